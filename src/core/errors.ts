@@ -1,0 +1,47 @@
+/** Exit codes of the executable; documented in `docs/reference.md`. */
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  badConfiguration: 2,
+  unreachable: 3,
+  deviceUnavailable: 4,
+  modelRefused: 5,
+  badInputFile: 6,
+  killed: 7,
+} as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** An error that operation brings. `code` is stable and machine-readable; the message names what, where and what was expected. */
+export class KeelError extends Error {
+  readonly code: string;
+  readonly exitCode: ExitCode;
+
+  constructor(code: string, message: string, exitCode: ExitCode = EXIT.failed) {
+    super(message);
+    this.name = this.constructor.name;
+    this.code = code;
+    this.exitCode = exitCode;
+  }
+}
+
+/** A file, frame or message that does not have the form it must have. */
+export class BadInputError extends KeelError {
+  constructor(where: string, found: string, expected: string) {
+    super("bad-input", `${where}: found ${found}, expected ${expected}`, EXIT.badInputFile);
+  }
+}
+
+/** An engine or device that cannot start; the message names what is missing and how to supply it. */
+export class DeviceUnavailableError extends KeelError {
+  constructor(device: string, reason: string) {
+    super("device-unavailable", `${device}: ${reason}`, EXIT.deviceUnavailable);
+  }
+}
+
+/** A model that may not be used: wrong schema hash, digest, shapes or operators. */
+export class ModelRefusedError extends KeelError {
+  constructor(model: string, found: string, expected: string) {
+    super("model-refused", `model ${model}: found ${found}, expected ${expected}`, EXIT.modelRefused);
+  }
+}

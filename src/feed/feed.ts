@@ -1,0 +1,78 @@
+import type { EventBatch } from "../market/event-batch.ts";
+import type { Instrument, InstrumentTable, VenueName } from "../market/instrument.ts";
+
+/**
+ * What a feed may ask of the outside. The live runtime does it with sockets, the replay records it; the feed itself does no
+ * I/O, reads no clock and draws randomness only from its seeded generator, so the same inputs give the same requests.
+ */
+export interface FeedPort {
+  /** Open the feed's WebSocket; the answer is `onOpen` or `onClose`. */
+  connect(feed: number): void;
+  send(feed: number, text: string): void;
+  disconnect(feed: number, reason: string): void;
+  /** HTTP GET of a path (with query) under the venue's REST base; the answer is `onResponse` with the same `request`. */
+  request(feed: number, request: number, path: string): void;
+}
+
+/** What became of a frame. Anything but `ok` and `control` is counted and answered as the venue's recovery rule says. */
+export const FRAME = { ok: 0, control: 1, unparsable: 2, ignored: 3, overflow: 4 } as const;
+export type FrameOutcome = (typeof FRAME)[keyof typeof FRAME];
+
+/** Counters of one feed since start. */
+export interface FeedCounters {
+  frames: number;
+  unparsable: number;
+  gaps: number;
+  crossed: number;
+  resyncs: number;
+  reconnects: number;
+  silences: number;
+  overflows: number;
+  lastResyncUs: number;
+}
+
+/** What a feed is built from. */
+export interface FeedOptions {
+  /** Dense number of the feed in this process. */
+  readonly id: number;
+  readonly venue: VenueName;
+  /** Subscriptions as written in `KEEL_FEEDS` after the venue: `BTCUSDT`, `BTC-PERPETUAL`, `options:BTC`. */
+  readonly subscriptions: readonly string[];
+  readonly instruments: InstrumentTable;
+  readonly port: FeedPort;
+  readonly seed: number;
+  /** No data for this long on a live instrument's connection = silence. Heartbeats are not data. */
+  readonly silenceMs: number;
+}
+
+/**
+ * One connection to one venue, as a state machine without I/O: discovers instruments, subscribes, answers heartbeats, checks
+ * sequences, joins snapshots, resynchronises and reconnects with capped exponential backoff and jitter.
+ *
+ * Every `on…` call appends to `out` what the desk must see, in order: book, top, trade and ticker events of instruments that
+ * are live, and `status` events whenever an instrument's state changes. A delta that breaks the sequence is not emitted;
+ * in its place comes `status unsound` with the reason, in the same call.
+ */
+export interface Feed {
+  readonly id: number;
+  readonly venue: VenueName;
+  readonly counters: FeedCounters;
+  /** Instruments this feed carries, known once the venue has described them. */
+  readonly carried: readonly Instrument[];
+  start(timeUs: number): void;
+  onOpen(timeUs: number, out: EventBatch): void;
+  onFrame(frame: string, timeUs: number, out: EventBatch): FrameOutcome;
+  onClose(code: number, reason: string, timeUs: number, out: EventBatch): void;
+  /** `status` 0 = the request failed before an answer came; `retryAfterMs` NaN when the answer carried none. */
+  onResponse(
+    request: number,
+    status: number,
+    body: string,
+    retryAfterMs: number,
+    timeUs: number,
+    out: EventBatch,
+  ): void;
+  onTimer(timeUs: number, out: EventBatch): void;
+  /** The desk found the instrument's book crossed (or otherwise unsound) after applying an event: resynchronise it. */
+  onUnsound(instrument: number, reason: number, timeUs: number, out: EventBatch): void;
+}

@@ -1,0 +1,67 @@
+import { z } from "zod";
+
+/** Heads every built-in model has, in output order; third-party models may have a subset, named in their card. */
+export const HEADS = [
+  "down50",
+  "down100",
+  "up50",
+  "up100",
+  "bidWithdraw50",
+  "askWithdraw50",
+  "volatilitySpike",
+] as const;
+export type HeadName = (typeof HEADS)[number];
+
+const headMetrics = z.strictObject({
+  auc: z.number(),
+  averagePrecision: z.number(),
+  brier: z.number(),
+  logLoss: z.number(),
+});
+
+/** What a model's `card.json` says. The engines and the desk rely on it; a model whose schema hash or digest differs is refused. */
+export const modelCard = z.strictObject({
+  name: z.string().min(1),
+  version: z.string().min(1),
+  description: z.string(),
+  /** Hash of the feature schema the model was trained on. */
+  schemaHash: z.string().regex(/^[0-9a-f]{16}$/),
+  /** SHA-256 of the ONNX file, hex. */
+  onnxSha256: z.string().regex(/^[0-9a-f]{64}$/),
+  featureCount: z.int().positive(),
+  /** Recurrent states: ONNX inputs `name` and outputs `name_next`, each `[B, ...shape]`, f32, initially zero. */
+  states: z.array(z.strictObject({ name: z.string(), shape: z.array(z.int().positive()).min(1) })),
+  /** Outputs in order. `thetaBp`: the move that counts; NaN-free; null where the head has none. */
+  heads: z
+    .array(
+      z.strictObject({
+        name: z.enum(HEADS),
+        horizonMs: z.number().positive(),
+        thetaBp: z.number().positive().nullable(),
+        depthFraction: z.number().positive().nullable(),
+        /** Expected size of the move in bp given that it happens: mean over training positives; null where the head is no move. */
+        meanMoveBp: z.number().positive().nullable(),
+        baseRate: z.number(),
+        metrics: z.record(z.string(), headMetrics),
+      }),
+    )
+    .min(1),
+  training: z.strictObject({
+    command: z.string(),
+    seed: z.int(),
+    /** SHA-256 over the digests of the training captures, hex. */
+    dataDigest: z.string(),
+    captures: z.array(
+      z.strictObject({ name: z.string(), sha256: z.string(), use: z.enum(["train", "validate", "test"]) }),
+    ),
+    rows: z.strictObject({ train: z.int(), validate: z.int(), test: z.int() }),
+  }),
+  /** Probabilities for a fixed feature sequence from the initial state: `features[n][F]` → `probabilities[n][K]`. */
+  selfTest: z.strictObject({
+    features: z.array(z.array(z.number())),
+    probabilities: z.array(z.array(z.number())),
+    tolerance: z.number().positive(),
+  }),
+});
+
+export type ModelCard = z.infer<typeof modelCard>;

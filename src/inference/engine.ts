@@ -1,0 +1,45 @@
+import type { ModelCard } from "./card.ts";
+
+export const ENGINES = ["cpu", "wasm", "webgpu", "tensorrt"] as const;
+export type EngineName = (typeof ENGINES)[number];
+
+/**
+ * A loaded step model with one recurrent state per instrument slot, held by the engine.
+ *
+ * Use: write `count` rows of `features` and `slots`, then `step` (synchronous engines) or `submit` (all engines); when it
+ * returns or its promise resolves, `probabilities` holds `count` rows and the slots' states have advanced by one event. A row
+ * holds the raw features in schema order; normalisation and clipping are part of the model. At most one submit is in
+ * flight; the input rows may be overwritten as soon as `submit` has returned.
+ */
+export interface StepEngine {
+  readonly name: EngineName;
+  readonly card: ModelCard;
+  readonly slotCount: number;
+  readonly maxBatch: number;
+  /** True when `step` is available: the result is there in the same turn. */
+  readonly synchronous: boolean;
+  /** `[maxBatch, F]`, row-major. */
+  readonly features: Float32Array;
+  /** `[maxBatch]`: which slot each row advances. No slot twice in one batch. */
+  readonly slots: Int32Array;
+  /** `[maxBatch, K]`, row-major, calibrated. */
+  readonly probabilities: Float32Array;
+  /** @throws InvariantError on an engine that is not synchronous. */
+  step(count: number): void;
+  /** Rejects with EngineLostError when the device is gone; the slots' states are then undefined until reset. */
+  submit(count: number): Promise<void>;
+  /** Sets the slot's state to the model's initial state. */
+  resetSlot(slot: number): void;
+  /** Runs throw-away steps until timings settle; leaves all slots reset. */
+  warmUp(): Promise<void>;
+  memoryBytes(): number;
+  dispose(): Promise<void>;
+}
+
+/** The device went away during operation. The desk goes defensive and the engine is started again. */
+export class EngineLostError extends Error {
+  constructor(engine: EngineName, cause: string) {
+    super(`${engine}: device lost: ${cause}`);
+    this.name = "EngineLostError";
+  }
+}
