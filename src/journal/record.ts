@@ -1,0 +1,48 @@
+/**
+ * What a journal holds, in the order in which it happened. Inputs are all that ever changes the desk; decisions are all that
+ * the desk did in answer. Replaying the inputs into a fresh desk must give the decisions bit for bit.
+ */
+export const RECORD = {
+  /** First record of a run: JSON of configuration, build, model digest, schema hash, seed. */
+  start: 1,
+  /** Inputs. `subject` = feed (or request) number; payload as named. */
+  feedOpen: 10,
+  /** Payload: the frame's UTF-8 text. */
+  feedFrame: 11,
+  /** Payload: JSON `{code, reason}`. */
+  feedClose: 12,
+  /** Payload: JSON `{request, status, retryAfterMs, body}`. */
+  feedResponse: 13,
+  timer: 14,
+  /** An engine's submit has ended. Payload: count of rows (u32), then slots and probabilities as the desk saw them. */
+  inference: 15,
+  /** Payload: JSON of the gateway event. */
+  gateway: 16,
+  /** Payload: JSON `{command}`: kill, reset, shutdown. */
+  control: 17,
+  /** A frame of an external signal feed. Payload: its UTF-8 text. */
+  signalFrame: 18,
+  engineLost: 19,
+  /** Decisions. Payload of `quote`: see desk/decision. */
+  quote: 30,
+  cancelAll: 31,
+  risk: 32,
+  /** Last record of an orderly run: JSON summary counters. */
+  end: 2,
+} as const;
+export type RecordType = (typeof RECORD)[keyof typeof RECORD];
+
+/** Where the desk's runtime writes inputs and decisions. Never blocks and never throws: what does not fit is counted as dropped. */
+export interface JournalSink {
+  readonly dropped: number;
+  text(type: RecordType, subject: number, timeUs: number, payload: string): void;
+  bytes(type: RecordType, subject: number, timeUs: number, payload: Uint8Array): void;
+}
+
+export interface JournalRecord {
+  readonly sequence: number;
+  readonly type: RecordType;
+  readonly subject: number;
+  readonly timeUs: number;
+  readonly payload: Uint8Array;
+}

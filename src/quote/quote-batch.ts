@@ -1,0 +1,80 @@
+/**
+ * Why a quote has the price and size it has; a bit mask. Every quote carries at least `base`.
+ * The names are what `reasons` in reports, metrics and `keel explain` show.
+ */
+export const REASON = {
+  base: 1 << 0,
+  /** Wider because the model sees a price move. */
+  modelMove: 1 << 1,
+  /** Smaller because the model sees depth being withdrawn. */
+  modelWithdraw: 1 << 2,
+  /** Wider because the model sees a volatility spike. */
+  modelVolatility: 1 << 3,
+  /** Skewed or cut by the position held. */
+  inventory: 1 << 4,
+  /** A tightening is waiting: the quote has not lived its minimum life, or the improvement is below the threshold. */
+  held: 1 << 5,
+  /** Static defensive spread, because … */
+  defensive: 1 << 6,
+  modelMissing: 1 << 7,
+  modelLate: 1 << 8,
+  modelWarming: 1 << 9,
+  inputUnsound: 1 << 10,
+  engineLost: 1 << 11,
+  /** Sides not quoted, because … */
+  pulled: 1 << 12,
+  bookUnsound: 1 << 13,
+  stale: 1 << 14,
+  riskLimit: 1 << 15,
+  killed: 1 << 16,
+  sessionDown: 1 << 17,
+  /** No fair value: no IV, expired, or no underlying price. */
+  noFair: 1 << 18,
+  shutdown: 1 << 19,
+  expiring: 1 << 20,
+} as const;
+export type ReasonName = keyof typeof REASON;
+
+/** Names of the bits set in a mask, in bit order. */
+export function reasonNames(mask: number): ReasonName[] {
+  return (Object.keys(REASON) as ReasonName[]).filter((name) => (mask & REASON[name]) !== 0);
+}
+
+/**
+ * Quotes decided in one turn, one row per instrument. A size of 0 pulls that side (its price is then −1).
+ * Reused for every turn.
+ */
+export class QuoteBatch {
+  readonly capacity: number;
+  count = 0;
+  readonly instrument: Int32Array;
+  /** Increases by one with every quote of the process; the wire's QuoteEntryID. */
+  readonly quoteId: Float64Array;
+  readonly bidTicks: Int32Array;
+  readonly bidLots: Float64Array;
+  readonly askTicks: Int32Array;
+  readonly askLots: Float64Array;
+  readonly reasons: Int32Array;
+  /** Fair value in the instrument's price unit, and what the policy added to the half-spread (bp of the underlying per unit of |delta|). */
+  readonly fair: Float64Array;
+  readonly widenBp: Float64Array;
+  readonly sizeFactor: Float64Array;
+
+  constructor(capacity: number) {
+    this.capacity = capacity;
+    this.instrument = new Int32Array(capacity);
+    this.quoteId = new Float64Array(capacity);
+    this.bidTicks = new Int32Array(capacity);
+    this.bidLots = new Float64Array(capacity);
+    this.askTicks = new Int32Array(capacity);
+    this.askLots = new Float64Array(capacity);
+    this.reasons = new Int32Array(capacity);
+    this.fair = new Float64Array(capacity);
+    this.widenBp = new Float64Array(capacity);
+    this.sizeFactor = new Float64Array(capacity);
+  }
+
+  clear(): void {
+    this.count = 0;
+  }
+}
