@@ -1,0 +1,102 @@
+import { Histogram } from "../core/histogram.ts";
+
+/** Stages of one event's way, in order. `total` runs from the frame's receipt to the end of the turn that answers it. */
+export const STAGES = ["decode", "book", "feature", "inference", "quote", "risk", "encode", "total"] as const;
+export type StageName = (typeof STAGES)[number];
+export const STAGE = {
+  decode: 0,
+  book: 1,
+  feature: 2,
+  inference: 3,
+  quote: 4,
+  risk: 5,
+  encode: 6,
+  total: 7,
+} as const;
+
+/** Percentiles of one stage, µs. */
+export interface Percentiles {
+  readonly count: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly p999: number;
+  readonly max: number;
+}
+
+/** What the desk tells about where its time goes. Measuring never changes a decision, so replay leaves it out. */
+export interface StageTimer {
+  /** A frame (or other input) has arrived: `receivedNs` on the monotonic clock. */
+  begin(receivedNs: number): void;
+  /** Time since the last mark belongs to `stage`. */
+  mark(stage: number): void;
+  /** The turn ends; stages that ran are recorded. `quoted`: quotes were handed to the gateway. */
+  end(quoted: boolean): void;
+}
+
+/** For replay and backtest: measures nothing. */
+export const noTimer: StageTimer = { begin: () => {}, mark: () => {}, end: () => {} };
+
+/** Records each stage's time per turn in a histogram of ns. Allocates nothing after construction. */
+export class StageHistograms implements StageTimer {
+  readonly stages: readonly Histogram[] = STAGES.map(() => new Histogram());
+  /** Receipt to hand-over, of turns that sent quotes only. */
+  readonly quoted = new Histogram();
+  readonly #monotonicNs: () => number;
+  readonly #spent = new Float64Array(STAGES.length);
+  #ran = 0;
+  #begunNs = 0;
+  #markedNs = 0;
+
+  constructor(monotonicNs: () => number) {
+    this.#monotonicNs = monotonicNs;
+  }
+
+  begin(receivedNs: number): void {
+    this.#begunNs = receivedNs;
+    this.#markedNs = receivedNs;
+    this.#ran = 0;
+    this.#spent.fill(0);
+  }
+
+  mark(stage: number): void {
+    const nowNs = this.#monotonicNs();
+    this.#spent[stage] += nowNs - this.#markedNs;
+    this.#ran |= 1 << stage;
+    this.#markedNs = nowNs;
+  }
+
+  end(quoted: boolean): void {
+    if (this.#ran === 0) return;
+    for (let stage = 0; stage < STAGE.total; stage += 1) {
+      if ((this.#ran & (1 << stage)) !== 0) this.stages[stage].record(this.#spent[stage]);
+    }
+    const totalNs = this.#markedNs - this.#begunNs;
+    this.stages[STAGE.total].record(totalNs);
+    if (quoted) this.quoted.record(totalNs);
+    this.#ran = 0;
+  }
+
+  reset(): void {
+    for (const histogram of this.stages) histogram.reset();
+    this.quoted.reset();
+  }
+
+  /** `latencyUs` of the run's summary. */
+  report(): Record<StageName, Percentiles> {
+    const entries = STAGES.map((name, stage) => [name, percentilesUs(this.stages[stage])] as const);
+    return Object.fromEntries(entries) as Record<StageName, Percentiles>;
+  }
+}
+
+/** Percentiles in µs of a histogram of ns; zeros when it is empty. */
+export function percentilesUs(histogram: Histogram): Percentiles {
+  if (histogram.count === 0) return { count: 0, p50: 0, p99: 0, p999: 0, max: 0 };
+  const us = (ns: number): number => Math.round(ns / 10) / 100;
+  return {
+    count: histogram.count,
+    p50: us(histogram.quantile(0.5)),
+    p99: us(histogram.quantile(0.99)),
+    p999: us(histogram.quantile(0.999)),
+    max: us(histogram.max),
+  };
+}
