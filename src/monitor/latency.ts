@@ -31,10 +31,20 @@ export interface StageTimer {
   mark(stage: number): void;
   /** The turn ends; stages that ran are recorded. `quoted`: quotes were handed to the gateway. */
   end(quoted: boolean): void;
+  /** The turn ends at a submit to an asynchronous engine: its stages are recorded, its total is still open. */
+  suspend(): void;
+  /** The submit's result is there: the turn that was suspended goes on. */
+  resume(): void;
 }
 
 /** For replay and backtest: measures nothing. */
-export const noTimer: StageTimer = { begin: () => {}, mark: () => {}, end: () => {} };
+export const noTimer: StageTimer = {
+  begin: () => {},
+  mark: () => {},
+  end: () => {},
+  suspend: () => {},
+  resume: () => {},
+};
 
 /** Records each stage's time per turn in a histogram of ns. Allocates nothing after construction. */
 export class StageHistograms implements StageTimer {
@@ -46,6 +56,8 @@ export class StageHistograms implements StageTimer {
   #ran = 0;
   #begunNs = 0;
   #markedNs = 0;
+  #suspendedBegunNs = 0;
+  #suspendedMarkedNs = 0;
 
   constructor(monotonicNs: () => number) {
     this.#monotonicNs = monotonicNs;
@@ -67,12 +79,27 @@ export class StageHistograms implements StageTimer {
 
   end(quoted: boolean): void {
     if (this.#ran === 0) return;
-    for (let stage = 0; stage < STAGE.total; stage += 1) {
-      if ((this.#ran & (1 << stage)) !== 0) this.stages[stage].record(this.#spent[stage]);
-    }
+    this.#recordStages();
     const totalNs = this.#markedNs - this.#begunNs;
     this.stages[STAGE.total].record(totalNs);
     if (quoted) this.quoted.record(totalNs);
+  }
+
+  suspend(): void {
+    this.#suspendedBegunNs = this.#begunNs;
+    this.#suspendedMarkedNs = this.#markedNs;
+    this.#recordStages();
+  }
+
+  resume(): void {
+    this.begin(this.#suspendedBegunNs);
+    this.#markedNs = this.#suspendedMarkedNs;
+  }
+
+  #recordStages(): void {
+    for (let stage = 0; stage < STAGE.total; stage += 1) {
+      if ((this.#ran & (1 << stage)) !== 0) this.stages[stage].record(this.#spent[stage]);
+    }
     this.#ran = 0;
   }
 

@@ -1,0 +1,128 @@
+import { timingSafeEqual } from "node:crypto";
+import { KeelError } from "../core/errors.ts";
+import type { MetricRegistry } from "./metrics.ts";
+
+/** What the HTTP side may ask of the process. */
+export interface HttpTarget {
+  readonly metrics: MetricRegistry;
+  /** The event loop turns and no part has failed; the reasons when not. */
+  unhealthy(): readonly string[];
+  /** Everything needed to quote is there; the reasons when not. */
+  unready(): readonly string[];
+  /** A JSON document for people and scripts. */
+  status(): unknown;
+  kill(reason: string): void;
+  /** @returns false when the kill switch was not tripped. */
+  resetKill(): boolean;
+}
+
+export interface HttpOptions {
+  readonly hostname: string;
+  readonly port: number;
+  /** When set, `POST` needs `Authorization: Bearer <token>` from everywhere. */
+  readonly token: string | null;
+}
+
+const MAX_BODY_BYTES = 4_096;
+
+/**
+ * `/metrics` (Prometheus text), `/healthz`, `/readyz`, `/status` (JSON); `POST /kill` and `POST /reset` move the kill switch.
+ *
+ * A `POST` is accepted with the token, or, when none is configured, from a loopback address by a client that is no web page
+ * (no `Origin` header), so that a page open in a browser on the host cannot reach the switch.
+ */
+export class HttpServer {
+  readonly #server: Bun.Server<undefined>;
+
+  /** @throws KeelError when the address cannot be bound. */
+  constructor(options: HttpOptions, target: HttpTarget) {
+    try {
+      this.#server = Bun.serve({
+        hostname: options.hostname,
+        port: options.port,
+        maxRequestBodySize: MAX_BODY_BYTES,
+        fetch: (request, server) =>
+          answer(request, server.requestIP(request)?.address ?? "", options.token, target),
+      });
+    } catch (error) {
+      throw new KeelError(
+        "http-bind",
+        `KEEL_HTTP: cannot listen on ${options.hostname}:${options.port}: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    }
+  }
+
+  get port(): number {
+    return this.#server.port ?? 0;
+  }
+
+  async stop(): Promise<void> {
+    await this.#server.stop(true);
+  }
+}
+
+async function answer(
+  request: Request,
+  peer: string,
+  token: string | null,
+  target: HttpTarget,
+): Promise<Response> {
+  const { pathname } = new URL(request.url);
+  if (request.method === "GET" || request.method === "HEAD") {
+    switch (pathname) {
+      case "/metrics":
+        return new Response(target.metrics.expose(), {
+          headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
+        });
+      case "/healthz":
+        return verdict(target.unhealthy());
+      case "/readyz":
+        return verdict(target.unready());
+      case "/status":
+        return Response.json(target.status());
+      case "/kill":
+      case "/reset":
+        return new Response("use POST\n", { status: 405, headers: { allow: "POST" } });
+      default:
+        return new Response("paths: /metrics /healthz /readyz /status, POST /kill /reset\n", { status: 404 });
+    }
+  }
+  if (request.method !== "POST" || (pathname !== "/kill" && pathname !== "/reset")) {
+    return new Response("not found\n", { status: 404 });
+  }
+  const refusal = refuse(request, peer, token);
+  if (refusal !== null) return refusal;
+  if (pathname === "/reset") {
+    return target.resetKill()
+      ? Response.json({ killed: false })
+      : Response.json({ killed: false, note: "the kill switch was not tripped" }, { status: 409 });
+  }
+  const body = (await request.text()).trim().slice(0, 200);
+  target.kill(body === "" ? "HTTP POST /kill" : body);
+  return Response.json({ killed: true });
+}
+
+function verdict(reasons: readonly string[]): Response {
+  return reasons.length === 0
+    ? new Response("ok\n")
+    : new Response(`${reasons.join("\n")}\n`, { status: 503 });
+}
+
+function refuse(request: Request, peer: string, token: string | null): Response | null {
+  if (token !== null) {
+    const given = Buffer.from(request.headers.get("authorization") ?? "");
+    const wanted = Buffer.from(`Bearer ${token}`);
+    const matches = given.length === wanted.length && timingSafeEqual(given, wanted);
+    return matches
+      ? null
+      : new Response("a bearer token is needed\n", {
+          status: 401,
+          headers: { "www-authenticate": "Bearer" },
+        });
+  }
+  const loopback = peer === "::1" || peer.startsWith("127.") || peer.startsWith("::ffff:127.");
+  if (!loopback || request.headers.has("origin")) {
+    return new Response("refused: without KEEL_HTTP_TOKEN_FILE only local tools may POST\n", { status: 403 });
+  }
+  return null;
+}

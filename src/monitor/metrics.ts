@@ -1,0 +1,84 @@
+import type { Histogram } from "../core/histogram.ts";
+
+export type MetricType = "counter" | "gauge" | "histogram";
+export type Labels = Readonly<Record<string, string>>;
+
+/** One family of the Prometheus text exposition, read when scraped. */
+export interface MetricFamily {
+  /** `keel_<room>_<thing>_<unit|total>`. */
+  readonly name: string;
+  readonly help: string;
+  readonly type: MetricType;
+  collect(emit: (value: number, labels?: Labels) => void, emitHistogram: HistogramEmitter): void;
+}
+
+export type HistogramEmitter = (histogram: Histogram, labels?: Labels) => void;
+
+/** Upper bounds of the exported latency buckets, seconds; histograms are kept in ns. */
+export const LATENCY_BOUNDS_SECONDS = [
+  1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 0.1, 1,
+] as const;
+
+/**
+ * Families by name, written as the Prometheus text format 0.0.4. Families are collected only when scraped, so that the event
+ * line keeps plain counters and histograms and pays nothing for being watched.
+ */
+export class MetricRegistry {
+  readonly #families = new Map<string, MetricFamily>();
+
+  /** @throws Error when a family of that name exists. */
+  add(family: MetricFamily): void {
+    if (this.#families.has(family.name)) throw new Error(`metric ${family.name} is registered twice`);
+    this.#families.set(family.name, family);
+  }
+
+  /** A family with one sample without labels. */
+  single(name: string, type: "counter" | "gauge", help: string, read: () => number): void {
+    this.add({ name, type, help, collect: (emit) => emit(read()) });
+  }
+
+  names(): string[] {
+    return [...this.#families.keys()];
+  }
+
+  /** @returns the exposition, families in the order they were added. */
+  expose(): string {
+    const lines: string[] = [];
+    for (const family of this.#families.values()) {
+      lines.push(`# HELP ${family.name} ${family.help.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")}`);
+      lines.push(`# TYPE ${family.name} ${family.type}`);
+      family.collect(
+        (value, labels) => lines.push(`${family.name}${labelText(labels)} ${numberText(value)}`),
+        (histogram, labels) => pushHistogram(lines, family.name, histogram, labels),
+      );
+    }
+    lines.push("");
+    return lines.join("\n");
+  }
+}
+
+function pushHistogram(lines: string[], name: string, histogram: Histogram, labels: Labels = {}): void {
+  for (const bound of LATENCY_BOUNDS_SECONDS) {
+    const bucket = labelText({ ...labels, le: String(bound) });
+    lines.push(`${name}_bucket${bucket} ${histogram.countAtMost(bound * 1e9)}`);
+  }
+  lines.push(`${name}_bucket${labelText({ ...labels, le: "+Inf" })} ${histogram.count}`);
+  lines.push(`${name}_sum${labelText(labels)} ${numberText(histogram.sum / 1e9)}`);
+  lines.push(`${name}_count${labelText(labels)} ${histogram.count}`);
+}
+
+function labelText(labels: Labels | undefined): string {
+  if (labels === undefined) return "";
+  const pairs = Object.entries(labels).map(
+    ([key, value]) =>
+      `${key}="${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`,
+  );
+  return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
+}
+
+function numberText(value: number): string {
+  if (Number.isNaN(value)) return "NaN";
+  if (value === Number.POSITIVE_INFINITY) return "+Inf";
+  if (value === Number.NEGATIVE_INFINITY) return "-Inf";
+  return String(value);
+}

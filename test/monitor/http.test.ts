@@ -1,0 +1,122 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { Histogram } from "../../src/core/histogram.ts";
+import { HttpServer } from "../../src/monitor/http.ts";
+import { MetricRegistry } from "../../src/monitor/metrics.ts";
+
+let server: HttpServer | null = null;
+afterEach(async () => {
+  await server?.stop();
+  server = null;
+});
+
+function start(token: string | null = null) {
+  const kills: string[] = [];
+  const state = { killed: false, unready: [] as string[] };
+  const metrics = new MetricRegistry();
+  metrics.single("keel_test_things_total", "counter", "Things.", () => 3);
+  server = new HttpServer(
+    { hostname: "127.0.0.1", port: 0, token },
+    {
+      metrics,
+      unhealthy: () => [],
+      unready: () => state.unready,
+      status: () => ({ fine: true }),
+      kill: (reason) => {
+        kills.push(reason);
+        state.killed = true;
+      },
+      resetKill: () => {
+        const was = state.killed;
+        state.killed = false;
+        return was;
+      },
+    },
+  );
+  return { base: `http://127.0.0.1:${server.port}`, kills, state };
+}
+
+describe("HttpServer", () => {
+  test("serves metrics, health, readiness and status", async () => {
+    const { base, state } = start();
+    expect(await (await fetch(`${base}/metrics`)).text()).toContain("keel_test_things_total 3\n");
+    expect((await fetch(`${base}/healthz`)).status).toBe(200);
+    state.unready.push("no feed is live");
+    const readyz = await fetch(`${base}/readyz`);
+    expect(readyz.status).toBe(503);
+    expect(await readyz.text()).toBe("no feed is live\n");
+    expect(await (await fetch(`${base}/status`)).json()).toEqual({ fine: true });
+    expect((await fetch(`${base}/nothing`)).status).toBe(404);
+  });
+
+  test("kills by POST only and resets once", async () => {
+    const { base, kills } = start();
+    expect((await fetch(`${base}/kill`)).status).toBe(405);
+    expect(kills).toEqual([]);
+    await fetch(`${base}/kill`, { method: "POST", body: "drill" });
+    expect(kills).toEqual(["drill"]);
+    expect((await fetch(`${base}/reset`, { method: "POST" })).status).toBe(200);
+    expect((await fetch(`${base}/reset`, { method: "POST" })).status).toBe(409);
+  });
+
+  test("refuses a POST that a web page sent", async () => {
+    const { base, kills } = start();
+    const answer = await fetch(`${base}/kill`, {
+      method: "POST",
+      headers: { origin: "http://evil.example" },
+    });
+    expect(answer.status).toBe(403);
+    expect(kills).toEqual([]);
+  });
+
+  test("needs the token where one is set", async () => {
+    const { base, kills } = start("secret");
+    expect((await fetch(`${base}/kill`, { method: "POST" })).status).toBe(401);
+    const headers = { authorization: "Bearer secret" };
+    expect((await fetch(`${base}/kill`, { method: "POST", headers })).status).toBe(200);
+    expect(kills).toHaveLength(1);
+  });
+
+  test("names the address that is taken", () => {
+    start();
+    const port = server?.port ?? 0;
+    expect(
+      () =>
+        new HttpServer(
+          { hostname: "127.0.0.1", port, token: null },
+          {
+            metrics: new MetricRegistry(),
+            unhealthy: () => [],
+            unready: () => [],
+            status: () => null,
+            kill: () => {},
+            resetKill: () => false,
+          },
+        ),
+    ).toThrow(`127.0.0.1:${port}`);
+  });
+});
+
+describe("MetricRegistry", () => {
+  test("writes cumulative histogram buckets in seconds and escapes labels", () => {
+    const metrics = new MetricRegistry();
+    const histogram = new Histogram();
+    histogram.record(900);
+    histogram.record(2_000_000);
+    metrics.add({
+      name: "keel_test_stage_seconds",
+      type: "histogram",
+      help: "Stage.",
+      collect: (_emit, emitHistogram) => emitHistogram(histogram, { stage: 'a"b' }),
+    });
+    const text = metrics.expose();
+    expect(text).toContain('keel_test_stage_seconds_bucket{stage="a\\"b",le="0.000001"} 1\n');
+    expect(text).toContain('keel_test_stage_seconds_bucket{stage="a\\"b",le="+Inf"} 2\n');
+    expect(text).toContain('keel_test_stage_seconds_count{stage="a\\"b"} 2\n');
+  });
+
+  test("refuses a second family of the same name", () => {
+    const metrics = new MetricRegistry();
+    metrics.single("keel_x", "gauge", "X.", () => 0);
+    expect(() => metrics.single("keel_x", "gauge", "X.", () => 0)).toThrow("keel_x");
+  });
+});
