@@ -1,0 +1,115 @@
+import { EXIT, type ExitCode, KeelError } from "../core/errors.ts";
+import { type Logger, loggerFromEnvironment } from "../core/log.ts";
+import { nearest } from "../core/nearest.ts";
+import { type ParsedArguments, parseArguments } from "./arguments.ts";
+import { type Command, type Environment, UsageError } from "./command.ts";
+import { commandHelp, overview } from "./help.ts";
+import { StreamOutput, type TextSink } from "./output.ts";
+import { VERBS } from "./verbs.ts";
+
+/** The process as a command sees it; a test gives its own. */
+export interface Host {
+  readonly env: Environment;
+  readonly stdout: TextSink;
+  readonly stderr: TextSink;
+  readonly shutdown: AbortSignal;
+  readonly log?: Logger;
+  readonly verbs?: Readonly<Record<string, () => Promise<Command>>>;
+}
+
+/** Runs one command line (without the executable's name) and answers its exit code. Never throws. */
+export async function runCommandLine(args: readonly string[], host: Host): Promise<ExitCode> {
+  const verbs = host.verbs ?? VERBS;
+  const [verb = "--help", ...rest] = args;
+  try {
+    if (verb === "--help" || verb === "-h" || verb === "help") return await help(rest, verbs, host.stdout);
+    const load = verbs[verb === "--version" ? "version" : verb];
+    if (load === undefined) throw unknownVerb(verb, Object.keys(verbs));
+    return await runVerb(await load(), rest, host);
+  } catch (error) {
+    return report("keel", error, host.stderr);
+  }
+}
+
+async function runVerb(command: Command, args: readonly string[], host: Host): Promise<ExitCode> {
+  const name = `keel ${command.name}`;
+  let parsed: ParsedArguments;
+  try {
+    parsed = parseArguments(command, args);
+  } catch (error) {
+    const out = new StreamOutput(host.stdout, args.includes("--json"));
+    return fail(name, error, host.stderr, out);
+  }
+  if (parsed.help) {
+    host.stdout.write(`${commandHelp(command)}\n`);
+    return EXIT.ok;
+  }
+  const out = new StreamOutput(host.stdout, parsed.json);
+  try {
+    const config = command.environment ? (await import("../config.ts")).loadConfig(host.env) : undefined;
+    const exitCode = await command.run({
+      options: parsed.options as CommandOptions,
+      positionals: parsed.positionals,
+      config,
+      env: host.env,
+      log: host.log ?? loggerFromEnvironment(host.env),
+      out,
+      get shutdown() {
+        return host.shutdown;
+      },
+    });
+    out.finish();
+    return exitCode;
+  } catch (error) {
+    return fail(name, error, host.stderr, out);
+  }
+}
+
+type CommandOptions = Parameters<Command["run"]>[0]["options"];
+
+async function help(
+  args: readonly string[],
+  verbs: Readonly<Record<string, () => Promise<Command>>>,
+  stdout: TextSink,
+): Promise<ExitCode> {
+  const [verb] = args;
+  if (verb !== undefined) {
+    const load = verbs[verb];
+    if (load === undefined) throw unknownVerb(verb, Object.keys(verbs));
+    stdout.write(`${commandHelp(await load())}\n`);
+    return EXIT.ok;
+  }
+  const commands = await Promise.all(Object.values(verbs).map((load) => load()));
+  stdout.write(`${overview(commands)}\n`);
+  return EXIT.ok;
+}
+
+function unknownVerb(verb: string, known: readonly string[]): UsageError {
+  const near = nearest(verb, known);
+  const hint = near === undefined ? "" : `, did you mean ${near}?`;
+  return new UsageError(`${JSON.stringify(verb)} is not a verb of keel${hint} (verbs: ${known.join(", ")})`);
+}
+
+function fail(name: string, error: unknown, stderr: TextSink, out: StreamOutput): ExitCode {
+  const exitCode = report(name, error, stderr);
+  const known = error instanceof KeelError;
+  out.result({
+    error: {
+      code: known ? error.code : "internal",
+      message: error instanceof Error ? error.message : String(error),
+      exitCode,
+    },
+  });
+  out.finish();
+  return exitCode;
+}
+
+function report(name: string, error: unknown, stderr: TextSink): ExitCode {
+  if (error instanceof KeelError) {
+    stderr.write(`${name}: ${error.message}\n`);
+    return error.exitCode;
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  stderr.write(`${name}: internal error: ${text}\n`);
+  return EXIT.failed;
+}

@@ -1,0 +1,195 @@
+import { join } from "node:path";
+import { z } from "zod";
+import { readSecret } from "./config/secrets.ts";
+import type { EndpointUrl, FeedSelection } from "./config/types.ts";
+import { type NamedValues, urlVariable, VARIABLES } from "./config/variables.ts";
+import { EXIT, KeelError } from "./core/errors.ts";
+import type { LogFormat, LogLevel } from "./core/log.ts";
+import { nearest } from "./core/nearest.ts";
+import type { Secret } from "./core/secret.ts";
+import type { EngineName } from "./inference/engine.ts";
+import { VENUES, type VenueName } from "./market/instrument.ts";
+
+/** FIX session with the counterparty; see the README's table for units. */
+export interface FixConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly version: "FIX.4.4";
+  readonly senderCompId: string;
+  readonly targetCompId: string;
+  readonly username: string | undefined;
+  readonly password: Secret | undefined;
+  readonly heartbeatSeconds: number;
+  readonly resetOnLogon: boolean;
+  readonly storeDir: string;
+  readonly logonTimeoutMs: number;
+}
+
+/** The whole configuration, read once. */
+export interface Config {
+  /** One entry per venue; empty when `KEEL_FEEDS` is not set. */
+  readonly feeds: readonly FeedSelection[];
+  /** Where a venue is served instead of the venue itself. */
+  readonly urls: Readonly<Partial<Record<VenueName, EndpointUrl>>>;
+  readonly device: EngineName | "auto";
+  readonly model: string;
+  readonly seed: number;
+  /** Undefined when no counterparty is configured. */
+  readonly fix: FixConfig | undefined;
+  /** Undefined when nothing is to be journalled. */
+  readonly journal: { readonly dir: string; readonly segmentBytes: number } | undefined;
+  readonly stateDir: string;
+  /** Undefined when nothing is served. */
+  readonly http:
+    | { readonly hostname: string; readonly port: number; readonly token: Secret | undefined }
+    | undefined;
+  readonly signals: { readonly names: readonly string[]; readonly url: EndpointUrl } | undefined;
+  readonly timeouts: {
+    readonly silenceMs: number;
+    readonly connectMs: number;
+    readonly requestMs: number;
+    readonly shutdownMs: number;
+  };
+  readonly log: { readonly format: LogFormat; readonly level: LogLevel };
+}
+
+/** One thing wrong with the environment. */
+export interface ConfigProblem {
+  readonly name: string;
+  /** As given; null when the variable is not set. */
+  readonly found: string | null;
+  readonly expected: string;
+}
+
+/** Everything that is wrong with the environment, at once. */
+export class ConfigError extends KeelError {
+  readonly problems: readonly ConfigProblem[];
+
+  constructor(problems: readonly ConfigProblem[]) {
+    const lines = problems.map(
+      ({ name, found, expected }) =>
+        `  ${name}: found ${found === null ? "nothing" : JSON.stringify(found)}, expected ${expected}`,
+    );
+    super("bad-configuration", `bad configuration\n${lines.join("\n")}`, EXIT.badConfiguration);
+    this.problems = problems;
+  }
+}
+
+const PREFIX = "KEEL_";
+
+/**
+ * Reads the environment.
+ *
+ * An empty variable counts as not set. Other variables than keel's own are not looked at, but for systemd's
+ * `STATE_DIRECTORY` and `CREDENTIALS_DIRECTORY`.
+ *
+ * @throws ConfigError that lists every unknown `KEEL_…` name and every bad value.
+ */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const problems = unknownNames(env);
+  const values = readValues(env, problems);
+  const fixPassword = readSecret(env, "KEEL_FIX_PASSWORD_FILE", problems);
+  const httpToken = readSecret(env, "KEEL_HTTP_TOKEN_FILE", problems);
+  if (values?.KEEL_SIGNALS !== undefined && values.KEEL_URL_SIGNAL === undefined) {
+    problems.push({ name: "KEEL_URL_SIGNAL", found: null, expected: "a URL, because KEEL_SIGNALS is set" });
+  }
+  if (problems.length > 0 || values === undefined) throw new ConfigError(problems);
+  const stateDir = given(env, "KEEL_STATE_DIR") ?? systemdDirectory(env) ?? values.KEEL_STATE_DIR;
+  return {
+    feeds: values.KEEL_FEEDS ?? [],
+    urls: venueUrls(values),
+    device: values.KEEL_DEVICE,
+    model: values.KEEL_MODEL,
+    seed: values.KEEL_SEED,
+    fix:
+      values.KEEL_FIX_HOST === undefined
+        ? undefined
+        : {
+            host: values.KEEL_FIX_HOST,
+            port: values.KEEL_FIX_PORT,
+            version: values.KEEL_FIX_VERSION,
+            senderCompId: values.KEEL_FIX_SENDER_COMP_ID,
+            targetCompId: values.KEEL_FIX_TARGET_COMP_ID,
+            username: values.KEEL_FIX_USERNAME,
+            password: fixPassword,
+            heartbeatSeconds: values.KEEL_FIX_HEARTBEAT_SECONDS,
+            resetOnLogon: values.KEEL_FIX_RESET_ON_LOGON,
+            storeDir: values.KEEL_FIX_STORE_DIR ?? join(stateDir, "fix"),
+            logonTimeoutMs: values.KEEL_FIX_LOGON_TIMEOUT_MS,
+          },
+    journal:
+      values.KEEL_JOURNAL_DIR === undefined
+        ? undefined
+        : { dir: values.KEEL_JOURNAL_DIR, segmentBytes: values.KEEL_JOURNAL_SEGMENT_MB * 1_048_576 },
+    stateDir,
+    http:
+      values.KEEL_HTTP === null
+        ? undefined
+        : { hostname: values.KEEL_HTTP.host, port: values.KEEL_HTTP.port, token: httpToken },
+    signals:
+      values.KEEL_SIGNALS === undefined || values.KEEL_URL_SIGNAL === undefined
+        ? undefined
+        : { names: values.KEEL_SIGNALS, url: values.KEEL_URL_SIGNAL },
+    timeouts: {
+      silenceMs: values.KEEL_SILENCE_MS,
+      connectMs: values.KEEL_CONNECT_TIMEOUT_MS,
+      requestMs: values.KEEL_REQUEST_TIMEOUT_MS,
+      shutdownMs: values.KEEL_SHUTDOWN_TIMEOUT_MS,
+    },
+    log: { format: values.KEEL_LOG, level: values.KEEL_LOG_LEVEL },
+  };
+}
+
+function given(env: Readonly<Record<string, string | undefined>>, name: string): string | undefined {
+  const text = env[name];
+  return text === "" ? undefined : text;
+}
+
+/** systemd lists several directories with colons between them; the first is ours. */
+function systemdDirectory(env: Readonly<Record<string, string | undefined>>): string | undefined {
+  return given(env, "STATE_DIRECTORY")?.split(":")[0];
+}
+
+function unknownNames(env: Readonly<Record<string, string | undefined>>): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  const known = Object.keys(VARIABLES);
+  for (const name of Object.keys(env).sort()) {
+    if (!name.startsWith(PREFIX) || name in VARIABLES) continue;
+    const near = nearest(name, known);
+    problems.push({
+      name,
+      found: env[name] ?? "",
+      expected: near === undefined ? "a name from the table of variables" : `another name, perhaps ${near}`,
+    });
+  }
+  return problems;
+}
+
+function readValues(
+  env: Readonly<Record<string, string | undefined>>,
+  problems: ConfigProblem[],
+): (NamedValues & Readonly<Record<string, unknown>>) | undefined {
+  const shape: Record<string, z.ZodType> = {};
+  const texts: Record<string, string> = {};
+  for (const [name, variable] of Object.entries(VARIABLES)) {
+    shape[name] = variable.type.schema.optional();
+    const text = given(env, name) ?? variable.default;
+    if (text !== null) texts[name] = text;
+  }
+  const read = z.object(shape).safeParse(texts);
+  if (read.success) return read.data as NamedValues & Readonly<Record<string, unknown>>;
+  for (const issue of read.error.issues) {
+    const name = String(issue.path[0]);
+    problems.push({ name, found: texts[name] ?? null, expected: issue.message });
+  }
+  return undefined;
+}
+
+function venueUrls(values: Readonly<Record<string, unknown>>): Partial<Record<VenueName, EndpointUrl>> {
+  const urls: Partial<Record<VenueName, EndpointUrl>> = {};
+  for (const venue of VENUES) {
+    const url = values[urlVariable(venue)] as EndpointUrl | undefined;
+    if (url !== undefined) urls[venue] = url;
+  }
+  return urls;
+}

@@ -1,0 +1,159 @@
+import { LOG_FORMATS, LOG_LEVELS } from "../core/log.ts";
+import { ENGINES } from "../inference/engine.ts";
+import { VENUES, type VenueName } from "../market/instrument.ts";
+import {
+  type EndpointUrl,
+  endpointUrl,
+  feedList,
+  flag,
+  integerIn,
+  listenAddress,
+  oneOf,
+  path,
+  secretFile,
+  signalList,
+  type ValueType,
+  word,
+} from "./types.ts";
+
+/** One environment variable. */
+export interface Variable<T = unknown> {
+  readonly type: ValueType<T>;
+  /** As it would be written in the environment; null when the variable has no default. */
+  readonly default: string | null;
+  readonly unit?: string;
+  readonly description: string;
+}
+
+function variable<T, const D extends string | null>(
+  type: ValueType<T>,
+  defaultText: D,
+  description: string,
+  unit?: string,
+): Variable<T> & { readonly default: D } {
+  return { type, default: defaultText, description, ...(unit === undefined ? {} : { unit }) };
+}
+
+/** `binance-usdm` → `KEEL_URL_BINANCE_USDM`. */
+export function urlVariable(venue: VenueName): string {
+  return `KEEL_URL_${venue.toUpperCase().replaceAll("-", "_")}`;
+}
+
+/** One per venue. */
+const VENUE_URLS: Readonly<Record<string, Variable<EndpointUrl>>> = Object.fromEntries(
+  VENUES.map((venue) => [
+    urlVariable(venue),
+    variable(endpointUrl, null, `Serves ${venue} instead of the venue itself, for WebSocket and REST`),
+  ]),
+);
+
+/** Variables that are read one by one by name. */
+const NAMED = {
+  KEEL_FEEDS: variable(
+    feedList,
+    null,
+    "What to subscribe to, e.g. `binance-usdm:BTCUSDT,deribit:BTC-PERPETUAL,deribit:options:BTC`",
+  ),
+  KEEL_DEVICE: variable(
+    oneOf("auto", ...ENGINES),
+    "auto",
+    "Engine that runs the model; `auto` takes the best that works, any other is used or refused",
+  ),
+  KEEL_MODEL: variable(
+    path,
+    "default",
+    "Built-in model by name, or the folder of one (`model.onnx` and `card.json`)",
+  ),
+  KEEL_SEED: variable(
+    integerIn(0, 4_294_967_295),
+    "1",
+    "Seed of all randomness: back-off jitter, simulation",
+  ),
+  KEEL_FIX_HOST: variable(
+    word("host name or address"),
+    null,
+    "FIX counterparty; without it quotes are decided but not sent",
+  ),
+  KEEL_FIX_PORT: variable(integerIn(1, 65_535), "9878", "Its TCP port"),
+  KEEL_FIX_VERSION: variable(oneOf("FIX.4.4"), "FIX.4.4", "Protocol version"),
+  KEEL_FIX_SENDER_COMP_ID: variable(word("FIX identifier"), "KEEL", "Our SenderCompID (49)"),
+  KEEL_FIX_TARGET_COMP_ID: variable(
+    word("FIX identifier"),
+    "COUNTERPARTY",
+    "The counterparty's, our TargetCompID (56)",
+  ),
+  KEEL_FIX_USERNAME: variable(word("text without spaces"), null, "Username (553) of the logon"),
+  KEEL_FIX_PASSWORD_FILE: variable(secretFile, null, "File with the Password (554) of the logon"),
+  KEEL_FIX_HEARTBEAT_SECONDS: variable(integerIn(1, 3_600), "30", "HeartBtInt (108)", "s"),
+  KEEL_FIX_RESET_ON_LOGON: variable(flag, "off", "Start both sequences at 1 with every logon (141=Y)"),
+  KEEL_FIX_STORE_DIR: variable(
+    path,
+    null,
+    "Sequence numbers and sent messages; default `fix` in the state directory",
+  ),
+  KEEL_FIX_LOGON_TIMEOUT_MS: variable(
+    integerIn(100, 120_000),
+    "10000",
+    "Wait for the answer to a logon",
+    "ms",
+  ),
+  KEEL_JOURNAL_DIR: variable(path, null, "Folder of the journal; without it nothing is journalled"),
+  KEEL_JOURNAL_SEGMENT_MB: variable(
+    integerIn(1, 4_096),
+    "256",
+    "Size at which the journal starts a new file",
+    "MiB",
+  ),
+  KEEL_STATE_DIR: variable(
+    path,
+    ".keel",
+    "Kill switch and sequence numbers; systemd's STATE_DIRECTORY goes before the default",
+  ),
+  KEEL_HTTP: variable(
+    listenAddress,
+    "off",
+    "Where `/metrics`, `/healthz`, `/readyz` and the kill switch are served",
+  ),
+  KEEL_HTTP_TOKEN_FILE: variable(
+    secretFile,
+    null,
+    "File with the bearer token that every HTTP POST then needs",
+  ),
+  KEEL_SIGNALS: variable(signalList, null, "Names of external signals, in the order of their numbers"),
+  KEEL_URL_SIGNAL: variable(endpointUrl, null, "WebSocket server of external signals"),
+  KEEL_SILENCE_MS: variable(
+    integerIn(100, 600_000),
+    "5000",
+    "A connection without data for this long is stale",
+    "ms",
+  ),
+  KEEL_CONNECT_TIMEOUT_MS: variable(integerIn(100, 120_000), "10000", "Wait for a connection to open", "ms"),
+  KEEL_REQUEST_TIMEOUT_MS: variable(
+    integerIn(100, 120_000),
+    "10000",
+    "Wait for the answer to a REST request",
+    "ms",
+  ),
+  KEEL_SHUTDOWN_TIMEOUT_MS: variable(
+    integerIn(100, 120_000),
+    "5000",
+    "Wait for cancels and the logout at the end",
+    "ms",
+  ),
+  KEEL_LOG: variable(oneOf(...LOG_FORMATS), "text", "Form of the log on stderr"),
+  KEEL_LOG_LEVEL: variable(oneOf(...LOG_LEVELS), "info", "Least severe level that is logged"),
+} as const;
+
+type Named = typeof NAMED;
+
+/** What {@link VARIABLES} read to, by name: the type's value, undefined where there is neither a value nor a default. */
+export type NamedValues = {
+  readonly [K in keyof Named]: Named[K] extends Variable<infer T>
+    ? Named[K] extends { readonly default: string }
+      ? T
+      : T | undefined
+    : never;
+};
+
+/** Every environment variable keel knows, in the order of the README's table. */
+export const VARIABLES: Readonly<Record<string, Variable>> = { ...NAMED, ...VENUE_URLS };
