@@ -1,0 +1,231 @@
+/**
+ * Reading of recorded market data, whatever recorder wrote it: gzip or plain text, one entry a line.
+ *
+ * A file that ends in the middle (a crashed recorder, a copy cut short) is read up to its last whole line and the loss is
+ * reported in {@link CaptureReport.truncated}. A line in the middle that is not of the file's layout is an error by default,
+ * because a capture is evidence; `malformed: "skip"` counts such lines instead.
+ *
+ * @module
+ */
+import {
+  closeSync,
+  createReadStream,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  statSync,
+} from "node:fs";
+import { basename, join } from "node:path";
+import { constants, createGunzip, gunzipSync } from "node:zlib";
+import { BadInputError } from "../core/errors.ts";
+import { type CaptureEntry, type CaptureFormat, type LineParser, parserFor } from "./capture-format.ts";
+
+export type { CaptureEntry, CaptureFormat, CaptureKind } from "./capture-format.ts";
+
+/** Bytes in one line; a frame of a full option chain is far below it. */
+const MAX_LINE_BYTES = 64 * 1024 * 1024;
+const READ_BYTES = 64 * 1024;
+const INFLATED_BYTES = 256 * 1024;
+const NEWLINE = 10;
+const CAPTURE_NAME = /\.(?:gz|cap|log|txt)$/;
+
+export interface CaptureOptions {
+  /** What a line that is not of the file's layout does: stops with an error that names it (default) or is counted. */
+  readonly malformed?: "throw" | "skip";
+}
+
+/** What reading found so far; final once the iteration has ended. */
+export interface CaptureReport {
+  format: CaptureFormat | null;
+  lines: number;
+  entries: number;
+  /** Lines left out because they were not of the layout. */
+  skipped: number;
+  /** Why the end of the file is missing; null when the file is whole. */
+  truncated: string | null;
+}
+
+/** A capture file. Each iteration reads the file anew, from its beginning, in bounded memory. */
+export class CaptureReader {
+  readonly path: string;
+  readonly report: CaptureReport = { format: null, lines: 0, entries: 0, skipped: 0, truncated: null };
+  readonly #skip: boolean;
+  #parser: LineParser | null = null;
+
+  constructor(path: string, options: CaptureOptions = {}) {
+    this.path = path;
+    this.#skip = options.malformed === "skip";
+  }
+
+  /** Entries one by one. @throws BadInputError naming file and line. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<CaptureEntry> {
+    for await (const batch of this.batches()) yield* batch;
+  }
+
+  /** Entries in batches of about a quarter of a megabyte of text: far cheaper than one promise an entry. */
+  async *batches(): AsyncGenerator<CaptureEntry[]> {
+    this.#restart();
+    const zipped = this.#isGzip();
+    const file = createReadStream(this.path, { highWaterMark: zipped ? READ_BYTES : INFLATED_BYTES });
+    const source = zipped ? file.pipe(createGunzip({ chunkSize: INFLATED_BYTES })) : file;
+    let rest: Buffer = Buffer.alloc(0);
+    try {
+      for await (const chunk of source) {
+        const text: Buffer = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+        const entries: CaptureEntry[] = [];
+        const used = this.#lines(text, entries);
+        rest = text.subarray(used);
+        if (rest.length > MAX_LINE_BYTES) throw this.#tooLong();
+        if (entries.length > 0) yield entries;
+      }
+    } catch (error) {
+      this.#endedBy(error);
+    } finally {
+      file.destroy();
+      source.destroy();
+    }
+    const last: CaptureEntry[] = [];
+    this.#lastLine(rest, last);
+    if (last.length > 0) yield last;
+  }
+
+  /** The same entries without promises; holds the whole inflated file in memory. For tests, benchmarks and small files. */
+  *sync(): Generator<CaptureEntry> {
+    this.#restart();
+    let text: Buffer;
+    const raw = readFileSync(this.path);
+    if (raw.length >= 2 && raw[0] === 0x1f && raw[1] === 0x8b) {
+      try {
+        text = gunzipSync(raw);
+      } catch (error) {
+        this.#endedBy(error);
+        try {
+          text = gunzipSync(raw, { finishFlush: constants.Z_SYNC_FLUSH });
+        } catch {
+          throw new BadInputError(this.path, "a damaged gzip stream", "gzip data (whole or cut short)");
+        }
+      }
+    } else {
+      text = raw;
+    }
+    let at = 0;
+    while (at < text.length) {
+      const end = text.indexOf(NEWLINE, at);
+      if (end < 0) break;
+      const entry = this.#line(text.toString("utf8", at, end));
+      at = end + 1;
+      if (entry !== null) yield entry;
+    }
+    const last: CaptureEntry[] = [];
+    this.#lastLine(text.subarray(at), last);
+    yield* last;
+  }
+
+  #restart(): void {
+    this.#parser = null;
+    Object.assign(this.report, { format: null, lines: 0, entries: 0, skipped: 0, truncated: null });
+  }
+
+  #isGzip(): boolean {
+    const magic = Buffer.alloc(2);
+    let file: number;
+    try {
+      file = openSync(this.path, "r");
+    } catch {
+      throw new BadInputError(this.path, "no readable file", "a capture file");
+    }
+    try {
+      return readSync(file, magic, 0, 2, 0) === 2 && magic[0] === 0x1f && magic[1] === 0x8b;
+    } finally {
+      closeSync(file);
+    }
+  }
+
+  /** Parses every whole line. @returns bytes used. */
+  #lines(text: Buffer, out: CaptureEntry[]): number {
+    let at = 0;
+    for (;;) {
+      const end = text.indexOf(NEWLINE, at);
+      if (end < 0) return at;
+      const entry = this.#line(text.toString("utf8", at, end));
+      if (entry !== null) out.push(entry);
+      at = end + 1;
+    }
+  }
+
+  #line(raw: string): CaptureEntry | null {
+    this.report.lines += 1;
+    const line = raw.endsWith("\r") ? raw.slice(0, -1) : raw;
+    if (line.length === 0) return null;
+    const where = `${this.path}:${this.report.lines}`;
+    if (this.#parser === null) {
+      this.#parser = parserFor(line, where);
+      this.report.format = this.#parser.format;
+    }
+    try {
+      const entry = this.#parser.parse(line, where);
+      if (entry !== null) this.report.entries += 1;
+      return entry;
+    } catch (error) {
+      if (!this.#skip) throw error;
+      this.report.skipped += 1;
+      return null;
+    }
+  }
+
+  /** The bytes after the last newline: a whole line only when the file was not cut and its JSON is complete. */
+  #lastLine(rest: Buffer, out: CaptureEntry[]): void {
+    if (rest.length === 0) return;
+    const line = rest.toString("utf8");
+    const whole = this.report.truncated === null && endsInWholeJson(line);
+    if (!whole && this.#parser !== null) {
+      this.report.lines += 1;
+      this.report.truncated ??= `line ${this.report.lines} has no end (${rest.length} bytes)`;
+      return;
+    }
+    const entry = this.#line(line);
+    if (entry !== null) out.push(entry);
+  }
+
+  #endedBy(error: unknown): void {
+    if (error instanceof BadInputError) throw error;
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    if (!code.startsWith("Z_")) throw error;
+    this.report.truncated =
+      code === "Z_BUF_ERROR" ? "the gzip stream has no end" : `the gzip stream is damaged (${code})`;
+  }
+
+  #tooLong(): BadInputError {
+    return new BadInputError(
+      `${this.path}:${this.report.lines + 1}`,
+      `a line of more than ${MAX_LINE_BYTES} bytes`,
+      "one entry a line",
+    );
+  }
+}
+
+/**
+ * The files a `--capture` argument names: itself, or, for a folder, the capture files in it in the order of their names.
+ *
+ * @throws BadInputError when there is none.
+ */
+export function captureFiles(path: string): string[] {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) throw new BadInputError(path, "no file", "a capture file or a folder of them");
+  if (!stat.isDirectory()) return [path];
+  const names = readdirSync(path).filter((name) => CAPTURE_NAME.test(basename(name)));
+  if (names.length === 0) throw new BadInputError(path, "an empty folder", "capture files (*.gz)");
+  return names.sort().map((name) => join(path, name));
+}
+
+function endsInWholeJson(line: string): boolean {
+  const start = line.search(/[{[]/);
+  if (start < 0) return /<-> \d+(?:\.\d+)?$/.test(line);
+  try {
+    JSON.parse(line.slice(start));
+    return true;
+  } catch {
+    return false;
+  }
+}
