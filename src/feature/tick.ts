@@ -1,0 +1,500 @@
+import type { Book } from "../market/book.ts";
+import { EVENT, type EventBatch, TICKER, TICKER_FIELDS } from "../market/event-batch.ts";
+import type { Instrument } from "../market/instrument.ts";
+import { DEPTH_METRIC, DEPTH_METRICS, DepthView } from "./depth.ts";
+import { FEATURE_COUNT, SIGNALS } from "./schema.ts";
+import {
+  contrast,
+  D10,
+  D50,
+  D100,
+  D200,
+  D500,
+  D1000,
+  D2000,
+  D5000,
+  D10000,
+  DECAY_MS,
+  decayFactors,
+  signedLog,
+  soft,
+  writeAges,
+} from "./window.ts";
+
+/** An instrument's features may be used once it has seen this many events … */
+export const WARM_UP_EVENTS = 100;
+/** … over at least this long. */
+export const WARM_UP_US = 2_000_000;
+
+/** A clock that steps back by less is taken to stand still; by more, the state moves to the new time. */
+const CLOCK_JITTER_US = 1_000_000;
+/** A move of the mid away from its recent mean that counts for the move rates, bp. */
+const RATE_MOVE_BP = 0.5;
+/** Depth below this part of its recent mean counts for the withdrawal rates. */
+const RATE_DEPTH_FRACTION = 0.8;
+/** Weight of a new interval in the mean interval between diffs. */
+const INTERVAL_WEIGHT = 0.1;
+
+// Fields of a slot's state. A pair holds bid (or bought, or down) first.
+const TIME = 0;
+const FIRST_TIME = 1;
+const EVENTS = 2;
+const BID_TICKS = 3;
+const ASK_TICKS = 4;
+const QUEUE = 5;
+/** Mid with the overlay, ticks; keeps its last value while a side is empty; 0 = never known. */
+const MID = 7;
+const DEPTH = 8;
+const STALE = 10;
+const SEEN_BOOK = 12;
+const LAST_DIFF = 13;
+const LAST_TRADE = 14;
+const LAST_MOVE = 15;
+const TRADE_SIDE = 16;
+const MOVE_SIDE = 17;
+const DIFF_INTERVAL = 18;
+/** Lots traded against each side since the last diff. */
+const TRADED = 19;
+const INDEX = 21;
+const FUNDING = 22;
+const IV = 23;
+
+const QUEUE_MEAN = 24;
+const DEPTH_MEAN = 26;
+const DEPTH_MEAN_50 = 28;
+const DEPTH_MEAN_500 = 30;
+const DEPTH_LOW = 32;
+const DEPTH_HIGH = 34;
+const MID_10 = 36;
+const MID_50 = 37;
+const MID_200 = 38;
+const MID_1000 = 39;
+const MOVE_RATE = 40;
+const WITHDRAW_RATE = 42;
+const BASIS_MEAN = 44;
+const IV_MEAN = 45;
+
+const FLOW_50 = 46;
+const FLOW_100 = 47;
+const FLOW_500 = 48;
+const FLOW_2000 = 49;
+const NET_100 = 50;
+const NET_1000 = 52;
+const CANCEL_100 = 54;
+const CANCEL_1000 = 56;
+/** Lots traded against each side: sold into the bid, bought from the ask. */
+const TAKEN_50 = 58;
+const TAKEN_200 = 60;
+const TAKEN_1000 = 62;
+const TRADES_1000 = 64;
+const COUNT_50 = 65;
+const COUNT_500 = 66;
+const COUNT_10000 = 67;
+const VARIANCE_100 = 68;
+const VARIANCE_1000 = 69;
+const VARIANCE_10000 = 70;
+const STRIDE = 72;
+
+/**
+ * Features of up to `slotCount` underlyings, advanced by one event at a time: constant work per event, no allocation, all
+ * state in typed arrays. Times are the local receive clock, µs; they may stand still or step back. Call the `on…` method
+ * after the book has taken the event; then {@link FeatureState.write} gives the row of the state at that time.
+ *
+ * Every value written is finite, whatever came in.
+ */
+export class FeatureState {
+  readonly slotCount: number;
+  readonly #state: Float64Array;
+  readonly #depth: DepthView;
+  readonly #decay = new Float64Array(DECAY_MS.length);
+  readonly #signals = new Float64Array(SIGNALS.length);
+
+  constructor(slotCount: number) {
+    this.slotCount = slotCount;
+    this.#state = new Float64Array(slotCount * STRIDE);
+    this.#depth = new DepthView(slotCount);
+    for (let slot = 0; slot < slotCount; slot += 1) this.reset(slot);
+  }
+
+  /** Forgets everything about a slot; for a new connection or after a book was unsound. */
+  reset(slot: number): void {
+    const s = this.#state;
+    const at = slot * STRIDE;
+    s.fill(0, at, at + STRIDE);
+    s[at + TIME] = Number.NaN;
+    s[at + FIRST_TIME] = Number.NaN;
+    s[at + BID_TICKS] = -1;
+    s[at + ASK_TICKS] = -1;
+    s[at + LAST_DIFF] = -Infinity;
+    s[at + LAST_TRADE] = -Infinity;
+    s[at + LAST_MOVE] = -Infinity;
+    s[at + INDEX] = Number.NaN;
+    s[at + IV] = Number.NaN;
+    s[at + BASIS_MEAN] = Number.NaN;
+    s[at + IV_MEAN] = Number.NaN;
+    this.#depth.reset(slot);
+  }
+
+  /** After the book took the snapshot or delta of `batch` at `row`. */
+  onBook(slot: number, book: Book, batch: EventBatch, row: number, timeUs: number): void {
+    const s = this.#state;
+    const at = slot * STRIDE;
+    this.#count(at, timeUs);
+    this.#depth.refresh(slot, book, batch.kind[row] === EVENT.bookDelta);
+    this.#updateTop(at, slot, book);
+
+    const metrics = this.#depth.metrics;
+    const first = s[at + SEEN_BOOK] === 0;
+    s[at + SEEN_BOOK] = 1;
+    for (let side = 0; side < 2; side += 1) {
+      const depth = metrics[(slot * 2 + side) * DEPTH_METRICS + DEPTH_METRIC.sum10];
+      s[at + DEPTH + side] = depth;
+      if (first) {
+        s[at + DEPTH_MEAN + side] = depth;
+        s[at + DEPTH_MEAN_50 + side] = depth;
+        s[at + DEPTH_MEAN_500 + side] = depth;
+        s[at + DEPTH_LOW + side] = depth;
+        s[at + DEPTH_HIGH + side] = depth;
+      }
+      if (depth < s[at + DEPTH_LOW + side]) s[at + DEPTH_LOW + side] = depth;
+      if (depth > s[at + DEPTH_HIGH + side]) s[at + DEPTH_HIGH + side] = depth;
+
+      const net = this.#depth.netChange[side];
+      const cancelled = Math.max(0, this.#depth.removed[side] - s[at + TRADED + side]);
+      s[at + TRADED + side] = 0;
+      s[at + NET_100 + side] += net;
+      s[at + NET_1000 + side] += net;
+      s[at + CANCEL_100 + side] += cancelled;
+      s[at + CANCEL_1000 + side] += cancelled;
+    }
+
+    const now = s[at + TIME];
+    const interval = now - s[at + LAST_DIFF];
+    if (interval < Infinity) {
+      const mean = s[at + DIFF_INTERVAL];
+      s[at + DIFF_INTERVAL] = mean > 0 ? mean + INTERVAL_WEIGHT * (interval - mean) : interval;
+    }
+    s[at + LAST_DIFF] = now;
+  }
+
+  /** After the book took a new best bid and ask. */
+  onTop(slot: number, book: Book, timeUs: number): void {
+    const at = slot * STRIDE;
+    this.#count(at, timeUs);
+    this.#updateTop(at, slot, book);
+  }
+
+  /** A trade; `aggressorSide` 0 bought from the ask, 1 sold into the bid. */
+  onTrade(slot: number, aggressorSide: number, sizeLots: number, timeUs: number): void {
+    const s = this.#state;
+    const at = slot * STRIDE;
+    this.#count(at, timeUs);
+    const lots = sizeLots > 0 && sizeLots < Infinity ? sizeLots : 0;
+    const hit = aggressorSide === 0 ? 1 : 0;
+    s[at + TAKEN_50 + hit] += lots;
+    s[at + TAKEN_200 + hit] += lots;
+    s[at + TAKEN_1000 + hit] += lots;
+    s[at + TRADED + hit] += lots;
+    s[at + TRADES_1000] += 1;
+    s[at + LAST_TRADE] = s[at + TIME];
+    s[at + TRADE_SIDE] = aggressorSide === 0 ? 1 : -1;
+  }
+
+  /** Index price and funding rate of a ticker; values the frame did not carry stay as they are. */
+  onTicker(slot: number, instrument: Instrument, batch: EventBatch, row: number, timeUs: number): void {
+    const s = this.#state;
+    const at = slot * STRIDE;
+    this.#advance(at, timeUs);
+    const values = row * TICKER_FIELDS;
+    const index = batch.values[values + TICKER.indexPrice];
+    const funding = batch.values[values + TICKER.fundingRate];
+    const tick = instrument.tick.mantissa / 10 ** instrument.tick.scale;
+    if (index > 0 && index < Infinity) {
+      s[at + INDEX] = index / tick;
+      this.#startBasis(at);
+    }
+    if (Math.abs(funding) < Infinity) s[at + FUNDING] = funding;
+  }
+
+  /** At-the-money implied volatility of the options on this underlying, as a fraction. */
+  onVolatility(slot: number, atmIv: number, timeUs: number): void {
+    const s = this.#state;
+    const at = slot * STRIDE;
+    this.#advance(at, timeUs);
+    if (!(atmIv > 0 && atmIv < Infinity)) return;
+    if (Number.isNaN(s[at + IV_MEAN])) s[at + IV_MEAN] = atmIv;
+    s[at + IV] = atmIv;
+  }
+
+  /** An external signal changed; it is the same for all slots. Numbers beyond {@link SIGNALS} and values not finite are ignored. */
+  onSignal(signal: number, value: number): void {
+    if (signal < this.#signals.length && Math.abs(value) < Infinity) this.#signals[signal] = value;
+  }
+
+  /** Enough events and time seen for the windows to mean something, and both sides of the book are there. */
+  ready(slot: number, timeUs: number): boolean {
+    const s = this.#state;
+    const at = slot * STRIDE;
+    return (
+      s[at + EVENTS] >= WARM_UP_EVENTS &&
+      timeUs - s[at + FIRST_TIME] >= WARM_UP_US &&
+      s[at + SEEN_BOOK] === 1 &&
+      s[at + BID_TICKS] >= 0 &&
+      s[at + ASK_TICKS] >= 0
+    );
+  }
+
+  /** Writes the slot's features at `timeUs`, {@link FEATURE_COUNT} values in schema order from `offset`. */
+  write(slot: number, timeUs: number, out: Float32Array, offset: number): void {
+    const s = this.#state;
+    const at = slot * STRIDE;
+    this.#advance(at, timeUs);
+    const bid = this.#depth.metrics;
+    const b = slot * 2 * DEPTH_METRICS;
+    const a = b + DEPTH_METRICS;
+    const now = s[at + TIME];
+    const mid = s[at + MID];
+    const bpPerTick = mid > 0 ? 10_000 / mid : 0;
+    const twoSided = s[at + BID_TICKS] >= 0 && s[at + ASK_TICKS] >= 0;
+    const spreadTicks = twoSided ? Math.max(0, s[at + ASK_TICKS] - s[at + BID_TICKS]) : 0;
+    const queueTilt = contrast(s[at + QUEUE], s[at + QUEUE + 1]);
+    const documentMid = this.#depth.midTicks[slot];
+    const queueMean = (s[at + QUEUE_MEAN] + s[at + QUEUE_MEAN + 1]) / 2;
+    const perQueue = queueMean > 0 ? 1 / queueMean : 0;
+
+    let i = offset;
+    out[i++] = spreadTicks > 1 ? Math.log(spreadTicks) : 0;
+    out[i++] = Math.log(1 + spreadTicks * bpPerTick);
+    out[i++] = (queueTilt * spreadTicks * bpPerTick) / 2;
+    out[i++] = queueTilt;
+    for (let metric = DEPTH_METRIC.sum3; metric <= DEPTH_METRIC.near; metric += 1) {
+      out[i++] = contrast(bid[b + metric], bid[a + metric]);
+    }
+    out[i++] = documentMid > 0 && twoSided ? (mid - documentMid) * bpPerTick : 0;
+
+    for (let side = 0; side < 2; side += 1) {
+      const m = b + side * DEPTH_METRICS;
+      const queue = s[at + QUEUE + side];
+      const depth = s[at + DEPTH + side];
+      const total = queue + bid[m + DEPTH_METRIC.behind];
+      out[i + side] = contrast(queue, s[at + QUEUE_MEAN + side]);
+      out[i + side + 2] = total > 0 ? queue / total : 0;
+      out[i + side + 4] = depth > 0 ? Math.min(1, s[at + STALE + side] / depth) : 0;
+      out[i + side + 6] = depth > 0 ? bid[m + DEPTH_METRIC.largest] / depth : 0;
+      out[i + side + 8] = contrast(depth, s[at + DEPTH_MEAN + side]);
+      out[i + side + 10] = contrast(depth, s[at + DEPTH_MEAN_50 + side]);
+      out[i + side + 12] = contrast(depth, s[at + DEPTH_MEAN_500 + side]);
+      out[i + side + 14] = contrast(depth, s[at + DEPTH_LOW + side]);
+      out[i + side + 16] = contrast(depth, s[at + DEPTH_HIGH + side]);
+      out[i + side + 18] = bid[m + DEPTH_METRIC.slope];
+      out[i + side + 20] = bid[m + DEPTH_METRIC.gap];
+      out[i + side + 22] = bid[m + DEPTH_METRIC.range];
+    }
+    i += 24;
+
+    for (let window = FLOW_50; window <= FLOW_2000; window += 1)
+      out[i++] = signedLog(s[at + window] * perQueue);
+    for (let side = 0; side < 2; side += 1) {
+      const perDepth = s[at + DEPTH_MEAN + side] > 0 ? 1 / s[at + DEPTH_MEAN + side] : 0;
+      for (let pair = 0; pair < 4; pair += 1) {
+        out[i + pair * 2 + side] = soft(s[at + NET_100 + pair * 2 + side] * perDepth);
+      }
+    }
+    i += 8;
+    for (let field = TAKEN_50; field < TRADES_1000; field += 1)
+      out[i++] = Math.log(1 + s[at + field] * perQueue);
+    for (let pair = TAKEN_50; pair < TRADES_1000; pair += 2) {
+      const total = s[at + pair] + s[at + pair + 1] + queueMean / 10;
+      out[i++] = total > 0 ? (s[at + pair + 1] - s[at + pair]) / total : 0;
+    }
+
+    const tradeAges = i + 1;
+    const moveAges = i + 9;
+    writeAges(now - s[at + LAST_TRADE], out, tradeAges);
+    writeAges(now - s[at + LAST_DIFF], out, i + 5);
+    writeAges(now - s[at + LAST_MOVE], out, moveAges);
+    out[i] = s[at + TRADE_SIDE] * out[tradeAges + 1];
+    out[i + 13] = s[at + MOVE_SIDE] * out[moveAges + 1];
+    i += 14;
+    const interval = s[at + DIFF_INTERVAL];
+    out[i++] = interval > 0 ? contrast(now - s[at + LAST_DIFF], interval) : 0;
+    out[i++] = Math.log(1 + interval / 1_000);
+    out[i++] = Math.log(1 + s[at + TRADES_1000]);
+    out[i++] = Math.log(1 + s[at + COUNT_50]);
+    out[i++] = Math.log(1 + s[at + COUNT_500]);
+    out[i++] = contrast(s[at + COUNT_50] * 200, s[at + COUNT_10000]);
+
+    for (let mean = MID_10; mean <= MID_1000; mean += 1) out[i++] = (mid - s[at + mean]) * bpPerTick;
+    for (let window = VARIANCE_100; window <= VARIANCE_10000; window += 1) {
+      out[i++] = Math.log(1 + Math.sqrt(s[at + window]));
+    }
+    out[i++] = contrast(s[at + VARIANCE_100] * 100, s[at + VARIANCE_10000]);
+    out[i++] = contrast(s[at + VARIANCE_1000] * 10, s[at + VARIANCE_10000]);
+    for (let rate = MOVE_RATE; rate < MOVE_RATE + 4; rate += 1) out[i++] = s[at + rate];
+
+    const basis = this.#basisBp(at);
+    out[i++] = basis;
+    out[i++] = basis - s[at + BASIS_MEAN];
+    out[i++] = s[at + FUNDING] * 10_000;
+    out[i++] = s[at + IV];
+    out[i++] = (s[at + IV] - s[at + IV_MEAN]) * 100;
+    for (let signal = 0; signal < this.#signals.length; signal += 1) out[i++] = this.#signals[signal];
+
+    for (let feature = offset; feature < offset + FEATURE_COUNT; feature += 1) {
+      const value = out[feature];
+      if (!(value - value === 0)) out[feature] = 0;
+    }
+  }
+
+  #basisBp(at: number): number {
+    const mid = this.#state[at + MID];
+    return mid > 0 ? (mid / this.#state[at + INDEX] - 1) * 10_000 : Number.NaN;
+  }
+
+  /** Moves the slot to `timeUs` and counts an event there. */
+  #count(at: number, timeUs: number): void {
+    const s = this.#state;
+    this.#advance(at, timeUs);
+    if (Number.isNaN(s[at + FIRST_TIME])) s[at + FIRST_TIME] = s[at + TIME];
+    s[at + EVENTS] += 1;
+    s[at + COUNT_50] += 1;
+    s[at + COUNT_500] += 1;
+    s[at + COUNT_10000] += 1;
+  }
+
+  /** Lets every window forget up to `timeUs`; the values held since the last event enter the means. */
+  #advance(at: number, timeUs: number): void {
+    const s = this.#state;
+    const delta = timeUs - s[at + TIME];
+    if (!(delta > 0)) {
+      if (delta < -CLOCK_JITTER_US) this.#shiftClock(at, delta);
+      else if (Number.isNaN(s[at + TIME]) && Math.abs(timeUs) < Infinity) s[at + TIME] = timeUs;
+      return;
+    }
+    s[at + TIME] = timeUs;
+    const decay = this.#decay;
+    decayFactors(delta, decay);
+    const d10 = decay[D10];
+    const d50 = decay[D50];
+    const d100 = decay[D100];
+    const d200 = decay[D200];
+    const d500 = decay[D500];
+    const d1000 = decay[D1000];
+    const d5000 = decay[D5000];
+    const d10000 = decay[D10000];
+
+    const mid = s[at + MID];
+    const return50 = mid > 0 ? ((mid - s[at + MID_50]) / mid) * 10_000 : 0;
+    for (let side = 0; side < 2; side += 1) {
+      const queue = s[at + QUEUE + side];
+      const depth = s[at + DEPTH + side];
+      const moved = side === 0 ? return50 <= -RATE_MOVE_BP : return50 >= RATE_MOVE_BP;
+      const withdrawn = depth < RATE_DEPTH_FRACTION * s[at + DEPTH_MEAN_50 + side];
+      s[at + MOVE_RATE + side] = blend(moved ? 1 : 0, s[at + MOVE_RATE + side], d5000);
+      s[at + WITHDRAW_RATE + side] = blend(withdrawn ? 1 : 0, s[at + WITHDRAW_RATE + side], d5000);
+      s[at + QUEUE_MEAN + side] = blend(queue, s[at + QUEUE_MEAN + side], d10000);
+      s[at + DEPTH_MEAN + side] = blend(depth, s[at + DEPTH_MEAN + side], d10000);
+      s[at + DEPTH_MEAN_50 + side] = blend(depth, s[at + DEPTH_MEAN_50 + side], d50);
+      s[at + DEPTH_MEAN_500 + side] = blend(depth, s[at + DEPTH_MEAN_500 + side], d500);
+      s[at + DEPTH_LOW + side] = blend(depth, s[at + DEPTH_LOW + side], d1000);
+      s[at + DEPTH_HIGH + side] = blend(depth, s[at + DEPTH_HIGH + side], d1000);
+      s[at + NET_100 + side] *= d100;
+      s[at + NET_1000 + side] *= d1000;
+      s[at + CANCEL_100 + side] *= d100;
+      s[at + CANCEL_1000 + side] *= d1000;
+      s[at + TAKEN_50 + side] *= d50;
+      s[at + TAKEN_200 + side] *= d200;
+      s[at + TAKEN_1000 + side] *= d1000;
+    }
+    s[at + MID_10] = blend(mid, s[at + MID_10], d10);
+    s[at + MID_50] = blend(mid, s[at + MID_50], d50);
+    s[at + MID_200] = blend(mid, s[at + MID_200], d200);
+    s[at + MID_1000] = blend(mid, s[at + MID_1000], d1000);
+    s[at + BASIS_MEAN] = blend(this.#basisBp(at), s[at + BASIS_MEAN], d10000);
+    s[at + IV_MEAN] = blend(s[at + IV], s[at + IV_MEAN], d10000);
+    s[at + FLOW_50] *= d50;
+    s[at + FLOW_100] *= d100;
+    s[at + FLOW_500] *= d500;
+    s[at + FLOW_2000] *= decay[D2000];
+    s[at + TRADES_1000] *= d1000;
+    s[at + COUNT_50] *= d50;
+    s[at + COUNT_500] *= d500;
+    s[at + COUNT_10000] *= d10000;
+    s[at + VARIANCE_100] *= d100;
+    s[at + VARIANCE_1000] *= d1000;
+    s[at + VARIANCE_10000] *= d10000;
+  }
+
+  /** The clock was set back: the windows keep their content and go on from the new time. */
+  #shiftClock(at: number, deltaUs: number): void {
+    const s = this.#state;
+    s[at + TIME] += deltaUs;
+    s[at + FIRST_TIME] += deltaUs;
+    s[at + LAST_DIFF] += deltaUs;
+    s[at + LAST_TRADE] += deltaUs;
+    s[at + LAST_MOVE] += deltaUs;
+  }
+
+  #startBasis(at: number): void {
+    const s = this.#state;
+    if (Number.isNaN(s[at + BASIS_MEAN])) s[at + BASIS_MEAN] = this.#basisBp(at);
+  }
+
+  /** Takes the best prices and queues, and what follows from their change: order flow, mid, stale depth. */
+  #updateTop(at: number, slot: number, book: Book): void {
+    const s = this.#state;
+    const bidTicks = book.bestBidTicks;
+    const askTicks = book.bestAskTicks;
+    const bidLots = bidTicks >= 0 ? book.bestBidLots : 0;
+    const askLots = askTicks >= 0 ? book.bestAskLots : 0;
+    const oldBid = s[at + BID_TICKS];
+    const oldAsk = s[at + ASK_TICKS];
+
+    if (s[at + MID] > 0) {
+      // An empty ask side counts as infinitely high, as an empty bid side (−1) counts as lowest.
+      const ask = askTicks >= 0 ? askTicks : Infinity;
+      const previousAsk = oldAsk >= 0 ? oldAsk : Infinity;
+      let flow = 0;
+      if (bidTicks >= oldBid) flow += bidLots;
+      if (bidTicks <= oldBid) flow -= s[at + QUEUE];
+      if (ask <= previousAsk) flow -= askLots;
+      if (ask >= previousAsk) flow += s[at + QUEUE + 1];
+      s[at + FLOW_50] += flow;
+      s[at + FLOW_100] += flow;
+      s[at + FLOW_500] += flow;
+      s[at + FLOW_2000] += flow;
+    }
+    s[at + BID_TICKS] = bidTicks;
+    s[at + ASK_TICKS] = askTicks;
+    s[at + QUEUE] = bidLots;
+    s[at + QUEUE + 1] = askLots;
+    if (s[at + QUEUE_MEAN] === 0) s[at + QUEUE_MEAN] = bidLots;
+    if (s[at + QUEUE_MEAN + 1] === 0) s[at + QUEUE_MEAN + 1] = askLots;
+
+    s[at + STALE] = this.#depth.staleLots(slot, 0, bidTicks);
+    s[at + STALE + 1] = this.#depth.staleLots(slot, 1, askTicks >= 0 ? askTicks : Infinity);
+
+    if (bidTicks < 0 || askTicks < 0) return;
+    const mid = (bidTicks + askTicks) / 2;
+    const oldMid = s[at + MID];
+    if (mid === oldMid || mid === 0) return;
+    s[at + MID] = mid;
+    if (oldMid === 0) {
+      s.fill(mid, at + MID_10, at + MID_1000 + 1);
+      this.#startBasis(at);
+      return;
+    }
+    const moveBp = ((mid - oldMid) / oldMid) * 10_000;
+    const squared = moveBp * moveBp;
+    s[at + VARIANCE_100] += squared;
+    s[at + VARIANCE_1000] += squared;
+    s[at + VARIANCE_10000] += squared;
+    s[at + LAST_MOVE] = s[at + TIME];
+    s[at + MOVE_SIDE] = moveBp > 0 ? 1 : -1;
+  }
+}
+
+/** Mean after the value `held` stood for the time that `decay` tells. */
+function blend(held: number, mean: number, decay: number): number {
+  return held + (mean - held) * decay;
+}
