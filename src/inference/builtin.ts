@@ -1,0 +1,11 @@
+/** Where the parts of a built-in model lie: paths on disk, or inside the executable when it is compiled. */
+export interface BuiltinModel {
+  readonly cardPath: string;
+  readonly onnxPath: string;
+}
+
+/** The models inside the executable, by name. */
+export const BUILTIN_MODELS: Readonly<Record<string, BuiltinModel>> = {};
+
+/** The model that is used when none is named. */
+export const DEFAULT_MODEL = "lstm";
