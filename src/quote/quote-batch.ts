@@ -59,6 +59,9 @@ export class QuoteBatch {
   readonly fair: Float64Array;
   readonly widenBp: Float64Array;
   readonly sizeFactor: Float64Array;
+  /** Greeks at the time of the quote: delta as a fraction, vega in quote currency for 1.00 of volatility (0 unless an option). */
+  readonly delta: Float64Array;
+  readonly vega: Float64Array;
 
   constructor(capacity: number) {
     this.capacity = capacity;
@@ -72,9 +75,28 @@ export class QuoteBatch {
     this.fair = new Float64Array(capacity);
     this.widenBp = new Float64Array(capacity);
     this.sizeFactor = new Float64Array(capacity);
+    this.delta = new Float64Array(capacity);
+    this.vega = new Float64Array(capacity);
   }
 
   clear(): void {
     this.count = 0;
+  }
+
+  /** Moves a row over another one; `to` ≤ `from`. */
+  move(from: number, to: number): void {
+    if (from === to) return;
+    this.instrument[to] = this.instrument[from];
+    this.quoteId[to] = this.quoteId[from];
+    this.bidTicks[to] = this.bidTicks[from];
+    this.bidLots[to] = this.bidLots[from];
+    this.askTicks[to] = this.askTicks[from];
+    this.askLots[to] = this.askLots[from];
+    this.reasons[to] = this.reasons[from];
+    this.fair[to] = this.fair[from];
+    this.widenBp[to] = this.widenBp[from];
+    this.sizeFactor[to] = this.sizeFactor[from];
+    this.delta[to] = this.delta[from];
+    this.vega[to] = this.vega[from];
   }
 }
