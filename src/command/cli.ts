@@ -5,7 +5,7 @@ import { type ParsedArguments, parseArguments } from "./arguments.ts";
 import { type Command, type Environment, UsageError } from "./command.ts";
 import { commandHelp, overview } from "./help.ts";
 import { StreamOutput, type TextSink } from "./output.ts";
-import { VERBS } from "./verbs.ts";
+import { INTERNAL_VERBS, VERBS, type VerbTable } from "./verbs.ts";
 
 /** The process as a command sees it; a test gives its own. */
 export interface Host {
@@ -14,7 +14,7 @@ export interface Host {
   readonly stderr: TextSink;
   readonly shutdown: AbortSignal;
   readonly log?: Logger;
-  readonly verbs?: Readonly<Record<string, () => Promise<Command>>>;
+  readonly verbs?: VerbTable;
 }
 
 /** Runs one command line (without the executable's name) and answers its exit code. Never throws. */
@@ -23,7 +23,7 @@ export async function runCommandLine(args: readonly string[], host: Host): Promi
   const [verb = "--help", ...rest] = args;
   try {
     if (verb === "--help" || verb === "-h" || verb === "help") return await help(rest, verbs, host.stdout);
-    const load = verbs[verb === "--version" ? "version" : verb];
+    const load = verbs[verb === "--version" ? "version" : verb] ?? INTERNAL_VERBS[verb];
     if (load === undefined) throw unknownVerb(verb, Object.keys(verbs));
     return await runVerb(await load(), rest, host);
   } catch (error) {
@@ -67,11 +67,7 @@ async function runVerb(command: Command, args: readonly string[], host: Host): P
 
 type CommandOptions = Parameters<Command["run"]>[0]["options"];
 
-async function help(
-  args: readonly string[],
-  verbs: Readonly<Record<string, () => Promise<Command>>>,
-  stdout: TextSink,
-): Promise<ExitCode> {
+async function help(args: readonly string[], verbs: VerbTable, stdout: TextSink): Promise<ExitCode> {
   const [verb] = args;
   if (verb !== undefined) {
     const load = verbs[verb];

@@ -1,8 +1,15 @@
 import type { Command } from "./command.ts";
 
+export type VerbTable = Readonly<Record<string, () => Promise<Command>>>;
+
 /**
  * Verb → its command, loaded when asked for. The paths are literals so that the compiled executable holds every one of them.
  */
-export const VERBS: Readonly<Record<string, () => Promise<Command>>> = {
+export const VERBS: VerbTable = {
   version: async () => (await import("./version.ts")).version,
+};
+
+/** Verbs that keel starts itself with; they are not listed. */
+export const INTERNAL_VERBS: VerbTable = {
+  "probe-devices": async () => (await import("./probe-devices.ts")).probeDevicesCommand,
 };

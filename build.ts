@@ -1,0 +1,140 @@
+/**
+ * Builds `dist/keel`: one file with Bun, Dawn, ONNX Runtime's WebAssembly, the native library, the shaders and the built-in
+ * models. Run it as `bun run build`.
+ *
+ * @module
+ */
+import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { join, relative } from "node:path";
+import type { BuildConfig, BunPlugin } from "bun";
+import packageJson from "./package.json";
+import type { BuildInfo, EmbeddedFile } from "./src/core/executable.ts";
+
+const root = import.meta.dir;
+const dist = join(root, "dist");
+const outfile = join(dist, "keel");
+
+if (Bun.version !== packageJson.engines.bun) {
+  console.error(`bun ${Bun.version} runs this build, but keel is pinned to bun ${packageJson.engines.bun}`);
+  process.exit(2);
+}
+mkdirSync(dist, { recursive: true });
+const native = await buildNative();
+const common = {
+  entrypoints: [join(root, "src/main.ts"), ...(await workers())],
+  root: join(root, "src"),
+  target: "bun",
+  minify: { whitespace: true, syntax: true },
+  plugins: [nativeLibrary(native.path)],
+} as const satisfies BuildConfig;
+
+const started = performance.now();
+const info: BuildInfo = {
+  version: packageJson.version,
+  ...commit(),
+  bun: Bun.version,
+  embedded: await embeddedFiles(),
+  nativeMissing: native.missing,
+};
+const partial = `${outfile}.partial`;
+const result = await Bun.build({
+  ...common,
+  sourcemap: "inline",
+  define: { KEEL_BUILD: JSON.stringify(info) },
+  compile: { outfile: partial, autoloadBunfig: false, autoloadDotenv: false },
+  throw: false,
+});
+if (!result.success) {
+  for (const log of result.logs) console.error(String(log));
+  process.exit(1);
+}
+renameSync(partial, outfile);
+rmSync(`${partial}.map`, { force: true });
+report();
+
+/** Compiles the native library, or says why there will be none. */
+async function buildNative(): Promise<{ path: string | null; missing: string | null }> {
+  const path = join(dist, "libkeel.so");
+  rmSync(path, { force: true });
+  try {
+    const { compileNative } = (await import(join(root, "ffi/compile.ts"))) as {
+      compileNative(path: string): unknown;
+    };
+    await compileNative(path);
+    return { path, missing: null };
+  } catch (error) {
+    const missing = error instanceof Error ? error.message : String(error);
+    console.warn(`building without the native library: ${missing}`);
+    return { path: null, missing };
+  }
+}
+
+/** Puts the library into the module that tells where it is. */
+function nativeLibrary(path: string | null): BunPlugin {
+  return {
+    name: "native-library",
+    setup(build) {
+      build.onLoad({ filter: /src\/core\/native-library\.ts$/ }, () => ({
+        loader: "ts",
+        contents:
+          path === null
+            ? "export const NATIVE_LIBRARY = null;"
+            : `import path from ${JSON.stringify(path)} with { type: "file" };\nexport const NATIVE_LIBRARY = path;`,
+      }));
+    },
+  };
+}
+
+async function workers(): Promise<string[]> {
+  const found = await Array.fromAsync(new Bun.Glob("src/*/worker.ts").scan({ cwd: root }));
+  return found.sort().map((path) => join(root, path));
+}
+
+/** Bundles once without compiling, to learn which files the bundle reads beside its own text. */
+async function embeddedFiles(): Promise<EmbeddedFile[]> {
+  const outdir = join(dist, "bundle");
+  const bundle = await Bun.build({ ...common, outdir, metafile: true, throw: false });
+  rmSync(outdir, { recursive: true, force: true });
+  if (!bundle.success || bundle.metafile === undefined) {
+    for (const log of bundle.logs) console.error(String(log));
+    process.exit(1);
+  }
+  const files: EmbeddedFile[] = [];
+  for (const input of Object.keys(bundle.metafile.inputs)) {
+    if (/\.(ts|js|mjs|cjs)$/.test(input) || input.endsWith("package.json")) continue;
+    const path = join(process.cwd(), input);
+    if (!existsSync(path)) continue;
+    const bytes = await Bun.file(path).bytes();
+    files.push({
+      name: relative(root, path).replace(/^node_modules\//, ""),
+      bytes: bytes.length,
+      sha256: new Bun.CryptoHasher("sha256").update(bytes).digest("hex"),
+    });
+  }
+  return files.sort((a, b) => b.bytes - a.bytes);
+}
+
+/** The commit that is built, from git; nulls outside a checkout. */
+function commit(): { commit: string | null; date: string | null } {
+  const git = (...args: string[]): string | null => {
+    const { exitCode, stdout } = Bun.spawnSync(["git", ...args], { cwd: root, stderr: "ignore" });
+    return exitCode === 0 ? stdout.toString().trim() : null;
+  };
+  try {
+    const hash = git("rev-parse", "HEAD");
+    const changed = git("status", "--porcelain", "--untracked-files=no") !== "";
+    return {
+      commit: hash === null ? null : hash + (changed ? "+" : ""),
+      date: git("log", "-1", "--format=%cI"),
+    };
+  } catch {
+    return { commit: null, date: null };
+  }
+}
+
+function report(): void {
+  const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
+  for (const { name, bytes } of info.embedded) console.log(`  ${megabytes(bytes).padStart(9)}  ${name}`);
+  const seconds = ((performance.now() - started) / 1_000).toFixed(1);
+  console.log(`dist/keel: ${megabytes(Bun.file(outfile).size)} in ${seconds} s`);
+}
