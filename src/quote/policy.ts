@@ -36,6 +36,17 @@ export class Adjustment {
     this.set(0, 0, 0, 1, 1, 0);
   }
 
+  copy(from: Adjustment): void {
+    this.set(
+      from.widenLongBp,
+      from.widenShortBp,
+      from.volatilityPoints,
+      from.sizeLong,
+      from.sizeShort,
+      from.reasons,
+    );
+  }
+
   set(
     widenLongBp: number,
     widenShortBp: number,

@@ -32,6 +32,8 @@ export const REASON = {
   noFair: 1 << 18,
   shutdown: 1 << 19,
   expiring: 1 << 20,
+  /** The counterparty rejected the quote; it is tried again after a pause. */
+  rejected: 1 << 21,
 } as const;
 export type ReasonName = keyof typeof REASON;
 

@@ -1,0 +1,99 @@
+import type { ModelCard } from "../inference/card.ts";
+import type { QuoteParameters } from "./parameters.ts";
+import { Adjustment, QuotePolicy } from "./policy.ts";
+import { REASON } from "./quote-batch.ts";
+
+/** Changes of an adjustment below these are not worth recomputing a chain for. */
+const WIDEN_NOISE_BP = 0.25;
+const VOLATILITY_NOISE_POINTS = 0.05;
+const SIZE_NOISE = 0.02;
+
+/**
+ * The latest prediction of each underlying, how far it can be trusted, and the adjustment that is in force because of it.
+ *
+ * A prediction renewed by no event for `predictionLifeMs` has passed: its horizon is over and nothing happened. A market event
+ * that has waited for an answer longer than `modelMaxAgeMs` makes the model late. A quiet market alone makes no model late.
+ */
+export class Predictions {
+  /** In force per underlying after the last {@link refresh}. */
+  readonly adjustments: readonly Adjustment[];
+  readonly #predicted: readonly Adjustment[];
+  /** As of the last time a change was reported. */
+  readonly #reported: readonly Adjustment[];
+  readonly #parameters: QuoteParameters;
+  #policy: QuotePolicy;
+  readonly #statusMask: Int32Array;
+  readonly #predictedAtUs: Float64Array;
+  readonly #eventAtUs: Float64Array;
+  readonly #unansweredSinceUs: Float64Array;
+
+  constructor(underlyings: number, parameters: QuoteParameters) {
+    const make = (): Adjustment[] => Array.from({ length: underlyings }, () => new Adjustment());
+    this.adjustments = make();
+    this.#predicted = make();
+    this.#reported = make();
+    this.#parameters = parameters;
+    this.#policy = new QuotePolicy(parameters);
+    this.#statusMask = new Int32Array(underlyings).fill(REASON.modelMissing);
+    this.#predictedAtUs = new Float64Array(underlyings).fill(Number.NEGATIVE_INFINITY);
+    this.#eventAtUs = new Float64Array(underlyings).fill(Number.NEGATIVE_INFINITY);
+    this.#unansweredSinceUs = new Float64Array(underlyings).fill(Number.NaN);
+    for (let underlying = 0; underlying < underlyings; underlying += 1) this.refresh(underlying, 0);
+  }
+
+  setHeads(heads: ModelCard["heads"]): void {
+    this.#policy = new QuotePolicy(this.#parameters, heads);
+  }
+
+  onEvent(underlying: number, timeUs: number): void {
+    this.#eventAtUs[underlying] = timeUs;
+    if (Number.isNaN(this.#unansweredSinceUs[underlying])) this.#unansweredSinceUs[underlying] = timeUs;
+  }
+
+  onPrediction(
+    underlying: number,
+    probabilities: ArrayLike<number>,
+    offset: number,
+    eventTimeUs: number,
+  ): void {
+    this.#policy.decide(this.#predicted[underlying], probabilities, offset);
+    this.#predictedAtUs[underlying] = eventTimeUs;
+    this.#unansweredSinceUs[underlying] =
+      eventTimeUs >= this.#eventAtUs[underlying] ? Number.NaN : eventTimeUs;
+  }
+
+  onStatus(underlying: number, reasonMask: number): void {
+    this.#statusMask[underlying] = reasonMask;
+  }
+
+  /** Brings the adjustment in force up to the time. @returns true when it moved by more than noise since this last was true. */
+  refresh(underlying: number, timeUs: number): boolean {
+    const parameters = this.#parameters;
+    const inForce = this.adjustments[underlying];
+    const waitedUs = timeUs - this.#unansweredSinceUs[underlying];
+    const late = waitedUs > parameters.modelMaxAgeMs * 1_000 ? REASON.modelLate : 0;
+    const cause = this.#statusMask[underlying] | late;
+    if (cause !== 0) {
+      this.#policy.defend(inForce, cause);
+    } else if (timeUs - this.#predictedAtUs[underlying] > parameters.predictionLifeMs * 1_000) {
+      inForce.setNeutral();
+    } else {
+      inForce.copy(this.#predicted[underlying]);
+    }
+    const reported = this.#reported[underlying];
+    if (!differs(inForce, reported)) return false;
+    reported.copy(inForce);
+    return true;
+  }
+}
+
+function differs(a: Adjustment, b: Adjustment): boolean {
+  return (
+    Math.abs(a.widenLongBp - b.widenLongBp) >= WIDEN_NOISE_BP ||
+    Math.abs(a.widenShortBp - b.widenShortBp) >= WIDEN_NOISE_BP ||
+    Math.abs(a.volatilityPoints - b.volatilityPoints) >= VOLATILITY_NOISE_POINTS ||
+    Math.abs(a.sizeLong - b.sizeLong) >= SIZE_NOISE ||
+    Math.abs(a.sizeShort - b.sizeShort) >= SIZE_NOISE ||
+    ((a.reasons ^ b.reasons) & REASON.defensive) !== 0
+  );
+}
