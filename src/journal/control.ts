@@ -1,0 +1,27 @@
+import type { SegmentOptions } from "./segments.ts";
+
+/** Words that the desk's thread and the journal's thread share beside the ring. */
+export const CONTROL = {
+  /** The desk asks for everything to be written and the files to be closed. */
+  closing: 0,
+  /** The journal's thread can write no more. */
+  failed: 1,
+  ready: 2,
+} as const;
+export const CONTROL_BYTES = 16;
+
+/** First and only message to the thread. */
+export interface JournalWorkerStart {
+  readonly memory: SharedArrayBuffer;
+  readonly control: SharedArrayBuffer;
+  readonly options: SegmentOptions;
+}
+
+/** First and only message from the thread, when it has ended. */
+export interface JournalWorkerReply {
+  /** Null when everything was written. */
+  readonly failure: string | null;
+  readonly records: number;
+  readonly bytes: number;
+  readonly segments: number;
+}

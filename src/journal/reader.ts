@@ -1,0 +1,256 @@
+import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { BadInputError } from "../core/errors.ts";
+import {
+  CRC_FROM,
+  decodeHeader,
+  HEADER_BYTES,
+  PAYLOAD_BYTES_MAX,
+  parseSegmentName,
+  RECORD_BYTES,
+  readU64,
+  type SegmentHeader,
+} from "./format.ts";
+import type { JournalRecord, RecordType } from "./record.ts";
+
+const WINDOW_BYTES = 4 * 1024 * 1024;
+const GAPS_KEPT_MAX = 1_024;
+
+/** Segments of one run, in order. */
+export interface JournalRun {
+  readonly runId: string;
+  readonly files: readonly string[];
+}
+
+/** Where the readable part of a run ends before its files do, and why. */
+export interface JournalDamage {
+  readonly file: string;
+  /** Byte in the file at which the unreadable part begins. */
+  readonly offset: number;
+  readonly reason: string;
+}
+
+/** Records that the desk wrote and the journal dropped. */
+export interface JournalGap {
+  /** Sequence of the first one that is missing. */
+  readonly fromSequence: number;
+  readonly count: number;
+}
+
+/**
+ * The runs in a folder, oldest first (by run id).
+ *
+ * @throws BadInputError when the folder cannot be read.
+ */
+export function journalRuns(directory: string): JournalRun[] {
+  const byRun = new Map<string, { segment: number; file: string }[]>();
+  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw new BadInputError(directory, "no folder", "a folder with journal segments (keel-RUN-000001.kjl)");
+  }
+  for (const name of readdirSync(directory)) {
+    const parsed = parseSegmentName(name);
+    if (parsed === null) continue;
+    const segments = byRun.get(parsed.runId) ?? [];
+    segments.push({ segment: parsed.segment, file: join(directory, name) });
+    byRun.set(parsed.runId, segments);
+  }
+  return [...byRun]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([runId, segments]) => ({
+      runId,
+      files: segments.sort((a, b) => a.segment - b.segment).map(({ file }) => file),
+    }));
+}
+
+/**
+ * Reads one run of a journal in order, in bounded memory. Every record's CRC and sequence is checked and every segment's
+ * header and link to the one before. At the first damage (a tail cut off by a crash, a flipped bit, a missing segment) reading
+ * ends: everything before it has been given, and {@link damage} says where and why.
+ */
+export class JournalReader {
+  readonly run: JournalRun;
+  damage: JournalDamage | null = null;
+  /** Records given so far. */
+  count = 0;
+  /** Records that the journal had to drop while it was written. */
+  missing = 0;
+  /** The first {@link GAPS_KEPT_MAX} gaps. */
+  readonly gaps: JournalGap[] = [];
+  #nextSequence = 0;
+
+  /**
+   * @param runId the run to read; the latest one when left out
+   * @throws BadInputError when there is no such run
+   */
+  constructor(directory: string, runId?: string) {
+    const runs = journalRuns(directory);
+    const run = runId === undefined ? runs.at(-1) : runs.find((candidate) => candidate.runId === runId);
+    if (run === undefined) {
+      throw new BadInputError(
+        directory,
+        runId === undefined ? "no journal" : `no run ${runId}`,
+        "segments of a run (keel-RUN-000001.kjl)",
+      );
+    }
+    this.run = run;
+  }
+
+  /** Every readable record. The payload is a view that holds until the next record is asked for. */
+  *records(): Generator<JournalRecord> {
+    this.damage = null;
+    this.count = 0;
+    this.missing = 0;
+    this.gaps.length = 0;
+    this.#nextSequence = 0;
+    let segment = 1;
+    let digest: Uint8Array | null = null;
+    for (const file of this.run.files) {
+      const reader = new SegmentReader(file);
+      try {
+        const header = reader.open();
+        if (header === null || !this.#follows(reader, header, segment, digest)) {
+          this.damage = reader.damage;
+          return;
+        }
+        for (let record = reader.next(); record !== null; record = reader.next()) {
+          if (!this.#inOrder(record.sequence)) {
+            reader.stop(`sequence ${record.sequence} comes after ${this.#nextSequence - 1}`);
+            break;
+          }
+          this.count += 1;
+          yield record;
+        }
+        if (reader.damage !== null) {
+          this.damage = reader.damage;
+          return;
+        }
+        digest = reader.digest();
+      } finally {
+        reader.close();
+      }
+      segment += 1;
+    }
+  }
+
+  #follows(
+    reader: SegmentReader,
+    header: SegmentHeader,
+    segment: number,
+    digest: Uint8Array | null,
+  ): boolean {
+    if (header.runId !== this.run.runId) reader.stop(`the header belongs to run ${header.runId}`);
+    else if (header.segment !== segment)
+      reader.stop(`segment ${segment} is missing before segment ${header.segment}`);
+    else if (digest !== null && Buffer.compare(digest, header.previousDigest) !== 0) {
+      reader.stop("the segment before it is not the one that this segment was written after");
+    }
+    return reader.damage === null;
+  }
+
+  #inOrder(sequence: number): boolean {
+    const expected = this.#nextSequence;
+    if (sequence < expected) return false;
+    if (sequence > expected) {
+      this.missing += sequence - expected;
+      if (this.gaps.length < GAPS_KEPT_MAX)
+        this.gaps.push({ fromSequence: expected, count: sequence - expected });
+    }
+    this.#nextSequence = sequence + 1;
+    return true;
+  }
+}
+
+/** A window of bytes that slides over one file. */
+class SegmentReader {
+  damage: JournalDamage | null = null;
+  readonly #path: string;
+  readonly #hash = new Bun.CryptoHasher("sha256");
+  #file = -1;
+  #window: Buffer = Buffer.allocUnsafe(WINDOW_BYTES);
+  #filled = 0;
+  #at = 0;
+  /** Byte of the file at which the window begins. */
+  #base = 0;
+  #size = 0;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** @returns null when the header is damaged. */
+  open(): SegmentHeader | null {
+    this.#file = openSync(this.#path, "r");
+    this.#size = fstatSync(this.#file).size;
+    const available = this.#fill(HEADER_BYTES + 1_024);
+    const header = decodeHeader(this.#window.subarray(0, available));
+    if (typeof header === "string") {
+      this.stop(header);
+      return null;
+    }
+    this.#at = HEADER_BYTES + Buffer.byteLength(header.runId);
+    return header;
+  }
+
+  /** @returns null at the end of the file and at damage. */
+  next(): JournalRecord | null {
+    const available = this.#fill(RECORD_BYTES);
+    if (available === 0) return null;
+    if (available < RECORD_BYTES) return this.stop(`a record's head ends after ${available} bytes`);
+    const length = this.#window.readUInt32LE(this.#at);
+    if (length > PAYLOAD_BYTES_MAX) return this.stop(`a record of ${length} bytes`);
+    const whole = RECORD_BYTES + length;
+    if (this.#base + this.#at + whole > this.#size) {
+      const left = this.#size - this.#base - this.#at;
+      return this.stop(`a record of ${whole} bytes ends after ${left}`);
+    }
+    this.#fill(whole);
+    const window = this.#window;
+    const at = this.#at;
+    if (Bun.hash.crc32(window.subarray(at + CRC_FROM, at + whole)) !== window.readUInt32LE(at + 4)) {
+      return this.stop("a record's CRC does not match");
+    }
+    this.#at += whole;
+    return {
+      type: window.readUInt32LE(at + 8) as RecordType,
+      subject: window.readInt32LE(at + 12),
+      sequence: readU64(window, at + 16),
+      timeUs: window.readDoubleLE(at + 24),
+      payload: window.subarray(at + RECORD_BYTES, at + whole),
+    };
+  }
+
+  stop(reason: string): null {
+    this.damage = { file: this.#path, offset: this.#base + this.#at, reason };
+    return null;
+  }
+
+  /** SHA-256 of the file, once it has been read to its end. */
+  digest(): Uint8Array {
+    return this.#hash.digest();
+  }
+
+  close(): void {
+    if (this.#file >= 0) closeSync(this.#file);
+    this.#file = -1;
+  }
+
+  /** Makes `bytes` lie in the window from where it stands, if the file has them. @returns how many lie there. */
+  #fill(bytes: number): number {
+    let available = this.#filled - this.#at;
+    if (available >= bytes) return available;
+    const window = bytes > this.#window.length ? Buffer.allocUnsafe(bytes) : this.#window;
+    window.set(this.#window.subarray(this.#at, this.#filled));
+    this.#window = window;
+    this.#base += this.#at;
+    this.#at = 0;
+    this.#filled = available;
+    while (available < bytes) {
+      const read = readSync(this.#file, window, this.#filled, window.length - this.#filled, null);
+      if (read === 0) break;
+      this.#hash.update(window.subarray(this.#filled, this.#filled + read));
+      this.#filled += read;
+      available += read;
+    }
+    return available;
+  }
+}

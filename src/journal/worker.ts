@@ -1,0 +1,75 @@
+/**
+ * The journal's own thread: takes records out of the ring and appends them to segment files. It polls, so that the desk's
+ * thread never has to wake it.
+ *
+ * @module
+ */
+import { RING_NONE, RingConsumer } from "../core/ring.ts";
+import { CONTROL, type JournalWorkerReply, type JournalWorkerStart } from "./control.ts";
+import { CRC_FROM, TWO_32 } from "./format.ts";
+import { SegmentFiles } from "./segments.ts";
+
+declare const self: Worker;
+
+/** Longest sleep between looks at an idle ring; what a crash of the process can lose. */
+const IDLE_MS = 5;
+/** Records taken before the clock is looked at. */
+const BURST = 4_096;
+
+self.onmessage = (message: MessageEvent<JournalWorkerStart>) => {
+  const { memory, control, options } = message.data;
+  const words = new Int32Array(control);
+  let reply: JournalWorkerReply;
+  try {
+    const files = new SegmentFiles(options);
+    Atomics.store(words, CONTROL.ready, 1);
+    Atomics.notify(words, CONTROL.ready);
+    reply = drain(new RingConsumer(memory), words, files);
+  } catch (error) {
+    Atomics.store(words, CONTROL.failed, 1);
+    reply = {
+      failure: error instanceof Error ? error.message : String(error),
+      records: 0,
+      bytes: 0,
+      segments: 0,
+    };
+  }
+  self.postMessage(reply);
+};
+
+function drain(ring: RingConsumer, words: Int32Array, files: SegmentFiles): JournalWorkerReply {
+  let records = 0;
+  let failure: string | null = null;
+  try {
+    for (;;) {
+      const closing = Atomics.load(words, CONTROL.closing) !== 0;
+      const taken = takeBurst(ring, files);
+      records += taken;
+      if (taken === BURST) continue;
+      files.flush();
+      files.tick(performance.now());
+      if (closing && taken === 0) break;
+      if (!closing) Atomics.wait(words, CONTROL.closing, 0, IDLE_MS);
+    }
+    files.close();
+  } catch (error) {
+    Atomics.store(words, CONTROL.failed, 1);
+    failure = error instanceof Error ? error.message : String(error);
+  }
+  return { failure, records, bytes: files.writtenBytes, segments: files.segment };
+}
+
+function takeBurst(ring: RingConsumer, files: SegmentFiles): number {
+  let taken = 0;
+  while (taken < BURST) {
+    const at = ring.peek();
+    if (at === RING_NONE) break;
+    const end = at + ring.length;
+    const word = at >> 2;
+    ring.u32[word + 1] = Bun.hash.crc32(ring.bytes.subarray(at + CRC_FROM, end));
+    files.append(ring.bytes.subarray(at, end), ring.u32[word + 5] * TWO_32 + ring.u32[word + 4]);
+    ring.release();
+    taken += 1;
+  }
+  return taken;
+}
