@@ -6,9 +6,12 @@ import { type NamedValues, urlVariable, VARIABLES } from "./config/variables.ts"
 import { EXIT, KeelError } from "./core/errors.ts";
 import type { LogFormat, LogLevel } from "./core/log.ts";
 import { nearest } from "./core/nearest.ts";
+import type { ParameterDescription } from "./core/parameter.ts";
 import type { Secret } from "./core/secret.ts";
 import type { EngineName } from "./inference/engine.ts";
 import { VENUES, type VenueName } from "./market/instrument.ts";
+import { QUOTE_PARAMETERS, type QuoteParameters } from "./quote/parameters.ts";
+import { RISK_LIMITS, type RiskLimits } from "./risk/limits.ts";
 
 /** FIX session with the counterparty; see the README's table for units. */
 export interface FixConfig {
@@ -50,6 +53,10 @@ export interface Config {
     readonly requestMs: number;
     readonly shutdownMs: number;
   };
+  /** `KEEL_QUOTE_…` */
+  readonly quote: QuoteParameters;
+  /** `KEEL_RISK_…` */
+  readonly risk: RiskLimits;
   readonly log: { readonly format: LogFormat; readonly level: LogLevel };
 }
 
@@ -90,7 +97,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const values = readValues(env, problems);
   const fixPassword = readSecret(env, "KEEL_FIX_PASSWORD_FILE", problems);
   const httpToken = readSecret(env, "KEEL_HTTP_TOKEN_FILE", problems);
-  if (values?.KEEL_SIGNALS !== undefined && values.KEEL_URL_SIGNAL === undefined) {
+  if (given(env, "KEEL_SIGNALS") !== undefined && given(env, "KEEL_URL_SIGNAL") === undefined) {
     problems.push({ name: "KEEL_URL_SIGNAL", found: null, expected: "a URL, because KEEL_SIGNALS is set" });
   }
   if (problems.length > 0 || values === undefined) throw new ConfigError(problems);
@@ -136,6 +143,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       requestMs: values.KEEL_REQUEST_TIMEOUT_MS,
       shutdownMs: values.KEEL_SHUTDOWN_TIMEOUT_MS,
     },
+    quote: parameterValues(QUOTE_PARAMETERS, values),
+    risk: parameterValues(RISK_LIMITS, values),
     log: { format: values.KEEL_LOG, level: values.KEEL_LOG_LEVEL },
   };
 }
@@ -192,4 +201,11 @@ function venueUrls(values: Readonly<Record<string, unknown>>): Partial<Record<Ve
     if (url !== undefined) urls[venue] = url;
   }
   return urls;
+}
+
+function parameterValues<Key extends string>(
+  table: readonly ParameterDescription<Key>[],
+  values: Readonly<Record<string, unknown>>,
+): Readonly<Record<Key, number>> {
+  return Object.fromEntries(table.map(({ key, variable }) => [key, values[variable]])) as Record<Key, number>;
 }

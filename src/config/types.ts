@@ -17,11 +17,12 @@ class Misfit {
   }
 }
 
-function valueType<T>(label: string, read: (text: string) => T | Misfit): ValueType<T> {
+/** @param article goes before the label in errors */
+function valueType<T>(label: string, article: string, read: (text: string) => T | Misfit): ValueType<T> {
   const schema = z.string().transform((text, context): T => {
     const value = read(text);
     if (!(value instanceof Misfit)) return value;
-    context.addIssue({ code: "custom", message: value.expected ?? label });
+    context.addIssue({ code: "custom", message: value.expected ?? `${article} ${label}`.trim() });
     return z.NEVER;
   });
   return { label, schema };
@@ -35,7 +36,7 @@ export interface NumberRange {
 
 export function numberIn(range: NumberRange): ValueType<number> {
   const kind = range.integer === true ? "whole number" : "number";
-  return valueType(`${kind} from ${range.min} to ${range.max}`, (text) => {
+  return valueType(`${kind} from ${range.min} to ${range.max}`, "a", (text) => {
     const value = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
     if (!(value >= range.min && value <= range.max)) return new Misfit();
     return range.integer === true && !Number.isSafeInteger(value) ? new Misfit() : value;
@@ -48,28 +49,29 @@ export function integerIn(min: number, max: number): ValueType<number> {
 
 export function oneOf<const T extends string>(...choices: readonly T[]): ValueType<T> {
   return valueType(
-    choices.join(" \\| "),
-    (text) => choices.find((choice) => choice === text) ?? new Misfit(choices.join(", ")),
+    choices.join(" | "),
+    "",
+    (text) => choices.find((choice) => choice === text) ?? new Misfit(`one of ${choices.join(", ")}`),
   );
 }
 
 /** `on` or `off`. */
-export const flag: ValueType<boolean> = valueType("on \\| off", (text) => {
+export const flag: ValueType<boolean> = valueType("on | off", "", (text) => {
   if (text === "on") return true;
   return text === "off" ? false : new Misfit("on or off");
 });
 
 /** Printable text without spaces, as FIX identifiers and host names are. */
 export function word(label: string): ValueType<string> {
-  return valueType(label, (text) => (/^[\x21-\x7e]{1,255}$/.test(text) ? text : new Misfit()));
+  return valueType(label, "a", (text) => (/^[\x21-\x7e]{1,255}$/.test(text) ? text : new Misfit()));
 }
 
-export const path: ValueType<string> = valueType("path", (text) =>
+export const path: ValueType<string> = valueType("path", "a", (text) =>
   text.includes("\0") ? new Misfit() : text,
 );
 
 /** A path to a file with a secret; the secret itself is never given in the environment. */
-export const secretFile: ValueType<string> = valueType("path of a file", (text) =>
+export const secretFile: ValueType<string> = valueType("path of a file", "the", (text) =>
   text.includes("\0") ? new Misfit() : text,
 );
 
@@ -79,7 +81,7 @@ export interface HostPort {
 }
 
 /** `host:port`, `[v6]:port`, or `off`. */
-export const listenAddress: ValueType<HostPort | null> = valueType("host:port \\| off", (text) => {
+export const listenAddress: ValueType<HostPort | null> = valueType("host:port | off", "", (text) => {
   if (text === "off") return null;
   const match = /^(?:\[([0-9a-f:.]+)\]|([^\s:/[\]]+)):(\d{1,5})$/i.exec(text);
   const port = Number(match?.[3]);
@@ -96,7 +98,7 @@ export interface EndpointUrl {
 }
 
 /** One URL of scheme ws, wss, http or https gives both bases, encrypted or not as it is. */
-export const endpointUrl: ValueType<EndpointUrl> = valueType("ws, wss, http or https URL", (text) => {
+export const endpointUrl: ValueType<EndpointUrl> = valueType("ws, wss, http or https URL", "a", (text) => {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^(wss?|https?):$/.test(url.protocol) || url.hostname === "") return new Misfit();
   if (url.username !== "" || url.password !== "") return new Misfit("a URL without user name and password");
@@ -116,7 +118,7 @@ export interface FeedSelection {
 const MAX_SUBSCRIPTIONS = 256;
 
 /** `venue:subscription,…`; subscriptions of one venue share one connection. */
-export const feedList: ValueType<readonly FeedSelection[]> = valueType("venue:subscription,…", (text) => {
+export const feedList: ValueType<readonly FeedSelection[]> = valueType("venue:subscription,…", "", (text) => {
   const byVenue = new Map<VenueName, string[]>();
   const entries = text.split(",").map((entry) => entry.trim());
   if (entries.length > MAX_SUBSCRIPTIONS) return new Misfit(`at most ${MAX_SUBSCRIPTIONS} subscriptions`);
@@ -152,7 +154,7 @@ function exampleSubscription(venue: VenueName): string {
 const MAX_SIGNALS = 32;
 
 /** Names of external signals; a signal's number is its place in the list. */
-export const signalList: ValueType<readonly string[]> = valueType("name,…", (text) => {
+export const signalList: ValueType<readonly string[]> = valueType("name,…", "", (text) => {
   const names = text.split(",").map((name) => name.trim());
   if (names.length > MAX_SIGNALS) return new Misfit(`at most ${MAX_SIGNALS} signals`);
   if (names.some((name) => !/^[a-zA-Z0-9][\w.-]{0,63}$/.test(name))) {

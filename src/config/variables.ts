@@ -1,6 +1,9 @@
 import { LOG_FORMATS, LOG_LEVELS } from "../core/log.ts";
+import { DEFAULT_MODEL } from "../inference/builtin.ts";
 import { ENGINES } from "../inference/engine.ts";
 import { VENUES, type VenueName } from "../market/instrument.ts";
+import { QUOTE_PARAMETERS } from "../quote/parameters.ts";
+import { RISK_LIMITS } from "../risk/limits.ts";
 import {
   type EndpointUrl,
   endpointUrl,
@@ -8,6 +11,7 @@ import {
   flag,
   integerIn,
   listenAddress,
+  numberIn,
   oneOf,
   path,
   secretFile,
@@ -61,7 +65,7 @@ const NAMED = {
   ),
   KEEL_MODEL: variable(
     path,
-    "default",
+    DEFAULT_MODEL,
     "Built-in model by name, or the folder of one (`model.onnx` and `card.json`)",
   ),
   KEEL_SEED: variable(
@@ -144,6 +148,19 @@ const NAMED = {
   KEEL_LOG_LEVEL: variable(oneOf(...LOG_LEVELS), "info", "Least severe level that is logged"),
 } as const;
 
+/** Quoting parameters and risk limits: numbers whose table stands in their own room. */
+const PARAMETERS: Readonly<Record<string, Variable<number>>> = Object.fromEntries(
+  [...QUOTE_PARAMETERS, ...RISK_LIMITS].map((parameter) => [
+    parameter.variable,
+    variable(
+      numberIn({ min: parameter.minimum, max: parameter.maximum, integer: parameter.integer }),
+      String(parameter.default),
+      parameter.description.replace(/\.$/, ""),
+      parameter.unit === "1" ? undefined : parameter.unit,
+    ),
+  ]),
+);
+
 type Named = typeof NAMED;
 
 /** What {@link VARIABLES} read to, by name: the type's value, undefined where there is neither a value nor a default. */
@@ -156,4 +173,8 @@ export type NamedValues = {
 };
 
 /** Every environment variable keel knows, in the order of the README's table. */
-export const VARIABLES: Readonly<Record<string, Variable>> = { ...NAMED, ...VENUE_URLS };
+export const VARIABLES: Readonly<Record<string, Variable>> = {
+  ...NAMED,
+  ...VENUE_URLS,
+  ...PARAMETERS,
+};

@@ -1,0 +1,162 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { variableTable } from "../../src/config/table.ts";
+import { VARIABLES } from "../../src/config/variables.ts";
+import { ConfigError, type ConfigProblem, loadConfig } from "../../src/config.ts";
+import { EXIT } from "../../src/core/errors.ts";
+import { DEFAULT_QUOTE_PARAMETERS } from "../../src/quote/parameters.ts";
+import { DEFAULT_RISK_LIMITS } from "../../src/risk/limits.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "keel-config-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function file(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+function problemsOf(env: Record<string, string>): readonly ConfigProblem[] {
+  try {
+    loadConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) {
+      expect(error.exitCode).toBe(EXIT.badConfiguration);
+      return error.problems;
+    }
+    throw error;
+  }
+  return [];
+}
+
+test("an empty environment gives the defaults", () => {
+  const config = loadConfig({});
+  expect(config.feeds).toEqual([]);
+  expect(config.device).toBe("auto");
+  expect(config.fix).toBeUndefined();
+  expect(config.journal).toBeUndefined();
+  expect(config.http).toBeUndefined();
+  expect(config.quote).toEqual(DEFAULT_QUOTE_PARAMETERS);
+  expect(config.risk).toEqual(DEFAULT_RISK_LIMITS);
+});
+
+test("an empty variable counts as not set", () => {
+  expect(loadConfig({ KEEL_FEEDS: "", KEEL_SEED: "" }).seed).toBe(1);
+});
+
+test("subscriptions are grouped by venue in the order of the list", () => {
+  const { feeds } = loadConfig({
+    KEEL_FEEDS: "deribit:BTC-PERPETUAL, binance-usdm:BTCUSDT,deribit:options:BTC",
+  });
+  expect(feeds).toEqual([
+    { venue: "deribit", subscriptions: ["BTC-PERPETUAL", "options:BTC"] },
+    { venue: "binance-usdm", subscriptions: ["BTCUSDT"] },
+  ]);
+});
+
+test.each([
+  ["http://127.0.0.1:9001", { ws: "ws://127.0.0.1:9001", http: "http://127.0.0.1:9001" }],
+  ["wss://host.example/base/", { ws: "wss://host.example/base", http: "https://host.example/base" }],
+  ["ws://[::1]:80", { ws: "ws://[::1]", http: "http://[::1]" }],
+])("the URL %s gives both bases", (url, bases) => {
+  expect(loadConfig({ KEEL_URL_BINANCE_USDM: url }).urls).toEqual({ "binance-usdm": bases });
+});
+
+test("everything wrong is told at once, with what was found and expected", () => {
+  const problems = problemsOf({
+    KEEL_FEED: "deribit:BTC-PERPETUAL",
+    KEEL_SEED: "-1",
+    KEEL_DEVICE: "gpu",
+    KEEL_URL_DERIBIT: "ftp://host",
+    KEEL_RISK_PROTECTION_FILLS: "1.5",
+    KEEL_SIGNALS: "sentiment",
+  });
+  expect(new ConfigError(problems).message).toMatchInlineSnapshot(`
+    "bad configuration
+      KEEL_FEED: found "deribit:BTC-PERPETUAL", expected another name, perhaps KEEL_FEEDS
+      KEEL_DEVICE: found "gpu", expected one of auto, cpu, wasm, webgpu, tensorrt
+      KEEL_SEED: found "-1", expected a whole number from 0 to 4294967295
+      KEEL_URL_DERIBIT: found "ftp://host", expected a ws, wss, http or https URL
+      KEEL_RISK_PROTECTION_FILLS: found "1.5", expected a whole number from 1 to 1000000"
+      KEEL_URL_SIGNAL: found nothing, expected a URL, because KEEL_SIGNALS is set
+  `);
+});
+
+describe("what does not fit is refused", () => {
+  test.each([
+    ["KEEL_FEEDS", "BTCUSDT"],
+    ["KEEL_FEEDS", "binance-usdm:"],
+    ["KEEL_FEEDS", "deribit:BTC-PERPETUAL,deribit:BTC-PERPETUAL"],
+    ["KEEL_FEEDS", "deribit:BTC-PERPETUAL,"],
+    ["KEEL_HTTP", "9464"],
+    ["KEEL_HTTP", "127.0.0.1:70000"],
+    ["KEEL_FIX_PORT", "0"],
+    ["KEEL_FIX_PORT", "98 78"],
+    ["KEEL_FIX_PORT", "0x10"],
+    ["KEEL_FIX_SENDER_COMP_ID", "TWO WORDS"],
+    ["KEEL_FIX_RESET_ON_LOGON", "yes"],
+    ["KEEL_FIX_VERSION", "FIX.5.0"],
+    ["KEEL_URL_DERIBIT", "http://user:secret@host"],
+    ["KEEL_URL_DERIBIT", "http://host/?token=1"],
+    ["KEEL_LOG", "xml"],
+    ["KEEL_QUOTE_MIN_QUOTE_LIFE_MS", "soon"],
+    ["KEEL_QUOTE_MIN_QUOTE_LIFE_MS", "Infinity"],
+  ])("%s=%s", (name, value) => {
+    expect(problemsOf({ [name]: value }).map((problem) => problem.name)).toEqual([name]);
+  });
+});
+
+test("a name that is no variable is refused with the nearest one", () => {
+  expect(problemsOf({ KEEL_RISK_MAX_DELTA_NOTIONALS: "1" })).toEqual([
+    {
+      name: "KEEL_RISK_MAX_DELTA_NOTIONALS",
+      found: "1",
+      expected: "another name, perhaps KEEL_RISK_MAX_DELTA_NOTIONAL",
+    },
+  ]);
+});
+
+test("names of other programs are left alone", () => {
+  expect(problemsOf({ PATH: "/bin", KEELHAUL: "1" })).toEqual([]);
+});
+
+test("a secret comes from its file, without the line feed, and is never shown", () => {
+  const { fix } = loadConfig({
+    KEEL_FIX_HOST: "localhost",
+    KEEL_FIX_PASSWORD_FILE: file("password", "hunter2\n"),
+  });
+  expect(fix?.password?.reveal()).toBe("hunter2");
+  expect(JSON.stringify(fix) + Bun.inspect(fix) + String(fix?.password)).not.toContain("hunter2");
+});
+
+test("a secret comes from systemd's credentials when no file is named", () => {
+  file("fix_password", "hunter3");
+  const { fix } = loadConfig({ KEEL_FIX_HOST: "localhost", CREDENTIALS_DIRECTORY: folder });
+  expect(fix?.password?.reveal()).toBe("hunter3");
+});
+
+test("a file that holds no secret is refused without showing what it holds", () => {
+  const path = file("two-lines", "first\nsecond");
+  const problems = problemsOf({ KEEL_FIX_PASSWORD_FILE: path });
+  expect(problems.map(({ name, found }) => [name, found])).toEqual([["KEEL_FIX_PASSWORD_FILE", path]]);
+  expect(JSON.stringify(problems)).not.toContain("second");
+});
+
+test("systemd's state directory goes before the default and after the variable", () => {
+  expect(loadConfig({ STATE_DIRECTORY: "/var/lib/keel:/other" }).stateDir).toBe("/var/lib/keel");
+  expect(loadConfig({ STATE_DIRECTORY: "/var/lib/keel", KEEL_STATE_DIR: "/srv" }).stateDir).toBe("/srv");
+});
+
+test("every default fits its own type", () => {
+  for (const [name, { type, default: text }] of Object.entries(VARIABLES)) {
+    if (text !== null) expect([name, type.schema.safeParse(text).success]).toEqual([name, true]);
+  }
+});
+
+test("the README's table is the one that `keel doctor --variables` prints", () => {
+  const readme = readFileSync(join(import.meta.dir, "../../README.md"), "utf8");
+  const table = /<!-- variables -->\n([\s\S]*?)\n<!-- \/variables -->/.exec(readme)?.[1]?.trim();
+  expect(table).toBe(variableTable());
+});
