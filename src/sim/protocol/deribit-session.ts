@@ -99,7 +99,7 @@ export class DeribitSession {
   }
 
   #setHeartbeat(params: Params, timeUs: number): RpcAnswer {
-    const seconds = params["interval"];
+    const seconds = params.interval;
     if (typeof seconds !== "number" || !(seconds >= MIN_HEARTBEAT_SECONDS)) {
       return {
         error: rpcError(DERIBIT_ERROR.invalidParams, "Invalid params", "interval", "must be at least 10"),
@@ -112,8 +112,8 @@ export class DeribitSession {
   }
 
   #instruments(params: Params): RpcAnswer {
-    const currency = params["currency"];
-    const kind = params["kind"];
+    const currency = params.currency;
+    const kind = params.kind;
     const found =
       typeof currency === "string"
         ? this.#backend.instruments(currency, typeof kind === "string" ? kind : undefined)
@@ -127,7 +127,7 @@ export class DeribitSession {
   }
 
   #channels(params: Params, act: (channel: string) => boolean): RpcAnswer {
-    const channels = params["channels"];
+    const channels = params.channels;
     if (!Array.isArray(channels) || !channels.every((channel) => typeof channel === "string")) {
       return {
         error: rpcError(
