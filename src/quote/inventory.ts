@@ -58,7 +58,7 @@ export class Inventory {
       const instrument = instruments[i];
       if (this.positionLots[instrument] === 0) continue;
       const exposure = delta[instrument] * this.positionNotional(instrument, forward[instrument]);
-      if (exposure === exposure) net += exposure;
+      if (!Number.isNaN(exposure)) net += exposure;
     }
     return net;
   }

@@ -75,10 +75,12 @@ export class Predictions {
     const cause = this.#statusMask[underlying] | late;
     if (cause !== 0) {
       this.#policy.defend(inForce, cause);
-    } else if (timeUs - this.#predictedAtUs[underlying] > parameters.predictionLifeMs * 1_000) {
-      inForce.setNeutral();
     } else {
-      inForce.copy(this.#predicted[underlying]);
+      const predicted = this.#predicted[underlying];
+      const sound = (predicted.reasons & REASON.defensive) === 0;
+      const ageUs = timeUs - this.#predictedAtUs[underlying];
+      if (sound && ageUs > parameters.predictionLifeMs * 1_000) inForce.setNeutral();
+      else inForce.copy(predicted);
     }
     const reported = this.#reported[underlying];
     if (!differs(inForce, reported)) return false;

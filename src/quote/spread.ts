@@ -58,5 +58,5 @@ export class QuoteTerms {
 }
 
 function clampUnit(value: number): number {
-  return value > 1 ? 1 : value < -1 ? -1 : value;
+  return Math.max(-1, Math.min(value, 1));
 }

@@ -1,0 +1,633 @@
+import { stepToNumber } from "../core/decimal.ts";
+import { invariant } from "../core/invariant.ts";
+import type { ModelCard } from "../inference/card.ts";
+import type { EventBatch } from "../market/event-batch.ts";
+import type { Instrument } from "../market/instrument.ts";
+import { FairValues } from "./fair-value.ts";
+import { ceilToGrid, floorToGrid, gridMultiple } from "./grid.ts";
+import { Inventory } from "./inventory.ts";
+import type { QuoteParameters } from "./parameters.ts";
+import { Predictions } from "./prediction.ts";
+import { type QuoteBatch, REASON } from "./quote-batch.ts";
+import { QuoteTerms } from "./spread.ts";
+import { Stability, type StabilityCounters } from "./stability.ts";
+
+/** Even without events everything is recomputed this often: time passes for options, and data grows old. */
+const SWEEP_US = 100_000;
+/** The full size in lots is recomputed when the underlying has moved by this much, so that it does not flicker with the price. */
+const SIZING_MOVE = 0.02;
+/** A bad or one-sided book has no microprice. */
+const NO_PRICE = Number.NaN;
+
+export interface QuoterOptions {
+  /** Instruments are numbered below this. */
+  readonly capacity: number;
+  /** Underlyings are numbered below this. */
+  readonly underlyings: number;
+  readonly parameters: QuoteParameters;
+}
+
+/** What stands at the counterparty for one instrument, and why. */
+export interface StandingQuote {
+  readonly instrument: number;
+  readonly quoteId: number;
+  /** −1 and 0 where the side is not quoted. */
+  readonly bidTicks: number;
+  readonly bidLots: number;
+  readonly askTicks: number;
+  readonly askLots: number;
+  readonly fair: number;
+  readonly delta: number;
+  readonly vega: number;
+  readonly impliedVolatility: number;
+  readonly widenBp: number;
+  readonly sizeFactor: number;
+  /** {@link REASON} bits of the last decision, sent or not. */
+  readonly reasons: number;
+}
+
+/**
+ * Decides two-sided quotes for a set of instruments, by underlying. Deterministic: every input carries its time, nothing is
+ * read from a clock and nothing is allocated once the instruments are added.
+ *
+ * Use per turn: any number of `on…` inputs; then {@link requote} for an underlying or {@link requoteAll}; then the batch goes
+ * through the risk gate to the gateway; then {@link onSent} with what came of it. Until then the batch's instruments are not
+ * decided again. Times are local receive times in epoch µs unless named otherwise.
+ */
+export class Quoter {
+  readonly parameters: QuoteParameters;
+  readonly values: FairValues;
+  readonly inventory: Inventory;
+  readonly stability: Stability;
+  readonly predictions: Predictions;
+  /** {@link REASON} bits of each instrument's last decision, sent or not. */
+  readonly reasons: Int32Array;
+
+  readonly #instruments: (Instrument | undefined)[];
+  readonly #terms = new QuoteTerms();
+
+  readonly #underlyingOf: Int32Array;
+  readonly #members: Int32Array[];
+  readonly #memberCount: Int32Array;
+  readonly #tick: Float64Array;
+  readonly #dirty: Uint8Array;
+  readonly #live: Uint8Array;
+  readonly #feedReasons: Int32Array;
+  readonly #bestBidTicks: Int32Array;
+  readonly #bestAskTicks: Int32Array;
+  readonly #suspendedUntilUs: Float64Array;
+  readonly #releaseUs: Float64Array;
+  readonly #decidedInTurn: Float64Array;
+
+  readonly #reference: Int32Array;
+  readonly #referenceOf: Int32Array;
+  readonly #referencePrice: Float64Array;
+  readonly #referenceUs: Float64Array;
+  readonly #decidedPrice: Float64Array;
+  readonly #exchangeOffsetUs: Float64Array;
+  readonly #sizingPrice: Float64Array;
+  readonly #allDirty: Uint8Array;
+  readonly #sweptUs: Float64Array;
+
+  #haltReasons = 0;
+  #sessionUp = false;
+  #turn = 0;
+  #nextQuoteId = 1;
+  #acknowledgedId = 0;
+
+  constructor(options: QuoterOptions) {
+    const { capacity, underlyings, parameters } = options;
+    this.parameters = parameters;
+    this.values = new FairValues(capacity);
+    this.inventory = new Inventory(capacity);
+    this.stability = new Stability(capacity, parameters);
+    this.predictions = new Predictions(underlyings, parameters);
+    this.reasons = new Int32Array(capacity);
+    this.#instruments = new Array<Instrument | undefined>(capacity).fill(undefined);
+    this.#underlyingOf = new Int32Array(capacity).fill(-1);
+    this.#members = Array.from({ length: underlyings }, () => new Int32Array(16));
+    this.#memberCount = new Int32Array(underlyings);
+    this.#tick = new Float64Array(capacity);
+    this.#dirty = new Uint8Array(capacity);
+    this.#live = new Uint8Array(capacity);
+    this.#feedReasons = new Int32Array(capacity).fill(REASON.bookUnsound);
+    this.#bestBidTicks = new Int32Array(capacity).fill(-1);
+    this.#bestAskTicks = new Int32Array(capacity).fill(-1);
+    this.#suspendedUntilUs = new Float64Array(capacity).fill(Number.NEGATIVE_INFINITY);
+    this.#releaseUs = new Float64Array(capacity).fill(Number.POSITIVE_INFINITY);
+    this.#decidedInTurn = new Float64Array(capacity).fill(-1);
+    this.#reference = new Int32Array(underlyings).fill(-1);
+    this.#referenceOf = new Int32Array(capacity).fill(-1);
+    this.#referencePrice = new Float64Array(underlyings).fill(NO_PRICE);
+    this.#referenceUs = new Float64Array(underlyings).fill(Number.NEGATIVE_INFINITY);
+    this.#decidedPrice = new Float64Array(underlyings).fill(NO_PRICE);
+    this.#exchangeOffsetUs = new Float64Array(underlyings);
+    this.#sizingPrice = new Float64Array(underlyings).fill(NO_PRICE);
+    this.#allDirty = new Uint8Array(underlyings);
+    this.#sweptUs = new Float64Array(underlyings).fill(Number.NEGATIVE_INFINITY);
+  }
+
+  /**
+   * Registers an instrument to quote. Not on the line: may allocate. Adding it again does nothing.
+   *
+   * @param underlying dense number of its base coin, below `underlyings`
+   * @throws InvariantError for a spot instrument (there is no inventory to quote it from) or a number beyond the capacity
+   */
+  add(instrument: Instrument, underlying: number): void {
+    const id = instrument.id;
+    invariant(
+      instrument.kind !== "spot",
+      `${instrument.symbol} is quoted neither as an option nor as a future`,
+    );
+    invariant(id < this.#underlyingOf.length, `instrument ${id} is beyond the quoter's capacity`);
+    invariant(underlying < this.#members.length, `underlying ${underlying} is beyond the quoter's capacity`);
+    if (this.#instruments[id] !== undefined) return;
+    this.#instruments[id] = instrument;
+    this.#underlyingOf[id] = underlying;
+    this.#tick[id] = stepToNumber(instrument.tick);
+    this.values.add(instrument, underlying);
+    this.inventory.add(instrument);
+    const count = this.#memberCount[underlying];
+    if (count === this.#members[underlying].length) {
+      const larger = new Int32Array(2 * count);
+      larger.set(this.#members[underlying]);
+      this.#members[underlying] = larger;
+    }
+    this.#members[underlying][count] = id;
+    this.#memberCount[underlying] = count + 1;
+    this.#dirty[id] = 1;
+  }
+
+  /** The model's heads, from its card; without a call the heads of the built-in models in their order. */
+  setHeads(heads: ModelCard["heads"]): void {
+    this.predictions.setHeads(heads);
+  }
+
+  /**
+   * Names the instrument whose book leads an underlying; its feed's state then governs all options of the underlying, also
+   * when it is not quoted itself. Without one, options rest on their tickers alone.
+   */
+  setReference(underlying: number, instrument: number): void {
+    const before = this.#reference[underlying];
+    if (before === instrument) return;
+    if (before >= 0) this.#referenceOf[before] = -1;
+    this.#reference[underlying] = instrument;
+    this.#referenceOf[instrument] = underlying;
+    this.#referencePrice[underlying] = NO_PRICE;
+    this.#allDirty[underlying] = 1;
+  }
+
+  /** An instrument is quoted. */
+  quotes(instrument: number): boolean {
+    return this.#instruments[instrument] !== undefined;
+  }
+
+  /** Dense number of the underlying of a quoted instrument; −1 when it is not quoted. */
+  underlyingOf(instrument: number): number {
+    return this.#underlyingOf[instrument];
+  }
+
+  get counters(): StabilityCounters {
+    return this.stability.counters;
+  }
+
+  /** The highest quoteId given so far; 0 before the first. */
+  get lastQuoteId(): number {
+    return this.#nextQuoteId - 1;
+  }
+
+  /** What stands for an instrument, for display. Allocates. */
+  standing(instrument: number): StandingQuote {
+    const { ticks, lots, quoteId, widenBp, sizeFactor } = this.stability;
+    return {
+      instrument,
+      quoteId: quoteId[instrument],
+      bidTicks: ticks[2 * instrument],
+      bidLots: lots[2 * instrument],
+      askTicks: ticks[2 * instrument + 1],
+      askLots: lots[2 * instrument + 1],
+      fair: this.values.fair[instrument],
+      delta: this.values.delta[instrument],
+      vega: this.values.vega[instrument],
+      impliedVolatility: this.values.impliedVolatility[instrument],
+      widenBp: widenBp[instrument],
+      sizeFactor: sizeFactor[instrument],
+      reasons: this.reasons[instrument],
+    };
+  }
+
+  /**
+   * An event of the reference book. Call it for every one, also when the price is unchanged: it is what keeps the price fresh.
+   *
+   * @param microprice in quote currency; NaN when the book has no two sides
+   * @param exchangeTimeUs NaN when the event has none
+   */
+  onUnderlying(underlying: number, microprice: number, exchangeTimeUs: number, timeUs: number): void {
+    if (exchangeTimeUs > 0) this.#exchangeOffsetUs[underlying] = exchangeTimeUs - timeUs;
+    this.#referenceUs[underlying] = timeUs;
+    this.#referencePrice[underlying] = microprice;
+    this.predictions.onEvent(underlying, timeUs);
+    const move = Math.abs(microprice / this.#decidedPrice[underlying] - 1);
+    if (!(move <= this.parameters.repriceBp * 1e-4)) this.#allDirty[underlying] = 1;
+  }
+
+  /** The best prices of a quoted instrument's own book; ticks −1 for an empty side. */
+  onBook(
+    instrument: number,
+    bestBidTicks: number,
+    bestBidLots: number,
+    bestAskTicks: number,
+    bestAskLots: number,
+    timeUs: number,
+  ): void {
+    const known = this.#instruments[instrument];
+    if (known === undefined) return;
+    this.#bestBidTicks[instrument] = bestBidTicks;
+    this.#bestAskTicks[instrument] = bestAskTicks;
+    this.#dirty[instrument] = 1;
+    if (known.kind === "option") return;
+    const twoSided = bestBidTicks >= 0 && bestAskTicks > bestBidTicks && bestBidLots + bestAskLots > 0;
+    const micro = twoSided
+      ? (bestBidTicks * bestAskLots + bestAskTicks * bestBidLots) / (bestBidLots + bestAskLots)
+      : NO_PRICE;
+    this.values.onMicroprice(instrument, micro * this.#tick[instrument], timeUs);
+  }
+
+  /** A ticker of a quoted option: its implied volatility and its expiry's forward. */
+  onTicker(instrument: number, batch: EventBatch, row: number, timeUs: number): void {
+    const known = this.#instruments[instrument];
+    if (known === undefined || known.kind !== "option") return;
+    const underlying = this.#underlyingOf[instrument];
+    const exchangeTimeUs = batch.exchangeTimeUs[row];
+    if (exchangeTimeUs > 0 && this.#reference[underlying] < 0) {
+      this.#exchangeOffsetUs[underlying] = exchangeTimeUs - timeUs;
+    }
+    const price = this.#referencePrice[underlying];
+    const change = Math.abs(this.values.onTicker(instrument, batch, row, price, timeUs));
+    if (change > this.parameters.repriceBp * 1e-4) this.#allDirty[underlying] = 1;
+    this.#dirty[instrument] = 1;
+  }
+
+  /**
+   * A prediction for an underlying.
+   *
+   * @param probabilities one per head of the model, from `offset` on
+   * @param eventTimeUs time of the market event that it answers, not the time at which the engine was done
+   */
+  onPrediction(
+    underlying: number,
+    probabilities: ArrayLike<number>,
+    offset: number,
+    eventTimeUs: number,
+  ): void {
+    this.predictions.onPrediction(underlying, probabilities, offset, eventTimeUs);
+  }
+
+  /** Why the model cannot be trusted, as {@link REASON} bits; 0 when it can. Starts as `modelMissing`. */
+  onModelStatus(underlying: number, reasonMask: number): void {
+    this.predictions.onStatus(underlying, reasonMask);
+  }
+
+  /** State of the feed of a quoted instrument or of a reference. @param reasonMask why it is not live; 0 reads as `bookUnsound` */
+  onFeedState(instrument: number, live: boolean, reasonMask: number): void {
+    this.#live[instrument] = live ? 1 : 0;
+    this.#feedReasons[instrument] = live ? 0 : reasonMask === 0 ? REASON.bookUnsound : reasonMask;
+    this.#dirty[instrument] = 1;
+    const underlying = this.#referenceOf[instrument];
+    if (underlying >= 0) this.#allDirty[underlying] = 1;
+  }
+
+  /** Our position changed, by a fill or by reconciliation. @param lots signed */
+  onPosition(instrument: number, lots: number): void {
+    if (this.#instruments[instrument] === undefined) return;
+    this.inventory.setPosition(instrument, lots);
+    this.#allDirty[this.#underlyingOf[instrument]] = 1;
+  }
+
+  /** A standing side was hit. @param side side of our quote, 0 = bid */
+  onFill(instrument: number, side: number, lots: number, timeUs: number): void {
+    if (this.#instruments[instrument] === undefined) return;
+    this.stability.fill(2 * instrument + side, lots, timeUs);
+    this.#dirty[instrument] = 1;
+  }
+
+  /** Stops quoting for the given {@link REASON} bits (killed, shutdown, riskLimit); 0 starts it again. */
+  onHalt(reasonMask: number): void {
+    if (reasonMask === this.#haltReasons) return;
+    this.#haltReasons = reasonMask;
+    this.#allDirty.fill(1);
+  }
+
+  onSessionUp(): void {
+    this.#sessionUp = true;
+    this.#allDirty.fill(1);
+  }
+
+  /** The counterparty dropped our quotes with the session. */
+  onSessionDown(timeUs: number): void {
+    this.#sessionUp = false;
+    this.#turn += 1;
+    this.#forEach((id) => {
+      this.stability.forget(id, timeUs);
+      this.stability.renew(id);
+      this.reasons[id] = REASON.pulled | REASON.sessionDown;
+    });
+  }
+
+  /** Everything up to the quote was accepted. */
+  onAccepted(quoteId: number): void {
+    this.#acknowledgedId = Math.max(this.#acknowledgedId, quoteId);
+  }
+
+  /**
+   * The quotes after the last answered one, up to this one, were rejected. Whether what they were to replace still stands is
+   * not known: it is pulled, and the instruments rest for `rejectBackoffMs`.
+   */
+  onRejected(quoteId: number, timeUs: number): void {
+    const untilUs = timeUs + this.parameters.rejectBackoffMs * 1_000;
+    const from = this.#acknowledgedId;
+    this.#forEach((id) => {
+      const sent = this.stability.quoteId[id];
+      if (sent <= from || sent > quoteId || !this.stability.standing(id)) return;
+      this.#suspendedUntilUs[id] = untilUs;
+      this.#dirty[id] = 1;
+    });
+    this.onAccepted(quoteId);
+  }
+
+  /** The counterparty cancelled everything up to this quote. */
+  onCancelled(quoteId: number, timeUs: number): void {
+    this.#forEach((id) => {
+      if (this.stability.quoteId[id] > quoteId) return;
+      this.stability.forget(id, timeUs);
+      this.#dirty[id] = 1;
+    });
+    this.onAccepted(quoteId);
+  }
+
+  /** Every standing quote was cancelled by us in one message. */
+  onAllCancelled(timeUs: number): void {
+    this.#turn += 1;
+    this.#forEach((id) => {
+      this.stability.forget(id, timeUs);
+      this.#dirty[id] = 1;
+    });
+  }
+
+  /**
+   * What became of the batch.
+   *
+   * @param batch as it left the risk gate
+   * @param sent number of its rows, from the first, that were handed to the counterparty
+   */
+  onSent(batch: QuoteBatch, sent: number, timeUs: number): void {
+    this.#turn += 1;
+    for (let row = 0; row < batch.count; row += 1) {
+      const id = batch.instrument[row];
+      if (row < sent) {
+        this.stability.commit(batch, row, timeUs);
+        this.reasons[id] |= batch.reasons[row];
+        continue;
+      }
+      this.stability.counters.notSent += 1;
+      this.stability.renew(id);
+      this.#dirty[id] = 1;
+    }
+  }
+
+  /**
+   * Decides the quotes of an underlying and appends those that must be sent. Without a session nothing is appended.
+   *
+   * @returns the number of rows appended. When the batch was full the rest follows with the next call.
+   */
+  requote(underlying: number, timeUs: number, out: QuoteBatch): number {
+    const predicted = this.predictions.refresh(underlying, timeUs);
+    if (!this.#sessionUp) return 0;
+    const count = this.#memberCount[underlying];
+    if (count === 0) return 0;
+    const members = this.#members[underlying];
+    const all = predicted || this.#allDirty[underlying] === 1;
+    const before = out.count;
+    this.stability.refill(timeUs);
+    if (all) {
+      this.#allDirty[underlying] = 0;
+      this.#sweptUs[underlying] = timeUs;
+      this.#decidedPrice[underlying] = this.#referencePrice[underlying];
+    }
+    const net = this.inventory.netDeltaNotional(members, count, this.values.delta, this.values.forward);
+    this.#terms.netDelta = net / this.parameters.deltaNotional;
+    for (let i = 0; i < count; i += 1) {
+      const id = members[i];
+      if (!all && this.#dirty[id] === 0) continue;
+      this.#dirty[id] = this.#decide(id, underlying, timeUs, out) ? 0 : 1;
+    }
+    return out.count - before;
+  }
+
+  /** {@link requote} for every underlying, for events that touch several. */
+  requoteAll(timeUs: number, out: QuoteBatch): number {
+    let rows = 0;
+    for (let underlying = 0; underlying < this.#members.length; underlying += 1) {
+      rows += this.requote(underlying, timeUs, out);
+    }
+    return rows;
+  }
+
+  /** Lets time act: releases tightenings that have waited, notices late models and old data, stops at expiry. */
+  onTimer(timeUs: number, out: QuoteBatch): number {
+    for (let underlying = 0; underlying < this.#members.length; underlying += 1) {
+      if (timeUs - this.#sweptUs[underlying] >= SWEEP_US) {
+        this.#allDirty[underlying] = 1;
+        continue;
+      }
+      const members = this.#members[underlying];
+      for (let i = 0; i < this.#memberCount[underlying]; i += 1) {
+        if (this.#releaseUs[members[i]] <= timeUs) this.#dirty[members[i]] = 1;
+      }
+    }
+    return this.requoteAll(timeUs, out);
+  }
+
+  /** @returns false when the decision could not be taken now and must be taken again. */
+  #decide(id: number, underlying: number, timeUs: number, out: QuoteBatch): boolean {
+    const instrument = this.#instruments[id];
+    if (instrument === undefined) return true;
+    if (this.#decidedInTurn[id] === this.#turn || out.count === out.capacity) return false;
+    const stability = this.stability;
+    const terms = this.#terms;
+    let pulled = this.#pullReasons(instrument, underlying, timeUs);
+    if (pulled === 0) {
+      const exchangeTimeUs = timeUs + this.#exchangeOffsetUs[underlying];
+      const valued = this.values.evaluate(
+        instrument,
+        this.#referencePrice[underlying],
+        exchangeTimeUs,
+        timeUs,
+      );
+      if (!valued) pulled = REASON.noFair;
+    }
+    const adjustment = this.predictions.adjustments[underlying];
+    const bid = 2 * id;
+    const ask = bid + 1;
+    let reasons: number;
+    let urgent = false;
+    let optional = false;
+    let held = false;
+    let releaseUs = Number.POSITIVE_INFINITY;
+    let bidTicks = -1;
+    let bidLots = 0;
+    let askTicks = -1;
+    let askLots = 0;
+    if (pulled !== 0) {
+      reasons = REASON.pulled | pulled;
+      urgent = stability.standing(id);
+    } else {
+      reasons = REASON.base | adjustment.reasons;
+      const forward = this.values.forward[id];
+      const tick = this.#tick[id];
+      const positionNotional = this.inventory.positionNotional(id, forward);
+      terms.option = instrument.kind === "option";
+      terms.delta = this.values.delta[id];
+      terms.vega = this.values.vega[id];
+      terms.underlyingPrice = forward;
+      terms.priceUnit = terms.option && instrument.inverse ? forward : 1;
+      terms.tick = tick;
+      terms.position = positionNotional / this.parameters.positionNotional;
+      terms.compute(adjustment, this.parameters);
+      if (terms.shift !== 0) reasons |= REASON.inventory;
+
+      const centre = (this.values.fair[id] + terms.shift) / tick;
+      const halfBid = terms.halfBid / tick;
+      const halfAsk = terms.halfAsk / tick;
+      const bestBid = this.#bestBidTicks[id];
+      const bestAsk = this.#bestAskTicks[id];
+      const bidLimit = bestAsk >= 0 ? floorToGrid(instrument, bestAsk - 1) : Number.POSITIVE_INFINITY;
+      const askLimit = bestBid >= 0 ? ceilToGrid(instrument, bestBid + 1) : Number.NEGATIVE_INFINITY;
+      const rawBid = Math.min(centre - halfBid, bidLimit);
+      const rawAsk = Math.max(centre + halfAsk, askLimit);
+      const targetBid = floorToGrid(instrument, rawBid);
+      let targetAsk = ceilToGrid(instrument, rawAsk);
+      if (targetAsk >= 0 && targetAsk <= targetBid) targetAsk = ceilToGrid(instrument, targetBid + 1);
+
+      const full = this.#fullLots(instrument, underlying, forward);
+      const longBid = terms.delta >= 0;
+      const room = 1 - Math.min(Math.abs(terms.position), 1);
+      const bidRoom = positionNotional > 0 ? room : 1;
+      const askRoom = positionNotional < 0 ? room : 1;
+      if (positionNotional !== 0) reasons |= REASON.inventory;
+      const targetBidLots = scaledLots(
+        instrument,
+        full,
+        bidRoom * (longBid ? adjustment.sizeLong : adjustment.sizeShort),
+      );
+      const targetAskLots = scaledLots(
+        instrument,
+        full,
+        askRoom * (longBid ? adjustment.sizeShort : adjustment.sizeLong),
+      );
+
+      const bidStep = targetBid >= 0 ? gridMultiple(instrument, targetBid) : 1;
+      stability.weigh(bid, targetBid, targetBidLots, rawBid, bidLimit, halfBid, bidStep, timeUs);
+      bidTicks = stability.nextTicks;
+      bidLots = stability.nextLots;
+      urgent = stability.urgent;
+      optional = stability.optional;
+      held = stability.held;
+      releaseUs = stability.releaseUs;
+      const askStep = targetAsk >= 0 ? gridMultiple(instrument, targetAsk) : 1;
+      stability.weigh(ask, targetAsk, targetAskLots, rawAsk, askLimit, halfAsk, askStep, timeUs);
+      askTicks = stability.nextTicks;
+      askLots = stability.nextLots;
+      urgent ||= stability.urgent;
+      optional ||= stability.optional;
+      held ||= stability.held;
+      releaseUs = Math.min(releaseUs, stability.releaseUs);
+
+      if (bidTicks >= 0 && askTicks >= 0 && bidTicks >= askTicks) {
+        bidTicks = targetBid;
+        askTicks = targetAsk;
+        urgent = true;
+      }
+      if (optional && !urgent && !stability.spend()) {
+        optional = false;
+        held = true;
+        releaseUs = timeUs;
+        stability.counters.heldForBudget += 1;
+      }
+      if (held) reasons |= REASON.held;
+    }
+    this.#releaseUs[id] = releaseUs;
+    this.reasons[id] = reasons;
+    if (!urgent && !optional) return true;
+
+    const row = out.count;
+    out.count = row + 1;
+    out.instrument[row] = id;
+    out.quoteId[row] = this.#nextQuoteId;
+    out.bidTicks[row] = bidTicks;
+    out.bidLots[row] = bidLots;
+    out.askTicks[row] = askTicks;
+    out.askLots[row] = askLots;
+    out.reasons[row] = reasons;
+    out.fair[row] = this.values.fair[id];
+    out.widenBp[row] = pulled === 0 ? adjustment.widenBp : 0;
+    out.sizeFactor[row] = pulled === 0 ? adjustment.sizeFactor : 0;
+    out.delta[row] = this.values.delta[id];
+    out.vega[row] = this.values.vega[id];
+    this.#nextQuoteId += 1;
+    this.#decidedInTurn[id] = this.#turn;
+    stability.attempt(bid, bidTicks, bidLots, timeUs);
+    stability.attempt(ask, askTicks, askLots, timeUs);
+    return true;
+  }
+
+  /** Why an instrument is not quoted at all; 0 when it is. */
+  #pullReasons(instrument: Instrument, underlying: number, timeUs: number): number {
+    const id = instrument.id;
+    const parameters = this.parameters;
+    let reasons = this.#haltReasons;
+    if (this.#live[id] === 0) reasons |= this.#feedReasons[id];
+    if (this.#suspendedUntilUs[id] > timeUs) reasons |= REASON.rejected;
+    const sourceAgeUs = timeUs - this.values.sourceUs[id];
+    if (instrument.kind === "option") {
+      const reference = this.#reference[underlying];
+      if (reference >= 0) {
+        if (this.#live[reference] === 0) reasons |= this.#feedReasons[reference];
+        const ageUs = timeUs - this.#referenceUs[underlying];
+        if (ageUs > parameters.underlyingMaxAgeMs * 1_000) reasons |= REASON.stale;
+        if (!(this.#referencePrice[underlying] > 0)) reasons |= REASON.noFair;
+      }
+      if (sourceAgeUs > parameters.tickerMaxAgeMs * 1_000) reasons |= REASON.stale;
+    } else if (sourceAgeUs > parameters.underlyingMaxAgeMs * 1_000) {
+      reasons |= REASON.stale;
+    }
+    const exchangeTimeUs = timeUs + this.#exchangeOffsetUs[underlying];
+    if (instrument.expiryMs * 1_000 - exchangeTimeUs <= parameters.expiryCutoffMs * 1_000) {
+      reasons |= REASON.expiring;
+    }
+    return reasons;
+  }
+
+  /** Full size of one side, at a price of the underlying that is renewed only when it has moved by 2 %. */
+  #fullLots(instrument: Instrument, underlying: number, price: number): number {
+    const sizing = this.#sizingPrice[underlying];
+    if (!(Math.abs(price / sizing - 1) <= SIZING_MOVE)) this.#sizingPrice[underlying] = price;
+    const notional =
+      instrument.kind === "option" ? this.parameters.optionNotional : this.parameters.deltaOneNotional;
+    const perLot = this.inventory.notionalPerLot(instrument.id, this.#sizingPrice[underlying]);
+    return Math.max(Math.floor(notional / perLot), instrument.minSizeLots);
+  }
+
+  #forEach(visit: (id: number) => void): void {
+    for (let underlying = 0; underlying < this.#members.length; underlying += 1) {
+      const members = this.#members[underlying];
+      for (let i = 0; i < this.#memberCount[underlying]; i += 1) visit(members[i]);
+    }
+  }
+}
+
+/** Size rounded down to lots; never below the venue's least size while any is to be quoted. */
+function scaledLots(instrument: Instrument, full: number, factor: number): number {
+  if (factor <= 0) return 0;
+  return Math.max(Math.floor(full * factor + 1e-9), instrument.minSizeLots);
+}

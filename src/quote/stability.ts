@@ -1,0 +1,304 @@
+import type { QuoteParameters } from "./parameters.ts";
+import type { QuoteBatch } from "./quote-batch.ts";
+
+const NEVER = Number.NEGATIVE_INFINITY;
+/** A side that reverses its direction within this time flickers. */
+const FLICKER_US = 100_000;
+/** How much more a tightening must bring when the message budget is spent. */
+const PRESSURE_AT_EMPTY = 4;
+const SIDE_MOVE = { none: 0, inward: 1, outward: 2, pulled: 3 } as const;
+
+/** Counters of quoting since start. */
+export interface StabilityCounters {
+  /** Rows handed to the counterparty. */
+  sent: number;
+  /** Rows in which the model's or the defensive widening grew. */
+  widened: number;
+  /** Rows in which some side went away from the market, towards it, or off it. */
+  retreated: number;
+  tightened: number;
+  pulled: number;
+  /** Tightenings that had to wait: for the side's minimum life, for a larger improvement, for the message budget. */
+  heldForLife: number;
+  heldForGain: number;
+  heldForBudget: number;
+  /** Sides that reversed their direction within 100 ms. */
+  flickers: number;
+  /** Rows decided that could not be handed over. */
+  notSent: number;
+  /** Time that ended sides had rested: sum in µs and their number. */
+  lifeSumUs: number;
+  lives: number;
+}
+
+/**
+ * The quotes that stand at the counterparty, and when one may change.
+ *
+ * Away from the market, smaller and off go at once. Towards the market or larger goes only when the improvement is worth a
+ * message (hysteresis), the side has rested for its minimum life, and the message budget lasts; as the budget runs low the
+ * improvement must be larger, so that what is left of it goes to the changes of most value.
+ */
+export class Stability {
+  /** Standing prices and sizes, two per instrument: `2 × instrument + side`; ticks −1 and lots 0 where nothing stands. */
+  readonly ticks: Int32Array;
+  readonly lots: Float64Array;
+  /** Per instrument, as of the last row sent. */
+  readonly quoteId: Float64Array;
+  readonly fair: Float64Array;
+  readonly widenBp: Float64Array;
+  readonly sizeFactor: Float64Array;
+  readonly sentUs: Float64Array;
+  readonly counters: StabilityCounters = {
+    sent: 0,
+    widened: 0,
+    retreated: 0,
+    tightened: 0,
+    pulled: 0,
+    heldForLife: 0,
+    heldForGain: 0,
+    heldForBudget: 0,
+    flickers: 0,
+    notSent: 0,
+    lifeSumUs: 0,
+    lives: 0,
+  };
+
+  /** Written by {@link weigh}: what the side should be. */
+  nextTicks = -1;
+  nextLots = 0;
+  /** Written by {@link weigh}: it must change now; it may change if the budget lasts; an improvement waits. */
+  urgent = false;
+  optional = false;
+  held = false;
+  /** Written by {@link weigh}: when the waiting improvement has rested long enough; `Infinity` when only a larger one would do. */
+  releaseUs = Number.POSITIVE_INFINITY;
+
+  readonly #parameters: QuoteParameters;
+  readonly #priceChangedUs: Float64Array;
+  readonly #sizeChangedUs: Float64Array;
+  /** When a standing side took its price, and the direction it came from: 1 = towards the market, −1 = away, 0 = new. */
+  readonly #movedUs: Float64Array;
+  readonly #direction: Int8Array;
+  #tokens: number;
+  #refilledUs = Number.NaN;
+
+  constructor(capacity: number, parameters: QuoteParameters) {
+    this.#parameters = parameters;
+    this.ticks = new Int32Array(2 * capacity).fill(-1);
+    this.lots = new Float64Array(2 * capacity);
+    this.quoteId = new Float64Array(capacity);
+    this.fair = new Float64Array(capacity).fill(Number.NaN);
+    this.widenBp = new Float64Array(capacity);
+    this.sizeFactor = new Float64Array(capacity).fill(1);
+    this.sentUs = new Float64Array(capacity).fill(NEVER);
+    this.#priceChangedUs = new Float64Array(2 * capacity).fill(NEVER);
+    this.#sizeChangedUs = new Float64Array(2 * capacity).fill(NEVER);
+    this.#movedUs = new Float64Array(2 * capacity).fill(NEVER);
+    this.#direction = new Int8Array(2 * capacity);
+    this.#tokens = parameters.tightenBurst;
+  }
+
+  /** Some side of the instrument stands at the counterparty. */
+  standing(instrument: number): boolean {
+    return this.ticks[2 * instrument] >= 0 || this.ticks[2 * instrument + 1] >= 0;
+  }
+
+  /** Fills the message budget up to the time. */
+  refill(timeUs: number): void {
+    const { tightenBurst, tightenPerSecond } = this.#parameters;
+    if (timeUs > this.#refilledUs) {
+      this.#tokens = Math.min(
+        tightenBurst,
+        this.#tokens + (timeUs - this.#refilledUs) * 1e-6 * tightenPerSecond,
+      );
+    }
+    if (!(timeUs <= this.#refilledUs)) this.#refilledUs = timeUs;
+  }
+
+  /** Takes one tightening out of the budget. @returns false when it is spent. */
+  spend(): boolean {
+    if (this.#tokens < 1) return false;
+    this.#tokens -= 1;
+    return true;
+  }
+
+  /**
+   * Compares what stands on a side with what should.
+   *
+   * @param at `2 × instrument + side`, side 0 = bid
+   * @param targetTicks price on the grid, −1 for none
+   * @param rawTicks the price before it was rounded to the grid, in ticks
+   * @param limitTicks the last price that does not cross the venue's best opposite; ±Infinity when there is none
+   * @param halfTicks the side's half-spread in ticks
+   * @param multiple step of the grid at the price, in ticks
+   */
+  weigh(
+    at: number,
+    targetTicks: number,
+    targetLots: number,
+    rawTicks: number,
+    limitTicks: number,
+    halfTicks: number,
+    multiple: number,
+    timeUs: number,
+  ): void {
+    const parameters = this.#parameters;
+    const ticks = this.ticks[at];
+    const lots = this.lots[at];
+    const lifeUs = parameters.minQuoteLifeMs * 1_000;
+    this.nextTicks = ticks;
+    this.nextLots = lots;
+    this.urgent = false;
+    this.optional = false;
+    this.held = false;
+    this.releaseUs = Number.POSITIVE_INFINITY;
+    if (targetTicks < 0 || targetLots <= 0) {
+      if (ticks < 0) return;
+      this.nextTicks = -1;
+      this.nextLots = 0;
+      this.urgent = true;
+      return;
+    }
+    if (ticks < 0) {
+      this.#offer(
+        targetTicks,
+        targetLots,
+        Math.max(this.#priceChangedUs[at], this.#sizeChangedUs[at]) + lifeUs,
+        timeUs,
+      );
+      return;
+    }
+    const inward = (at & 1) === 0 ? 1 : -1;
+    const improvement = inward * (targetTicks - ticks);
+    if (improvement < 0) {
+      const eaten = inward * (ticks - rawTicks);
+      if (eaten > parameters.retreatTolerance * halfTicks || inward * (ticks - limitTicks) > 0) {
+        this.nextTicks = targetTicks;
+        this.nextLots = Math.min(lots, targetLots);
+        this.urgent = true;
+      }
+    } else if (improvement > 0) {
+      const gain =
+        Math.max(parameters.minChangeTicks * multiple, parameters.tightenHysteresis * halfTicks) *
+        this.#pressure();
+      if (improvement >= gain) {
+        this.#offer(targetTicks, Math.min(lots, targetLots), this.#priceChangedUs[at] + lifeUs, timeUs);
+      } else {
+        this.held = true;
+        this.counters.heldForGain += 1;
+      }
+    }
+    if (targetLots < lots * (1 - parameters.sizeTolerance)) {
+      this.nextLots = targetLots;
+      this.urgent = true;
+    } else if (targetLots > lots * (1 + parameters.sizeTolerance)) {
+      this.#offer(this.nextTicks, targetLots, this.#sizeChangedUs[at] + lifeUs, timeUs);
+    }
+  }
+
+  /** Starts the minimum life of a side that is about to be sent, so that what is refused downstream is not tried again at once. */
+  attempt(at: number, ticks: number, lots: number, timeUs: number): void {
+    if (ticks !== this.ticks[at]) this.#priceChangedUs[at] = timeUs;
+    if (lots !== this.lots[at]) this.#sizeChangedUs[at] = timeUs;
+  }
+
+  /** Takes over a row that was handed to the counterparty. */
+  commit(batch: QuoteBatch, row: number, timeUs: number): void {
+    const instrument = batch.instrument[row];
+    const counters = this.counters;
+    const widened = batch.widenBp[row] > this.widenBp[instrument];
+    const bid = this.#commitSide(2 * instrument, batch.bidTicks[row], batch.bidLots[row], timeUs);
+    const ask = this.#commitSide(2 * instrument + 1, batch.askTicks[row], batch.askLots[row], timeUs);
+    counters.sent += 1;
+    if (widened && this.standing(instrument)) counters.widened += 1;
+    if (bid === SIDE_MOVE.pulled || ask === SIDE_MOVE.pulled) counters.pulled += 1;
+    else if (bid === SIDE_MOVE.outward || ask === SIDE_MOVE.outward) counters.retreated += 1;
+    else counters.tightened += 1;
+    this.quoteId[instrument] = batch.quoteId[row];
+    this.fair[instrument] = batch.fair[row];
+    this.widenBp[instrument] = batch.widenBp[row];
+    this.sizeFactor[instrument] = batch.sizeFactor[row];
+    this.sentUs[instrument] = timeUs;
+  }
+
+  /** A part of a standing side was filled. */
+  fill(at: number, lots: number, timeUs: number): void {
+    const left = this.lots[at] - lots;
+    this.#sizeChangedUs[at] = timeUs;
+    if (left > 0) this.lots[at] = left;
+    else this.#end(at, timeUs);
+  }
+
+  /** The instrument's quotes no longer stand at the counterparty. */
+  forget(instrument: number, timeUs: number): void {
+    this.#end(2 * instrument, timeUs);
+    this.#end(2 * instrument + 1, timeUs);
+  }
+
+  /** Lets an instrument be quoted again without waiting for its minimum life. */
+  renew(instrument: number): void {
+    for (let at = 2 * instrument; at < 2 * instrument + 2; at += 1) {
+      this.#priceChangedUs[at] = NEVER;
+      this.#sizeChangedUs[at] = NEVER;
+      this.#direction[at] = 0;
+    }
+  }
+
+  #offer(ticks: number, lots: number, dueUs: number, timeUs: number): void {
+    if (timeUs >= dueUs) {
+      this.nextTicks = ticks;
+      this.nextLots = lots;
+      this.optional = true;
+      return;
+    }
+    this.held = true;
+    this.counters.heldForLife += 1;
+    this.releaseUs = Math.min(this.releaseUs, dueUs);
+  }
+
+  /** 1 while half of the budget or more is left, then linearly up to 4 when it is spent. */
+  #pressure(): number {
+    const spent = 1 - (2 * this.#tokens) / this.#parameters.tightenBurst;
+    return spent <= 0 ? 1 : 1 + (PRESSURE_AT_EMPTY - 1) * spent;
+  }
+
+  #commitSide(at: number, ticks: number, lots: number, timeUs: number): number {
+    const before = this.ticks[at];
+    const none = lots <= 0;
+    if (none) {
+      if (before < 0) return SIDE_MOVE.none;
+      this.#end(at, timeUs);
+      this.#priceChangedUs[at] = timeUs;
+      this.#sizeChangedUs[at] = timeUs;
+      return SIDE_MOVE.pulled;
+    }
+    if (ticks === before) {
+      const smaller = lots < this.lots[at];
+      this.lots[at] = lots;
+      return smaller ? SIDE_MOVE.outward : SIDE_MOVE.none;
+    }
+    const inward = before < 0 || ((at & 1) === 0 ? ticks > before : ticks < before);
+    if (before >= 0) this.#endLife(at, inward ? 1 : -1, timeUs);
+    else this.#direction[at] = 0;
+    this.#movedUs[at] = timeUs;
+    this.ticks[at] = ticks;
+    this.lots[at] = lots;
+    return inward ? SIDE_MOVE.inward : SIDE_MOVE.outward;
+  }
+
+  #end(at: number, timeUs: number): void {
+    if (this.ticks[at] < 0) return;
+    this.#endLife(at, -1, timeUs);
+    this.ticks[at] = -1;
+    this.lots[at] = 0;
+  }
+
+  #endLife(at: number, direction: number, timeUs: number): void {
+    const counters = this.counters;
+    const restedUs = timeUs - this.#movedUs[at];
+    counters.lifeSumUs += restedUs;
+    counters.lives += 1;
+    if (restedUs < FLICKER_US && this.#direction[at] === -direction) counters.flickers += 1;
+    this.#direction[at] = direction;
+  }
+}
