@@ -80,7 +80,8 @@ export class DecisionComparer implements JournalSink {
   recorded(record: JournalRecord): void {
     if (this.#difference !== null || !isDecision(record.type)) return;
     const waiting = this.#replayed.shift();
-    if (waiting === undefined) this.#wait(this.#recorded, { ...record, payload: new Uint8Array(record.payload) });
+    if (waiting === undefined)
+      this.#wait(this.#recorded, { ...record, payload: new Uint8Array(record.payload) });
     else this.#compare(record, waiting);
   }
 

@@ -8,7 +8,7 @@ import type { FsyncPolicy } from "./segments.ts";
 
 /** Worst case of UTF-8 bytes for one UTF-16 unit. */
 const UTF8_BYTES_MAX = 3;
-const DEFAULT_RING_BYTES = 32 * 1024 * 1024;
+const DEFAULT_RING_BYTES = 16 * 1024 * 1024;
 const DEFAULT_SEGMENT_BYTES = 256 * 1024 * 1024;
 
 export interface JournalOptions {
@@ -71,6 +71,7 @@ export class JournalWriter implements JournalSink {
     const memory = ringMemory(options.ringBytes ?? DEFAULT_RING_BYTES);
     const control = new SharedArrayBuffer(CONTROL_BYTES);
     this.#ring = new RingProducer(memory);
+    this.#ring.bytes.fill(0); // Takes the pages now, so that no record has to wait for one.
     this.#control = new Int32Array(control);
     this.#worker = new Worker(workerUrl("journal"));
     this.#ended = new Promise((resolve) => {
