@@ -40,6 +40,8 @@ export const KEEL_CAPTURE_VERSION = 1;
 /** One parser per file: it remembers which connection is open. Returns null for lines that carry nothing. */
 export interface LineParser {
   readonly format: CaptureFormat;
+  /** What the recorder said of the capture in its first line; null where the layout has no such line. */
+  readonly about: Readonly<Record<string, unknown>> | null;
   /** @throws BadInputError naming `where` when the line is not of the format. */
   parse(line: string, where: string): CaptureEntry | null;
 }
@@ -61,6 +63,7 @@ export function parserFor(firstLine: string, where: string): LineParser {
 
 class BinanceParser implements LineParser {
   readonly format = "binance";
+  readonly about = null;
 
   parse(line: string, where: string): CaptureEntry {
     const space = line.indexOf(" ");
@@ -76,6 +79,7 @@ class BinanceParser implements LineParser {
 
 class SessionParser implements LineParser {
   readonly format = "session";
+  readonly about = null;
   #connection = -1;
 
   parse(line: string, where: string): CaptureEntry | null {
@@ -132,6 +136,7 @@ const KIND_MARK: Readonly<Record<Exclude<CaptureKind, "snapshot">, string>> = {
 
 class KeelParser implements LineParser {
   readonly format = "keel";
+  about: Readonly<Record<string, unknown>> | null = null;
 
   parse(line: string, where: string): CaptureEntry | null {
     if (line.startsWith(KEEL_HEADER)) {
@@ -139,6 +144,7 @@ class KeelParser implements LineParser {
       if (version !== KEEL_CAPTURE_VERSION) {
         throw new BadInputError(where, `capture version ${version}`, `version ${KEEL_CAPTURE_VERSION}`);
       }
+      this.about ??= readAbout(line);
       return null;
     }
     const match = /^(\d+(?:\.\d+)?) ([-+<>?!])(j?) (\d+) /.exec(line);
@@ -205,6 +211,15 @@ function epochToUs(text: string): number {
   const match = /^(\d+)(?:\.(\d+))?$/.exec(text);
   if (match === null) return Number.NaN;
   return Number(match[1]) * 1_000_000 + Number(`0.${match[2] ?? "0"}`) * 1_000_000;
+}
+
+function readAbout(header: string): Readonly<Record<string, unknown>> | null {
+  try {
+    const about: unknown = JSON.parse(header.slice(header.indexOf("{")));
+    return typeof about === "object" && about !== null ? { ...about } : null;
+  } catch {
+    return null;
+  }
 }
 
 function readLiteral(literal: string, where: string): string {

@@ -38,6 +38,8 @@ export interface CaptureOptions {
 /** What reading found so far; final once the iteration has ended. */
 export interface CaptureReport {
   format: CaptureFormat | null;
+  /** What the recorder said in the first line of a keel capture: venue, time, host. */
+  about: Readonly<Record<string, unknown>> | null;
   lines: number;
   entries: number;
   /** Lines left out because they were not of the layout. */
@@ -49,7 +51,7 @@ export interface CaptureReport {
 /** A capture file. Each iteration reads the file anew, from its beginning, in bounded memory. */
 export class CaptureReader {
   readonly path: string;
-  readonly report: CaptureReport = { format: null, lines: 0, entries: 0, skipped: 0, truncated: null };
+  readonly report: CaptureReport = emptyReport();
   readonly #skip: boolean;
   #parser: LineParser | null = null;
 
@@ -124,7 +126,7 @@ export class CaptureReader {
 
   #restart(): void {
     this.#parser = null;
-    Object.assign(this.report, { format: null, lines: 0, entries: 0, skipped: 0, truncated: null });
+    Object.assign(this.report, emptyReport());
   }
 
   #isGzip(): boolean {
@@ -166,6 +168,7 @@ export class CaptureReader {
     try {
       const entry = this.#parser.parse(line, where);
       if (entry !== null) this.report.entries += 1;
+      else this.report.about = this.#parser.about;
       return entry;
     } catch (error) {
       if (!this.#skip) throw error;
@@ -228,4 +231,8 @@ function endsInWholeJson(line: string): boolean {
   } catch {
     return false;
   }
+}
+
+function emptyReport(): CaptureReport {
+  return { format: null, about: null, lines: 0, entries: 0, skipped: 0, truncated: null };
 }
