@@ -46,6 +46,7 @@ export interface Config {
   readonly http:
     | { readonly hostname: string; readonly port: number; readonly token: Secret | undefined }
     | undefined;
+  /** Undefined when there are none. */
   readonly signals: { readonly names: readonly string[]; readonly url: EndpointUrl } | undefined;
   readonly timeouts: {
     readonly silenceMs: number;
@@ -134,7 +135,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
         ? undefined
         : { hostname: values.KEEL_HTTP.host, port: values.KEEL_HTTP.port, token: httpToken },
     signals:
-      values.KEEL_SIGNALS === undefined || values.KEEL_URL_SIGNAL === undefined
+      values.KEEL_URL_SIGNAL === undefined
         ? undefined
         : { names: values.KEEL_SIGNALS, url: values.KEEL_URL_SIGNAL },
     timeouts: {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { nearest } from "../core/nearest.ts";
+import { SIGNALS } from "../feature/schema.ts";
 import { VENUES, type VenueName } from "../market/instrument.ts";
 
 /** How the text of a variable is read. `label` says what is expected, in the README's table and in errors. */
@@ -151,12 +152,10 @@ function exampleSubscription(venue: VenueName): string {
   return venue === "deribit" ? "deribit:BTC-PERPETUAL" : `${venue}:BTCUSDT`;
 }
 
-const MAX_SIGNALS = 32;
-
-/** Names of external signals; a signal's number is its place in the list. */
+/** Names of external signals, at most as many as there are features for them; a signal's number is its place in the list. */
 export const signalList: ValueType<readonly string[]> = valueType("name,…", "", (text) => {
   const names = text.split(",").map((name) => name.trim());
-  if (names.length > MAX_SIGNALS) return new Misfit(`at most ${MAX_SIGNALS} signals`);
+  if (names.length > SIGNALS.length) return new Misfit(`at most ${SIGNALS.length} signals`);
   if (names.some((name) => !/^[a-zA-Z0-9][\w.-]{0,63}$/.test(name))) {
     return new Misfit("names of letters, digits, dots, dashes and underscores, separated by commas");
   }

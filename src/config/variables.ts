@@ -1,4 +1,5 @@
 import { LOG_FORMATS, LOG_LEVELS } from "../core/log.ts";
+import { SIGNALS } from "../feature/schema.ts";
 import { DEFAULT_MODEL } from "../inference/builtin.ts";
 import { ENGINES } from "../inference/engine.ts";
 import { VENUES, type VenueName } from "../market/instrument.ts";
@@ -123,8 +124,16 @@ const NAMED = {
     null,
     "File with the bearer token that every HTTP POST then needs",
   ),
-  KEEL_SIGNALS: variable(signalList, null, "Names of external signals, in the order of their numbers"),
-  KEEL_URL_SIGNAL: variable(endpointUrl, null, "WebSocket server of external signals"),
+  KEEL_SIGNALS: variable(
+    signalList,
+    SIGNALS.join(","),
+    "Names under which KEEL_URL_SIGNAL sends the signal features, in their order",
+  ),
+  KEEL_URL_SIGNAL: variable(
+    endpointUrl,
+    null,
+    "WebSocket server of external signals; without it there are none",
+  ),
   KEEL_SILENCE_MS: variable(
     integerIn(100, 600_000),
     "5000",
