@@ -1,11 +1,13 @@
 import { stepToNumber } from "../core/decimal.ts";
 import { invariant } from "../core/invariant.ts";
 import type { ModelCard } from "../inference/card.ts";
+import type { Book } from "../market/book.ts";
 import type { EventBatch } from "../market/event-batch.ts";
-import type { Instrument } from "../market/instrument.ts";
+import type { Instrument, InstrumentTable } from "../market/instrument.ts";
 import { FairValues } from "./fair-value.ts";
 import { ceilToGrid, floorToGrid, gridMultiple } from "./grid.ts";
 import { Inventory } from "./inventory.ts";
+import { MarketState, micropriceTicks } from "./market-state.ts";
 import type { QuoteParameters } from "./parameters.ts";
 import { Predictions } from "./prediction.ts";
 import { type QuoteBatch, REASON } from "./quote-batch.ts";
@@ -16,15 +18,15 @@ import { Stability, type StabilityCounters } from "./stability.ts";
 const SWEEP_US = 100_000;
 /** The full size in lots is recomputed when the underlying has moved by this much, so that it does not flicker with the price. */
 const SIZING_MOVE = 0.02;
-/** A bad or one-sided book has no microprice. */
-const NO_PRICE = Number.NaN;
 
 export interface QuoterOptions {
-  /** Instruments are numbered below this. */
-  readonly capacity: number;
+  /** Its capacity bounds the quoter's memory. */
+  readonly instruments: InstrumentTable;
   /** Underlyings are numbered below this. */
-  readonly underlyings: number;
+  readonly underlyingCapacity: number;
   readonly parameters: QuoteParameters;
+  /** The model's heads, from its card; without them those of the built-in models in their order. */
+  readonly heads?: ModelCard["heads"] | undefined;
 }
 
 /** What stands at the counterparty for one instrument, and why. */
@@ -50,8 +52,8 @@ export interface StandingQuote {
  * Decides two-sided quotes for a set of instruments, by underlying. Deterministic: every input carries its time, nothing is
  * read from a clock and nothing is allocated once the instruments are added.
  *
- * Use per turn: any number of `on…` inputs; then {@link requote} for an underlying or {@link requoteAll}; then the batch goes
- * through the risk gate to the gateway; then {@link onSent} with what came of it. Until then the batch's instruments are not
+ * Use per turn: any number of `on…` inputs; then {@link requote} for an underlying; then the batch goes through the risk
+ * gate to the gateway; then {@link onSent} or {@link onNotSent}. Until then the batch's instruments are not
  * decided again. Times are local receive times in epoch µs unless named otherwise.
  */
 export class Quoter {
@@ -63,28 +65,18 @@ export class Quoter {
   /** {@link REASON} bits of each instrument's last decision, sent or not. */
   readonly reasons: Int32Array;
 
+  readonly #markets: MarketState;
   readonly #instruments: (Instrument | undefined)[];
   readonly #terms = new QuoteTerms();
-
   readonly #underlyingOf: Int32Array;
   readonly #members: Int32Array[];
   readonly #memberCount: Int32Array;
   readonly #tick: Float64Array;
   readonly #dirty: Uint8Array;
-  readonly #live: Uint8Array;
-  readonly #feedReasons: Int32Array;
-  readonly #bestBidTicks: Int32Array;
-  readonly #bestAskTicks: Int32Array;
   readonly #suspendedUntilUs: Float64Array;
   readonly #releaseUs: Float64Array;
   readonly #decidedInTurn: Float64Array;
-
-  readonly #reference: Int32Array;
-  readonly #referenceOf: Int32Array;
-  readonly #referencePrice: Float64Array;
-  readonly #referenceUs: Float64Array;
   readonly #decidedPrice: Float64Array;
-  readonly #exchangeOffsetUs: Float64Array;
   readonly #sizingPrice: Float64Array;
   readonly #allDirty: Uint8Array;
   readonly #sweptUs: Float64Array;
@@ -96,33 +88,26 @@ export class Quoter {
   #acknowledgedId = 0;
 
   constructor(options: QuoterOptions) {
-    const { capacity, underlyings, parameters } = options;
+    const { parameters, underlyingCapacity: underlyings, heads } = options;
+    const capacity = options.instruments.capacity;
     this.parameters = parameters;
     this.values = new FairValues(capacity);
     this.inventory = new Inventory(capacity);
     this.stability = new Stability(capacity, parameters);
-    this.predictions = new Predictions(underlyings, parameters);
+    this.predictions = new Predictions(underlyings, parameters, heads);
     this.reasons = new Int32Array(capacity);
+    this.#markets = new MarketState(capacity, underlyings, parameters);
     this.#instruments = new Array<Instrument | undefined>(capacity).fill(undefined);
     this.#underlyingOf = new Int32Array(capacity).fill(-1);
     this.#members = Array.from({ length: underlyings }, () => new Int32Array(16));
     this.#memberCount = new Int32Array(underlyings);
     this.#tick = new Float64Array(capacity);
     this.#dirty = new Uint8Array(capacity);
-    this.#live = new Uint8Array(capacity);
-    this.#feedReasons = new Int32Array(capacity).fill(REASON.bookUnsound);
-    this.#bestBidTicks = new Int32Array(capacity).fill(-1);
-    this.#bestAskTicks = new Int32Array(capacity).fill(-1);
     this.#suspendedUntilUs = new Float64Array(capacity).fill(Number.NEGATIVE_INFINITY);
     this.#releaseUs = new Float64Array(capacity).fill(Number.POSITIVE_INFINITY);
     this.#decidedInTurn = new Float64Array(capacity).fill(-1);
-    this.#reference = new Int32Array(underlyings).fill(-1);
-    this.#referenceOf = new Int32Array(capacity).fill(-1);
-    this.#referencePrice = new Float64Array(underlyings).fill(NO_PRICE);
-    this.#referenceUs = new Float64Array(underlyings).fill(Number.NEGATIVE_INFINITY);
-    this.#decidedPrice = new Float64Array(underlyings).fill(NO_PRICE);
-    this.#exchangeOffsetUs = new Float64Array(underlyings);
-    this.#sizingPrice = new Float64Array(underlyings).fill(NO_PRICE);
+    this.#decidedPrice = new Float64Array(underlyings).fill(Number.NaN);
+    this.#sizingPrice = new Float64Array(underlyings).fill(Number.NaN);
     this.#allDirty = new Uint8Array(underlyings);
     this.#sweptUs = new Float64Array(underlyings).fill(Number.NEGATIVE_INFINITY);
   }
@@ -130,7 +115,7 @@ export class Quoter {
   /**
    * Registers an instrument to quote. Not on the line: may allocate. Adding it again does nothing.
    *
-   * @param underlying dense number of its base coin, below `underlyings`
+   * @param underlying dense number of its base coin, below `underlyingCapacity`
    * @throws InvariantError for a spot instrument (there is no inventory to quote it from) or a number beyond the capacity
    */
   add(instrument: Instrument, underlying: number): void {
@@ -156,25 +141,6 @@ export class Quoter {
     this.#members[underlying][count] = id;
     this.#memberCount[underlying] = count + 1;
     this.#dirty[id] = 1;
-  }
-
-  /** The model's heads, from its card; without a call the heads of the built-in models in their order. */
-  setHeads(heads: ModelCard["heads"]): void {
-    this.predictions.setHeads(heads);
-  }
-
-  /**
-   * Names the instrument whose book leads an underlying; its feed's state then governs all options of the underlying, also
-   * when it is not quoted itself. Without one, options rest on their tickers alone.
-   */
-  setReference(underlying: number, instrument: number): void {
-    const before = this.#reference[underlying];
-    if (before === instrument) return;
-    if (before >= 0) this.#referenceOf[before] = -1;
-    this.#reference[underlying] = instrument;
-    this.#referenceOf[instrument] = underlying;
-    this.#referencePrice[underlying] = NO_PRICE;
-    this.#allDirty[underlying] = 1;
   }
 
   /** An instrument is quoted. */
@@ -217,52 +183,47 @@ export class Quoter {
   }
 
   /**
-   * An event of the reference book. Call it for every one, also when the price is unchanged: it is what keeps the price fresh.
+   * An event of the book that leads an underlying. Call it for every one, also when its best prices are unchanged: it is what
+   * keeps the price fresh.
    *
-   * @param microprice in quote currency; NaN when the book has no two sides
+   * @param instrument the book's instrument; its price is in quote currency
    * @param exchangeTimeUs NaN when the event has none
    */
-  onUnderlying(underlying: number, microprice: number, exchangeTimeUs: number, timeUs: number): void {
-    if (exchangeTimeUs > 0) this.#exchangeOffsetUs[underlying] = exchangeTimeUs - timeUs;
-    this.#referenceUs[underlying] = timeUs;
-    this.#referencePrice[underlying] = microprice;
+  onUnderlying(
+    underlying: number,
+    book: Book,
+    instrument: Instrument,
+    exchangeTimeUs: number,
+    timeUs: number,
+  ): void {
+    const markets = this.#markets;
+    markets.onExchangeTime(underlying, exchangeTimeUs, timeUs);
+    markets.onReference(underlying, book, instrument, timeUs);
     this.predictions.onEvent(underlying, timeUs);
-    const move = Math.abs(microprice / this.#decidedPrice[underlying] - 1);
+    const move = Math.abs(markets.referencePrice[underlying] / this.#decidedPrice[underlying] - 1);
     if (!(move <= this.parameters.repriceBp * 1e-4)) this.#allDirty[underlying] = 1;
   }
 
-  /** The best prices of a quoted instrument's own book; ticks −1 for an empty side. */
-  onBook(
-    instrument: number,
-    bestBidTicks: number,
-    bestBidLots: number,
-    bestAskTicks: number,
-    bestAskLots: number,
-    timeUs: number,
-  ): void {
+  /** An event of an instrument's own book. */
+  onBook(instrument: number, book: Book, timeUs: number): void {
     const known = this.#instruments[instrument];
     if (known === undefined) return;
-    this.#bestBidTicks[instrument] = bestBidTicks;
-    this.#bestAskTicks[instrument] = bestAskTicks;
+    this.#markets.onBook(instrument, book);
     this.#dirty[instrument] = 1;
     if (known.kind === "option") return;
-    const twoSided = bestBidTicks >= 0 && bestAskTicks > bestBidTicks && bestBidLots + bestAskLots > 0;
-    const micro = twoSided
-      ? (bestBidTicks * bestAskLots + bestAskTicks * bestBidLots) / (bestBidLots + bestAskLots)
-      : NO_PRICE;
-    this.values.onMicroprice(instrument, micro * this.#tick[instrument], timeUs);
+    this.values.onMicroprice(instrument, micropriceTicks(book) * this.#tick[instrument], timeUs);
   }
 
-  /** A ticker of a quoted option: its implied volatility and its expiry's forward. */
+  /** A ticker of an option: its implied volatility and its expiry's forward. Other tickers are ignored. */
   onTicker(instrument: number, batch: EventBatch, row: number, timeUs: number): void {
     const known = this.#instruments[instrument];
     if (known === undefined || known.kind !== "option") return;
     const underlying = this.#underlyingOf[instrument];
-    const exchangeTimeUs = batch.exchangeTimeUs[row];
-    if (exchangeTimeUs > 0 && this.#reference[underlying] < 0) {
-      this.#exchangeOffsetUs[underlying] = exchangeTimeUs - timeUs;
+    const markets = this.#markets;
+    if (!markets.hasReference(underlying)) {
+      markets.onExchangeTime(underlying, batch.exchangeTimeUs[row], timeUs);
     }
-    const price = this.#referencePrice[underlying];
+    const price = markets.referencePrice[underlying];
     const change = Math.abs(this.values.onTicker(instrument, batch, row, price, timeUs));
     if (change > this.parameters.repriceBp * 1e-4) this.#allDirty[underlying] = 1;
     this.#dirty[instrument] = 1;
@@ -288,13 +249,19 @@ export class Quoter {
     this.predictions.onStatus(underlying, reasonMask);
   }
 
-  /** State of the feed of a quoted instrument or of a reference. @param reasonMask why it is not live; 0 reads as `bookUnsound` */
+  /** State of an instrument's feed; not live until told so. @param reasonMask why it is not live; 0 reads as `bookUnsound` */
   onFeedState(instrument: number, live: boolean, reasonMask: number): void {
-    this.#live[instrument] = live ? 1 : 0;
-    this.#feedReasons[instrument] = live ? 0 : reasonMask === 0 ? REASON.bookUnsound : reasonMask;
+    this.#markets.onFeedState(instrument, live, reasonMask);
     this.#dirty[instrument] = 1;
-    const underlying = this.#referenceOf[instrument];
-    if (underlying >= 0) this.#allDirty[underlying] = 1;
+  }
+
+  /**
+   * State of the feed of the book that leads an underlying; while it is not live no option of the underlying is quoted. Call it
+   * with false as soon as it is known that there is such a book: without any, options rest on their tickers alone.
+   */
+  onReferenceState(underlying: number, live: boolean, reasonMask: number): void {
+    this.#markets.onReferenceState(underlying, live, reasonMask);
+    this.#allDirty[underlying] = 1;
   }
 
   /** Our position changed, by a fill or by reconciliation. @param lots signed */
@@ -311,10 +278,15 @@ export class Quoter {
     this.#dirty[instrument] = 1;
   }
 
-  /** Stops quoting for the given {@link REASON} bits (killed, shutdown, riskLimit); 0 starts it again. */
-  onHalt(reasonMask: number): void {
-    if (reasonMask === this.#haltReasons) return;
-    this.#haltReasons = reasonMask;
+  /** Stops quoting for the given {@link REASON} bits (killed, shutdown): everything is pulled with the next requote. */
+  halt(reasonMask: number): void {
+    this.#haltReasons |= reasonMask;
+    this.#allDirty.fill(1);
+  }
+
+  /** Ends every halt. */
+  resume(): void {
+    this.#haltReasons = 0;
     this.#allDirty.fill(1);
   }
 
@@ -374,21 +346,20 @@ export class Quoter {
     });
   }
 
-  /**
-   * What became of the batch.
-   *
-   * @param batch as it left the risk gate
-   * @param sent number of its rows, from the first, that were handed to the counterparty
-   */
-  onSent(batch: QuoteBatch, sent: number, timeUs: number): void {
+  /** The batch, as it left the risk gate, was handed to the counterparty. */
+  onSent(batch: QuoteBatch, timeUs: number): void {
+    this.#turn += 1;
+    for (let row = 0; row < batch.count; row += 1) {
+      this.stability.commit(batch, row, timeUs);
+      this.reasons[batch.instrument[row]] |= batch.reasons[row];
+    }
+  }
+
+  /** Nothing of the batch was handed over: what stood before still stands, and its instruments are decided again. */
+  onNotSent(batch: QuoteBatch): void {
     this.#turn += 1;
     for (let row = 0; row < batch.count; row += 1) {
       const id = batch.instrument[row];
-      if (row < sent) {
-        this.stability.commit(batch, row, timeUs);
-        this.reasons[id] |= batch.reasons[row];
-        continue;
-      }
       this.stability.counters.notSent += 1;
       this.stability.renew(id);
       this.#dirty[id] = 1;
@@ -412,7 +383,7 @@ export class Quoter {
     if (all) {
       this.#allDirty[underlying] = 0;
       this.#sweptUs[underlying] = timeUs;
-      this.#decidedPrice[underlying] = this.#referencePrice[underlying];
+      this.#decidedPrice[underlying] = this.#markets.referencePrice[underlying];
     }
     const net = this.inventory.netDeltaNotional(members, count, this.values.delta, this.values.forward);
     this.#terms.netDelta = net / this.parameters.deltaNotional;
@@ -424,28 +395,14 @@ export class Quoter {
     return out.count - before;
   }
 
-  /** {@link requote} for every underlying, for events that touch several. */
-  requoteAll(timeUs: number, out: QuoteBatch): number {
-    let rows = 0;
-    for (let underlying = 0; underlying < this.#members.length; underlying += 1) {
-      rows += this.requote(underlying, timeUs, out);
-    }
-    return rows;
-  }
-
   /** Lets time act: releases tightenings that have waited, notices late models and old data, stops at expiry. */
-  onTimer(timeUs: number, out: QuoteBatch): number {
-    for (let underlying = 0; underlying < this.#members.length; underlying += 1) {
-      if (timeUs - this.#sweptUs[underlying] >= SWEEP_US) {
-        this.#allDirty[underlying] = 1;
-        continue;
-      }
-      const members = this.#members[underlying];
-      for (let i = 0; i < this.#memberCount[underlying]; i += 1) {
-        if (this.#releaseUs[members[i]] <= timeUs) this.#dirty[members[i]] = 1;
-      }
+  onTimer(underlying: number, timeUs: number, out: QuoteBatch): number {
+    if (timeUs - this.#sweptUs[underlying] >= SWEEP_US) this.#allDirty[underlying] = 1;
+    const members = this.#members[underlying];
+    for (let i = 0; i < this.#memberCount[underlying]; i += 1) {
+      if (this.#releaseUs[members[i]] <= timeUs) this.#dirty[members[i]] = 1;
     }
-    return this.requoteAll(timeUs, out);
+    return this.requote(underlying, timeUs, out);
   }
 
   /** @returns false when the decision could not be taken now and must be taken again. */
@@ -454,16 +411,16 @@ export class Quoter {
     if (instrument === undefined) return true;
     if (this.#decidedInTurn[id] === this.#turn || out.count === out.capacity) return false;
     const stability = this.stability;
+    const markets = this.#markets;
     const terms = this.#terms;
-    let pulled = this.#pullReasons(instrument, underlying, timeUs);
+    let pulled =
+      this.#haltReasons |
+      (this.#suspendedUntilUs[id] > timeUs ? REASON.rejected : 0) |
+      markets.obstacles(instrument, underlying, this.values.sourceUs[id], timeUs);
     if (pulled === 0) {
-      const exchangeTimeUs = timeUs + this.#exchangeOffsetUs[underlying];
-      const valued = this.values.evaluate(
-        instrument,
-        this.#referencePrice[underlying],
-        exchangeTimeUs,
-        timeUs,
-      );
+      const exchangeTimeUs = timeUs + markets.exchangeOffsetUs[underlying];
+      const price = markets.referencePrice[underlying];
+      const valued = this.values.evaluate(instrument, price, exchangeTimeUs, timeUs);
       if (!valued) pulled = REASON.noFair;
     }
     const adjustment = this.predictions.adjustments[underlying];
@@ -499,8 +456,8 @@ export class Quoter {
       const centre = (this.values.fair[id] + terms.shift) / tick;
       const halfBid = terms.halfBid / tick;
       const halfAsk = terms.halfAsk / tick;
-      const bestBid = this.#bestBidTicks[id];
-      const bestAsk = this.#bestAskTicks[id];
+      const bestBid = markets.bestBidTicks[id];
+      const bestAsk = markets.bestAskTicks[id];
       const bidLimit = bestAsk >= 0 ? floorToGrid(instrument, bestAsk - 1) : Number.POSITIVE_INFINITY;
       const askLimit = bestBid >= 0 ? ceilToGrid(instrument, bestBid + 1) : Number.NEGATIVE_INFINITY;
       const rawBid = Math.min(centre - halfBid, bidLimit);
@@ -579,33 +536,6 @@ export class Quoter {
     stability.attempt(bid, bidTicks, bidLots, timeUs);
     stability.attempt(ask, askTicks, askLots, timeUs);
     return true;
-  }
-
-  /** Why an instrument is not quoted at all; 0 when it is. */
-  #pullReasons(instrument: Instrument, underlying: number, timeUs: number): number {
-    const id = instrument.id;
-    const parameters = this.parameters;
-    let reasons = this.#haltReasons;
-    if (this.#live[id] === 0) reasons |= this.#feedReasons[id];
-    if (this.#suspendedUntilUs[id] > timeUs) reasons |= REASON.rejected;
-    const sourceAgeUs = timeUs - this.values.sourceUs[id];
-    if (instrument.kind === "option") {
-      const reference = this.#reference[underlying];
-      if (reference >= 0) {
-        if (this.#live[reference] === 0) reasons |= this.#feedReasons[reference];
-        const ageUs = timeUs - this.#referenceUs[underlying];
-        if (ageUs > parameters.underlyingMaxAgeMs * 1_000) reasons |= REASON.stale;
-        if (!(this.#referencePrice[underlying] > 0)) reasons |= REASON.noFair;
-      }
-      if (sourceAgeUs > parameters.tickerMaxAgeMs * 1_000) reasons |= REASON.stale;
-    } else if (sourceAgeUs > parameters.underlyingMaxAgeMs * 1_000) {
-      reasons |= REASON.stale;
-    }
-    const exchangeTimeUs = timeUs + this.#exchangeOffsetUs[underlying];
-    if (instrument.expiryMs * 1_000 - exchangeTimeUs <= parameters.expiryCutoffMs * 1_000) {
-      reasons |= REASON.expiring;
-    }
-    return reasons;
   }
 
   /** Full size of one side, at a price of the underlying that is renewed only when it has moved by 2 %. */
