@@ -1,19 +1,19 @@
-import { stepToNumber } from "../core/decimal.ts";
-import type { Book } from "../market/book.ts";
 import type { Instrument } from "../market/instrument.ts";
 import type { QuoteParameters } from "./parameters.ts";
 import { REASON } from "./quote-batch.ts";
 
-const REFERENCE = { none: 0, live: 1, down: 2 } as const;
-
 /**
- * Microprice of a book's best prices: each weighted by the size on the other side (S. Stoikov, "The micro-price", 2018, its
+ * Microprice of a book: each weighted by the size on the other side (S. Stoikov, "The micro-price", 2018, its
  * first-order form).
  *
  * @returns in ticks; NaN when a side is empty or the book is crossed
  */
-export function micropriceTicks(book: Book): number {
-  const { bestBidTicks, bestBidLots, bestAskTicks, bestAskLots } = book;
+export function micropriceTicks(
+  bestBidTicks: number,
+  bestBidLots: number,
+  bestAskTicks: number,
+  bestAskLots: number,
+): number {
   const lots = bestBidLots + bestAskLots;
   if (bestBidTicks < 0 || bestAskTicks <= bestBidTicks || !(lots > 0)) return Number.NaN;
   return (bestBidTicks * bestAskLots + bestAskTicks * bestBidLots) / lots;
@@ -32,8 +32,9 @@ export class MarketState {
   readonly #parameters: QuoteParameters;
   readonly #live: Uint8Array;
   readonly #feedReasons: Int32Array;
-  readonly #referenceState: Uint8Array;
-  readonly #referenceReasons: Int32Array;
+  /** Instrument whose book leads each underlying, and the underlying that each instrument leads; −1 where none. */
+  readonly #reference: Int32Array;
+  readonly #leads: Int32Array;
   readonly #referenceUs: Float64Array;
 
   constructor(capacity: number, underlyings: number, parameters: QuoteParameters) {
@@ -44,18 +45,27 @@ export class MarketState {
     this.#feedReasons = new Int32Array(capacity).fill(REASON.bookUnsound);
     this.referencePrice = new Float64Array(underlyings).fill(Number.NaN);
     this.exchangeOffsetUs = new Float64Array(underlyings);
-    this.#referenceState = new Uint8Array(underlyings);
-    this.#referenceReasons = new Int32Array(underlyings);
+    this.#reference = new Int32Array(underlyings).fill(-1);
+    this.#leads = new Int32Array(capacity).fill(-1);
     this.#referenceUs = new Float64Array(underlyings).fill(Number.NEGATIVE_INFINITY);
   }
 
-  onBook(instrument: number, book: Book): void {
-    this.bestBidTicks[instrument] = book.bestBidTicks;
-    this.bestAskTicks[instrument] = book.bestAskTicks;
+  setReference(underlying: number, instrument: number): void {
+    const before = this.#reference[underlying];
+    if (before === instrument) return;
+    if (before >= 0) this.#leads[before] = -1;
+    this.#reference[underlying] = instrument;
+    this.#leads[instrument] = underlying;
+    this.referencePrice[underlying] = Number.NaN;
   }
 
-  onReference(underlying: number, book: Book, instrument: Instrument, timeUs: number): void {
-    this.referencePrice[underlying] = micropriceTicks(book) * stepToNumber(instrument.tick);
+  onBook(instrument: number, bestBidTicks: number, bestAskTicks: number): void {
+    this.bestBidTicks[instrument] = bestBidTicks;
+    this.bestAskTicks[instrument] = bestAskTicks;
+  }
+
+  onReference(underlying: number, price: number, timeUs: number): void {
+    this.referencePrice[underlying] = price;
     this.#referenceUs[underlying] = timeUs;
   }
 
@@ -63,23 +73,21 @@ export class MarketState {
     if (exchangeTimeUs > 0) this.exchangeOffsetUs[underlying] = exchangeTimeUs - timeUs;
   }
 
-  onFeedState(instrument: number, live: boolean, reasonMask: number): void {
+  /** @returns the underlying that the instrument leads, −1 when it leads none. */
+  onFeedState(instrument: number, live: boolean, reasonMask: number): number {
     this.#live[instrument] = live ? 1 : 0;
     this.#feedReasons[instrument] = reasonMask === 0 ? REASON.bookUnsound : reasonMask;
-    if (live) return;
+    const underlying = this.#leads[instrument];
+    if (live) return underlying;
     this.bestBidTicks[instrument] = -1;
     this.bestAskTicks[instrument] = -1;
-  }
-
-  onReferenceState(underlying: number, live: boolean, reasonMask: number): void {
-    this.#referenceState[underlying] = live ? REFERENCE.live : REFERENCE.down;
-    this.#referenceReasons[underlying] = reasonMask === 0 ? REASON.bookUnsound : reasonMask;
-    if (!live) this.referencePrice[underlying] = Number.NaN;
+    if (underlying >= 0) this.referencePrice[underlying] = Number.NaN;
+    return underlying;
   }
 
   /** The underlying has a reference market, live or not. */
   hasReference(underlying: number): boolean {
-    return this.#referenceState[underlying] !== REFERENCE.none;
+    return this.#reference[underlying] >= 0;
   }
 
   /**
@@ -92,9 +100,9 @@ export class MarketState {
     let reasons = this.#live[instrument.id] === 0 ? this.#feedReasons[instrument.id] : 0;
     const ageUs = timeUs - sourceUs;
     if (instrument.kind === "option") {
-      if (this.hasReference(underlying)) {
-        const down = this.#referenceState[underlying] === REFERENCE.down;
-        if (down) reasons |= this.#referenceReasons[underlying];
+      const reference = this.#reference[underlying];
+      if (reference >= 0) {
+        if (this.#live[reference] === 0) reasons |= this.#feedReasons[reference];
         else if (timeUs - this.#referenceUs[underlying] > parameters.underlyingMaxAgeMs * 1_000) {
           reasons |= REASON.stale;
         }

@@ -21,24 +21,28 @@ export class Predictions {
   /** As of the last time a change was reported. */
   readonly #reported: readonly Adjustment[];
   readonly #parameters: QuoteParameters;
-  readonly #policy: QuotePolicy;
+  #policy: QuotePolicy;
   readonly #statusMask: Int32Array;
   readonly #predictedAtUs: Float64Array;
   readonly #eventAtUs: Float64Array;
   readonly #unansweredSinceUs: Float64Array;
 
-  constructor(underlyings: number, parameters: QuoteParameters, heads?: ModelCard["heads"]) {
+  constructor(underlyings: number, parameters: QuoteParameters) {
     const make = (): Adjustment[] => Array.from({ length: underlyings }, () => new Adjustment());
     this.adjustments = make();
     this.#predicted = make();
     this.#reported = make();
     this.#parameters = parameters;
-    this.#policy = new QuotePolicy(parameters, heads);
+    this.#policy = new QuotePolicy(parameters);
     this.#statusMask = new Int32Array(underlyings).fill(REASON.modelMissing);
     this.#predictedAtUs = new Float64Array(underlyings).fill(Number.NEGATIVE_INFINITY);
     this.#eventAtUs = new Float64Array(underlyings).fill(Number.NEGATIVE_INFINITY);
     this.#unansweredSinceUs = new Float64Array(underlyings).fill(Number.NaN);
     for (let underlying = 0; underlying < underlyings; underlying += 1) this.refresh(underlying, 0);
+  }
+
+  setHeads(heads: ModelCard["heads"]): void {
+    this.#policy = new QuotePolicy(this.#parameters, heads);
   }
 
   onEvent(underlying: number, timeUs: number): void {

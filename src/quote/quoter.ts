@@ -1,9 +1,8 @@
 import { stepToNumber } from "../core/decimal.ts";
 import { invariant } from "../core/invariant.ts";
 import type { ModelCard } from "../inference/card.ts";
-import type { Book } from "../market/book.ts";
 import type { EventBatch } from "../market/event-batch.ts";
-import type { Instrument, InstrumentTable } from "../market/instrument.ts";
+import type { Instrument } from "../market/instrument.ts";
 import { FairValues } from "./fair-value.ts";
 import { ceilToGrid, floorToGrid, gridMultiple } from "./grid.ts";
 import { Inventory } from "./inventory.ts";
@@ -20,13 +19,11 @@ const SWEEP_US = 100_000;
 const SIZING_MOVE = 0.02;
 
 export interface QuoterOptions {
-  /** Its capacity bounds the quoter's memory. */
-  readonly instruments: InstrumentTable;
+  /** Instruments are numbered below this. */
+  readonly capacity: number;
   /** Underlyings are numbered below this. */
-  readonly underlyingCapacity: number;
+  readonly underlyings: number;
   readonly parameters: QuoteParameters;
-  /** The model's heads, from its card; without them those of the built-in models in their order. */
-  readonly heads?: ModelCard["heads"] | undefined;
 }
 
 /** What stands at the counterparty for one instrument, and why. */
@@ -52,8 +49,8 @@ export interface StandingQuote {
  * Decides two-sided quotes for a set of instruments, by underlying. Deterministic: every input carries its time, nothing is
  * read from a clock and nothing is allocated once the instruments are added.
  *
- * Use per turn: any number of `on…` inputs; then {@link requote} for an underlying; then the batch goes through the risk
- * gate to the gateway; then {@link onSent} or {@link onNotSent}. Until then the batch's instruments are not
+ * Use per turn: any number of `on…` inputs; then {@link requote} for an underlying or {@link requoteAll}; then the batch goes
+ * through the risk gate to the gateway; then {@link onSent} with what came of it. Until then the batch's instruments are not
  * decided again. Times are local receive times in epoch µs unless named otherwise.
  */
 export class Quoter {
@@ -88,13 +85,12 @@ export class Quoter {
   #acknowledgedId = 0;
 
   constructor(options: QuoterOptions) {
-    const { parameters, underlyingCapacity: underlyings, heads } = options;
-    const capacity = options.instruments.capacity;
+    const { capacity, underlyings, parameters } = options;
     this.parameters = parameters;
     this.values = new FairValues(capacity);
     this.inventory = new Inventory(capacity);
     this.stability = new Stability(capacity, parameters);
-    this.predictions = new Predictions(underlyings, parameters, heads);
+    this.predictions = new Predictions(underlyings, parameters);
     this.reasons = new Int32Array(capacity);
     this.#markets = new MarketState(capacity, underlyings, parameters);
     this.#instruments = new Array<Instrument | undefined>(capacity).fill(undefined);
@@ -115,7 +111,7 @@ export class Quoter {
   /**
    * Registers an instrument to quote. Not on the line: may allocate. Adding it again does nothing.
    *
-   * @param underlying dense number of its base coin, below `underlyingCapacity`
+   * @param underlying dense number of its base coin, below `underlyings`
    * @throws InvariantError for a spot instrument (there is no inventory to quote it from) or a number beyond the capacity
    */
   add(instrument: Instrument, underlying: number): void {
@@ -141,6 +137,20 @@ export class Quoter {
     this.#members[underlying][count] = id;
     this.#memberCount[underlying] = count + 1;
     this.#dirty[id] = 1;
+  }
+
+  /** The model's heads, from its card; without a call the heads of the built-in models in their order. */
+  setHeads(heads: ModelCard["heads"]): void {
+    this.predictions.setHeads(heads);
+  }
+
+  /**
+   * Names the instrument whose book leads an underlying; while its feed is not live no option of the underlying is quoted,
+   * also when it is not quoted itself. Without one, options rest on their tickers alone.
+   */
+  setReference(underlying: number, instrument: number): void {
+    this.#markets.setReference(underlying, instrument);
+    this.#allDirty[underlying] = 1;
   }
 
   /** An instrument is quoted. */
@@ -183,35 +193,35 @@ export class Quoter {
   }
 
   /**
-   * An event of the book that leads an underlying. Call it for every one, also when its best prices are unchanged: it is what
-   * keeps the price fresh.
+   * An event of the reference book. Call it for every one, also when the price is unchanged: it is what keeps the price fresh.
    *
-   * @param instrument the book's instrument; its price is in quote currency
+   * @param microprice in quote currency; NaN when the book has no two sides
    * @param exchangeTimeUs NaN when the event has none
    */
-  onUnderlying(
-    underlying: number,
-    book: Book,
-    instrument: Instrument,
-    exchangeTimeUs: number,
-    timeUs: number,
-  ): void {
-    const markets = this.#markets;
-    markets.onExchangeTime(underlying, exchangeTimeUs, timeUs);
-    markets.onReference(underlying, book, instrument, timeUs);
+  onUnderlying(underlying: number, microprice: number, exchangeTimeUs: number, timeUs: number): void {
+    this.#markets.onExchangeTime(underlying, exchangeTimeUs, timeUs);
+    this.#markets.onReference(underlying, microprice, timeUs);
     this.predictions.onEvent(underlying, timeUs);
-    const move = Math.abs(markets.referencePrice[underlying] / this.#decidedPrice[underlying] - 1);
+    const move = Math.abs(microprice / this.#decidedPrice[underlying] - 1);
     if (!(move <= this.parameters.repriceBp * 1e-4)) this.#allDirty[underlying] = 1;
   }
 
-  /** An event of an instrument's own book. */
-  onBook(instrument: number, book: Book, timeUs: number): void {
+  /** The best prices of a quoted instrument's own book; ticks −1 for an empty side. */
+  onBook(
+    instrument: number,
+    bestBidTicks: number,
+    bestBidLots: number,
+    bestAskTicks: number,
+    bestAskLots: number,
+    timeUs: number,
+  ): void {
     const known = this.#instruments[instrument];
     if (known === undefined) return;
-    this.#markets.onBook(instrument, book);
+    this.#markets.onBook(instrument, bestBidTicks, bestAskTicks);
     this.#dirty[instrument] = 1;
     if (known.kind === "option") return;
-    this.values.onMicroprice(instrument, micropriceTicks(book) * this.#tick[instrument], timeUs);
+    const micro = micropriceTicks(bestBidTicks, bestBidLots, bestAskTicks, bestAskLots);
+    this.values.onMicroprice(instrument, micro * this.#tick[instrument], timeUs);
   }
 
   /** A ticker of an option: its implied volatility and its expiry's forward. Other tickers are ignored. */
@@ -249,19 +259,15 @@ export class Quoter {
     this.predictions.onStatus(underlying, reasonMask);
   }
 
-  /** State of an instrument's feed; not live until told so. @param reasonMask why it is not live; 0 reads as `bookUnsound` */
-  onFeedState(instrument: number, live: boolean, reasonMask: number): void {
-    this.#markets.onFeedState(instrument, live, reasonMask);
-    this.#dirty[instrument] = 1;
-  }
-
   /**
-   * State of the feed of the book that leads an underlying; while it is not live no option of the underlying is quoted. Call it
-   * with false as soon as it is known that there is such a book: without any, options rest on their tickers alone.
+   * State of the feed of an instrument, quoted or reference; not live until told so.
+   *
+   * @param reasonMask why it is not live; 0 reads as `bookUnsound`
    */
-  onReferenceState(underlying: number, live: boolean, reasonMask: number): void {
-    this.#markets.onReferenceState(underlying, live, reasonMask);
-    this.#allDirty[underlying] = 1;
+  onFeedState(instrument: number, live: boolean, reasonMask: number): void {
+    this.#dirty[instrument] = 1;
+    const underlying = this.#markets.onFeedState(instrument, live, reasonMask);
+    if (underlying >= 0) this.#allDirty[underlying] = 1;
   }
 
   /** Our position changed, by a fill or by reconciliation. @param lots signed */
@@ -278,15 +284,10 @@ export class Quoter {
     this.#dirty[instrument] = 1;
   }
 
-  /** Stops quoting for the given {@link REASON} bits (killed, shutdown): everything is pulled with the next requote. */
-  halt(reasonMask: number): void {
-    this.#haltReasons |= reasonMask;
-    this.#allDirty.fill(1);
-  }
-
-  /** Ends every halt. */
-  resume(): void {
-    this.#haltReasons = 0;
+  /** Stops quoting for the given {@link REASON} bits (killed, shutdown, riskLimit); 0 starts it again. */
+  onHalt(reasonMask: number): void {
+    if (reasonMask === this.#haltReasons) return;
+    this.#haltReasons = reasonMask;
     this.#allDirty.fill(1);
   }
 
@@ -346,20 +347,21 @@ export class Quoter {
     });
   }
 
-  /** The batch, as it left the risk gate, was handed to the counterparty. */
-  onSent(batch: QuoteBatch, timeUs: number): void {
-    this.#turn += 1;
-    for (let row = 0; row < batch.count; row += 1) {
-      this.stability.commit(batch, row, timeUs);
-      this.reasons[batch.instrument[row]] |= batch.reasons[row];
-    }
-  }
-
-  /** Nothing of the batch was handed over: what stood before still stands, and its instruments are decided again. */
-  onNotSent(batch: QuoteBatch): void {
+  /**
+   * What became of the batch.
+   *
+   * @param batch as it left the risk gate
+   * @param sent number of its rows, from the first, that were handed to the counterparty
+   */
+  onSent(batch: QuoteBatch, sent: number, timeUs: number): void {
     this.#turn += 1;
     for (let row = 0; row < batch.count; row += 1) {
       const id = batch.instrument[row];
+      if (row < sent) {
+        this.stability.commit(batch, row, timeUs);
+        this.reasons[id] |= batch.reasons[row];
+        continue;
+      }
       this.stability.counters.notSent += 1;
       this.stability.renew(id);
       this.#dirty[id] = 1;
@@ -395,14 +397,28 @@ export class Quoter {
     return out.count - before;
   }
 
-  /** Lets time act: releases tightenings that have waited, notices late models and old data, stops at expiry. */
-  onTimer(underlying: number, timeUs: number, out: QuoteBatch): number {
-    if (timeUs - this.#sweptUs[underlying] >= SWEEP_US) this.#allDirty[underlying] = 1;
-    const members = this.#members[underlying];
-    for (let i = 0; i < this.#memberCount[underlying]; i += 1) {
-      if (this.#releaseUs[members[i]] <= timeUs) this.#dirty[members[i]] = 1;
+  /** {@link requote} for every underlying, for events that touch several. */
+  requoteAll(timeUs: number, out: QuoteBatch): number {
+    let rows = 0;
+    for (let underlying = 0; underlying < this.#members.length; underlying += 1) {
+      rows += this.requote(underlying, timeUs, out);
     }
-    return this.requote(underlying, timeUs, out);
+    return rows;
+  }
+
+  /** Lets time act: releases tightenings that have waited, notices late models and old data, stops at expiry. */
+  onTimer(timeUs: number, out: QuoteBatch): number {
+    for (let underlying = 0; underlying < this.#members.length; underlying += 1) {
+      if (timeUs - this.#sweptUs[underlying] >= SWEEP_US) {
+        this.#allDirty[underlying] = 1;
+        continue;
+      }
+      const members = this.#members[underlying];
+      for (let i = 0; i < this.#memberCount[underlying]; i += 1) {
+        if (this.#releaseUs[members[i]] <= timeUs) this.#dirty[members[i]] = 1;
+      }
+    }
+    return this.requoteAll(timeUs, out);
   }
 
   /** @returns false when the decision could not be taken now and must be taken again. */
