@@ -2,7 +2,8 @@ import { Rng } from "../core/rng.ts";
 import { SIDE } from "../market/event-batch.ts";
 import type { FrameSink } from "./frame-sink.ts";
 import type { Actor } from "./market/event-queue.ts";
-import { BINANCE_TICKS_PER_USD, SIM, type SimMarket } from "./market/market.ts";
+import { BINANCE_LOTS_PER_COIN, BINANCE_TICKS_PER_USD, SIM } from "./market/instruments.ts";
+import type { SimMarket } from "./market/market.ts";
 import type { MarketSink } from "./market/market-sink.ts";
 import { nextFundingMs } from "./market/reference.ts";
 import { NO_LEVEL } from "./market/sim-book.ts";
@@ -236,6 +237,6 @@ function priceText(ticks: number): string {
 }
 
 function lotsText(lots: number): string {
-  const whole = Math.floor(lots / 1_000);
-  return `${whole}.${String(lots - whole * 1_000).padStart(3, "0")}`;
+  const whole = Math.floor(lots / BINANCE_LOTS_PER_COIN);
+  return `${whole}.${String(lots - whole * BINANCE_LOTS_PER_COIN).padStart(3, "0")}`;
 }

@@ -2,7 +2,10 @@ import { Rng } from "../../core/rng.ts";
 import { SIDE } from "../../market/event-batch.ts";
 import { type Direction, type Episode, Episodes } from "./episode.ts";
 import { type Actor, EventQueue } from "./event-queue.ts";
+import { BINANCE_TICKS_PER_USD, DERIBIT_TICKS_PER_USD, SIM } from "./instruments.ts";
 import { type MarketSink, SinkFan } from "./market-sink.ts";
+import { listChain } from "./option-chain.ts";
+import { OptionMakers } from "./option-makers.ts";
 import {
   binanceBtcParameters,
   deribitBtcParameters,
@@ -13,6 +16,7 @@ import { Perpetual } from "./perpetual.ts";
 import { ReferencePrices } from "./reference.ts";
 import { REGIME_NAMES, Regime } from "./regime.ts";
 import { NO_LEVEL } from "./sim-book.ts";
+import { VolatilitySurface } from "./surface.ts";
 
 export interface SimMarketOptions {
   readonly seed: number;
@@ -36,13 +40,6 @@ export interface GroundTruth {
   readonly jumpInUs: number;
 }
 
-/** Instruments of the simulated market, dense; options follow. */
-export const SIM = { binanceBtc: 0, deribitBtc: 1, firstOption: 2 } as const;
-
-/** Ticks per unit of quote currency of the two perpetuals. */
-export const BINANCE_TICKS_PER_USD = 10;
-export const DERIBIT_TICKS_PER_USD = 2;
-
 const KIND = { step: 0, follow: 1 } as const;
 
 const STEP_US = 20_000;
@@ -53,17 +50,19 @@ const DEFAULT_LEAD_US = 300_000;
 const DEFAULT_JUMP_BP = 8;
 
 /**
- * The simulated market: a Binance-like BTCUSDT that leads, a Deribit-like BTC-PERPETUAL that follows, reference prices, moods and
- * informed traders. Time is explicit: nothing happens except in {@link advance}. The same seed and start give the same
+ * The simulated market: a Binance-like BTCUSDT that leads, a Deribit-like BTC-PERPETUAL that follows, options on a volatility
+ * surface, reference prices, moods and informed traders. Time is explicit: nothing happens except in {@link advance}. The same seed and start give the same
  * market, event by event, whatever the steps in which it is advanced.
  */
 export class SimMarket implements Actor {
   readonly queue: EventQueue;
   readonly leader: Perpetual;
   readonly follower: Perpetual;
+  readonly options: OptionMakers;
   readonly reference: ReferencePrices;
   readonly episodes: Episodes;
   readonly #regime: Regime;
+  readonly #surface: VolatilitySurface;
   readonly #sinks = new SinkFan();
   readonly #actor: number;
   readonly #rng: Rng;
@@ -103,7 +102,19 @@ export class SimMarket implements Actor {
       this.leader,
       this.#sinks,
       stream(6),
-      () => {},
+      (episode) => this.#onJump(episode),
+    );
+    this.#surface = new VolatilitySurface(stream(7));
+    this.options = new OptionMakers(
+      listChain(startUs / 1_000, price),
+      this.#surface,
+      {
+        spot: () => this.leader.book.midTicks / BINANCE_TICKS_PER_USD,
+        withdrawn: this.leader.withdrawn,
+      },
+      this.queue,
+      this.#sinks,
+      stream(8),
     );
     this.#actor = this.queue.register(this);
     this.queue.schedule(this.#actor, KIND.step, 0, STEP_US);
@@ -169,6 +180,11 @@ export class SimMarket implements Actor {
     const keep = Math.exp(-STEP_US / (BASIS_SECONDS * 1e6));
     this.#basisUsd =
       this.#basisUsd * keep + BASIS_DEVIATION_USD * Math.sqrt(1 - keep * keep) * this.#rng.normal();
+  }
+
+  #onJump(episode: Episode): void {
+    this.#surface.shock(episode.direction === "down" ? -episode.jumpBp : episode.jumpBp);
+    this.options.alarm();
   }
 
   /** The follower's market makers look at the leader and move after it; they fear what it fears. */
