@@ -6,10 +6,12 @@ export type VerbTable = Readonly<Record<string, () => Promise<Command>>>;
  * Verb → its command, loaded when asked for. The paths are literals so that the compiled executable holds every one of them.
  */
 export const VERBS: VerbTable = {
+  doctor: async () => (await import("./doctor.ts")).doctor,
   version: async () => (await import("./version.ts")).version,
 };
 
 /** Verbs that keel starts itself with; they are not listed. */
 export const INTERNAL_VERBS: VerbTable = {
+  "check-engine": async () => (await import("./check-engine.ts")).checkEngine,
   "probe-devices": async () => (await import("./probe-devices.ts")).probeDevicesCommand,
 };

@@ -3,7 +3,7 @@ import packageJson from "../../package.json";
 import { EXIT } from "../core/errors.ts";
 import { BUILD } from "../core/executable.ts";
 import { defineCommand } from "./command.ts";
-import { isolatedProbe } from "./isolated-probe.ts";
+import { isolatedProbe } from "./isolated.ts";
 
 export const version = defineCommand({
   name: "version",
@@ -13,8 +13,8 @@ export const version = defineCommand({
     "The result holds `version`, `commit`, `date`, `bun`, `compiled`, `embedded` (name, bytes, sha256), `nativeMissing` and\n`host` (cpu, cores, isa, gpuAdapters, gpuReason, tensorrt).",
   options: {},
   environment: false,
-  async run({ out }) {
-    const devices = await isolatedProbe();
+  async run({ env, out }) {
+    const devices = await isolatedProbe(env);
     const host = { cpu: cpus()[0]?.model ?? "unknown", cores: cpus().length, ...devices };
     const result = {
       version: packageJson.version,

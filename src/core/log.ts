@@ -23,7 +23,8 @@ export interface LoggerOptions {
 
 /** Messages whose rate is followed at one time; the oldest is forgotten first. */
 const MAX_TRACKED_MESSAGES = 512;
-const MAX_LINE_CHARACTERS = 8_192;
+const MAX_VALUE_CHARACTERS = 2_000;
+const MAX_LINE_CHARACTERS = 16_000;
 const SECRET_FIELD = /pass(word|phrase)?$|secret|token|credential|authorization|api_?key|private_?key/i;
 const URL_USER_INFO = /(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi;
 
@@ -80,11 +81,10 @@ export class Logger {
     const time = new Date(nowMs).toISOString();
     const all: Record<string, unknown> = { ...this.#fields, ...fields };
     if (suppressed > 0) all.suppressed = suppressed;
-    const line =
-      this.#options.format === "json"
-        ? jsonLine(time, level, message, all)
-        : textLine(time, level, message, all);
-    this.#options.sink(line.length > MAX_LINE_CHARACTERS ? `${line.slice(0, MAX_LINE_CHARACTERS)}…` : line);
+    const write = this.#options.format === "json" ? jsonLine : textLine;
+    const line = write(time, level, message, all);
+    const fits = line.length <= MAX_LINE_CHARACTERS;
+    this.#options.sink(fits ? line : write(time, level, message, { omitted: `${line.length} characters` }));
   }
 
   /** @returns −1 when the message is one too many, else how many were suppressed before it. */
@@ -131,7 +131,10 @@ function writeToStderr(line: string): void {
 
 function visible(key: string, value: unknown): unknown {
   if (SECRET_FIELD.test(key)) return "[secret]";
-  if (typeof value === "string") return value.replace(URL_USER_INFO, "$1[secret]@");
+  if (typeof value === "string") {
+    const cut = value.length > MAX_VALUE_CHARACTERS ? `${value.slice(0, MAX_VALUE_CHARACTERS)}…` : value;
+    return cut.replace(URL_USER_INFO, "$1[secret]@");
+  }
   if (typeof value === "bigint") return value.toString();
   if (value instanceof Error) {
     const code = "code" in value && typeof value.code === "string" ? value.code : value.name;

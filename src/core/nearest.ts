@@ -21,16 +21,28 @@ export function editDistance(a: string, b: string): number {
   return previous[b.length];
 }
 
-/** The known name that `name` was most likely meant to be, or undefined when none is near (more than a third of it differs). */
+/**
+ * The known name that `name` was most likely meant to be, or undefined when none is near (more than a third of it differs).
+ * Of names equally near, the one that begins alike the longest.
+ */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
   let best: string | undefined;
   let bestEdits = Number.POSITIVE_INFINITY;
+  let bestPrefix = 0;
   for (const candidate of known) {
     const edits = editDistance(name, candidate);
-    if (edits < bestEdits) {
+    const prefix = commonPrefix(name, candidate);
+    if (edits < bestEdits || (edits === bestEdits && prefix > bestPrefix)) {
       best = candidate;
       bestEdits = edits;
+      bestPrefix = prefix;
     }
   }
   return bestEdits <= Math.max(1, Math.floor(name.length / 3)) ? best : undefined;
+}
+
+function commonPrefix(a: string, b: string): number {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length += 1;
+  return length;
 }

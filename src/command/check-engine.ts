@@ -1,0 +1,49 @@
+import { EXIT } from "../core/errors.ts";
+import { defineCommand } from "./command.ts";
+
+/** What {@link checkEngine} ends with. */
+export interface EngineReport {
+  readonly engine: string;
+  readonly passedOver: readonly { readonly engine: string; readonly reason: string }[];
+  readonly model: string;
+  readonly version: string;
+  readonly source: string;
+  readonly onnxSha256: string;
+  readonly schemaHash: string;
+  readonly memoryBytes: number;
+}
+
+/** Internal: starts the configured engine with the configured model in a process of its own; its self-test is part of that. */
+export const checkEngine = defineCommand({
+  name: "check-engine",
+  summary: "Start the configured engine with the configured model (used by other verbs)",
+  usage: "--json",
+  options: {},
+  environment: true,
+  async run({ config, out }) {
+    const { FEATURE_COUNT, SCHEMA_HASH } = await import("../feature/schema.ts");
+    const { loadModel } = await import("../inference/model.ts");
+    const { startEngine } = await import("../inference/registry.ts");
+    const model = await loadModel(config.model, { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT });
+    const { engine, chosen, passedOver } = await startEngine({
+      device: config.device,
+      model,
+      slotCount: 1,
+      maxBatch: 1,
+      log: () => {},
+    });
+    const report: EngineReport = {
+      engine: chosen,
+      passedOver,
+      model: model.card.name,
+      version: model.card.version,
+      source: model.source,
+      onnxSha256: model.card.onnxSha256,
+      schemaHash: model.card.schemaHash,
+      memoryBytes: engine.memoryBytes(),
+    };
+    await engine.dispose();
+    out.result(report);
+    return EXIT.ok;
+  },
+});

@@ -1,0 +1,56 @@
+import { BUILD } from "../../core/executable.ts";
+import type { EngineReport } from "../check-engine.ts";
+import { isolatedProbe, runIsolated } from "../isolated.ts";
+import { type Check, type Finding, findings } from "./check.ts";
+
+/** What the host offers, the native library, and the configured engine with the configured model, started and self-tested. */
+export const devices: Check = {
+  area: "device",
+  async run({ config, env }) {
+    const { ok } = findings("device");
+    const probe = await isolatedProbe(env);
+    const host = [
+      ok("cpu", probe.isa.join(", ") || "no instruction set that there are kernels for: portable code"),
+      ok("gpu", probe.gpuAdapters.join("; ") || `none: ${probe.gpuReason ?? "no reason given"}`),
+      ok("tensorrt", probe.tensorrt ?? "none"),
+    ];
+    return [...host, nativeLibrary(), ...(await engine(config.device, config.model, env))];
+  },
+};
+
+function nativeLibrary(): Finding {
+  const { ok, warn } = findings("device");
+  if (BUILD === undefined) return ok("native library", "compiled on demand: running from source");
+  if (BUILD.nativeMissing === null) return ok("native library", "embedded");
+  return warn(
+    "native library",
+    `not embedded: ${BUILD.nativeMissing}`,
+    "build keel on a machine with a C compiler",
+  );
+}
+
+async function engine(
+  device: string,
+  model: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Finding[]> {
+  const end = await runIsolated<EngineReport>("check-engine", env);
+  if ("error" in end) {
+    const { code, message } = end.error;
+    return code === "model-refused"
+      ? [findings("model").fail(model, message, "check KEEL_MODEL")]
+      : [findings("device").fail(device, message, "check KEEL_DEVICE")];
+  }
+  const { engine: chosen, passedOver, version, source, onnxSha256, schemaHash, memoryBytes } = end.result;
+  const others = passedOver.map((other) => `; not ${other.engine}: ${other.reason}`).join("");
+  return [
+    findings("device").ok(
+      "engine",
+      `${chosen}, ${(memoryBytes / 1e6).toFixed(1)} MB, self-test passed${others}`,
+    ),
+    findings("model").ok(
+      end.result.model,
+      `${version} (${source}), SHA-256 ${onnxSha256.slice(0, 12)}… as in its card, feature schema ${schemaHash}`,
+    ),
+  ];
+}

@@ -1,0 +1,114 @@
+import { type Check, type CheckContext, type Finding, findings, within } from "./check.ts";
+
+/** The counterparty takes TCP connections. No logon is tried: it would move the session's sequence numbers. */
+export const fix: Check = {
+  area: "fix",
+  async run({ config, offline }) {
+    const { ok, warn, fail } = findings("fix");
+    if (config.fix === undefined) {
+      return [
+        warn(
+          "KEEL_FIX_HOST",
+          "not set: quotes are decided but not sent",
+          "set it to the counterparty's host",
+        ),
+      ];
+    }
+    const { host, port, senderCompId, targetCompId, version } = config.fix;
+    const session = `${version} ${senderCompId}→${targetCompId}`;
+    if (offline) return [ok(`${host}:${port}`, `${session}; not tried: --offline`)];
+    const started = performance.now();
+    try {
+      await connectTcp(host, port, config.timeouts.connectMs);
+    } catch (error) {
+      return [
+        fail(
+          `${host}:${port}`,
+          `${session}: ${reason(error)}`,
+          "check KEEL_FIX_HOST, KEEL_FIX_PORT and firewalls",
+        ),
+      ];
+    }
+    return [ok(`${host}:${port}`, `${session}; connected in ${(performance.now() - started).toFixed(1)} ms`)];
+  },
+};
+
+/** The address of the HTTP side can be listened on. */
+export const http: Check = {
+  area: "http",
+  async run({ config }) {
+    const { ok, warn, fail } = findings("http");
+    if (config.http === undefined) return [ok("KEEL_HTTP", "off")];
+    const { hostname, port, token } = config.http;
+    try {
+      Bun.listen({ hostname, port, socket: { data() {} } }).stop(true);
+    } catch (error) {
+      return [fail(`${hostname}:${port}`, reason(error), "choose another port or stop what listens there")];
+    }
+    const local = /^(127\.|localhost$|::1$)/.test(hostname);
+    if (!local && token === undefined) {
+      return [
+        warn(
+          `${hostname}:${port}`,
+          "free; reachable from other hosts and without a token",
+          "set KEEL_HTTP_TOKEN_FILE or listen on 127.0.0.1",
+        ),
+      ];
+    }
+    return [ok(`${hostname}:${port}`, "free")];
+  },
+};
+
+/** The server of external signals takes WebSocket connections. */
+export const signal: Check = {
+  area: "signal",
+  async run({ config, offline }: CheckContext): Promise<Finding[]> {
+    const { ok, fail } = findings("signal");
+    if (config.signals === undefined) return [];
+    const { names, url } = config.signals;
+    if (offline) return [ok(url.ws, "not tried: --offline")];
+    try {
+      const ms = await openWebSocket(url.ws, config.timeouts.connectMs);
+      return [ok(url.ws, `opened in ${ms.toFixed(1)} ms for ${names.join(", ")}`)];
+    } catch (error) {
+      return [fail(url.ws, reason(error), "check KEEL_URL_SIGNAL")];
+    }
+  },
+};
+
+async function connectTcp(hostname: string, port: number, timeoutMs: number): Promise<void> {
+  const connecting = Bun.connect({ hostname, port, socket: { data() {}, error() {} } });
+  connecting.then(
+    (socket) => socket.terminate(),
+    () => {},
+  );
+  await within(timeoutMs, "TCP connect", connecting);
+}
+
+/** Opens and closes a WebSocket. @returns ms until it was open. @throws Error saying what came instead. */
+export async function openWebSocket(url: string, timeoutMs: number): Promise<number> {
+  const started = performance.now();
+  const socket = new WebSocket(url);
+  try {
+    await within(
+      timeoutMs,
+      "WebSocket",
+      new Promise<void>((resolve, reject) => {
+        socket.onopen = () => resolve();
+        socket.onerror = (event) =>
+          reject(new Error("message" in event ? String(event.message) : "failed to open"));
+        socket.onclose = ({ code, reason: text }) =>
+          reject(new Error(`closed with ${code} ${text}`.trimEnd()));
+      }),
+    );
+    return performance.now() - started;
+  } finally {
+    socket.onerror = null;
+    socket.onclose = null;
+    socket.close();
+  }
+}
+
+export function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

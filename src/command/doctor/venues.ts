@@ -1,0 +1,159 @@
+import type { EndpointUrl } from "../../config/types.ts";
+import { urlVariable } from "../../config/variables.ts";
+import { BINANCE_VENUES } from "../../feed/binance/venue.ts";
+import type { VenueName } from "../../market/instrument.ts";
+import { type Check, type Finding, findings, within } from "./check.ts";
+import { openWebSocket, reason } from "./network.ts";
+
+/** Where a venue is asked what time it is; the answer holds ms since the epoch under `field`. */
+interface VenueProbe {
+  readonly webSocketUrl: string;
+  readonly restUrl: string;
+  readonly timePath: string;
+  readonly field: "serverTime" | "result";
+}
+
+const PROBES: Readonly<Record<VenueName, VenueProbe>> = {
+  "binance-spot": { ...BINANCE_VENUES["binance-spot"], timePath: "/api/v3/time", field: "serverTime" },
+  "binance-usdm": { ...BINANCE_VENUES["binance-usdm"], timePath: "/fapi/v1/time", field: "serverTime" },
+  "binance-coinm": { ...BINANCE_VENUES["binance-coinm"], timePath: "/dapi/v1/time", field: "serverTime" },
+  deribit: {
+    webSocketUrl: "wss://www.deribit.com/ws/api/v2",
+    restUrl: "https://www.deribit.com",
+    timePath: "/api/v2/public/get_time",
+    field: "result",
+  },
+};
+
+const CLOCK_SAMPLES = 5;
+const CLOCK_WARN_MS = 100;
+const CLOCK_FAIL_MS = 5_000;
+/** A `Date` header counts whole seconds. */
+const DATE_HEADER_ERROR_MS = 1_000;
+
+/** Every configured venue answers by WebSocket and by REST, and its clock agrees with the host's. */
+export const venues: Check = {
+  area: "feed",
+  async run({ config, offline }) {
+    const { ok, warn } = findings("feed");
+    if (config.feeds.length === 0) {
+      return [
+        warn(
+          "KEEL_FEEDS",
+          "not set: `keel run` has nothing to subscribe to",
+          "e.g. KEEL_FEEDS=deribit:BTC-PERPETUAL",
+        ),
+      ];
+    }
+    const perVenue = config.feeds.map(async ({ venue, subscriptions }): Promise<Finding[]> => {
+      if (offline) return [ok(venue, `${subscriptions.join(", ")}; not tried: --offline`)];
+      return Promise.all([
+        webSocket(venue, config.urls[venue], config.timeouts.connectMs),
+        rest(venue, config.urls[venue], config.timeouts.requestMs),
+      ]).then((found) => found.flat());
+    });
+    return (await Promise.all(perVenue)).flat();
+  },
+};
+
+async function webSocket(
+  venue: VenueName,
+  override: EndpointUrl | undefined,
+  timeoutMs: number,
+): Promise<Finding[]> {
+  const { ok, fail } = findings("feed");
+  const { webSocketUrl } = PROBES[venue];
+  const url = override === undefined ? webSocketUrl : override.ws + new URL(webSocketUrl).pathname;
+  try {
+    return [
+      ok(`${venue} WebSocket`, `${url} opened in ${(await openWebSocket(url, timeoutMs)).toFixed(1)} ms`),
+    ];
+  } catch (error) {
+    return [
+      fail(`${venue} WebSocket`, `${url}: ${reason(error)}`, `check the network and ${urlVariable(venue)}`),
+    ];
+  }
+}
+
+async function rest(
+  venue: VenueName,
+  override: EndpointUrl | undefined,
+  timeoutMs: number,
+): Promise<Finding[]> {
+  const { ok, fail } = findings("feed");
+  const { restUrl, timePath, field } = PROBES[venue];
+  const url = (override?.http ?? restUrl) + timePath;
+  let best: ClockSample | undefined;
+  try {
+    for (let i = 0; i < CLOCK_SAMPLES; i += 1) {
+      const sample = await askTime(url, field, timeoutMs);
+      if (best === undefined || sample.roundTripMs < best.roundTripMs) best = sample;
+    }
+  } catch (error) {
+    return [fail(`${venue} REST`, `${url}: ${reason(error)}`, `check the network and ${urlVariable(venue)}`)];
+  }
+  if (best === undefined) return [];
+  const reachable = ok(
+    `${venue} REST`,
+    `${url} answered ${best.status} in ${best.roundTripMs.toFixed(1)} ms`,
+  );
+  return Number.isNaN(best.offsetMs)
+    ? [reachable]
+    : [reachable, clockOffset(venue, best, override !== undefined)];
+}
+
+export interface ClockSample {
+  readonly status: number;
+  readonly roundTripMs: number;
+  /** Venue's clock minus ours; NaN when the answer told no time. */
+  readonly offsetMs: number;
+  /** The offset may be this wrong, either way. */
+  readonly errorMs: number;
+}
+
+async function askTime(url: string, field: string, timeoutMs: number): Promise<ClockSample> {
+  const sentMs = Date.now();
+  const started = performance.now();
+  const response = await within(
+    timeoutMs,
+    "HTTP",
+    fetch(url, { signal: AbortSignal.timeout(timeoutMs), redirect: "manual" }),
+  );
+  const roundTripMs = performance.now() - started;
+  const body = await within(timeoutMs, "HTTP", response.text());
+  const middleMs = sentMs + roundTripMs / 2;
+  const { status } = response;
+  const told = timeIn(body, field);
+  if (status === 200 && !Number.isNaN(told)) {
+    return { status, roundTripMs, offsetMs: told - middleMs, errorMs: roundTripMs / 2 };
+  }
+  const dateMs = Date.parse(response.headers.get("date") ?? "") + DATE_HEADER_ERROR_MS / 2;
+  return {
+    status,
+    roundTripMs,
+    offsetMs: dateMs - middleMs,
+    errorMs: DATE_HEADER_ERROR_MS / 2 + roundTripMs / 2,
+  };
+}
+
+function timeIn(body: string, field: string): number {
+  try {
+    const value: unknown = JSON.parse(body)?.[field];
+    return typeof value === "number" ? value : Number.NaN;
+  } catch {
+    return Number.NaN;
+  }
+}
+
+/** @param standIn the server is not the venue itself; it may play the past */
+export function clockOffset(venue: string, sample: ClockSample, standIn: boolean): Finding {
+  const { ok, warn, fail } = findings("clock");
+  const { offsetMs, errorMs } = sample;
+  const sign = offsetMs >= 0 ? "ahead of" : "behind";
+  const detail = `${venue} is ${Math.abs(offsetMs).toFixed(1)} ms ${sign} this host (± ${errorMs.toFixed(1)} ms)`;
+  const certainMs = Math.abs(offsetMs) - errorMs;
+  const advice = "synchronise the clock (chrony, PTP)";
+  if (standIn) return ok(venue, `${detail}; a stand-in for the venue`);
+  if (certainMs > CLOCK_FAIL_MS) return fail(venue, detail, advice);
+  return certainMs > CLOCK_WARN_MS ? warn(venue, detail, advice) : ok(venue, detail);
+}

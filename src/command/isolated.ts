@@ -1,0 +1,50 @@
+import { BUILD } from "../core/executable.ts";
+import { type DeviceProbe, probeIsa } from "../inference/probe.ts";
+import type { Environment } from "./command.ts";
+
+const TIMEOUT_MS = 60_000;
+
+/** How a child process ended: with its JSON line, or without one. */
+export type ChildEnd<T> =
+  | { readonly result: T }
+  | { readonly error: { readonly code: string; readonly message: string } };
+
+/**
+ * Runs a verb of this very program in a child process, so that a graphics driver that faults or hangs takes nothing else
+ * with it. Never throws.
+ *
+ * @param command how this program is started; a test gives its own
+ */
+export async function runIsolated<T>(
+  verb: string,
+  env: Environment,
+  command: readonly string[] = BUILD === undefined ? [process.execPath, Bun.main] : [process.execPath],
+): Promise<ChildEnd<T>> {
+  const failed = (code: string, message: string) => ({ error: { code, message } });
+  try {
+    const child = Bun.spawn([...command, verb, "--json"], {
+      env: { ...env },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "ignore",
+      timeout: TIMEOUT_MS,
+      killSignal: "SIGKILL",
+    });
+    const [text] = await Promise.all([child.stdout.text(), child.exited]);
+    if (child.signalCode !== null)
+      return failed("child-signal", `ended with ${child.signalCode}: a faulty driver`);
+    const result: unknown = JSON.parse(text.trimEnd().split("\n").at(-1) ?? "");
+    if (child.exitCode === 0) return { result: result as T };
+    return result as ChildEnd<T>;
+  } catch (error) {
+    return failed("child-broken", error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** Looks for devices in a child process. What the child did not tell is reported as absent, with the reason. */
+export async function isolatedProbe(env: Environment, command?: readonly string[]): Promise<DeviceProbe> {
+  const end = await runIsolated<DeviceProbe>("probe-devices", env, command);
+  if ("result" in end) return end.result;
+  const gpuReason = `the search for GPUs ${end.error.message}`;
+  return { isa: probeIsa(), gpuAdapters: [], gpuReason, tensorrt: null };
+}
