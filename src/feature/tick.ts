@@ -2,24 +2,64 @@ import type { Book } from "../market/book.ts";
 import { EVENT, type EventBatch, TICKER, TICKER_FIELDS } from "../market/event-batch.ts";
 import type { Instrument } from "../market/instrument.ts";
 import { DEPTH_METRIC, DEPTH_METRICS, DepthView } from "./depth.ts";
+import { basisBp, writeRow } from "./row.ts";
 import { FEATURE_COUNT, SIGNALS } from "./schema.ts";
 import {
-  contrast,
-  D10,
-  D50,
-  D100,
-  D200,
-  D500,
-  D1000,
-  D2000,
-  D5000,
-  D10000,
-  DECAY_MS,
-  decayFactors,
-  signedLog,
-  soft,
-  writeAges,
-} from "./window.ts";
+  ASK_TICKS,
+  BASIS_MEAN,
+  BID_TICKS,
+  CANCEL_100,
+  CANCEL_1000,
+  COUNT_50,
+  COUNT_500,
+  COUNT_10000,
+  DEPTH,
+  DEPTH_HIGH,
+  DEPTH_LOW,
+  DEPTH_MEAN,
+  DEPTH_MEAN_50,
+  DEPTH_MEAN_500,
+  DIFF_INTERVAL,
+  EVENTS,
+  FIRST_TIME,
+  FLOW_50,
+  FLOW_100,
+  FLOW_500,
+  FLOW_2000,
+  FUNDING,
+  INDEX,
+  IV,
+  IV_MEAN,
+  LAST_DIFF,
+  LAST_MOVE,
+  LAST_TRADE,
+  MID,
+  MID_10,
+  MID_50,
+  MID_200,
+  MID_1000,
+  MOVE_RATE,
+  MOVE_SIDE,
+  NET_100,
+  NET_1000,
+  QUEUE,
+  QUEUE_MEAN,
+  SEEN_BOOK,
+  STALE,
+  STRIDE,
+  TAKEN_50,
+  TAKEN_200,
+  TAKEN_1000,
+  TIME,
+  TRADE_SIDE,
+  TRADED,
+  TRADES_1000,
+  VARIANCE_100,
+  VARIANCE_1000,
+  VARIANCE_10000,
+  WITHDRAW_RATE,
+} from "./state.ts";
+import { D10, D50, D100, D200, D500, D1000, D2000, D5000, D10000, DECAY_MS, decayFactors } from "./window.ts";
 
 /** An instrument's features may be used once it has seen this many events … */
 export const WARM_UP_EVENTS = 100;
@@ -34,66 +74,6 @@ const RATE_MOVE_BP = 0.5;
 const RATE_DEPTH_FRACTION = 0.8;
 /** Weight of a new interval in the mean interval between diffs. */
 const INTERVAL_WEIGHT = 0.1;
-
-// Fields of a slot's state. A pair holds bid (or bought, or down) first.
-const TIME = 0;
-const FIRST_TIME = 1;
-const EVENTS = 2;
-const BID_TICKS = 3;
-const ASK_TICKS = 4;
-const QUEUE = 5;
-/** Mid with the overlay, ticks; keeps its last value while a side is empty; 0 = never known. */
-const MID = 7;
-const DEPTH = 8;
-const STALE = 10;
-const SEEN_BOOK = 12;
-const LAST_DIFF = 13;
-const LAST_TRADE = 14;
-const LAST_MOVE = 15;
-const TRADE_SIDE = 16;
-const MOVE_SIDE = 17;
-const DIFF_INTERVAL = 18;
-/** Lots traded against each side since the last diff. */
-const TRADED = 19;
-const INDEX = 21;
-const FUNDING = 22;
-const IV = 23;
-
-const QUEUE_MEAN = 24;
-const DEPTH_MEAN = 26;
-const DEPTH_MEAN_50 = 28;
-const DEPTH_MEAN_500 = 30;
-const DEPTH_LOW = 32;
-const DEPTH_HIGH = 34;
-const MID_10 = 36;
-const MID_50 = 37;
-const MID_200 = 38;
-const MID_1000 = 39;
-const MOVE_RATE = 40;
-const WITHDRAW_RATE = 42;
-const BASIS_MEAN = 44;
-const IV_MEAN = 45;
-
-const FLOW_50 = 46;
-const FLOW_100 = 47;
-const FLOW_500 = 48;
-const FLOW_2000 = 49;
-const NET_100 = 50;
-const NET_1000 = 52;
-const CANCEL_100 = 54;
-const CANCEL_1000 = 56;
-/** Lots traded against each side: sold into the bid, bought from the ask. */
-const TAKEN_50 = 58;
-const TAKEN_200 = 60;
-const TAKEN_1000 = 62;
-const TRADES_1000 = 64;
-const COUNT_50 = 65;
-const COUNT_500 = 66;
-const COUNT_10000 = 67;
-const VARIANCE_100 = 68;
-const VARIANCE_1000 = 69;
-const VARIANCE_10000 = 70;
-const STRIDE = 72;
 
 /**
  * Features of up to `slotCount` underlyings, advanced by one event at a time: constant work per event, no allocation, all
@@ -244,111 +224,19 @@ export class FeatureState {
     );
   }
 
+  /** Ten-level depth of the document per side, lots, into `out[0…1]`: what the withdrawal labels look at. */
+  depths(slot: number, out: Float64Array): void {
+    const at = slot * STRIDE + DEPTH;
+    out[0] = this.#state[at];
+    out[1] = this.#state[at + 1];
+  }
+
   /** Writes the slot's features at `timeUs`, {@link FEATURE_COUNT} values in schema order from `offset`. */
   write(slot: number, timeUs: number, out: Float32Array, offset: number): void {
     const s = this.#state;
     const at = slot * STRIDE;
     this.#advance(at, timeUs);
-    const bid = this.#depth.metrics;
-    const b = slot * 2 * DEPTH_METRICS;
-    const a = b + DEPTH_METRICS;
-    const now = s[at + TIME];
-    const mid = s[at + MID];
-    const bpPerTick = mid > 0 ? 10_000 / mid : 0;
-    const twoSided = s[at + BID_TICKS] >= 0 && s[at + ASK_TICKS] >= 0;
-    const spreadTicks = twoSided ? Math.max(0, s[at + ASK_TICKS] - s[at + BID_TICKS]) : 0;
-    const queueTilt = contrast(s[at + QUEUE], s[at + QUEUE + 1]);
-    const documentMid = this.#depth.midTicks[slot];
-    const queueMean = (s[at + QUEUE_MEAN] + s[at + QUEUE_MEAN + 1]) / 2;
-    const perQueue = queueMean > 0 ? 1 / queueMean : 0;
-
-    let i = offset;
-    out[i++] = spreadTicks > 1 ? Math.log(spreadTicks) : 0;
-    out[i++] = Math.log(1 + spreadTicks * bpPerTick);
-    out[i++] = (queueTilt * spreadTicks * bpPerTick) / 2;
-    out[i++] = queueTilt;
-    for (let metric = DEPTH_METRIC.sum3; metric <= DEPTH_METRIC.near; metric += 1) {
-      out[i++] = contrast(bid[b + metric], bid[a + metric]);
-    }
-    out[i++] = documentMid > 0 && twoSided ? (mid - documentMid) * bpPerTick : 0;
-
-    for (let side = 0; side < 2; side += 1) {
-      const m = b + side * DEPTH_METRICS;
-      const queue = s[at + QUEUE + side];
-      const depth = s[at + DEPTH + side];
-      const total = queue + bid[m + DEPTH_METRIC.behind];
-      out[i + side] = contrast(queue, s[at + QUEUE_MEAN + side]);
-      out[i + side + 2] = total > 0 ? queue / total : 0;
-      out[i + side + 4] = depth > 0 ? Math.min(1, s[at + STALE + side] / depth) : 0;
-      out[i + side + 6] = depth > 0 ? bid[m + DEPTH_METRIC.largest] / depth : 0;
-      out[i + side + 8] = contrast(depth, s[at + DEPTH_MEAN + side]);
-      out[i + side + 10] = contrast(depth, s[at + DEPTH_MEAN_50 + side]);
-      out[i + side + 12] = contrast(depth, s[at + DEPTH_MEAN_500 + side]);
-      out[i + side + 14] = contrast(depth, s[at + DEPTH_LOW + side]);
-      out[i + side + 16] = contrast(depth, s[at + DEPTH_HIGH + side]);
-      out[i + side + 18] = bid[m + DEPTH_METRIC.slope];
-      out[i + side + 20] = bid[m + DEPTH_METRIC.gap];
-      out[i + side + 22] = bid[m + DEPTH_METRIC.range];
-    }
-    i += 24;
-
-    for (let window = FLOW_50; window <= FLOW_2000; window += 1)
-      out[i++] = signedLog(s[at + window] * perQueue);
-    for (let side = 0; side < 2; side += 1) {
-      const perDepth = s[at + DEPTH_MEAN + side] > 0 ? 1 / s[at + DEPTH_MEAN + side] : 0;
-      for (let pair = 0; pair < 4; pair += 1) {
-        out[i + pair * 2 + side] = soft(s[at + NET_100 + pair * 2 + side] * perDepth);
-      }
-    }
-    i += 8;
-    for (let field = TAKEN_50; field < TRADES_1000; field += 1)
-      out[i++] = Math.log(1 + s[at + field] * perQueue);
-    for (let pair = TAKEN_50; pair < TRADES_1000; pair += 2) {
-      const total = s[at + pair] + s[at + pair + 1] + queueMean / 10;
-      out[i++] = total > 0 ? (s[at + pair + 1] - s[at + pair]) / total : 0;
-    }
-
-    const tradeAges = i + 1;
-    const moveAges = i + 9;
-    writeAges(now - s[at + LAST_TRADE], out, tradeAges);
-    writeAges(now - s[at + LAST_DIFF], out, i + 5);
-    writeAges(now - s[at + LAST_MOVE], out, moveAges);
-    out[i] = s[at + TRADE_SIDE] * out[tradeAges + 1];
-    out[i + 13] = s[at + MOVE_SIDE] * out[moveAges + 1];
-    i += 14;
-    const interval = s[at + DIFF_INTERVAL];
-    out[i++] = interval > 0 ? contrast(now - s[at + LAST_DIFF], interval) : 0;
-    out[i++] = Math.log(1 + interval / 1_000);
-    out[i++] = Math.log(1 + s[at + TRADES_1000]);
-    out[i++] = Math.log(1 + s[at + COUNT_50]);
-    out[i++] = Math.log(1 + s[at + COUNT_500]);
-    out[i++] = contrast(s[at + COUNT_50] * 200, s[at + COUNT_10000]);
-
-    for (let mean = MID_10; mean <= MID_1000; mean += 1) out[i++] = (mid - s[at + mean]) * bpPerTick;
-    for (let window = VARIANCE_100; window <= VARIANCE_10000; window += 1) {
-      out[i++] = Math.log(1 + Math.sqrt(s[at + window]));
-    }
-    out[i++] = contrast(s[at + VARIANCE_100] * 100, s[at + VARIANCE_10000]);
-    out[i++] = contrast(s[at + VARIANCE_1000] * 10, s[at + VARIANCE_10000]);
-    for (let rate = MOVE_RATE; rate < MOVE_RATE + 4; rate += 1) out[i++] = s[at + rate];
-
-    const basis = this.#basisBp(at);
-    out[i++] = basis;
-    out[i++] = basis - s[at + BASIS_MEAN];
-    out[i++] = s[at + FUNDING] * 10_000;
-    out[i++] = s[at + IV];
-    out[i++] = (s[at + IV] - s[at + IV_MEAN]) * 100;
-    for (let signal = 0; signal < this.#signals.length; signal += 1) out[i++] = this.#signals[signal];
-
-    for (let feature = offset; feature < offset + FEATURE_COUNT; feature += 1) {
-      const value = out[feature];
-      if (!(value - value === 0)) out[feature] = 0;
-    }
-  }
-
-  #basisBp(at: number): number {
-    const mid = this.#state[at + MID];
-    return mid > 0 ? (mid / this.#state[at + INDEX] - 1) * 10_000 : Number.NaN;
+    writeRow(s, at, this.#depth, slot, this.#signals, out, offset);
   }
 
   /** Moves the slot to `timeUs` and counts an event there. */
@@ -410,7 +298,7 @@ export class FeatureState {
     s[at + MID_50] = blend(mid, s[at + MID_50], d50);
     s[at + MID_200] = blend(mid, s[at + MID_200], d200);
     s[at + MID_1000] = blend(mid, s[at + MID_1000], d1000);
-    s[at + BASIS_MEAN] = blend(this.#basisBp(at), s[at + BASIS_MEAN], d10000);
+    s[at + BASIS_MEAN] = blend(basisBp(s, at), s[at + BASIS_MEAN], d10000);
     s[at + IV_MEAN] = blend(s[at + IV], s[at + IV_MEAN], d10000);
     s[at + FLOW_50] *= d50;
     s[at + FLOW_100] *= d100;
@@ -437,7 +325,7 @@ export class FeatureState {
 
   #startBasis(at: number): void {
     const s = this.#state;
-    if (Number.isNaN(s[at + BASIS_MEAN])) s[at + BASIS_MEAN] = this.#basisBp(at);
+    if (Number.isNaN(s[at + BASIS_MEAN])) s[at + BASIS_MEAN] = basisBp(s, at);
   }
 
   /** Takes the best prices and queues, and what follows from their change: order flow, mid, stale depth. */
