@@ -1,0 +1,217 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Check, Finding } from "../../src/command/doctor/check.ts";
+import { disk } from "../../src/command/doctor/disk.ts";
+import { kernelClock, kernelFinding } from "../../src/command/doctor/kernel-clock.ts";
+import { limits, memory, nofile } from "../../src/command/doctor/limits.ts";
+import { fix, http, signal } from "../../src/command/doctor/network.ts";
+import { clockOffset, venues } from "../../src/command/doctor/venues.ts";
+import { isolatedProbe, runIsolated } from "../../src/command/isolated.ts";
+import { loadConfig } from "../../src/config.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "keel-doctor-"));
+const servers: { stop(force: boolean): unknown }[] = [];
+afterAll(() => {
+  for (const server of servers) server.stop(true);
+  rmSync(folder, { recursive: true });
+});
+
+function look(check: Check, env: Record<string, string>, offline = false): Promise<Finding[]> {
+  return check.run({ config: loadConfig({ KEEL_STATE_DIR: folder, ...env }), env, offline });
+}
+
+function statuses(found: readonly Finding[]): string[] {
+  return found.map(({ area, subject, status }) => `${area} ${subject}: ${status}`);
+}
+
+/** A venue that takes WebSockets and tells a time `aheadMs` ahead of ours. */
+function venueServer(aheadMs: number): string {
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: (request, upgrading) =>
+      upgrading.upgrade(request) ? undefined : Response.json({ result: Date.now() + aheadMs }),
+    websocket: { message() {} },
+  });
+  servers.push(server);
+  return `http://127.0.0.1:${server.port}`;
+}
+
+/** A port on which nothing listens. */
+function closedPort(): number {
+  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  listener.stop(true);
+  return listener.port;
+}
+
+describe("feed", () => {
+  test("a venue that answers is reachable both ways and has its clock compared", async () => {
+    const env = { KEEL_FEEDS: "deribit:BTC-PERPETUAL", KEEL_URL_DERIBIT: venueServer(0) };
+    expect(statuses(await look(venues, env))).toEqual([
+      "feed deribit WebSocket: ok",
+      "feed deribit REST: ok",
+      "clock deribit: ok",
+    ]);
+  });
+
+  test("a venue that does not answer fails with the variable to look at", async () => {
+    const env = {
+      KEEL_FEEDS: "binance-usdm:BTCUSDT",
+      KEEL_URL_BINANCE_USDM: `ws://127.0.0.1:${closedPort()}`,
+    };
+    const found = await look(venues, env);
+    expect(statuses(found)).toEqual(["feed binance-usdm WebSocket: fail", "feed binance-usdm REST: fail"]);
+    expect(found[0]?.advice).toContain("KEEL_URL_BINANCE_USDM");
+  });
+
+  test("a server that is silent fails within the timeout", async () => {
+    const silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+    servers.push(silent);
+    const found = await look(venues, {
+      KEEL_FEEDS: "deribit:BTC-PERPETUAL",
+      KEEL_URL_DERIBIT: `ws://127.0.0.1:${silent.port}`,
+      KEEL_CONNECT_TIMEOUT_MS: "100",
+      KEEL_REQUEST_TIMEOUT_MS: "100",
+    });
+    expect(statuses(found)).toEqual(["feed deribit WebSocket: fail", "feed deribit REST: fail"]);
+  });
+
+  test("without feeds there is a warning, offline nothing is tried", async () => {
+    expect(statuses(await look(venues, {}))).toEqual(["feed KEEL_FEEDS: warn"]);
+    const env = { KEEL_FEEDS: "deribit:BTC-PERPETUAL", KEEL_URL_DERIBIT: `ws://127.0.0.1:${closedPort()}` };
+    expect(statuses(await look(venues, env, true))).toEqual(["feed deribit: ok"]);
+  });
+});
+
+describe("clock", () => {
+  const sample = { status: 200, roundTripMs: 10, errorMs: 5 };
+
+  test.each([
+    [3, "ok"],
+    [-104, "ok"],
+    [-106, "warn"],
+    [4_000, "warn"],
+    [5_006, "fail"],
+  ] as const)("%p ms from the venue's clock is %s", (offsetMs, status) => {
+    expect(clockOffset("deribit", { ...sample, offsetMs }, false).status).toBe(status);
+  });
+
+  test("a stand-in for a venue may play the past", () => {
+    expect(clockOffset("deribit", { ...sample, offsetMs: -1e11 }, true).status).toBe("ok");
+  });
+
+  test.each([
+    [0, 0x2001, 1_500, "ok"],
+    [0, 0x2001, 200_000, "warn"],
+    [5, 0x40, 16_000_000, "warn"],
+    [-1, 0, 0, "warn"],
+  ] as const)("adjtimex %p with status %p and error %p µs is %s", (state, status, errorUs, expected) => {
+    expect(kernelFinding(state, status, errorUs).status).toBe(expected);
+  });
+
+  test("the kernel of this host answers", async () => {
+    expect(statuses(await look(kernelClock, {}))[0]).toMatch(/^clock kernel: (ok|warn)$/);
+  });
+});
+
+describe("disk", () => {
+  test("folders that do not exist yet are tried where they will be made, and nothing is left behind", async () => {
+    const found = await look(disk, {
+      KEEL_STATE_DIR: join(folder, "a/b"),
+      KEEL_JOURNAL_DIR: join(folder, "c"),
+      KEEL_JOURNAL_SEGMENT_MB: "1",
+    });
+    expect(statuses(found)).toEqual(["disk KEEL_STATE_DIR: ok", "disk KEEL_JOURNAL_DIR: ok"]);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test("a file in place of a folder fails", async () => {
+    const path = join(folder, "file");
+    writeFileSync(path, "");
+    chmodSync(path, 0o600);
+    expect(statuses(await look(disk, { KEEL_STATE_DIR: path }))[0]).toBe("disk KEEL_STATE_DIR: fail");
+    rmSync(path);
+  });
+});
+
+describe("limit", () => {
+  test.each([
+    ["128", "fail"],
+    ["1024", "warn"],
+    ["65536", "ok"],
+    ["unlimited", "ok"],
+  ] as const)("%s open files is %s", (soft, status) => {
+    expect(
+      nofile(`Limit  Soft  Hard  Units\nMax open files            ${soft}   unlimited   files\n`).status,
+    ).toBe(status);
+  });
+
+  test("memory is what the host or the control group leaves, whichever is less", () => {
+    const meminfo = "MemTotal: 99 kB\nMemAvailable:    8388608 kB\n";
+    expect(memory(meminfo, "max\n")).toMatchObject({ status: "ok", detail: "8.0 GiB available" });
+    expect(memory(meminfo, "536870912\n").status).toBe("warn");
+    expect(memory(meminfo, "134217728\n").status).toBe("fail");
+  });
+
+  test("this host answers", async () => {
+    expect((await look(limits, {})).map(({ subject }) => subject)).toContain("nofile");
+  });
+});
+
+describe("counterparty, HTTP and signals", () => {
+  test("a counterparty that takes connections is fine, one that does not fails", async () => {
+    const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+    servers.push(listener);
+    const env = { KEEL_FIX_HOST: "127.0.0.1", KEEL_FIX_PORT: String(listener.port) };
+    expect((await look(fix, env))[0]?.status).toBe("ok");
+    expect((await look(fix, { ...env, KEEL_FIX_PORT: String(closedPort()) }))[0]?.status).toBe("fail");
+  });
+
+  test("an HTTP port in use fails, a free one is fine", async () => {
+    const port = closedPort();
+    expect((await look(http, { KEEL_HTTP: `127.0.0.1:${port}` }))[0]?.status).toBe("ok");
+    const url = new URL(venueServer(0));
+    expect((await look(http, { KEEL_HTTP: url.host }))[0]?.status).toBe("fail");
+  });
+
+  test("an HTTP address that other hosts reach asks for a token", async () => {
+    expect((await look(http, { KEEL_HTTP: `0.0.0.0:${closedPort()}` }))[0]?.status).toBe("warn");
+  });
+
+  test("a signal server is tried", async () => {
+    expect((await look(signal, { KEEL_URL_SIGNAL: venueServer(0) }))[0]?.status).toBe("ok");
+    expect((await look(signal, { KEEL_URL_SIGNAL: `ws://127.0.0.1:${closedPort()}` }))[0]?.status).toBe(
+      "fail",
+    );
+  });
+});
+
+describe("what runs in a child process", () => {
+  test("a child that faults is reported and takes nothing with it", async () => {
+    const end = await runIsolated("any", process.env, ["sh", "-c", "kill -SEGV $$"]);
+    expect(end).toEqual({ error: { code: "child-signal", message: "ended with SIGSEGV: a faulty driver" } });
+    const probe = await isolatedProbe(process.env, ["sh", "-c", "kill -SEGV $$"]);
+    expect(probe).toMatchObject({
+      gpuAdapters: [],
+      gpuReason: "the search for GPUs ended with SIGSEGV: a faulty driver",
+      tensorrt: null,
+    });
+  });
+
+  test("a child that fails is reported with its own error", async () => {
+    const end = await runIsolated("any", process.env, [
+      "sh",
+      "-c",
+      'echo \'{"error":{"code":"model-refused","message":"no"}}\'; exit 5',
+    ]);
+    expect(end).toEqual({ error: { code: "model-refused", message: "no" } });
+  });
+
+  test("a child that says nothing is reported", async () => {
+    expect(await runIsolated("any", process.env, ["true"])).toMatchObject({
+      error: { code: "child-broken" },
+    });
+  });
+});
