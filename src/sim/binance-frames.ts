@@ -139,6 +139,13 @@ export class BinanceFrames implements MarketSink, Actor {
     return `{"lastUpdateId":${this.#updateId},"E":${ms},"T":${changedMs},"bids":${this.#levels(SIDE.bid, limit)},"asks":${this.#levels(SIDE.ask, limit)}}`;
   }
 
+  /** Answer of `GET /fapi/v1/premiumIndex`. */
+  premiumIndex(): string {
+    const { reference, timeUs } = this.#market;
+    const ms = Math.floor(timeUs / 1_000);
+    return `{"symbol":"${this.symbol}","markPrice":"${reference.mark(0).toFixed(8)}","indexPrice":"${reference.index.toFixed(8)}","estimatedSettlePrice":"${reference.index.toFixed(8)}","lastFundingRate":"${reference.fundingRate.toFixed(8)}","interestRate":"0.00010000","nextFundingTime":${nextFundingMs(ms)},"time":${ms}}`;
+  }
+
   #levels(side: number, limit: number): string {
     const book = this.#market.leader.book;
     const step = side === SIDE.bid ? -1 : 1;

@@ -148,6 +148,10 @@ export class OptionMakers implements Actor {
     return this.#lots[this.#cell(option, side) + level];
   }
 
+  lotsAt(option: number, side: number, ticks: number): number {
+    return this.#lotsAt(this.#cell(option, side), ticks);
+  }
+
   #sweep(timeUs: number): void {
     this.#queue.schedule(this.#actor, KIND.sweep, 0, SWEEP_STEP_US);
     const spot = this.#underlying.spot();

@@ -1,0 +1,78 @@
+import type { Clock } from "../core/clock.ts";
+import { BinanceVenue } from "./binance-venue.ts";
+import { DeribitVenue } from "./deribit-venue.ts";
+import { SimMarket } from "./market/market.ts";
+
+export interface SimulationOptions {
+  readonly seed: number;
+  readonly clock: Clock;
+  /** Simulated seconds per second. */
+  readonly speed?: number;
+  readonly hostname?: string;
+  /** 0 = any free port. */
+  readonly binancePort?: number;
+  readonly deribitPort?: number;
+  /** Simulated time of the beginning, µs since the epoch; the clock's time when left out. */
+  readonly startUs?: number;
+  /** Price of one BTC at the beginning, in USD. */
+  readonly price?: number;
+}
+
+const TICK_MS = 1;
+/** When the host has slept, at most this much of simulated time is made up; the rest is skipped and counted. */
+const CATCH_UP_US = 500_000;
+
+/**
+ * The simulated market behind its two venue servers, paced by the wall clock: the live edge of the simulator.
+ *
+ * @example
+ * const simulation = new Simulation({ seed: 1, clock: systemClock });
+ * // KEEL_URL_BINANCE_USDM = simulation.binance.server.address, KEEL_URL_DERIBIT = simulation.deribit.server.address
+ * simulation.start();
+ */
+export class Simulation {
+  readonly market: SimMarket;
+  readonly binance: BinanceVenue;
+  readonly deribit: DeribitVenue;
+  /** Wall time that was skipped because the host could not keep up, in µs. */
+  skippedUs = 0;
+  readonly #clock: Clock;
+  readonly #speed: number;
+  #timer: Timer | null = null;
+  #lastUs = 0;
+
+  constructor(options: SimulationOptions) {
+    const { seed, clock } = options;
+    this.#clock = clock;
+    this.#speed = options.speed ?? 1;
+    const hostname = options.hostname ?? "127.0.0.1";
+    const startUs = options.startUs ?? clock.wallUs();
+    const price = options.price === undefined ? {} : { price: options.price };
+    this.market = new SimMarket({ seed, startUs, ...price });
+    this.binance = new BinanceVenue(this.market, { hostname, port: options.binancePort ?? 0, clock, seed });
+    this.deribit = new DeribitVenue(this.market, { hostname, port: options.deribitPort ?? 0, clock, seed });
+  }
+
+  /** Time begins to pass. */
+  start(): void {
+    if (this.#timer !== null) return;
+    this.#lastUs = this.#clock.wallUs();
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+  }
+
+  async stop(): Promise<void> {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
+    await Promise.all([this.binance.server.stop(), this.deribit.server.stop()]);
+  }
+
+  #tick(): void {
+    const nowUs = this.#clock.wallUs();
+    const passedUs = Math.max(0, nowUs - this.#lastUs) * this.#speed;
+    const stepUs = Math.min(passedUs, CATCH_UP_US * this.#speed);
+    this.skippedUs += (passedUs - stepUs) / this.#speed;
+    this.#lastUs = nowUs;
+    this.market.advance(this.market.timeUs + stepUs);
+    this.deribit.onTimer(nowUs);
+  }
+}
