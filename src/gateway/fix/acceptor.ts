@@ -1,0 +1,218 @@
+import type { Socket, TCPSocketListener, TLSOptions } from "bun";
+import type { Clock } from "../../core/clock.ts";
+import { KeelError } from "../../core/errors.ts";
+import { FixMessage } from "./message.ts";
+import { FixParser, PARSE } from "./parser.ts";
+import { FixSession } from "./session.ts";
+import type { SessionApplication, SessionOptions } from "./session-options.ts";
+import type { SessionStore } from "./store.ts";
+import { BEGIN_STRING, MSG, TAG } from "./tags.ts";
+import { TcpPort } from "./tcp-port.ts";
+
+export interface FixAcceptorOptions {
+  readonly host: string;
+  /** 0 = the host chooses. */
+  readonly port: number;
+  readonly clock: Clock;
+  readonly tls?: TLSOptions;
+  readonly maxConnections?: number;
+  /** A connection that has not logged on after this long is cut. */
+  readonly logonTimeoutMs?: number;
+  /** Bytes that may wait for a session's socket before its connection is cut. */
+  readonly maxPendingBytes?: number;
+}
+
+/** A Logon is not longer than this. */
+const MAX_LOGON_BYTES = 4 << 10;
+
+/** One connection: unknown until its first message, a Logon, names the session it belongs to. */
+interface Connection {
+  readonly sinceUs: number;
+  held: Uint8Array | null;
+  heldBytes: number;
+  member: Member | null;
+}
+
+interface Member {
+  readonly session: FixSession;
+  readonly port: TcpPort;
+}
+
+/**
+ * Listens for FIX connections and leads each to its session by the comp ids of its Logon. A connection whose first message is
+ * anything else, that names no known session, or whose session is connected already, is cut without an answer and without
+ * touching any other (FIX session test cases 1b, 1c, 1e).
+ */
+export class FixAcceptor {
+  readonly #options: FixAcceptorOptions;
+  readonly #members = new Map<string, Member>();
+  readonly #connections = new Map<Socket<Connection>, Connection>();
+  readonly #parser = new FixParser(MAX_LOGON_BYTES);
+  readonly #logon = new FixMessage(128);
+  #listener: TCPSocketListener<Connection> | null = null;
+  bytesReceived = 0;
+  accepted = 0;
+  refused = 0;
+
+  constructor(options: FixAcceptorOptions) {
+    this.#options = options;
+  }
+
+  /** Adds a session that peers may log on to. @throws KeelError when there is one with the same comp ids already. */
+  add(options: SessionOptions, store: SessionStore, application: SessionApplication): FixSession {
+    const key = sessionKey(BEGIN_STRING[options.version], options.senderCompId, options.targetCompId);
+    if (this.#members.has(key))
+      throw new KeelError("duplicate-session", `FIX acceptor: session ${key} exists`);
+    const port = new TcpPort(this.#options.maxPendingBytes ?? 4 << 20);
+    const session = new FixSession(options, store, port, application);
+    this.#members.set(key, { session, port });
+    return session;
+  }
+
+  /** Bytes handed to sockets so far, those still waiting included. */
+  get bytesSent(): number {
+    let total = 0;
+    for (const { port } of this.#members.values()) total += port.bytesWritten;
+    return total;
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** @returns the port listened on. */
+  start(): number {
+    const clock = this.#options.clock;
+    const listener = Bun.listen<Connection>({
+      hostname: this.#options.host,
+      port: this.#options.port,
+      ...(this.#options.tls === undefined ? {} : { tls: this.#options.tls }),
+      socket: {
+        open: (socket) => this.#opened(socket),
+        data: (socket, chunk) => this.#received(socket, chunk, clock.wallUs()),
+        drain: (socket) => {
+          const member = socket.data.member;
+          if (member?.port.isAttachedTo(socket) && member.port.flush())
+            member.session.onWritable(clock.wallUs());
+        },
+        close: (socket) => this.#closed(socket, "connection closed"),
+        error: (socket, error) => this.#closed(socket, `connection failed: ${error.message}`),
+      },
+    });
+    this.#listener = listener;
+    return listener.port;
+  }
+
+  onTimer(timeUs: number): void {
+    const limitUs = (this.#options.logonTimeoutMs ?? 10_000) * 1_000;
+    for (const [socket, connection] of this.#connections) {
+      if (connection.member === null && timeUs - connection.sinceUs >= limitUs) this.#refuse(socket);
+    }
+    for (const { session, port } of this.#members.values()) {
+      port.flush();
+      session.onTimer(timeUs);
+    }
+  }
+
+  /** Stops the reading of every connection, so that peers see a dead counterparty; or takes it up again. */
+  setFrozen(frozen: boolean): void {
+    for (const socket of this.#connections.keys()) {
+      if (frozen) socket.pause();
+      else socket.resume();
+    }
+  }
+
+  /** Closes every connection without logout; the listener stays. */
+  disconnectAll(): void {
+    for (const socket of this.#connections.keys()) socket.end();
+  }
+
+  /** Cuts every connection and closes the listener. */
+  stop(): void {
+    this.#listener?.stop(true);
+    this.#listener = null;
+    for (const socket of [...this.#connections.keys()]) {
+      socket.terminate();
+      this.#closed(socket, "stopped");
+    }
+  }
+
+  #opened(socket: Socket<Connection>): void {
+    if (this.#connections.size >= (this.#options.maxConnections ?? 256)) {
+      this.refused += 1;
+      socket.data = { sinceUs: 0, held: null, heldBytes: 0, member: null };
+      socket.terminate();
+      return;
+    }
+    this.accepted += 1;
+    socket.data = { sinceUs: this.#options.clock.wallUs(), held: null, heldBytes: 0, member: null };
+    this.#connections.set(socket, socket.data);
+  }
+
+  #received(socket: Socket<Connection>, chunk: Uint8Array, timeUs: number): void {
+    this.bytesReceived += chunk.length;
+    const connection = this.#connections.get(socket);
+    if (connection === undefined) return;
+    const member = connection.member;
+    if (member !== null) {
+      if (member.port.isAttachedTo(socket)) member.session.onBytes(chunk, timeUs);
+      return;
+    }
+    const first = this.#collect(connection, chunk);
+    const result = this.#parser.parse(first, 0, first.length, this.#logon);
+    if (result === PARSE.partial && first.length < MAX_LOGON_BYTES) return;
+    const found = result === PARSE.complete ? this.#route(this.#logon) : undefined;
+    if (found === undefined || found.session.state !== "disconnected" || found.port.attached) {
+      this.#refuse(socket);
+      return;
+    }
+    connection.member = found;
+    connection.held = null;
+    found.port.attach(socket);
+    found.session.onConnected(timeUs);
+    found.session.onBytes(first, timeUs);
+  }
+
+  /** What the connection has sent so far, this chunk included. */
+  #collect(connection: Connection, chunk: Uint8Array): Uint8Array {
+    if (connection.heldBytes === 0 && chunk.length >= MAX_LOGON_BYTES) return chunk;
+    const held = connection.held ?? new Uint8Array(MAX_LOGON_BYTES * 2);
+    if (connection.heldBytes + chunk.length > held.length) {
+      const whole = new Uint8Array(connection.heldBytes + chunk.length);
+      whole.set(held.subarray(0, connection.heldBytes));
+      whole.set(chunk, connection.heldBytes);
+      return whole;
+    }
+    held.set(chunk, connection.heldBytes);
+    connection.held = held;
+    connection.heldBytes += chunk.length;
+    return held.subarray(0, connection.heldBytes);
+  }
+
+  #route(logon: FixMessage): Member | undefined {
+    if (logon.msgType !== MSG.logon) return undefined;
+    const ours = logon.text(TAG.targetCompId) ?? "";
+    const theirs = logon.text(TAG.senderCompId) ?? "";
+    return this.#members.get(sessionKey(logon.beginString(), ours, theirs));
+  }
+
+  #refuse(socket: Socket<Connection>): void {
+    this.refused += 1;
+    this.#connections.delete(socket);
+    socket.terminate();
+  }
+
+  #closed(socket: Socket<Connection>, reason: string): void {
+    const connection = this.#connections.get(socket);
+    if (connection === undefined) return;
+    this.#connections.delete(socket);
+    const member = connection.member;
+    if (member === null || !member.port.isAttachedTo(socket)) return;
+    member.port.detach();
+    member.session.onDisconnected(reason, this.#options.clock.wallUs());
+  }
+}
+
+function sessionKey(beginString: string, senderCompId: string, targetCompId: string): string {
+  return `${beginString}:${senderCompId}->${targetCompId}`;
+}

@@ -1,0 +1,212 @@
+import {
+  closeSync,
+  fdatasync,
+  fdatasyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import { BadInputError } from "../../core/errors.ts";
+import type { SessionIdentity } from "./builder.ts";
+import {
+  DEFAULT_RETENTION,
+  RetainedMessages,
+  type RetentionOptions,
+  type SessionStore,
+  type StoredMessage,
+} from "./store.ts";
+import { lockStore } from "./store-lock.ts";
+import { PAYLOAD_AT, recordBytes, STORE_RECORD, scanLog, sealRecord } from "./store-log.ts";
+import { BEGIN_STRING } from "./tags.ts";
+
+/** Outgoing numbers are reserved in blocks of this many, so that a message costs no write. */
+export const RESERVE_BLOCK = 1_024;
+const COMPACT_ABOVE_BYTES = 16 << 20;
+
+/**
+ * A session's store in one append-only log, each record with a CRC-32.
+ *
+ * Guarantee when the process dies at any point: no outgoing number is used twice. A number is handed out only when a
+ * reservation that covers it has been written to the file; after a crash the session goes on at the reservation's end, and the
+ * peer's resend request for the unused numbers is answered with a gap fill. An orderly close writes the exact number.
+ * The incoming number is written after the messages of a chunk have been handled: after a crash the last of them may come
+ * again as possible duplicates, none is lost.
+ *
+ * When the host loses power the same holds for numbers whose reservation had reached the disk: it is synced at start, at
+ * reset and at close, and while running in the background whenever half a block is used up, well before it is needed.
+ */
+export class FileStore implements SessionStore {
+  readonly path: string;
+  /** Damage found when the log was opened, in bytes. */
+  readonly skippedBytes: number;
+  nextOutgoing = 1;
+  nextIncoming = 1;
+  readonly #messages: RetainedMessages;
+  readonly #release: () => void;
+  readonly #number = new Uint8Array(recordBytes(8));
+  readonly #numberView = new DataView(this.#number.buffer);
+  #reserved = 1;
+  #incomingWritten = 1;
+  #file = -1;
+  #fileBytes = 0;
+
+  /** @throws BadInputError when the log exists but holds no valid record; KeelError when another process has it open. */
+  constructor(directory: string, retention: RetentionOptions = DEFAULT_RETENTION) {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    this.path = join(directory, "session.log");
+    this.#messages = new RetainedMessages(retention);
+    this.#release = lockStore(join(directory, "session.lock"));
+    try {
+      this.skippedBytes = this.#recover();
+      this.#rewrite();
+    } catch (error) {
+      this.#release();
+      throw error;
+    }
+  }
+
+  claimOutgoing(): number {
+    const seq = this.nextOutgoing;
+    if (seq >= this.#reserved) this.#reserve(seq + RESERVE_BLOCK);
+    this.nextOutgoing = seq + 1;
+    return seq;
+  }
+
+  setNextIncoming(next: number): void {
+    this.nextIncoming = next;
+  }
+
+  keep(seq: number, sendingTimeUs: number, bytes: Uint8Array, start: number, end: number): void {
+    const message: StoredMessage = { seq, sendingTimeUs, bytes: bytes.slice(start, end) };
+    this.#messages.add(message);
+    this.#append(messageRecord(message));
+  }
+
+  find(seq: number): StoredMessage | undefined {
+    return this.#messages.find(seq);
+  }
+
+  nextKept(from: number, to: number): number {
+    return this.#messages.nextKept(from, to);
+  }
+
+  reset(): void {
+    this.nextOutgoing = 1;
+    this.nextIncoming = 1;
+    this.#messages.clear();
+    this.#rewrite();
+  }
+
+  flush(): void {
+    if (this.#file < 0) return;
+    if (this.nextIncoming !== this.#incomingWritten) {
+      this.#appendNumber(STORE_RECORD.incoming, this.nextIncoming);
+      this.#incomingWritten = this.nextIncoming;
+    }
+    if (this.#fileBytes > COMPACT_ABOVE_BYTES) this.#rewrite();
+    else if (this.#reserved - this.nextOutgoing < RESERVE_BLOCK / 2) {
+      this.#reserve(this.nextOutgoing + RESERVE_BLOCK);
+      fdatasync(this.#file, () => {});
+    }
+  }
+
+  close(): void {
+    if (this.#file < 0) return;
+    this.flush();
+    this.#appendNumber(STORE_RECORD.outgoingExact, this.nextOutgoing);
+    fdatasyncSync(this.#file);
+    closeSync(this.#file);
+    this.#file = -1;
+    this.#release();
+  }
+
+  #recover(): number {
+    let bytes: Uint8Array;
+    try {
+      bytes = readFileSync(this.path);
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "ENOENT") return 0;
+      throw error;
+    }
+    const scan = scanLog(bytes, (kind, payload, view) => {
+      const value = view.getFloat64(0, true);
+      if (kind === STORE_RECORD.incoming) this.nextIncoming = value;
+      else if (kind === STORE_RECORD.message) {
+        this.#messages.add({
+          seq: value,
+          sendingTimeUs: view.getFloat64(8, true),
+          bytes: payload.slice(16),
+        });
+        if (value >= this.nextOutgoing) this.nextOutgoing = value + 1;
+      } else this.nextOutgoing = value;
+    });
+    if (scan.records === 0) {
+      throw new BadInputError(
+        this.path,
+        `${bytes.length} bytes without a valid record`,
+        "a session log; to start the session at 1, agree a reset with the peer and remove the file",
+      );
+    }
+    return scan.skippedBytes;
+  }
+
+  /** Replaces the log by one that holds only the present state. A crash on the way leaves the old log. */
+  #rewrite(): void {
+    const draft = `${this.path}.new`;
+    const before = this.#file;
+    this.#file = openSync(draft, "w", 0o600);
+    this.#fileBytes = 0;
+    this.#reserve(this.nextOutgoing + RESERVE_BLOCK);
+    this.#appendNumber(STORE_RECORD.incoming, this.nextIncoming);
+    this.#incomingWritten = this.nextIncoming;
+    for (const message of this.#messages.all()) this.#append(messageRecord(message));
+    fdatasyncSync(this.#file);
+    renameSync(draft, this.path);
+    if (before >= 0) closeSync(before);
+  }
+
+  #reserve(end: number): void {
+    this.#appendNumber(STORE_RECORD.outgoingReserved, end);
+    this.#reserved = end;
+  }
+
+  #appendNumber(kind: number, value: number): void {
+    this.#numberView.setFloat64(PAYLOAD_AT, value, true);
+    sealRecord(this.#number, kind, 8);
+    this.#append(this.#number);
+  }
+
+  #append(record: Uint8Array): void {
+    let written = 0;
+    while (written < record.length) {
+      written += writeSync(this.#file, record, written, record.length - written);
+    }
+    this.#fileBytes += record.length;
+  }
+}
+
+function messageRecord(message: StoredMessage): Uint8Array {
+  const payloadBytes = 16 + message.bytes.length;
+  const record = new Uint8Array(recordBytes(payloadBytes));
+  const view = new DataView(record.buffer);
+  view.setFloat64(PAYLOAD_AT, message.seq, true);
+  view.setFloat64(PAYLOAD_AT + 8, message.sendingTimeUs, true);
+  record.set(message.bytes, PAYLOAD_AT + 16);
+  sealRecord(record, STORE_RECORD.message, payloadBytes);
+  return record;
+}
+
+/** Opens the store of a session under `storeDir`, in a folder named after the version and both comp ids. */
+export function openSessionStore(
+  storeDir: string,
+  identity: SessionIdentity,
+  retention: RetentionOptions = DEFAULT_RETENTION,
+): FileStore {
+  const name = [BEGIN_STRING[identity.version], identity.senderCompId, identity.targetCompId]
+    .map(encodeURIComponent)
+    .join("-");
+  return new FileStore(join(storeDir, name), retention);
+}

@@ -1,0 +1,348 @@
+import type { Socket, TLSOptions } from "bun";
+import type { Clock } from "../../core/clock.ts";
+import { Rng } from "../../core/rng.ts";
+import type { InstrumentTable } from "../../market/instrument.ts";
+import type { QuoteBatch } from "../../quote/quote-batch.ts";
+import { type GatewayEvents, QUOTE_STATUS, type QuoteGateway } from "../gateway.ts";
+import { Backoff } from "./backoff.ts";
+import { DeferredQuotes } from "./deferred-quotes.ts";
+import { readFill } from "./execution-report.ts";
+import { openSessionStore } from "./file-store.ts";
+import { MassQuoteEncoder } from "./mass-quote.ts";
+import type { FixMessage } from "./message.ts";
+import { readQuoteAck } from "./quote-ack.ts";
+import { SeenIds } from "./seen-ids.ts";
+import { FixSession } from "./session.ts";
+import { SESSION_DEFAULTS, type SessionApplication } from "./session-options.ts";
+import { MemoryStore } from "./store.ts";
+import { type FixVersion, MSG, TAG } from "./tags.ts";
+import { TcpPort } from "./tcp-port.ts";
+
+export interface FixQuoteGatewayOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly version: FixVersion;
+  readonly senderCompId: string;
+  readonly targetCompId: string;
+  readonly heartbeatSeconds: number;
+  readonly resetOnLogon: boolean;
+  /** Folder under which the session's store has its own folder; null = sequence numbers live as long as the process. */
+  readonly storeDir: string | null;
+  readonly instruments: InstrumentTable;
+  readonly seed: number;
+  readonly clock: Clock;
+  /** true or options = TLS, with the peer's certificate verified unless the options say otherwise. */
+  readonly tls?: boolean | TLSOptions;
+  /** Further fields of the Logon, e.g. Username and Password. */
+  readonly logonFields?: readonly (readonly [tag: number, value: string])[];
+  readonly nextExpected?: boolean;
+  readonly maxEntriesPerMessage?: number;
+  /** Bytes that may wait for a socket that does not drain, before the connection is cut. */
+  readonly maxPendingBytes?: number;
+  readonly reconnectFirstMs?: number;
+  readonly reconnectCapMs?: number;
+  /** Told of every message that could not be used, in words. */
+  readonly onProblem?: (text: string, timeUs: number) => void;
+}
+
+export interface FixQuoteGatewayCounters {
+  connects: number;
+  connectFailures: number;
+  massQuotes: number;
+  entries: number;
+  cancels: number;
+  acks: number;
+  executions: number;
+  duplicateExecutions: number;
+  roundedExecutions: number;
+  badMessages: number;
+}
+
+const SEEN_EXECUTIONS = 65_536;
+const SENT_RING = 4_096;
+const CANCEL_ALL = 4;
+const CONNECT_TIMEOUT_US = 10e6;
+
+/**
+ * Sends quotes over FIX as the initiator of one session: MassQuote (35=i) and QuoteCancel (35=Z) out, MassQuoteAcknowledgement
+ * (35=b), QuoteStatusReport (35=AI) and ExecutionReport (35=8) in. Side (54) of an execution is our side: 1 = we bought.
+ *
+ * Every logon starts with a cancellation of all quotes, before the desk is told that the session is up: what an earlier
+ * connection or process left behind must not stay live. Quotes are never resent; a resend request for them is gap-filled.
+ * While the socket does not drain, the newest quote of each instrument waits and older ones are dropped.
+ */
+export class FixQuoteGateway implements QuoteGateway, SessionApplication {
+  readonly counters: FixQuoteGatewayCounters = {
+    connects: 0,
+    connectFailures: 0,
+    massQuotes: 0,
+    entries: 0,
+    cancels: 0,
+    acks: 0,
+    executions: 0,
+    duplicateExecutions: 0,
+    roundedExecutions: 0,
+    badMessages: 0,
+  };
+  readonly session: FixSession;
+  readonly #options: FixQuoteGatewayOptions;
+  readonly #port: TcpPort;
+  readonly #encoder: MassQuoteEncoder;
+  readonly #out: Uint8Array;
+  readonly #deferred: DeferredQuotes;
+  readonly #backoff: Backoff;
+  readonly #seen = new SeenIds(SEEN_EXECUTIONS);
+  /** Which quotes went out under which MsgSeqNum, for rejects that name only the number. */
+  readonly #sentSeq = new Float64Array(SENT_RING);
+  readonly #sentQuoteId = new Float64Array(SENT_RING);
+  #events: GatewayEvents | null = null;
+  #lastQuoteId = 0;
+  #attempt = 0;
+  #connecting = false;
+  #connectAtUs = 0;
+  #up = false;
+  #stopping = false;
+  #onStopped: (() => void) | null = null;
+
+  constructor(options: FixQuoteGatewayOptions) {
+    this.#options = options;
+    this.#port = new TcpPort(options.maxPendingBytes ?? 1 << 20);
+    this.session = new FixSession(
+      {
+        ...SESSION_DEFAULTS,
+        role: "initiator",
+        version: options.version,
+        senderCompId: options.senderCompId,
+        targetCompId: options.targetCompId,
+        heartbeatSeconds: options.heartbeatSeconds,
+        resetOnLogon: options.resetOnLogon,
+        nextExpected: options.nextExpected ?? false,
+        logonFields: options.logonFields ?? [],
+      },
+      options.storeDir === null ? new MemoryStore() : openSessionStore(options.storeDir, options),
+      this.#port,
+      this,
+    );
+    this.#encoder = new MassQuoteEncoder(options, options.instruments, options.maxEntriesPerMessage);
+    this.#out = new Uint8Array(this.#encoder.maxBytes);
+    this.#deferred = new DeferredQuotes(options.instruments.capacity);
+    this.#backoff = new Backoff(
+      options.reconnectFirstMs ?? 250,
+      options.reconnectCapMs ?? 30_000,
+      new Rng(options.seed),
+    );
+  }
+
+  get ready(): boolean {
+    return this.#up && !this.#stopping;
+  }
+
+  /** Quotes replaced by newer ones while the socket did not drain. */
+  get conflated(): number {
+    return this.#deferred.conflated;
+  }
+
+  /** Instruments whose newest quote waits for the socket. */
+  get deferred(): number {
+    return this.#deferred.count;
+  }
+
+  start(events: GatewayEvents): void {
+    this.#events = events;
+    this.#connect(this.#options.clock.wallUs());
+  }
+
+  /** Quotes that wait for the socket count as handed over: they go out when it drains, unless a newer one replaces them. */
+  publish(batch: QuoteBatch, timeUs: number): number {
+    if (!this.ready) return 0;
+    let row = 0;
+    if (this.#deferred.count === 0) row = this.#send(batch, timeUs);
+    for (; row < batch.count; row += 1) this.#deferred.add(batch, row);
+    return batch.count;
+  }
+
+  cancelAll(timeUs: number): boolean {
+    if (!this.#up || !this.session.established) return false;
+    this.#deferred.clear();
+    const builder = this.session.begin(MSG.quoteCancel, timeUs);
+    builder.uint(TAG.quoteId, this.#lastQuoteId).uint(TAG.quoteCancelType, CANCEL_ALL);
+    if (this.#options.version === "4.2") builder.uint(TAG.noQuoteEntries, 0);
+    this.session.send(false);
+    this.counters.cancels += 1;
+    return true;
+  }
+
+  onTimer(timeUs: number): void {
+    this.session.onTimer(timeUs);
+    if (this.session.established) this.#drain(timeUs);
+    else if (this.#connecting) this.#giveUpConnecting(timeUs);
+    else if (!this.#stopping && !this.#port.attached && timeUs >= this.#connectAtUs) this.#connect(timeUs);
+  }
+
+  async stop(timeoutMs: number): Promise<void> {
+    this.#stopping = true;
+    this.#attempt += 1;
+    const timeUs = this.#options.clock.wallUs();
+    if (this.session.established) {
+      this.cancelAll(timeUs);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#onStopped = resolve;
+      this.session.logout("", timeUs);
+      const timer = setTimeout(resolve, timeoutMs);
+      await promise;
+      clearTimeout(timer);
+    }
+    this.#port.cut();
+    this.session.onDisconnected("stopped", this.#options.clock.wallUs());
+    this.session.store.close();
+  }
+
+  onLogon(timeUs: number): void {
+    this.#backoff.reset();
+    this.#deferred.clear();
+    this.#up = true;
+    this.cancelAll(timeUs);
+    this.#events?.onSessionUp(timeUs);
+  }
+
+  onLogout(reason: string, timeUs: number): void {
+    this.#deferred.clear();
+    this.#connectAtUs = timeUs + this.#backoff.nextDelayUs();
+    if (this.#up) this.#events?.onSessionDown(reason, timeUs);
+    else this.#problem(`logon failed: ${reason}`, timeUs);
+    this.#up = false;
+    this.#onStopped?.();
+  }
+
+  onMessage(message: FixMessage, timeUs: number): boolean {
+    const events = this.#events;
+    if (events === null) return false;
+    switch (message.msgType) {
+      case MSG.massQuoteAck:
+      case MSG.quoteStatusReport:
+        this.counters.acks += 1;
+        if (!readQuoteAck(message, this.#lastQuoteId, events, timeUs)) {
+          this.#problem("quote acknowledgement without a usable QuoteID (117) or QuoteStatus (297)", timeUs);
+        }
+        return true;
+      case MSG.executionReport:
+        this.#onExecution(message, events, timeUs);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  onReject(refSeq: number, reason: string, timeUs: number): void {
+    this.#problem(`message ${refSeq} rejected: ${reason}`, timeUs);
+    const slot = refSeq % SENT_RING;
+    if (this.#sentSeq[slot] === refSeq) {
+      this.#events?.onQuoteAck(this.#sentQuoteId[slot], QUOTE_STATUS.rejected, reason, timeUs);
+    }
+  }
+
+  #onExecution(message: FixMessage, events: GatewayEvents, timeUs: number): void {
+    const fill = readFill(message, this.#options.instruments);
+    if (fill === null) return;
+    if (typeof fill === "string") {
+      this.#problem(fill, timeUs);
+      return;
+    }
+    if (!this.#seen.add(fill.executionId)) {
+      this.counters.duplicateExecutions += 1;
+      return;
+    }
+    this.counters.executions += 1;
+    if (fill.rounded) this.counters.roundedExecutions += 1;
+    events.onExecution(fill.executionId, fill.instrument, fill.side, fill.priceTicks, fill.sizeLots, timeUs);
+  }
+
+  /** Writes messages until the socket stops taking them. @returns rows that went out. */
+  #send(batch: QuoteBatch, timeUs: number): number {
+    let row = 0;
+    while (row < batch.count && this.#port.pendingBytes === 0) {
+      const count = Math.min(this.#encoder.maxEntries, batch.count - row);
+      const seq = this.session.store.claimOutgoing();
+      const length = this.#encoder.encode(batch, row, count, seq, timeUs, this.#out);
+      const start = this.#encoder.start;
+      row += count;
+      this.#lastQuoteId = batch.quoteId[row - 1];
+      this.#sentSeq[seq % SENT_RING] = seq;
+      this.#sentQuoteId[seq % SENT_RING] = this.#lastQuoteId;
+      this.session.sendEncoded(this.#out, start, start + length, timeUs);
+      this.counters.massQuotes += 1;
+      this.counters.entries += count;
+    }
+    return row;
+  }
+
+  #drain(timeUs: number): void {
+    if (!this.#port.flush()) return;
+    this.session.onWritable(timeUs);
+    if (this.#deferred.count > 0 && this.ready)
+      this.#deferred.remove(this.#send(this.#deferred.batch, timeUs));
+  }
+
+  #connect(timeUs: number): void {
+    const attempt = this.#attempt + 1;
+    this.#attempt = attempt;
+    this.#connecting = true;
+    const { clock, host, port, tls } = this.#options;
+    const current = (socket: Socket): boolean => this.#port.isAttachedTo(socket);
+    const failed = (reason: string): void => {
+      if (this.#attempt !== attempt || !this.#connecting) return;
+      this.#connecting = false;
+      this.counters.connectFailures += 1;
+      this.#connectAtUs = clock.wallUs() + this.#backoff.nextDelayUs();
+      this.#problem(`cannot connect to ${host}:${port}: ${reason}`, clock.wallUs());
+    };
+    this.#connectAtUs = timeUs;
+    Bun.connect({
+      hostname: host,
+      port,
+      ...(tls === undefined ? {} : { tls }),
+      socket: {
+        open: (socket) => {
+          if (this.#attempt !== attempt) {
+            socket.terminate();
+            return;
+          }
+          this.#connecting = false;
+          this.counters.connects += 1;
+          this.#port.attach(socket);
+          this.session.onConnected(clock.wallUs());
+        },
+        data: (socket, chunk) => {
+          if (current(socket)) this.session.onBytes(chunk, clock.wallUs());
+        },
+        drain: (socket) => {
+          if (current(socket)) this.#drain(clock.wallUs());
+        },
+        close: (socket) => this.#closed(socket, "connection closed"),
+        error: (socket, error) => this.#closed(socket, `connection failed: ${error.message}`),
+        connectError: (_socket, error) => failed(error.message),
+      },
+    }).catch((error: unknown) => failed(error instanceof Error ? error.message : String(error)));
+  }
+
+  /** A connection attempt that the network swallowed: whatever still comes of it is ignored. */
+  #giveUpConnecting(timeUs: number): void {
+    if (timeUs - this.#connectAtUs < CONNECT_TIMEOUT_US) return;
+    this.#connecting = false;
+    this.#attempt += 1;
+    this.counters.connectFailures += 1;
+    this.#connectAtUs = timeUs + this.#backoff.nextDelayUs();
+    this.#problem(`cannot connect to ${this.#options.host}:${this.#options.port}: no answer`, timeUs);
+  }
+
+  #closed(socket: Socket, reason: string): void {
+    if (!this.#port.isAttachedTo(socket)) return;
+    this.#port.detach();
+    this.session.onDisconnected(reason, this.#options.clock.wallUs());
+  }
+
+  #problem(text: string, timeUs: number): void {
+    this.counters.badMessages += 1;
+    this.#options.onProblem?.(text, timeUs);
+  }
+}

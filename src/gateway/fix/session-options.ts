@@ -1,0 +1,101 @@
+import type { SessionIdentity } from "./builder.ts";
+import type { Dictionary } from "./dictionary.ts";
+import type { FixMessage } from "./message.ts";
+
+/** How a session behaves. Times of the protocol are in seconds or milliseconds as their names say. */
+export interface SessionOptions extends SessionIdentity {
+  readonly role: "initiator" | "acceptor";
+  /** HeartBtInt (108) the initiator asks for; an acceptor takes the peer's. 0 = no heartbeats. */
+  readonly heartbeatSeconds: number;
+  /** Initiator: log on with ResetSeqNumFlag. Acceptor: start every session at 1. */
+  readonly resetOnLogon: boolean;
+  /** FIX 4.4 only: exchange NextExpectedMsgSeqNum (789) at logon in place of resend requests. */
+  readonly nextExpected: boolean;
+  /** Further fields of our Logon, in order, e.g. Username (553) and Password (554). */
+  readonly logonFields: readonly (readonly [tag: number, value: string])[];
+  /** SendingTime may be this far from our clock, either way; `Infinity` = not checked. */
+  readonly sendingTimeToleranceMs: number;
+  readonly logonTimeoutMs: number;
+  readonly logoutTimeoutMs: number;
+  /** Messages longer than this are garbled, in both directions. */
+  readonly maxMessageBytes: number;
+  readonly maxFields: number;
+  /** Messages received ahead of a gap that are kept until it is filled; what does not fit comes again with the resend. */
+  readonly maxQueued: number;
+  /** Checks fields of received messages; null = only what the session itself needs. */
+  readonly dictionary: Dictionary | null;
+}
+
+export const SESSION_DEFAULTS = {
+  heartbeatSeconds: 30,
+  resetOnLogon: false,
+  nextExpected: false,
+  logonFields: [],
+  sendingTimeToleranceMs: 120_000,
+  logonTimeoutMs: 10_000,
+  logoutTimeoutMs: 2_000,
+  maxMessageBytes: 64 << 10,
+  maxFields: 4_096,
+  maxQueued: 256,
+  dictionary: null,
+} as const satisfies Partial<SessionOptions>;
+
+/** Where a session's bytes go. */
+export interface SessionPort {
+  /** Takes `bytes[start, end)`, in order; they may be overwritten when the call returns. */
+  write(bytes: Uint8Array, start: number, end: number): void;
+  /** Bytes taken but not yet handed to the peer. */
+  readonly pendingBytes: number;
+  /** Closes the connection once what was written has gone out. */
+  disconnect(reason: string): void;
+}
+
+/** The application above a session. It must not keep the message. */
+export interface SessionApplication {
+  onLogon(timeUs: number): void;
+  /** Once for every end of an established session, and for every logon that failed. */
+  onLogout(reason: string, timeUs: number): void;
+  /** An application message in sequence. @returns false when its type is not supported: the peer is told with a business reject. */
+  onMessage(message: FixMessage, timeUs: number): boolean;
+  /** The peer refused one of our messages (35=3 or 35=j). */
+  onReject(refSeq: number, reason: string, timeUs: number): void;
+}
+
+/** Counters of one session since the process started. */
+export interface SessionCounters {
+  messagesIn: number;
+  messagesOut: number;
+  garbled: number;
+  rejectsSent: number;
+  rejectsReceived: number;
+  resendRequestsSent: number;
+  resendRequestsReceived: number;
+  resent: number;
+  gapFills: number;
+  testRequestsSent: number;
+  heartbeatsSent: number;
+  duplicates: number;
+  queued: number;
+  queueOverflows: number;
+  logons: number;
+}
+
+export function newSessionCounters(): SessionCounters {
+  return {
+    messagesIn: 0,
+    messagesOut: 0,
+    garbled: 0,
+    rejectsSent: 0,
+    rejectsReceived: 0,
+    resendRequestsSent: 0,
+    resendRequestsReceived: 0,
+    resent: 0,
+    gapFills: 0,
+    testRequestsSent: 0,
+    heartbeatsSent: 0,
+    duplicates: 0,
+    queued: 0,
+    queueOverflows: 0,
+    logons: 0,
+  };
+}

@@ -1,0 +1,644 @@
+import { invariant } from "../../core/invariant.ts";
+import { asciiBytes, ZERO } from "./ascii.ts";
+import { MessageBuilder } from "./builder.ts";
+import { IncomingGap } from "./gap.ts";
+import { HeaderCheck } from "./header-check.ts";
+import { DUE, Liveness } from "./liveness.ts";
+import { FixMessage } from "./message.ts";
+import { FixParser, PARSE } from "./parser.ts";
+import { type MessageSink, ReceiveBuffer } from "./receive-buffer.ts";
+import { LAST_REASON_42, NO_TAG, REJECT, rejectText, Violation } from "./reject-reason.ts";
+import { Resender } from "./resend.ts";
+import {
+  newSessionCounters,
+  type SessionApplication,
+  type SessionCounters,
+  type SessionOptions,
+  type SessionPort,
+} from "./session-options.ts";
+import type { SessionStore } from "./store.ts";
+import { BEGIN_STRING, MSG, msgTypeText, TAG } from "./tags.ts";
+
+export type SessionState = "disconnected" | "logon-sent" | "logon-awaited" | "active" | "logout-sent";
+
+const TEST_REQUEST_ID = "TEST";
+
+/** Routing fields of a message and the fields in which a reject sends them back (FIX 4.4 volume 2, "Third party routing"). */
+const REVERSE_ROUTE: readonly (readonly [from: number, to: number])[] = [
+  [TAG.onBehalfOfCompId, TAG.deliverToCompId],
+  [TAG.onBehalfOfSubId, TAG.deliverToSubId],
+  [TAG.onBehalfOfLocationId, TAG.deliverToLocationId],
+  [TAG.deliverToCompId, TAG.onBehalfOfCompId],
+  [TAG.deliverToSubId, TAG.onBehalfOfSubId],
+  [TAG.deliverToLocationId, TAG.onBehalfOfLocationId],
+];
+
+/**
+ * One FIX session, 4.2 or 4.4, initiator or acceptor, as a state machine without I/O: bytes and times come in, bytes go out
+ * through the port. Outlives connections; the store outlives the process.
+ *
+ * Rules: FIX 4.4 specification, volume 2 (session protocol), and the FIX session test cases. What the specification leaves
+ * open: a message that comes too early is kept and acted on when the gap before it is filled; resend requests, logouts and
+ * sequence resets in reset mode are acted on whatever their number; an application message is counted as received only after
+ * the application has had it, so that after a crash it comes again as a possible duplicate rather than not at all.
+ */
+export class FixSession implements MessageSink {
+  readonly options: SessionOptions;
+  readonly store: SessionStore;
+  readonly counters: SessionCounters = newSessionCounters();
+  readonly #port: SessionPort;
+  readonly #application: SessionApplication;
+  readonly #builder: MessageBuilder;
+  readonly #receive: ReceiveBuffer;
+  readonly #queuedParser: FixParser;
+  readonly #queuedMessage: FixMessage;
+  readonly #header: HeaderCheck;
+  readonly #violation = new Violation();
+  readonly #liveness = new Liveness();
+  readonly #gap: IncomingGap;
+  readonly #resender: Resender;
+  readonly #beginString: Uint8Array;
+  #state: SessionState = "disconnected";
+  #stateSinceUs = 0;
+  #timeUs = 0;
+  #resetSent = false;
+  #logoutReason = "";
+
+  constructor(
+    options: SessionOptions,
+    store: SessionStore,
+    port: SessionPort,
+    application: SessionApplication,
+  ) {
+    this.options = options;
+    this.store = store;
+    this.#port = port;
+    this.#application = application;
+    this.#builder = new MessageBuilder(options, options.maxMessageBytes);
+    this.#receive = new ReceiveBuffer(
+      new FixParser(options.maxMessageBytes),
+      new FixMessage(options.maxFields),
+    );
+    this.#queuedParser = new FixParser(options.maxMessageBytes);
+    this.#queuedMessage = new FixMessage(options.maxFields);
+    this.#header = new HeaderCheck(options);
+    this.#gap = new IncomingGap(options.maxQueued, options.maxMessageBytes * 16);
+    this.#resender = new Resender(this.#builder, store, port, this.counters, options);
+    this.#beginString = asciiBytes(BEGIN_STRING[options.version], "BeginString");
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  /** Logged on both ways; application messages may be sent. */
+  get established(): boolean {
+    return this.#state === "active";
+  }
+
+  // What comes from outside.
+
+  onConnected(timeUs: number): void {
+    invariant(this.#state === "disconnected", "a session has one connection at a time");
+    this.#timeUs = timeUs;
+    this.#receive.clear();
+    this.#gap.clear();
+    this.#resender.clear();
+    this.#resetSent = false;
+    this.#logoutReason = "";
+    if (this.options.role === "acceptor") {
+      this.#enter("logon-awaited");
+      return;
+    }
+    this.#enter("logon-sent");
+    if (this.options.resetOnLogon) {
+      this.store.reset(timeUs);
+      this.#resetSent = true;
+    }
+    this.#sendLogon(this.options.heartbeatSeconds, this.#resetSent, this.store.nextIncoming);
+  }
+
+  onDisconnected(reason: string, timeUs: number): void {
+    this.#timeUs = timeUs;
+    this.#leave(reason);
+  }
+
+  onBytes(chunk: Uint8Array, timeUs: number): void {
+    if (this.#state === "disconnected") return;
+    this.#timeUs = timeUs;
+    this.#receive.receive(chunk, this);
+    this.store.flush();
+  }
+
+  onTimer(timeUs: number): void {
+    this.#timeUs = timeUs;
+    this.store.flush();
+    const sinceMs = (timeUs - this.#stateSinceUs) / 1_000;
+    switch (this.#state) {
+      case "disconnected":
+        return;
+      case "logon-sent":
+      case "logon-awaited":
+        if (sinceMs >= this.options.logonTimeoutMs) this.#drop("no logon in time");
+        return;
+      case "logout-sent":
+        if (sinceMs >= this.options.logoutTimeoutMs)
+          this.#drop(this.#logoutReason || "logout not answered in time");
+        return;
+      case "active":
+        this.#keepAlive(timeUs);
+    }
+  }
+
+  /** The socket takes bytes again: a resend that paused goes on. */
+  onWritable(timeUs: number): void {
+    this.#timeUs = timeUs;
+    if (this.#state !== "disconnected") this.#resender.resume(timeUs);
+  }
+
+  // What the application asks for.
+
+  /** Starts an application message with the next number. Fields follow; {@link send} ends it. Only while established. */
+  begin(msgType: number, timeUs: number): MessageBuilder {
+    invariant(this.#state === "active", "application messages are sent on an established session");
+    this.#timeUs = timeUs;
+    return this.#builder.begin(msgType, this.store.claimOutgoing(), timeUs);
+  }
+
+  /**
+   * Ends the message begun and hands it to the socket. `resendable` = kept, to be sent again when the peer asks.
+   *
+   * @returns false when it was longer than a message may be: its number is then gap-filled.
+   */
+  send(resendable: boolean): boolean {
+    const seq = this.store.nextOutgoing - 1;
+    if (!this.#builder.finish()) {
+      this.#resender.start(seq, seq, this.#timeUs);
+      return false;
+    }
+    const { bytes, start, at } = this.#builder.writer;
+    if (resendable) this.store.keep(seq, this.#timeUs, bytes, start, at);
+    this.#write(bytes, start, at);
+    return true;
+  }
+
+  /** Writes a message that was encoded elsewhere with a number claimed from the store. It is never resent. */
+  sendEncoded(bytes: Uint8Array, start: number, end: number, timeUs: number): void {
+    invariant(this.#state === "active", "application messages are sent on an established session");
+    this.#timeUs = timeUs;
+    this.#write(bytes, start, end);
+  }
+
+  /** Starts the logout handshake; the connection closes when the peer has answered or has taken too long. */
+  logout(text: string, timeUs: number): void {
+    this.#timeUs = timeUs;
+    if (this.#state === "active") this.#sendLogout(text, text || "logged out");
+    else if (this.#state !== "disconnected" && this.#state !== "logout-sent")
+      this.#drop(text || "logged out");
+  }
+
+  // Messages.
+
+  onGarbled(problem: string): boolean {
+    this.counters.garbled += 1;
+    if (this.#state !== "logon-awaited" && this.#state !== "logon-sent") return true;
+    this.#drop(`garbled message before logon: ${problem}`);
+    return false;
+  }
+
+  onMessage(message: FixMessage): boolean {
+    this.counters.messagesIn += 1;
+    this.#liveness.received(this.#timeUs);
+    if (this.#state === "logon-sent" || this.#state === "logon-awaited") this.#firstMessage(message);
+    else this.#laterMessage(message);
+    return this.#is("active") || this.#is("logout-sent");
+  }
+
+  #firstMessage(message: FixMessage): void {
+    const violation = this.#violation;
+    const text = (): string => message.text(TAG.text) ?? "no reason given";
+    if (!message.beginStringEquals(this.#beginString))
+      this.#drop(`logon with BeginString ${message.beginString()}`);
+    else if (message.msgType === MSG.logout) this.#drop(`logon refused: ${text()}`);
+    else if (message.msgType === MSG.reject) this.#drop(`logon rejected: ${text()}`);
+    else if (message.msgType !== MSG.logon)
+      this.#drop(`first message is ${msgTypeText(message.msgType)}, not a logon`);
+    else if (
+      !this.#header.fields(message, violation) ||
+      !this.#header.identity(message, violation) ||
+      !this.#header.sendingTime(message, this.#timeUs, violation) ||
+      (this.options.dictionary !== null && !this.options.dictionary.check(message, violation))
+    ) {
+      this.#drop(
+        `logon with tag ${violation.tag === NO_TAG ? "?" : violation.tag}: ${rejectText(violation.reason)}`,
+      );
+    } else this.#logon(message, message.uint(TAG.msgSeqNum));
+  }
+
+  #logon(message: FixMessage, seq: number): void {
+    const acceptor = this.options.role === "acceptor";
+    const heartbeatSeconds = message.uint(TAG.heartBtInt);
+    if (message.char(TAG.encryptMethod) !== ZERO) {
+      this.#refuse("EncryptMethod must be 0 (none)");
+      return;
+    }
+    if (!(heartbeatSeconds <= 86_400)) {
+      this.#refuse("HeartBtInt must be a number of seconds");
+      return;
+    }
+    const reset = message.isYes(TAG.resetSeqNumFlag);
+    if (reset && seq !== 1) {
+      this.#refuse("ResetSeqNumFlag needs MsgSeqNum 1");
+      return;
+    }
+    const resetAnswered = reset && this.#resetSent;
+    if ((reset && !resetAnswered) || (acceptor && this.options.resetOnLogon && !this.#is("active"))) {
+      this.store.reset(this.#timeUs);
+      this.#gap.clear();
+      this.#resender.clear();
+    }
+    const expected = this.store.nextIncoming;
+    if (seq < expected && !message.isYes(TAG.possDupFlag)) {
+      this.#tooLow(seq);
+      return;
+    }
+    const nextWanted = message.uint(TAG.nextExpectedMsgSeqNum);
+    const sentSoFar = this.store.nextOutgoing;
+    if (this.options.nextExpected && nextWanted > sentSoFar) {
+      this.#refuse(`NextExpectedMsgSeqNum too high, at most ${sentSoFar} but received ${nextWanted}`);
+      return;
+    }
+    if (seq === expected) this.store.setNextIncoming(expected + 1);
+    if (acceptor || (reset && !resetAnswered)) {
+      this.#sendLogon(heartbeatSeconds, reset, this.store.nextIncoming);
+    }
+    this.#resetSent = false;
+    this.#liveness.start(heartbeatSeconds, this.#timeUs);
+    if (!this.#is("active")) {
+      this.counters.logons += 1;
+      this.#enter("active");
+      this.#application.onLogon(this.#timeUs);
+    }
+    if (this.options.nextExpected && nextWanted < sentSoFar) {
+      this.#resender.start(nextWanted, sentSoFar - 1, this.#timeUs);
+    }
+    if (seq > expected && this.#alive()) {
+      this.#gap.keep(seq, null);
+      const peerFills = this.options.nextExpected && !Number.isNaN(nextWanted);
+      if (peerFills) this.#gap.requested(seq - 1, this.#timeUs);
+      else this.#requestResend(seq - 1);
+    }
+  }
+
+  #laterMessage(message: FixMessage): void {
+    const violation = this.#violation;
+    if (!message.beginStringEquals(this.#beginString)) {
+      this.#sendLogout("Incorrect BeginString", "peer sent another BeginString");
+      return;
+    }
+    const seq = message.uint(TAG.msgSeqNum);
+    if (Number.isNaN(seq)) {
+      this.#sendLogout("MsgSeqNum missing or malformed", "peer sent no MsgSeqNum");
+      this.#drop("peer sent no MsgSeqNum");
+      return;
+    }
+    if (!this.#header.fields(message, violation)) {
+      this.#reject(message, seq, true);
+      return;
+    }
+    if (
+      !this.#header.identity(message, violation) ||
+      !this.#header.sendingTime(message, this.#timeUs, violation)
+    ) {
+      this.#reject(message, seq, true);
+      this.#sendLogout("", rejectText(violation.reason));
+      return;
+    }
+    switch (message.msgType) {
+      case MSG.logout:
+        this.#onLogout(message, seq);
+        return;
+      case MSG.resendRequest:
+        this.#onResendRequest(message, seq);
+        return;
+      case MSG.logon:
+        if (message.isYes(TAG.resetSeqNumFlag)) {
+          this.#logon(message, seq);
+          return;
+        }
+        break;
+      case MSG.sequenceReset:
+        if (!message.isYes(TAG.gapFillFlag)) {
+          if (this.#sound(message)) this.#setExpected(message, seq, this.store.nextIncoming);
+          else this.#reject(message, seq, false);
+          this.#takeQueued();
+          return;
+        }
+    }
+    if (this.#inSequence(message, seq)) {
+      this.#process(message, seq);
+      this.#takeQueued();
+    }
+  }
+
+  /** A message whose turn it is. Its number counts as received once it has been handled. */
+  #process(message: FixMessage, seq: number): void {
+    if (message.isYes(TAG.possDupFlag) && !this.#possDupSound(message)) return;
+    if (!this.#sound(message)) {
+      this.#reject(message, seq, true);
+      return;
+    }
+    switch (message.msgType) {
+      case MSG.sequenceReset:
+        this.#setExpected(message, seq, seq + 1);
+        return;
+      case MSG.heartbeat:
+      case MSG.logon:
+        break;
+      case MSG.testRequest:
+        this.#answerTestRequest(message);
+        break;
+      case MSG.reject:
+      case MSG.businessReject:
+        this.counters.rejectsReceived += 1;
+        this.#application.onReject(
+          message.uint(TAG.refSeqNum),
+          message.text(TAG.text) ?? "no reason given",
+          this.#timeUs,
+        );
+        break;
+      default:
+        if (!this.#application.onMessage(message, this.#timeUs)) this.#businessReject(message, seq);
+    }
+    this.store.setNextIncoming(seq + 1);
+  }
+
+  /** Acts on what came before its turn, as long as it is in sequence now. */
+  #takeQueued(): void {
+    while (this.#alive()) {
+      const seq = this.store.nextIncoming;
+      this.#gap.filledTo(seq);
+      const queued = this.#gap.take(seq);
+      if (queued === undefined) return;
+      if (queued.bytes === null) {
+        this.store.setNextIncoming(seq + 1);
+        continue;
+      }
+      const result = this.#queuedParser.parse(queued.bytes, 0, queued.bytes.length, this.#queuedMessage);
+      invariant(result === PARSE.complete, "a message that was kept can be parsed again");
+      this.#process(this.#queuedMessage, seq);
+    }
+  }
+
+  /** @returns true when the message has the expected number; answers it when it is too high or too low. */
+  #inSequence(message: FixMessage, seq: number): boolean {
+    const expected = this.store.nextIncoming;
+    if (seq === expected) return true;
+    if (seq > expected) {
+      if (this.#gap.keep(seq, message)) this.counters.queued += 1;
+      else this.counters.queueOverflows += 1;
+      if (!this.#gap.open(expected)) this.#requestResend(seq - 1);
+      return false;
+    }
+    if (!message.isYes(TAG.possDupFlag)) {
+      this.#tooLow(seq);
+      return false;
+    }
+    this.counters.duplicates += 1;
+    this.#possDupSound(message);
+    return false;
+  }
+
+  /** A possible duplicate must say when it was sent first, and that must not be later than now (test cases 2f, 2g). */
+  #possDupSound(message: FixMessage): boolean {
+    if (message.msgType === MSG.sequenceReset) return true;
+    const seq = message.uint(TAG.msgSeqNum);
+    if (message.indexOf(TAG.origSendingTime) < 0) {
+      this.#violation.set(REJECT.requiredTagMissing, TAG.origSendingTime);
+      this.#reject(message, seq, true);
+      return false;
+    }
+    const originalUs = message.timestampUs(TAG.origSendingTime);
+    if (originalUs <= message.timestampUs(TAG.sendingTime)) return true;
+    this.#violation.set(
+      Number.isNaN(originalUs) ? REJECT.incorrectDataFormat : REJECT.sendingTimeAccuracy,
+      Number.isNaN(originalUs) ? TAG.origSendingTime : NO_TAG,
+    );
+    this.#reject(message, seq, true);
+    if (!Number.isNaN(originalUs)) this.#sendLogout("", "OrigSendingTime after SendingTime");
+    return false;
+  }
+
+  #sound(message: FixMessage): boolean {
+    const dictionary = this.options.dictionary;
+    return dictionary === null || dictionary.check(message, this.#violation);
+  }
+
+  #setExpected(message: FixMessage, seq: number, atLeast: number): void {
+    const newSeqNo = message.uint(TAG.newSeqNo);
+    if (newSeqNo >= atLeast) {
+      this.store.setNextIncoming(newSeqNo);
+      return;
+    }
+    const missing = message.indexOf(TAG.newSeqNo) < 0;
+    this.#violation.set(
+      missing ? REJECT.requiredTagMissing : REJECT.valueOutOfRange,
+      missing ? TAG.newSeqNo : NO_TAG,
+    );
+    this.#reject(message, seq, false);
+  }
+
+  #onLogout(message: FixMessage, seq: number): void {
+    if (seq === this.store.nextIncoming) this.store.setNextIncoming(seq + 1);
+    const text = message.text(TAG.text);
+    if (this.#state === "active") {
+      this.#sendLogout("", "");
+      this.#drop(text === undefined ? "peer logged out" : `peer logged out: ${text}`);
+    } else {
+      this.#drop(this.#logoutReason);
+    }
+  }
+
+  #onResendRequest(message: FixMessage, seq: number): void {
+    const sound = this.#sound(message);
+    const expected = this.store.nextIncoming;
+    if (sound) {
+      this.counters.resendRequestsReceived += 1;
+      const begin = message.uint(TAG.beginSeqNo);
+      const end = message.uint(TAG.endSeqNo);
+      const last = this.store.nextOutgoing - 1;
+      const open = end === 0 || end > last;
+      if (begin >= 1 && begin <= last + 1 && (end === 0 || end >= begin)) {
+        this.#resender.start(begin, open ? last : end, this.#timeUs);
+      } else {
+        this.#violation.set(
+          REJECT.valueOutOfRange,
+          begin >= 1 && begin <= last + 1 ? TAG.endSeqNo : TAG.beginSeqNo,
+        );
+        this.#reject(message, seq, true);
+      }
+    } else {
+      this.#reject(message, seq, true);
+    }
+    if (seq === expected) this.store.setNextIncoming(seq + 1);
+    if (seq > expected) {
+      this.#gap.keep(seq, null);
+      if (!this.#gap.open(expected)) this.#requestResend(seq - 1);
+    }
+    this.#takeQueued();
+  }
+
+  #answerTestRequest(message: FixMessage): void {
+    const index = message.indexOf(TAG.testReqId);
+    const builder = this.#admin(MSG.heartbeat);
+    if (index >= 0) builder.copy(TAG.testReqId, message, index);
+    this.counters.heartbeatsSent += 1;
+    this.#sendAdmin();
+  }
+
+  // What goes out.
+
+  #admin(msgType: number): MessageBuilder {
+    return this.#builder.begin(msgType, this.store.claimOutgoing(), this.#timeUs);
+  }
+
+  #sendAdmin(): void {
+    invariant(this.#builder.finish(), "an administrative message fits the buffer");
+    const { bytes, start, at } = this.#builder.writer;
+    this.#write(bytes, start, at);
+  }
+
+  #write(bytes: Uint8Array, start: number, end: number): void {
+    this.counters.messagesOut += 1;
+    this.#liveness.sent(this.#timeUs);
+    this.#port.write(bytes, start, end);
+  }
+
+  #sendLogon(heartbeatSeconds: number, reset: boolean, nextExpected: number): void {
+    const builder = this.#admin(MSG.logon);
+    builder.uint(TAG.encryptMethod, 0).uint(TAG.heartBtInt, heartbeatSeconds);
+    if (reset) builder.flag(TAG.resetSeqNumFlag);
+    for (const [tag, value] of this.options.logonFields) builder.text(tag, value);
+    if (this.options.nextExpected && this.options.version === "4.4") {
+      builder.uint(TAG.nextExpectedMsgSeqNum, nextExpected);
+    }
+    this.#sendAdmin();
+  }
+
+  #requestResend(lastMissing: number): void {
+    this.#admin(MSG.resendRequest).uint(TAG.beginSeqNo, this.store.nextIncoming).uint(TAG.endSeqNo, 0);
+    this.counters.resendRequestsSent += 1;
+    this.#gap.requested(lastMissing, this.#timeUs);
+    this.#sendAdmin();
+  }
+
+  /** Session-level reject from `#violation`. `consume` = the message's number counts as received if it was its turn. */
+  #reject(message: FixMessage, seq: number, consume: boolean): void {
+    const { reason, tag } = this.#violation;
+    if (consume && seq === this.store.nextIncoming) this.store.setNextIncoming(seq + 1);
+    const builder = this.#admin(MSG.reject);
+    this.#reverseRoute(message, builder);
+    builder.uint(TAG.refSeqNum, seq).text(TAG.text, rejectText(reason));
+    if (tag !== NO_TAG) builder.int(TAG.refTagId, tag);
+    builder.text(TAG.refMsgType, message.textAt(0).slice(0, 8));
+    if (this.options.version !== "4.2" || reason <= LAST_REASON_42)
+      builder.uint(TAG.sessionRejectReason, reason);
+    this.counters.rejectsSent += 1;
+    this.#sendAdmin();
+  }
+
+  #reverseRoute(message: FixMessage, builder: MessageBuilder): void {
+    for (const [from, to] of REVERSE_ROUTE) {
+      const index = message.indexOf(from);
+      if (index >= 0 && message.lengths[index] > 0 && message.lengths[index] <= 64)
+        builder.copy(to, message, index);
+    }
+  }
+
+  #businessReject(message: FixMessage, seq: number): void {
+    const builder = this.#admin(MSG.businessReject);
+    this.#reverseRoute(message, builder);
+    builder.uint(TAG.refSeqNum, seq).text(TAG.text, "Unsupported Message Type");
+    builder.text(TAG.refMsgType, msgTypeText(message.msgType)).uint(TAG.businessRejectReason, 3);
+    this.counters.rejectsSent += 1;
+    this.#sendAdmin();
+  }
+
+  #keepAlive(timeUs: number): void {
+    this.#resender.resume(timeUs);
+    const due = this.#liveness.due(timeUs);
+    if (due === DUE.timeout) {
+      this.#drop("peer silent: no answer to the test request");
+      return;
+    }
+    if (due === DUE.testRequest) {
+      this.#admin(MSG.testRequest).text(TAG.testReqId, TEST_REQUEST_ID);
+      this.counters.testRequestsSent += 1;
+      this.#liveness.asked();
+      this.#sendAdmin();
+    } else if (due === DUE.heartbeat) {
+      this.#admin(MSG.heartbeat);
+      this.counters.heartbeatsSent += 1;
+      this.#sendAdmin();
+    }
+    if (this.#gap.overdue(this.store.nextIncoming, timeUs)) {
+      if (this.#gap.exhausted) {
+        this.#sendLogout("Resend request not answered", "peer does not resend what is missing");
+      } else {
+        this.#requestResend(this.#gap.lastMissing);
+      }
+    }
+  }
+
+  #sendLogout(text: string, reason: string): void {
+    if (this.#state !== "active") return;
+    const builder = this.#admin(MSG.logout);
+    if (text !== "") builder.text(TAG.text, text);
+    this.#sendAdmin();
+    this.#logoutReason = reason;
+    this.#enter("logout-sent");
+  }
+
+  #tooLow(seq: number): void {
+    const text = `MsgSeqNum too low, expecting ${this.store.nextIncoming} but received ${seq}`;
+    this.#refuse(text);
+  }
+
+  /** Logout with a reason, and the connection is closed without waiting for the answer. */
+  #refuse(text: string): void {
+    this.#admin(MSG.logout).text(TAG.text, text);
+    this.#sendAdmin();
+    this.#drop(text);
+  }
+
+  // States.
+
+  #is(state: SessionState): boolean {
+    return this.#state === state;
+  }
+
+  #alive(): boolean {
+    return this.#state === "active" || this.#state === "logout-sent";
+  }
+
+  #enter(state: SessionState): void {
+    this.#state = state;
+    this.#stateSinceUs = this.#timeUs;
+  }
+
+  #drop(reason: string): void {
+    if (this.#state === "disconnected") return;
+    this.#leave(reason);
+    this.#port.disconnect(reason);
+  }
+
+  #leave(reason: string): void {
+    if (this.#state === "disconnected") return;
+    this.#enter("disconnected");
+    this.#receive.clear();
+    this.#gap.clear();
+    this.#resender.clear();
+    this.store.flush();
+    this.#application.onLogout(this.#logoutReason || reason, this.#timeUs);
+  }
+}

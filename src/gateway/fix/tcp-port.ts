@@ -1,0 +1,78 @@
+import type { Socket } from "bun";
+import type { SessionPort } from "./session-options.ts";
+import { SocketWriter } from "./socket-writer.ts";
+
+/** A closed connection that does not go away by itself is cut after this long. */
+const LINGER_MS = 1_000;
+
+/** A session's side of a TCP or TLS connection, from one connection to the next. */
+export class TcpPort implements SessionPort {
+  readonly #writer: SocketWriter;
+  #socket: Socket<unknown> | null = null;
+  #overflowed = false;
+  bytesWritten = 0;
+  /** Connections cut because the peer did not read. */
+  overflows = 0;
+
+  constructor(maxPendingBytes: number) {
+    this.#writer = new SocketWriter(maxPendingBytes);
+  }
+
+  get attached(): boolean {
+    return this.#socket !== null;
+  }
+
+  isAttachedTo(socket: Socket<unknown>): boolean {
+    return this.#socket === socket;
+  }
+
+  get pendingBytes(): number {
+    return this.#writer.pendingBytes;
+  }
+
+  attach(socket: Socket<unknown>): void {
+    socket.setNoDelay(true);
+    this.#socket = socket;
+    this.#overflowed = false;
+    this.#writer.attach(socket);
+  }
+
+  detach(): void {
+    this.#socket = null;
+    this.#writer.attach(null);
+  }
+
+  /** When the peer reads so slowly that the buffer is full, the connection is cut after this turn. */
+  write(bytes: Uint8Array, start: number, end: number): void {
+    const socket = this.#socket;
+    if (socket === null || this.#overflowed) return;
+    if (this.#writer.write(bytes, start, end)) {
+      this.bytesWritten += end - start;
+      return;
+    }
+    this.#overflowed = true;
+    this.overflows += 1;
+    queueMicrotask(() => socket.terminate());
+  }
+
+  /** @returns true when nothing waits any more. */
+  flush(): boolean {
+    return this.#writer.flush();
+  }
+
+  disconnect(): void {
+    const socket = this.#socket;
+    if (socket === null) return;
+    this.#writer.flush();
+    this.detach();
+    socket.end();
+    setTimeout(() => socket.terminate(), LINGER_MS).unref();
+  }
+
+  /** Cuts the connection without sending what waits. */
+  cut(): void {
+    const socket = this.#socket;
+    this.detach();
+    socket?.terminate();
+  }
+}
