@@ -7,6 +7,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import type { BuildConfig, BunPlugin } from "bun";
+import { compileNative } from "./ffi/compile.ts";
 import packageJson from "./package.json";
 import type { BuildInfo, EmbeddedFile } from "./src/core/executable.ts";
 
@@ -57,9 +58,6 @@ async function buildNative(): Promise<{ path: string | null; missing: string | n
   const path = join(dist, "libkeel.so");
   rmSync(path, { force: true });
   try {
-    const { compileNative } = (await import(join(root, "ffi/compile.ts"))) as {
-      compileNative(path: string): unknown;
-    };
     await compileNative(path);
     return { path, missing: null };
   } catch (error) {

@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { readSecret } from "./config/secrets.ts";
-import type { EndpointUrl, FeedSelection } from "./config/types.ts";
 import { type NamedValues, urlVariable, VARIABLES } from "./config/variables.ts";
 import { EXIT, KeelError } from "./core/errors.ts";
 import type { LogFormat, LogLevel } from "./core/log.ts";
 import { nearest } from "./core/nearest.ts";
 import type { ParameterDescription } from "./core/parameter.ts";
 import type { Secret } from "./core/secret.ts";
+import { defaultEndpoint, endpointAt, type VenueEndpoint, type VenueSubscriptions } from "./feed/registry.ts";
 import type { EngineName } from "./inference/engine.ts";
 import { VENUES, type VenueName } from "./market/instrument.ts";
 import { QUOTE_PARAMETERS, type QuoteParameters } from "./quote/parameters.ts";
@@ -28,12 +28,17 @@ export interface FixConfig {
   readonly logonTimeoutMs: number;
 }
 
+export interface ConfiguredEndpoint extends VenueEndpoint {
+  /** Set by `KEEL_URL_…`: another server stands in for the venue. */
+  readonly standIn: boolean;
+}
+
 /** The whole configuration, read once. */
 export interface Config {
   /** One entry per venue; empty when `KEEL_FEEDS` is not set. */
-  readonly feeds: readonly FeedSelection[];
-  /** Where a venue is served instead of the venue itself. */
-  readonly urls: Readonly<Partial<Record<VenueName, EndpointUrl>>>;
+  readonly feeds: readonly VenueSubscriptions[];
+  /** Where each venue is reached: by `KEEL_URL_…`, else the venue itself. */
+  readonly endpoints: Readonly<Record<VenueName, ConfiguredEndpoint>>;
   readonly device: EngineName | "auto";
   readonly model: string;
   readonly seed: number;
@@ -47,7 +52,7 @@ export interface Config {
     | { readonly hostname: string; readonly port: number; readonly token: Secret | undefined }
     | undefined;
   /** Undefined when there are none. */
-  readonly signals: { readonly names: readonly string[]; readonly url: EndpointUrl } | undefined;
+  readonly signals: { readonly names: readonly string[]; readonly webSocketUrl: string } | undefined;
   readonly timeouts: {
     readonly silenceMs: number;
     readonly connectMs: number;
@@ -105,7 +110,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const stateDir = given(env, "KEEL_STATE_DIR") ?? systemdDirectory(env) ?? values.KEEL_STATE_DIR;
   return {
     feeds: values.KEEL_FEEDS ?? [],
-    urls: venueUrls(values),
+    endpoints: venueEndpoints(values),
     device: values.KEEL_DEVICE,
     model: values.KEEL_MODEL,
     seed: values.KEEL_SEED,
@@ -137,7 +142,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     signals:
       values.KEEL_URL_SIGNAL === undefined
         ? undefined
-        : { names: values.KEEL_SIGNALS, url: values.KEEL_URL_SIGNAL },
+        : { names: values.KEEL_SIGNALS, webSocketUrl: values.KEEL_URL_SIGNAL.replace(/^http/, "ws") },
     timeouts: {
       silenceMs: values.KEEL_SILENCE_MS,
       connectMs: values.KEEL_CONNECT_TIMEOUT_MS,
@@ -195,13 +200,16 @@ function readValues(
   return undefined;
 }
 
-function venueUrls(values: Readonly<Record<string, unknown>>): Partial<Record<VenueName, EndpointUrl>> {
-  const urls: Partial<Record<VenueName, EndpointUrl>> = {};
-  for (const venue of VENUES) {
-    const url = values[urlVariable(venue)] as EndpointUrl | undefined;
-    if (url !== undefined) urls[venue] = url;
-  }
-  return urls;
+function venueEndpoints(values: Readonly<Record<string, unknown>>): Record<VenueName, ConfiguredEndpoint> {
+  const endpoint = (venue: VenueName): ConfiguredEndpoint => {
+    const url = values[urlVariable(venue)];
+    if (typeof url !== "string") return { ...defaultEndpoint(venue), standIn: false };
+    return { ...endpointAt(venue, url), standIn: true };
+  };
+  return Object.fromEntries(VENUES.map((venue) => [venue, endpoint(venue)])) as Record<
+    VenueName,
+    ConfiguredEndpoint
+  >;
 }
 
 function parameterValues<Key extends string>(

@@ -70,13 +70,13 @@ test("names commit, embedded files and host", async () => {
 });
 
 test("refuses a bad environment with everything that is wrong in it", async () => {
-  const { exitCode, stderr } = await keel(["doctor"], {
+  const { exitCode, stdout } = await keel(["doctor"], {
     KEEL_SEED: "many",
     KEEL_FEDS: "deribit:BTC-PERPETUAL",
   });
   expect(exitCode).toBe(EXIT.badConfiguration);
-  expect(stderr).toContain('KEEL_SEED: found "many", expected a whole number');
-  expect(stderr).toContain("perhaps KEEL_FEEDS");
+  expect(stdout).toContain("a whole number from 0");
+  expect(stdout).toContain("perhaps KEEL_FEEDS");
 });
 
 test("left nothing behind in the folder it was started in", () => {

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { nearest } from "../core/nearest.ts";
+import { BadInputError } from "../core/errors.ts";
 import { SIGNALS } from "../feature/schema.ts";
-import { VENUES, type VenueName } from "../market/instrument.ts";
+import { parseFeedList, type VenueSubscriptions } from "../feed/registry.ts";
 
 /** How the text of a variable is read. `label` says what is expected, in the README's table and in errors. */
 export interface ValueType<T> {
@@ -90,67 +90,27 @@ export const listenAddress: ValueType<HostPort | null> = valueType("host:port | 
   return host !== undefined && port <= 65_535 ? { host, port } : new Misfit("host:port or off");
 });
 
-/** The two bases of one endpoint, without a trailing slash. */
-export interface EndpointUrl {
-  /** `ws://…` or `wss://…` */
-  readonly ws: string;
-  /** `http://…` or `https://…` */
-  readonly http: string;
-}
-
-/** One URL of scheme ws, wss, http or https gives both bases, encrypted or not as it is. */
-export const endpointUrl: ValueType<EndpointUrl> = valueType("ws, wss, http or https URL", "a", (text) => {
+/** One URL of scheme ws, wss, http or https, without anything secret in it. */
+export const endpointUrl: ValueType<string> = valueType("ws, wss, http or https URL", "a", (text) => {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^(wss?|https?):$/.test(url.protocol) || url.hostname === "") return new Misfit();
   if (url.username !== "" || url.password !== "") return new Misfit("a URL without user name and password");
   if (url.search !== "" || url.hash !== "") return new Misfit("a URL without query and fragment");
-  const secure = url.protocol === "wss:" || url.protocol === "https:";
-  const rest = `://${url.host}${url.pathname.replace(/\/+$/, "")}`;
-  return { ws: (secure ? "wss" : "ws") + rest, http: (secure ? "https" : "http") + rest };
+  return text;
 });
-
-/** What is subscribed at one venue. */
-export interface FeedSelection {
-  readonly venue: VenueName;
-  /** As written after the venue: `BTCUSDT`, `BTC-PERPETUAL`, `options:BTC`. */
-  readonly subscriptions: readonly string[];
-}
-
-const MAX_SUBSCRIPTIONS = 256;
 
 /** `venue:subscription,…`; subscriptions of one venue share one connection. */
-export const feedList: ValueType<readonly FeedSelection[]> = valueType("venue:subscription,…", "", (text) => {
-  const byVenue = new Map<VenueName, string[]>();
-  const entries = text.split(",").map((entry) => entry.trim());
-  if (entries.length > MAX_SUBSCRIPTIONS) return new Misfit(`at most ${MAX_SUBSCRIPTIONS} subscriptions`);
-  for (const entry of entries) {
-    const colon = entry.indexOf(":");
-    const name = colon < 0 ? entry : entry.slice(0, colon);
-    const venue = VENUES.find((known) => known === name);
-    if (venue === undefined) {
-      const near = nearest(name, VENUES);
-      const hint = near === undefined ? "" : `, did you mean ${near}?`;
-      return new Misfit(
-        `venue:subscription with venue one of ${VENUES.join(", ")}; ${JSON.stringify(name)} is none${hint}`,
-      );
+export const feedList: ValueType<readonly VenueSubscriptions[]> = valueType(
+  "venue:subscription,…",
+  "",
+  (text) => {
+    try {
+      return parseFeedList(text);
+    } catch (error) {
+      return new Misfit(error instanceof BadInputError ? error.message : undefined);
     }
-    const subscription = colon < 0 ? "" : entry.slice(colon + 1);
-    if (!/^[\x21-\x2b\x2d-\x7e]+$/.test(subscription)) {
-      return new Misfit(
-        `a subscription after ${venue}, e.g. ${exampleSubscription(venue)}; ${JSON.stringify(entry)} has none`,
-      );
-    }
-    const list = byVenue.get(venue) ?? [];
-    if (list.includes(subscription)) return new Misfit(`each subscription once; ${entry} is there twice`);
-    list.push(subscription);
-    byVenue.set(venue, list);
-  }
-  return [...byVenue].map(([venue, subscriptions]) => ({ venue, subscriptions }));
-});
-
-function exampleSubscription(venue: VenueName): string {
-  return venue === "deribit" ? "deribit:BTC-PERPETUAL" : `${venue}:BTCUSDT`;
-}
+  },
+);
 
 /** Names of external signals, at most as many as there are features for them; a signal's number is its place in the list. */
 export const signalList: ValueType<readonly string[]> = valueType("name,…", "", (text) => {

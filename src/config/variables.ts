@@ -6,7 +6,6 @@ import { VENUES, type VenueName } from "../market/instrument.ts";
 import { QUOTE_PARAMETERS } from "../quote/parameters.ts";
 import { RISK_LIMITS } from "../risk/limits.ts";
 import {
-  type EndpointUrl,
   endpointUrl,
   feedList,
   flag,
@@ -45,7 +44,7 @@ export function urlVariable(venue: VenueName): string {
 }
 
 /** One per venue. */
-const VENUE_URLS: Readonly<Record<string, Variable<EndpointUrl>>> = Object.fromEntries(
+const VENUE_URLS: Readonly<Record<string, Variable<string>>> = Object.fromEntries(
   VENUES.map((venue) => [
     urlVariable(venue),
     variable(endpointUrl, null, `Serves ${venue} instead of the venue itself, for WebSocket and REST`),

@@ -56,12 +56,22 @@ test("subscriptions are grouped by venue in the order of the list", () => {
   ]);
 });
 
-test.each([
-  ["http://127.0.0.1:9001", { ws: "ws://127.0.0.1:9001", http: "http://127.0.0.1:9001" }],
-  ["wss://host.example/base/", { ws: "wss://host.example/base", http: "https://host.example/base" }],
-  ["ws://[::1]:80", { ws: "ws://[::1]", http: "http://[::1]" }],
-])("the URL %s gives both bases", (url, bases) => {
-  expect(loadConfig({ KEEL_URL_BINANCE_USDM: url }).urls).toEqual({ "binance-usdm": bases });
+test("a venue's URL gives both of its endpoints, one that is not set the venue's own", () => {
+  const { endpoints } = loadConfig({ KEEL_URL_BINANCE_USDM: "http://127.0.0.1:9001" });
+  expect(endpoints["binance-usdm"]).toEqual({
+    webSocketUrl: "ws://127.0.0.1:9001/stream",
+    restUrl: "http://127.0.0.1:9001",
+    standIn: true,
+  });
+  expect(endpoints.deribit).toMatchObject({ restUrl: "https://www.deribit.com", standIn: false });
+});
+
+test("signals are off until their server is named", () => {
+  expect(loadConfig({}).signals).toBeUndefined();
+  expect(loadConfig({ KEEL_URL_SIGNAL: "http://127.0.0.1:1", KEEL_SIGNALS: "a,b" }).signals).toEqual({
+    names: ["a", "b"],
+    webSocketUrl: "ws://127.0.0.1:1",
+  });
 });
 
 test("everything wrong is told at once, with what was found and expected", () => {
@@ -88,7 +98,9 @@ describe("what does not fit is refused", () => {
   test.each([
     ["KEEL_FEEDS", "BTCUSDT"],
     ["KEEL_FEEDS", "binance-usdm:"],
-    ["KEEL_FEEDS", "deribit:BTC-PERPETUAL,deribit:BTC-PERPETUAL"],
+    ["KEEL_FEEDS", "binance-usdm:btcusdt"],
+    ["KEEL_SIGNALS", "a,a"],
+    ["KEEL_SIGNALS", "a,b,c,d"],
     ["KEEL_FEEDS", "deribit:BTC-PERPETUAL,"],
     ["KEEL_HTTP", "9464"],
     ["KEEL_HTTP", "127.0.0.1:70000"],
@@ -104,7 +116,9 @@ describe("what does not fit is refused", () => {
     ["KEEL_QUOTE_MIN_QUOTE_LIFE_MS", "soon"],
     ["KEEL_QUOTE_MIN_QUOTE_LIFE_MS", "Infinity"],
   ])("%s=%s", (name, value) => {
-    expect(problemsOf({ [name]: value }).map((problem) => problem.name)).toEqual([name]);
+    expect(
+      problemsOf({ KEEL_URL_SIGNAL: "ws://127.0.0.1", [name]: value }).map((problem) => problem.name),
+    ).toEqual([name]);
   });
 });
 

@@ -1,4 +1,4 @@
-import { BUILD } from "../../core/executable.ts";
+import { loadNative } from "../../core/native.ts";
 import type { EngineReport } from "../check-engine.ts";
 import { isolatedProbe, runIsolated } from "../isolated.ts";
 import { type Check, type Finding, findings } from "./check.ts";
@@ -14,18 +14,18 @@ export const devices: Check = {
       ok("gpu", probe.gpuAdapters.join("; ") || `none: ${probe.gpuReason ?? "no reason given"}`),
       ok("tensorrt", probe.tensorrt ?? "none"),
     ];
-    return [...host, nativeLibrary(), ...(await engine(config.device, config.model, env))];
+    return [...host, await nativeLibrary(), ...(await engine(config.device, config.model, env))];
   },
 };
 
-function nativeLibrary(): Finding {
+async function nativeLibrary(): Promise<Finding> {
   const { ok, warn } = findings("device");
-  if (BUILD === undefined) return ok("native library", "compiled on demand: running from source");
-  if (BUILD.nativeMissing === null) return ok("native library", "embedded");
+  const { missing } = await loadNative();
+  if (missing === null) return ok("native library", "loaded");
   return warn(
     "native library",
-    `not embedded: ${BUILD.nativeMissing}`,
-    "build keel on a machine with a C compiler",
+    missing,
+    "keel runs without it, slower; install or build keel with a C compiler",
   );
 }
 

@@ -65,13 +65,13 @@ export const signal: Check = {
   async run({ config, offline }: CheckContext): Promise<Finding[]> {
     const { ok, fail } = findings("signal");
     if (config.signals === undefined) return [];
-    const { names, url } = config.signals;
-    if (offline) return [ok(url.ws, "not tried: --offline")];
+    const { names, webSocketUrl } = config.signals;
+    if (offline) return [ok(webSocketUrl, "not tried: --offline")];
     try {
-      const ms = await openWebSocket(url.ws, config.timeouts.connectMs);
-      return [ok(url.ws, `opened in ${ms.toFixed(1)} ms for ${names.join(", ")}`)];
+      const ms = await openWebSocket(webSocketUrl, config.timeouts.connectMs);
+      return [ok(webSocketUrl, `opened in ${ms.toFixed(1)} ms for ${names.join(", ")}`)];
     } catch (error) {
-      return [fail(url.ws, reason(error), "check KEEL_URL_SIGNAL")];
+      return [fail(webSocketUrl, reason(error), "check KEEL_URL_SIGNAL")];
     }
   },
 };

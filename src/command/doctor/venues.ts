@@ -1,28 +1,20 @@
-import type { EndpointUrl } from "../../config/types.ts";
 import { urlVariable } from "../../config/variables.ts";
-import { BINANCE_VENUES } from "../../feed/binance/venue.ts";
+import type { ConfiguredEndpoint } from "../../config.ts";
 import type { VenueName } from "../../market/instrument.ts";
 import { type Check, type Finding, findings, within } from "./check.ts";
 import { openWebSocket, reason } from "./network.ts";
 
 /** Where a venue is asked what time it is; the answer holds ms since the epoch under `field`. */
-interface VenueProbe {
-  readonly webSocketUrl: string;
-  readonly restUrl: string;
-  readonly timePath: string;
+interface TimeQuestion {
+  readonly path: string;
   readonly field: "serverTime" | "result";
 }
 
-const PROBES: Readonly<Record<VenueName, VenueProbe>> = {
-  "binance-spot": { ...BINANCE_VENUES["binance-spot"], timePath: "/api/v3/time", field: "serverTime" },
-  "binance-usdm": { ...BINANCE_VENUES["binance-usdm"], timePath: "/fapi/v1/time", field: "serverTime" },
-  "binance-coinm": { ...BINANCE_VENUES["binance-coinm"], timePath: "/dapi/v1/time", field: "serverTime" },
-  deribit: {
-    webSocketUrl: "wss://www.deribit.com/ws/api/v2",
-    restUrl: "https://www.deribit.com",
-    timePath: "/api/v2/public/get_time",
-    field: "result",
-  },
+const TIME: Readonly<Record<VenueName, TimeQuestion>> = {
+  "binance-spot": { path: "/api/v3/time", field: "serverTime" },
+  "binance-usdm": { path: "/fapi/v1/time", field: "serverTime" },
+  "binance-coinm": { path: "/dapi/v1/time", field: "serverTime" },
+  deribit: { path: "/api/v2/public/get_time", field: "result" },
 };
 
 const CLOCK_SAMPLES = 5;
@@ -48,8 +40,8 @@ export const venues: Check = {
     const perVenue = config.feeds.map(async ({ venue, subscriptions }): Promise<Finding[]> => {
       if (offline) return [ok(venue, `${subscriptions.join(", ")}; not tried: --offline`)];
       return Promise.all([
-        webSocket(venue, config.urls[venue], config.timeouts.connectMs),
-        rest(venue, config.urls[venue], config.timeouts.requestMs),
+        webSocket(venue, config.endpoints[venue], config.timeouts.connectMs),
+        rest(venue, config.endpoints[venue], config.timeouts.requestMs),
       ]).then((found) => found.flat());
     });
     return (await Promise.all(perVenue)).flat();
@@ -58,12 +50,11 @@ export const venues: Check = {
 
 async function webSocket(
   venue: VenueName,
-  override: EndpointUrl | undefined,
+  endpoint: ConfiguredEndpoint,
   timeoutMs: number,
 ): Promise<Finding[]> {
   const { ok, fail } = findings("feed");
-  const { webSocketUrl } = PROBES[venue];
-  const url = override === undefined ? webSocketUrl : override.ws + new URL(webSocketUrl).pathname;
+  const url = endpoint.webSocketUrl;
   try {
     return [
       ok(`${venue} WebSocket`, `${url} opened in ${(await openWebSocket(url, timeoutMs)).toFixed(1)} ms`),
@@ -75,14 +66,10 @@ async function webSocket(
   }
 }
 
-async function rest(
-  venue: VenueName,
-  override: EndpointUrl | undefined,
-  timeoutMs: number,
-): Promise<Finding[]> {
+async function rest(venue: VenueName, endpoint: ConfiguredEndpoint, timeoutMs: number): Promise<Finding[]> {
   const { ok, fail } = findings("feed");
-  const { restUrl, timePath, field } = PROBES[venue];
-  const url = (override?.http ?? restUrl) + timePath;
+  const { path, field } = TIME[venue];
+  const url = endpoint.restUrl + path;
   let best: ClockSample | undefined;
   try {
     for (let i = 0; i < CLOCK_SAMPLES; i += 1) {
@@ -97,9 +84,7 @@ async function rest(
     `${venue} REST`,
     `${url} answered ${best.status} in ${best.roundTripMs.toFixed(1)} ms`,
   );
-  return Number.isNaN(best.offsetMs)
-    ? [reachable]
-    : [reachable, clockOffset(venue, best, override !== undefined)];
+  return Number.isNaN(best.offsetMs) ? [reachable] : [reachable, clockOffset(venue, best, endpoint.standIn)];
 }
 
 export interface ClockSample {
