@@ -1,4 +1,4 @@
-import type { QuoteBatch } from "../quote/quote-batch.ts";
+import type { ApprovedQuotes } from "../risk/gate.ts";
 
 /** What became of a quote at the counterparty. */
 export const QUOTE_STATUS = { accepted: 0, rejected: 1, cancelled: 2 } as const;
@@ -28,10 +28,10 @@ export interface QuoteGateway {
   readonly ready: boolean;
   start(events: GatewayEvents): void;
   /**
-   * Encodes and writes the batch, in order, in this turn. Rows of size 0 cancel that side.
+   * Encodes and writes the batch, in order, in this turn. What it takes can only come from the risk gate. Rows of size 0 cancel that side.
    * @returns the number of quotes handed to the socket; 0 when no session is up (the desk then counts them as not sent).
    */
-  publish(batch: QuoteBatch, timeUs: number): number;
+  publish(quotes: ApprovedQuotes, timeUs: number): number;
   /** Cancels every quote at the counterparty. @returns false when no session is up. */
   cancelAll(timeUs: number): boolean;
   onTimer(timeUs: number): void;

@@ -64,6 +64,8 @@ export class QuoteBatch {
   /** Greeks at the time of the quote: delta as a fraction, vega in quote currency for 1.00 of volatility (0 unless an option). */
   readonly delta: Float64Array;
   readonly vega: Float64Array;
+  /** 1 where some side of the instrument stands at the counterparty before this row is sent. */
+  readonly standing: Uint8Array;
 
   constructor(capacity: number) {
     this.capacity = capacity;
@@ -79,6 +81,7 @@ export class QuoteBatch {
     this.sizeFactor = new Float64Array(capacity);
     this.delta = new Float64Array(capacity);
     this.vega = new Float64Array(capacity);
+    this.standing = new Uint8Array(capacity);
   }
 
   clear(): void {
@@ -100,5 +103,6 @@ export class QuoteBatch {
     this.sizeFactor[to] = this.sizeFactor[from];
     this.delta[to] = this.delta[from];
     this.vega[to] = this.vega[from];
+    this.standing[to] = this.standing[from];
   }
 }

@@ -547,6 +547,7 @@ export class Quoter {
     out.sizeFactor[row] = pulled === 0 ? adjustment.sizeFactor : 0;
     out.delta[row] = this.values.delta[id];
     out.vega[row] = this.values.vega[id];
+    out.standing[row] = stability.standing(id) ? 1 : 0;
     this.#nextQuoteId += 1;
     this.#decidedInTurn[id] = this.#turn;
     stability.attempt(bid, bidTicks, bidLots, timeUs);

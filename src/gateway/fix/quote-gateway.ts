@@ -3,6 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import { Rng } from "../../core/rng.ts";
 import type { InstrumentTable } from "../../market/instrument.ts";
 import type { QuoteBatch } from "../../quote/quote-batch.ts";
+import type { ApprovedQuotes } from "../../risk/gate.ts";
 import { type GatewayEvents, QUOTE_STATUS, type QuoteGateway } from "../gateway.ts";
 import { Backoff } from "./backoff.ts";
 import { DeferredQuotes } from "./deferred-quotes.ts";
@@ -153,8 +154,9 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication {
   }
 
   /** Quotes that wait for the socket count as handed over: they go out when it drains, unless a newer one replaces them. */
-  publish(batch: QuoteBatch, timeUs: number): number {
+  publish(quotes: ApprovedQuotes, timeUs: number): number {
     if (!this.ready) return 0;
+    const batch = quotes.batch;
     let row = 0;
     if (this.#deferred.count === 0) row = this.#send(batch, timeUs);
     for (; row < batch.count; row += 1) this.#deferred.add(batch, row);
