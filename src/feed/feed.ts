@@ -22,12 +22,17 @@ export type FrameOutcome = (typeof FRAME)[keyof typeof FRAME];
 export interface FeedCounters {
   frames: number;
   unparsable: number;
+  /** Frames of kinds or instruments that were not asked for, and subscriptions that the venue does not know. */
+  ignored: number;
   gaps: number;
   crossed: number;
+  /** Times that an instrument became live again after it had been live and was not any more. */
   resyncs: number;
+  /** Connections opened after the first one. */
   reconnects: number;
   silences: number;
   overflows: number;
+  /** How long the last resync took, from unsound to live; NaN before the first. */
   lastResyncUs: number;
 }
 
@@ -43,14 +48,19 @@ export interface FeedOptions {
   readonly seed: number;
   /** No data for this long on a live instrument's connection = silence. Heartbeats are not data. */
   readonly silenceMs: number;
+  /**
+   * Deribit's notification interval; default `raw`, and `100ms` from the moment the venue says that raw is for
+   * authenticated connections only.
+   */
+  readonly interval?: "raw" | "100ms";
 }
 
 /**
  * One connection to one venue, as a state machine without I/O: discovers instruments, subscribes, answers heartbeats, checks
  * sequences, joins snapshots, resynchronises and reconnects with capped exponential backoff and jitter.
  *
- * Every `on…` call appends to `out` what the desk must see, in order: book, top, trade and ticker events of instruments that
- * are live, and `status` events whenever an instrument's state changes. A delta that breaks the sequence is not emitted;
+ * Every `on…` call appends to `out` what the desk must see, in order: book and top events of instruments that are live,
+ * trades and tickers (which need no book) always, and `status` events whenever an instrument's state changes. A delta that breaks the sequence is not emitted;
  * in its place comes `status unsound` with the reason, in the same call.
  */
 export interface Feed {
@@ -59,6 +69,8 @@ export interface Feed {
   readonly counters: FeedCounters;
   /** Instruments this feed carries, known once the venue has described them. */
   readonly carried: readonly Instrument[];
+  /** The last thing that went wrong, for people: what, where, what was expected; empty when nothing has. */
+  readonly problem: string;
   start(timeUs: number): void;
   onOpen(timeUs: number, out: EventBatch): void;
   onFrame(frame: string, timeUs: number, out: EventBatch): FrameOutcome;

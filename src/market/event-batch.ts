@@ -97,6 +97,7 @@ export class EventBatch {
   levels = 0;
   readonly side: Uint8Array;
   readonly priceTicks: Int32Array;
+  /** Whole, but for sizes that a venue shows off its own lot grid. */
   readonly sizeLots: Float64Array;
 
   constructor(maxEvents = 4_096, maxLevels = 65_536) {
@@ -160,6 +161,13 @@ export class EventBatch {
     this.firstSequence[row] = first;
     this.lastSequence[row] = last;
     this.previousSequence[row] = previous;
+  }
+
+  /** Takes back the events from row `count` on, whose first level is number `levels`. */
+  rewind(count: number, levels: number): void {
+    invariant(count <= this.count && levels <= this.levels, "a batch is rewound, not extended");
+    this.count = count;
+    this.levels = levels;
   }
 
   /** Opens a status event. @returns its row, −1 when full. */

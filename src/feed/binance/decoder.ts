@@ -1,0 +1,191 @@
+import {
+  EVENT,
+  type EventBatch,
+  FEED_STATE,
+  SIDE,
+  TICKER,
+  TICKER_FIELDS,
+  UNSOUND,
+} from "../../market/event-batch.ts";
+import type { Instrument } from "../../market/instrument.ts";
+import {
+  type FrameDecoder,
+  isObject,
+  type JsonObject,
+  nearestSteps,
+  numeric,
+  parseJson,
+  priceToTicks,
+  type SnapshotDecoder,
+  sizeToLots,
+} from "../decoder.ts";
+import { FRAME, type FrameOutcome } from "../feed.ts";
+
+/** What adding levels came to. */
+const LEVELS = { added: 0, malformed: 1, offGrid: 2, full: 3 } as const;
+type LevelsOutcome = (typeof LEVELS)[keyof typeof LEVELS];
+
+/**
+ * Binance's streams, combined (`{"stream":…,"data":…}`) or bare, of all three venues: `depthUpdate`, `bookTicker` (spot's has
+ * no `e`), `trade`, `markPriceUpdate`. The reference decoder, by way of JSON.parse.
+ */
+export class BinanceDecoder implements FrameDecoder, SnapshotDecoder {
+  readonly #bySymbol: ReadonlyMap<string, Instrument>;
+
+  /** @param bySymbol instruments by the venue's symbol; may grow later. */
+  constructor(bySymbol: ReadonlyMap<string, Instrument>) {
+    this.#bySymbol = bySymbol;
+  }
+
+  decode(frame: string, out: EventBatch): FrameOutcome {
+    const root = parseJson(frame);
+    if (!isObject(root)) return FRAME.unparsable;
+    if ("result" in root || "error" in root || ("code" in root && "msg" in root)) return FRAME.control;
+    const data = "stream" in root ? root.data : root;
+    if (!isObject(data)) return FRAME.unparsable;
+    const kind = data.e;
+    if (kind !== undefined && typeof kind !== "string") return FRAME.unparsable;
+    if (typeof data.s !== "string") return kind === undefined ? FRAME.unparsable : FRAME.ignored;
+    const instrument = this.#bySymbol.get(data.s);
+    if (instrument === undefined) return FRAME.ignored;
+    switch (kind) {
+      case "depthUpdate":
+        return decodeDepth(data, instrument, out);
+      case "bookTicker":
+      case undefined:
+        return decodeTop(data, instrument, out);
+      case "trade":
+        return decodeTrade(data, instrument, out);
+      case "markPriceUpdate":
+        return decodeMark(data, instrument, out);
+      default:
+        return FRAME.ignored;
+    }
+  }
+
+  decodeSnapshot(body: string, instrument: Instrument, out: EventBatch): FrameOutcome {
+    const data = parseJson(body);
+    if (!isObject(data)) return FRAME.unparsable;
+    const { lastUpdateId } = data;
+    if (!isSequence(lastUpdateId)) return FRAME.unparsable;
+    const row = out.begin(EVENT.bookSnapshot, instrument.id, timeOf(data));
+    if (row < 0) return FRAME.overflow;
+    out.setSequence(row, lastUpdateId, lastUpdateId, Number.NaN);
+    return fillLevels(row, data.bids, data.asks, instrument, out);
+  }
+
+  attribute(frame: string): number {
+    const symbol =
+      /"stream":"([a-z0-9_]+)@/.exec(frame)?.[1]?.toUpperCase() ?? /"s":"([A-Z0-9_]+)"/.exec(frame)?.[1];
+    return symbol === undefined ? -1 : (this.#bySymbol.get(symbol)?.id ?? -1);
+  }
+}
+
+function decodeDepth(data: JsonObject, instrument: Instrument, out: EventBatch): FrameOutcome {
+  const { U, u, pu } = data;
+  if (!isSequence(U) || !isSequence(u) || !(pu === undefined || isSequence(pu))) return FRAME.unparsable;
+  const row = out.begin(EVENT.bookDelta, instrument.id, timeOf(data));
+  if (row < 0) return FRAME.overflow;
+  out.setSequence(row, U, u, pu ?? Number.NaN);
+  return fillLevels(row, data.b, data.a, instrument, out);
+}
+
+/** Gives the event its levels; when one does not fit, the event is taken back. */
+function fillLevels(
+  row: number,
+  bids: unknown,
+  asks: unknown,
+  instrument: Instrument,
+  out: EventBatch,
+): FrameOutcome {
+  let outcome = addLevels(SIDE.bid, bids, instrument, out);
+  if (outcome === LEVELS.added) outcome = addLevels(SIDE.ask, asks, instrument, out);
+  return outcome === LEVELS.added ? FRAME.ok : takeBack(row, outcome, out);
+}
+
+function takeBack(row: number, outcome: LevelsOutcome, out: EventBatch): FrameOutcome {
+  const instrument = out.instrument[row];
+  const exchangeTimeUs = out.exchangeTimeUs[row];
+  out.rewind(row, out.levelStart[row]);
+  if (outcome === LEVELS.malformed) return FRAME.unparsable;
+  if (outcome === LEVELS.full) return FRAME.overflow;
+  out.status(instrument, FEED_STATE.unsound, UNSOUND.offGrid, exchangeTimeUs);
+  return FRAME.ok;
+}
+
+function addLevels(side: number, levels: unknown, instrument: Instrument, out: EventBatch): LevelsOutcome {
+  if (!Array.isArray(levels)) return LEVELS.malformed;
+  for (let i = 0; i < levels.length; i += 1) {
+    const level: unknown = levels[i];
+    if (!Array.isArray(level)) return LEVELS.malformed;
+    const outcome = addLevel(side, level[0], level[1], instrument, out);
+    if (outcome !== LEVELS.added) return outcome;
+  }
+  return LEVELS.added;
+}
+
+function addLevel(
+  side: number,
+  price: unknown,
+  size: unknown,
+  instrument: Instrument,
+  out: EventBatch,
+): LevelsOutcome {
+  if (typeof price !== "string" || typeof size !== "string") return LEVELS.malformed;
+  const priceTicks = priceToTicks(price, instrument.tick);
+  const sizeLots = sizeToLots(size, instrument.lot);
+  if (Number.isNaN(sizeLots)) return LEVELS.malformed;
+  if (Number.isNaN(priceTicks)) return Number.isNaN(numeric(price)) ? LEVELS.malformed : LEVELS.offGrid;
+  return out.level(side, priceTicks, sizeLots) ? LEVELS.added : LEVELS.full;
+}
+
+function decodeTop(data: JsonObject, instrument: Instrument, out: EventBatch): FrameOutcome {
+  const { u } = data;
+  if (!isSequence(u)) return FRAME.unparsable;
+  const row = out.begin(EVENT.top, instrument.id, timeOf(data));
+  if (row < 0) return FRAME.overflow;
+  out.setSequence(row, u, u, Number.NaN);
+  let outcome = addLevel(SIDE.bid, data.b, data.B, instrument, out);
+  if (outcome === LEVELS.added) outcome = addLevel(SIDE.ask, data.a, data.A, instrument, out);
+  return outcome === LEVELS.added ? FRAME.ok : takeBack(row, outcome, out);
+}
+
+/** Trades of the insurance fund and of deleveraging (`X` other than `MARKET`) are no trades of the market. */
+function decodeTrade(data: JsonObject, instrument: Instrument, out: EventBatch): FrameOutcome {
+  const { t, m, X } = data;
+  if (X !== undefined && X !== "MARKET") return FRAME.ignored;
+  const priceTicks = nearestSteps(numeric(data.p), instrument.tick);
+  const sizeLots = nearestSteps(numeric(data.q), instrument.lot);
+  if (!isSequence(t) || typeof m !== "boolean" || !(priceTicks >= 0) || !(sizeLots >= 0))
+    return FRAME.unparsable;
+  const row = out.begin(EVENT.trade, instrument.id, timeOf(data));
+  if (row < 0) return FRAME.overflow;
+  out.setSequence(row, t, t, Number.NaN);
+  if (out.level(m ? SIDE.ask : SIDE.bid, priceTicks, sizeLots)) return FRAME.ok;
+  out.rewind(row, out.levels);
+  return FRAME.overflow;
+}
+
+function decodeMark(data: JsonObject, instrument: Instrument, out: EventBatch): FrameOutcome {
+  const markPrice = numeric(data.p);
+  if (Number.isNaN(markPrice)) return FRAME.unparsable;
+  const row = out.begin(EVENT.ticker, instrument.id, timeOf({ E: data.E }));
+  if (row < 0) return FRAME.overflow;
+  const at = row * TICKER_FIELDS;
+  out.values[at + TICKER.markPrice] = markPrice;
+  out.values[at + TICKER.indexPrice] = numeric(data.i);
+  out.values[at + TICKER.fundingRate] = numeric(data.r);
+  const nextFundingMs = numeric(data.T);
+  if (nextFundingMs > 0) out.values[at + TICKER.nextFundingMs] = nextFundingMs;
+  return FRAME.ok;
+}
+
+/** Time of the matching engine (`T`) where the frame has one, of the message (`E`) otherwise; µs. */
+function timeOf(data: JsonObject): number {
+  const ms = typeof data.T === "number" ? data.T : data.E;
+  return typeof ms === "number" ? ms * 1_000 : Number.NaN;
+}
+
+function isSequence(value: unknown): value is number {
+  return Number.isSafeInteger(value);
+}

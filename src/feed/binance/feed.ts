@@ -1,0 +1,399 @@
+import { KeelError } from "../../core/errors.ts";
+import { Rng } from "../../core/rng.ts";
+import { EVENT, type EventBatch, UNSOUND } from "../../market/event-batch.ts";
+import type { Instrument } from "../../market/instrument.ts";
+import { isObject, parseJson } from "../decoder.ts";
+import { type FeedOptions, FRAME, type FrameOutcome } from "../feed.ts";
+import { SupervisedFeed } from "../supervised-feed.ts";
+import { Backoff } from "../supervisor.ts";
+import { BinanceDecoder } from "./decoder.ts";
+import { DepthJoin, DIFF, JOINED, MATCH } from "./depth-join.ts";
+import { listSymbols, readSymbol } from "./instruments.ts";
+import type { BinanceVenue } from "./venue.ts";
+
+/** Streams of one SUBSCRIBE message. */
+const STREAMS_PER_MESSAGE = 100;
+const MAX_REQUESTS = 4;
+const REQUEST_TIMEOUT_US = 15_000_000;
+const SNAPSHOT_RETRY = { baseMs: 250, capMs: 30_000 } as const;
+const REST_RETRY = { baseMs: 1_000, capMs: 60_000 } as const;
+/** A book that was live this long is asked for anew without delay. */
+const SETTLED_US = 5_000_000;
+
+/** One symbol's way back to a live book. */
+interface Recovery {
+  readonly instrument: Instrument;
+  readonly join: DepthJoin;
+  readonly backoff: Backoff;
+  /** A snapshot is not asked for before. */
+  dueUs: number;
+  /** Body of a snapshot that is ahead of all depth events seen so far. */
+  held: string | null;
+  heldSequence: number;
+  inFlight: boolean;
+}
+
+/** A REST request that has not been answered: for a symbol's description or for a snapshot. */
+interface Pending {
+  readonly recovery: Recovery | null;
+  readonly symbol: string;
+  readonly deadlineUs: number;
+}
+
+/**
+ * Binance spot, USDⓈ-M and COIN-M: symbols from `exchangeInfo`, streams by SUBSCRIBE on `/stream`, books from depth events joined to
+ * REST snapshots by the venue's sequence rule. A symbol becomes live with the first depth event that joins its snapshot.
+ */
+export class BinanceFeed extends SupervisedFeed {
+  protected readonly decoder: BinanceDecoder;
+  readonly #venue: BinanceVenue;
+  readonly #bySymbol = new Map<string, Instrument>();
+  readonly #recoveries: Recovery[] = [];
+  readonly #recoveryOf: Int32Array;
+  readonly #rng: Rng;
+  readonly #pending = new Map<number, Pending>();
+  readonly #restBackoff: Backoff;
+  /** Symbols still to be described, and from when they may be asked for. */
+  #undescribed: string[] = [];
+  #describeDueUs = 0;
+  #restHeldUntilUs = 0;
+  #nextRequest = 1;
+  #nextMessage = 1;
+
+  constructor(venue: BinanceVenue, options: FeedOptions) {
+    super(options);
+    this.#venue = venue;
+    this.decoder = new BinanceDecoder(this.#bySymbol);
+    this.#rng = new Rng(options.seed ^ 0x5eed);
+    this.#restBackoff = new Backoff(this.#rng, REST_RETRY);
+    this.#recoveryOf = new Int32Array(options.instruments.capacity).fill(-1);
+  }
+
+  start(timeUs: number): void {
+    this.#undescribed = [...this.options.subscriptions];
+    this.#describe(timeUs);
+  }
+
+  onResponse(
+    request: number,
+    status: number,
+    body: string,
+    retryAfterMs: number,
+    timeUs: number,
+    out: EventBatch,
+  ): void {
+    this.states.settle(out);
+    const pending = this.#pending.get(request);
+    if (pending === undefined) return;
+    this.#pending.delete(request);
+    if (pending.recovery !== null) pending.recovery.inFlight = false;
+    if (status === 200) {
+      this.#restBackoff.reset();
+      if (pending.recovery === null) this.#onDescription(pending.symbol, body, timeUs);
+      else this.#onSnapshot(pending.recovery, body, timeUs, out);
+      return;
+    }
+    this.problem =
+      `${this.venue}: REST answered ${status === 0 ? "nothing" : `HTTP ${status}`} ${body.slice(0, 120)}`.trim();
+    if (status === 429 || status === 418 || retryAfterMs > 0) this.#holdRest(retryAfterMs, timeUs);
+    if (pending.recovery !== null) {
+      this.#retrySnapshot(pending.recovery, timeUs);
+    } else if (!this.#venue.infoIsWhole && status === 400) {
+      this.#refuse(pending.symbol);
+      this.#connectWhenDescribed(timeUs);
+    } else {
+      this.#describeDueUs = timeUs + this.#restBackoff.nextUs();
+    }
+  }
+
+  protected connected(timeUs: number, out: EventBatch): void {
+    for (const recovery of this.#recoveries) {
+      recovery.dueUs = timeUs;
+      this.states.toSnapshot(recovery.instrument.id, out);
+    }
+    this.#send("SUBSCRIBE", this.states.carried);
+  }
+
+  protected admit(row: number, level: number, timeUs: number, out: EventBatch): FrameOutcome {
+    const id = out.instrument[row];
+    const recovery = this.#recoveries[this.#recoveryOf[id]];
+    switch (out.kind[row]) {
+      case EVENT.bookDelta:
+        this.#onDepth(recovery, row, level, timeUs, out);
+        return FRAME.ok;
+      case EVENT.top:
+        if (recovery.join.live) this.states.onData(id, timeUs);
+        else out.rewind(row, level);
+        return FRAME.ok;
+      case EVENT.status: {
+        const reason = out.reason[row];
+        out.rewind(row, level);
+        this.problem = `${this.venue}: a price of ${recovery.instrument.symbol} is not on the grid that exchangeInfo gave`;
+        this.distrust(id, reason, timeUs, out);
+        return FRAME.ok;
+      }
+      default:
+        this.states.onData(id, timeUs);
+        return FRAME.ok;
+    }
+  }
+
+  protected control(frame: string): void {
+    const answer = parseJson(frame);
+    if (!isObject(answer)) return;
+    const failure = isObject(answer.error) ? answer.error : "code" in answer ? answer : null;
+    if (failure !== null)
+      this.problem = `${this.venue}: the venue answered ${JSON.stringify(failure).slice(0, 200)}`;
+  }
+
+  protected tick(timeUs: number, out: EventBatch): void {
+    for (const [request, pending] of this.#pending) {
+      if (timeUs < pending.deadlineUs) continue;
+      this.onResponse(request, 0, "within the time for it", Number.NaN, timeUs, out);
+    }
+    if (this.#undescribed.length > 0) this.#describe(timeUs);
+    if (!this.connection.open) return;
+    for (const recovery of this.#recoveries) this.#askSnapshot(recovery, timeUs);
+  }
+
+  protected disconnected(): void {
+    for (const recovery of this.#recoveries) {
+      recovery.join.restart();
+      recovery.held = null;
+      recovery.inFlight = false;
+    }
+    for (const [request, { recovery }] of this.#pending) {
+      if (recovery !== null) this.#pending.delete(request);
+    }
+  }
+
+  protected resync(instrument: number, reason: number, timeUs: number): void {
+    const recovery = this.#recoveries[this.#recoveryOf[instrument]];
+    if (!this.connection.open) return;
+    recovery.join.restart();
+    recovery.held = null;
+    this.#scheduleSnapshot(recovery, timeUs);
+    if (reason === UNSOUND.silence) {
+      this.#send("UNSUBSCRIBE", [recovery.instrument]);
+      this.#send("SUBSCRIBE", [recovery.instrument]);
+    }
+  }
+
+  #onDepth(recovery: Recovery, row: number, level: number, timeUs: number, out: EventBatch): void {
+    const { instrument, join } = recovery;
+    if (join.live) {
+      const verdict = join.judge(out, row);
+      if (verdict !== DIFF.gap) {
+        if (verdict === DIFF.old) out.rewind(row, level);
+        this.states.onData(instrument.id, timeUs);
+        return;
+      }
+      this.counters.gaps += 1;
+      this.problem = `${this.venue}: depth of ${instrument.symbol} goes from ${join.bookSequence} to U=${out.firstSequence[row]} pu=${out.previousSequence[row]}`;
+      join.restart();
+      join.keep(out, row);
+      out.rewind(row, level);
+      this.states.toUnsound(instrument.id, UNSOUND.gap, timeUs, out);
+      this.#scheduleSnapshot(recovery, timeUs);
+      this.#askSnapshot(recovery, timeUs);
+      return;
+    }
+    if (!join.keep(out, row)) this.counters.overflows += 1;
+    out.rewind(row, level);
+    if (recovery.held === null) {
+      this.#askSnapshot(recovery, timeUs);
+    } else if (join.match(recovery.heldSequence) !== MATCH.waits) {
+      const body = recovery.held;
+      recovery.held = null;
+      this.#onSnapshot(recovery, body, timeUs, out);
+    }
+  }
+
+  #onSnapshot(recovery: Recovery, body: string, timeUs: number, out: EventBatch): void {
+    const { instrument, join } = recovery;
+    const row = out.count;
+    const level = out.levels;
+    const outcome = this.decoder.decodeSnapshot(body, instrument, out);
+    if (outcome === FRAME.ok && out.kind[row] === EVENT.bookSnapshot) {
+      const sequence = out.lastSequence[row];
+      const match = join.match(sequence);
+      if (match === MATCH.joins) {
+        const joined = join.join(sequence, out);
+        if (joined === JOINED.done) {
+          this.states.toLive(instrument.id, timeUs, out);
+          return;
+        }
+        out.rewind(row, level);
+        if (joined === JOINED.gap) this.counters.gaps += 1;
+        else this.counters.overflows += 1;
+        const reason = joined === JOINED.gap ? UNSOUND.gap : UNSOUND.overflow;
+        this.states.toUnsound(instrument.id, reason, timeUs, out);
+        this.#retrySnapshot(recovery, timeUs);
+        return;
+      }
+      out.rewind(row, level);
+      if (match === MATCH.waits) {
+        recovery.held = body;
+        recovery.heldSequence = sequence;
+        return;
+      }
+      this.problem = `${this.venue}: snapshot of ${instrument.symbol} at ${sequence} is older than the depth events`;
+      this.#retrySnapshot(recovery, timeUs);
+      return;
+    }
+    out.rewind(row, level);
+    this.#onBadSnapshot(recovery, outcome, timeUs, out);
+  }
+
+  #onBadSnapshot(recovery: Recovery, outcome: FrameOutcome, timeUs: number, out: EventBatch): void {
+    const { id, symbol } = recovery.instrument;
+    let reason: number = UNSOUND.offGrid;
+    if (outcome === FRAME.overflow) {
+      this.counters.overflows += 1;
+      reason = UNSOUND.overflow;
+    } else if (outcome === FRAME.unparsable) {
+      this.counters.unparsable += 1;
+      reason = UNSOUND.unparsable;
+    }
+    this.problem = `${this.venue}: the snapshot of ${symbol} cannot be used`;
+    this.states.toUnsound(id, reason, timeUs, out);
+    this.#retrySnapshot(recovery, timeUs);
+  }
+
+  #scheduleSnapshot(recovery: Recovery, timeUs: number): void {
+    if (timeUs - this.states.liveSinceUs(recovery.instrument.id) >= SETTLED_US) recovery.backoff.reset();
+    if (recovery.backoff.attempts === 0) {
+      recovery.dueUs = timeUs;
+      recovery.backoff.nextUs();
+    } else {
+      this.#retrySnapshot(recovery, timeUs);
+    }
+  }
+
+  #retrySnapshot(recovery: Recovery, timeUs: number): void {
+    recovery.dueUs = timeUs + recovery.backoff.nextUs();
+  }
+
+  #askSnapshot(recovery: Recovery, timeUs: number): void {
+    const { join, instrument } = recovery;
+    if (join.live || join.buffered === 0 || recovery.inFlight || recovery.held !== null) return;
+    if (timeUs < recovery.dueUs || !this.#restIsFree(timeUs)) return;
+    recovery.inFlight = true;
+    this.#request(this.#venue.depthPath(instrument.symbol), recovery, instrument.symbol, timeUs);
+  }
+
+  #describe(timeUs: number): void {
+    if (timeUs < this.#describeDueUs) return;
+    if (this.#venue.infoIsWhole) {
+      if (this.#isAsking("") || !this.#restIsFree(timeUs)) return;
+      this.#request(this.#venue.infoPath(""), null, "", timeUs);
+      return;
+    }
+    for (const symbol of this.#undescribed) {
+      if (!this.#restIsFree(timeUs)) return;
+      if (!this.#isAsking(symbol)) this.#request(this.#venue.infoPath(symbol), null, symbol, timeUs);
+    }
+  }
+
+  #onDescription(asked: string, body: string, timeUs: number): void {
+    let symbols: ReadonlyMap<string, unknown>;
+    try {
+      symbols = listSymbols(this.#venue.name, body);
+    } catch (error) {
+      this.counters.unparsable += 1;
+      this.problem = messageOf(error);
+      this.#describeDueUs = timeUs + this.#restBackoff.nextUs();
+      return;
+    }
+    for (const symbol of this.#venue.infoIsWhole ? [...this.#undescribed] : [asked]) {
+      this.#onSymbol(symbol, symbols.get(symbol));
+    }
+    this.#connectWhenDescribed(timeUs);
+  }
+
+  #onSymbol(symbol: string, entry: unknown): void {
+    if (entry === undefined) {
+      this.#refuse(symbol);
+      return;
+    }
+    try {
+      const instrument = this.options.instruments.add(readSymbol(this.#venue.name, entry));
+      if (instrument === undefined) {
+        this.counters.overflows += 1;
+        this.problem = `${this.venue}: no room for ${symbol} among ${this.options.instruments.capacity} instruments`;
+      } else {
+        this.#carry(instrument);
+      }
+      this.#undescribed = this.#undescribed.filter((other) => other !== symbol);
+    } catch (error) {
+      this.#refuse(symbol);
+      this.problem = messageOf(error);
+    }
+  }
+
+  #carry(instrument: Instrument): void {
+    if (!this.states.carry(instrument)) return;
+    this.#bySymbol.set(instrument.symbol, instrument);
+    this.#recoveryOf[instrument.id] = this.#recoveries.length;
+    this.#recoveries.push({
+      instrument,
+      join: new DepthJoin(this.#venue.sequence),
+      backoff: new Backoff(this.#rng, SNAPSHOT_RETRY),
+      dueUs: 0,
+      held: null,
+      heldSequence: Number.NaN,
+      inFlight: false,
+    });
+  }
+
+  #refuse(symbol: string): void {
+    this.counters.ignored += 1;
+    this.problem = `${this.venue}: found no symbol ${symbol} in the venue's exchangeInfo`;
+    this.#undescribed = this.#undescribed.filter((other) => other !== symbol);
+  }
+
+  #connectWhenDescribed(timeUs: number): void {
+    if (this.#undescribed.length > 0) return;
+    if (this.states.carried.length > 0) this.connection.start(timeUs);
+  }
+
+  #isAsking(symbol: string): boolean {
+    for (const pending of this.#pending.values()) {
+      if (pending.recovery === null && pending.symbol === symbol) return true;
+    }
+    return false;
+  }
+
+  #restIsFree(timeUs: number): boolean {
+    return timeUs >= this.#restHeldUntilUs && this.#pending.size < MAX_REQUESTS;
+  }
+
+  #holdRest(retryAfterMs: number, timeUs: number): void {
+    const delayUs = retryAfterMs >= 0 ? retryAfterMs * 1_000 : this.#restBackoff.nextUs();
+    this.#restHeldUntilUs = Math.max(this.#restHeldUntilUs, timeUs + delayUs);
+    this.connection.holdUntil(this.#restHeldUntilUs);
+  }
+
+  #request(path: string, recovery: Recovery | null, symbol: string, timeUs: number): void {
+    const request = this.#nextRequest;
+    this.#nextRequest += 1;
+    this.#pending.set(request, { recovery, symbol, deadlineUs: timeUs + REQUEST_TIMEOUT_US });
+    this.options.port.request(this.id, request, path);
+  }
+
+  #send(method: "SUBSCRIBE" | "UNSUBSCRIBE", instruments: readonly Instrument[]): void {
+    const streams = instruments.flatMap(({ symbol }) =>
+      this.#venue.streams.map((stream) => `${symbol.toLowerCase()}@${stream}`),
+    );
+    for (let start = 0; start < streams.length; start += STREAMS_PER_MESSAGE) {
+      const params = streams.slice(start, start + STREAMS_PER_MESSAGE);
+      this.options.port.send(this.id, JSON.stringify({ method, params, id: this.#nextMessage }));
+      this.#nextMessage += 1;
+    }
+  }
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof KeelError) return error.message;
+  throw error;
+}

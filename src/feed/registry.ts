@@ -1,0 +1,122 @@
+import { BadInputError } from "../core/errors.ts";
+import { VENUES, type VenueName } from "../market/instrument.ts";
+import { BinanceFeed } from "./binance/feed.ts";
+import { BINANCE_VENUES } from "./binance/venue.ts";
+import { DeribitFeed } from "./deribit/feed.ts";
+import {
+  DERIBIT_REST_URL,
+  DERIBIT_WEBSOCKET_URL,
+  type DeribitSubscription,
+  readSubscription,
+} from "./deribit/venue.ts";
+import type { Feed, FeedOptions } from "./feed.ts";
+
+/** Where a venue is reached: the WebSocket's full URL and the base of REST paths. */
+export interface VenueEndpoint {
+  readonly webSocketUrl: string;
+  readonly restUrl: string;
+}
+
+/** Subscriptions of one venue; they share a connection. */
+export interface VenueSubscriptions {
+  readonly venue: VenueName;
+  readonly subscriptions: readonly string[];
+}
+
+/** Symbols on one Binance connection: four streams each, and a venue allows 200 streams a connection. */
+const MAX_BINANCE_SYMBOLS = 50;
+
+/** The venues' own endpoints. */
+export function defaultEndpoint(venue: VenueName): VenueEndpoint {
+  if (venue === "deribit") return { webSocketUrl: DERIBIT_WEBSOCKET_URL, restUrl: DERIBIT_REST_URL };
+  return BINANCE_VENUES[venue];
+}
+
+/**
+ * The path of the venue's WebSocket behind another server: `ws://127.0.0.1:9001` for `binance-usdm` is
+ * `ws://127.0.0.1:9001/stream`, with REST under `http://127.0.0.1:9001`. A URL that has a path keeps it.
+ *
+ * @throws BadInputError when it is no ws, wss, http or https URL.
+ */
+export function endpointAt(venue: VenueName, base: string): VenueEndpoint {
+  const url = URL.canParse(base) ? new URL(base) : undefined;
+  if (url === undefined || !/^(ws|http)s?:$/.test(url.protocol)) {
+    throw new BadInputError(`URL of ${venue}`, JSON.stringify(base), "a ws, wss, http or https URL");
+  }
+  const secure = url.protocol === "wss:" || url.protocol === "https:";
+  const path = url.pathname === "/" ? new URL(defaultEndpoint(venue).webSocketUrl).pathname : url.pathname;
+  return {
+    webSocketUrl: `${secure ? "wss" : "ws"}://${url.host}${path}${url.search}`,
+    restUrl: `${secure ? "https" : "http"}://${url.host}`,
+  };
+}
+
+/**
+ * Builds a venue's feed.
+ *
+ * @throws BadInputError when a subscription is none of the venue's.
+ */
+export function createFeed(options: FeedOptions): Feed {
+  const { venue, subscriptions } = options;
+  const problem = subscriptionProblem(venue, subscriptions);
+  if (problem !== undefined) throw problem;
+  if (venue !== "deribit") return new BinanceFeed(BINANCE_VENUES[venue], options);
+  const wanted = subscriptions.map(readSubscription);
+  return new DeribitFeed(
+    options,
+    wanted.filter((subscription): subscription is DeribitSubscription => subscription !== undefined),
+  );
+}
+
+/**
+ * Reads `KEEL_FEEDS`: `venue:subscription,…`, e.g. `binance-usdm:BTCUSDT,deribit:options:BTC`. Subscriptions of one venue are
+ * gathered in the order of first mention; one that is there twice counts once.
+ *
+ * @throws BadInputError naming the first part that is wrong and what was expected.
+ */
+export function parseFeedList(text: string): VenueSubscriptions[] {
+  const byVenue = new Map<VenueName, Set<string>>();
+  for (const part of text.split(",")) {
+    const entry = part.trim();
+    const colon = entry.indexOf(":");
+    const name = colon < 0 ? entry : entry.slice(0, colon);
+    const venue = VENUES.find((known) => known === name);
+    if (venue === undefined) {
+      throw new BadInputError(
+        "feed list",
+        JSON.stringify(entry),
+        `venue:subscription, venue one of ${VENUES.join(", ")}`,
+      );
+    }
+    const set = byVenue.get(venue) ?? new Set<string>();
+    set.add(colon < 0 ? "" : entry.slice(colon + 1));
+    byVenue.set(venue, set);
+  }
+  const feeds = [...byVenue].map(([venue, set]) => ({ venue, subscriptions: [...set] }));
+  for (const { venue, subscriptions } of feeds) {
+    const problem = subscriptionProblem(venue, subscriptions);
+    if (problem !== undefined) throw problem;
+  }
+  return feeds;
+}
+
+function subscriptionProblem(venue: VenueName, subscriptions: readonly string[]): BadInputError | undefined {
+  const where = `subscriptions of ${venue}`;
+  if (subscriptions.length === 0) return new BadInputError(where, "none", "at least one");
+  if (venue === "deribit") {
+    const bad = subscriptions.find((text) => readSubscription(text) === undefined);
+    if (bad === undefined) return undefined;
+    return new BadInputError(
+      where,
+      JSON.stringify(bad),
+      "an instrument such as BTC-PERPETUAL, or options:BTC, or futures:BTC",
+    );
+  }
+  if (subscriptions.length > MAX_BINANCE_SYMBOLS) {
+    return new BadInputError(where, `${subscriptions.length}`, `at most ${MAX_BINANCE_SYMBOLS}`);
+  }
+  const bad = subscriptions.find((text) => !/^[A-Z0-9]{2,24}(_[A-Z0-9]{4,8})?$/.test(text));
+  if (bad === undefined) return undefined;
+  const example = venue === "binance-coinm" ? "BTCUSD_PERP" : "BTCUSDT";
+  return new BadInputError(where, JSON.stringify(bad), `a symbol in capitals such as ${example}`);
+}

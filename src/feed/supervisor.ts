@@ -1,0 +1,146 @@
+import { Rng } from "../core/rng.ts";
+import type { FeedPort } from "./feed.ts";
+
+/** Delays that double from a base to a cap, each drawn between half and all of itself so that clients do not march in step. */
+export class Backoff {
+  readonly #rng: Rng;
+  readonly #baseUs: number;
+  readonly #capUs: number;
+  #attempts = 0;
+
+  constructor(rng: Rng, limits: { readonly baseMs: number; readonly capMs: number }) {
+    this.#rng = rng;
+    this.#baseUs = limits.baseMs * 1_000;
+    this.#capUs = limits.capMs * 1_000;
+  }
+
+  get attempts(): number {
+    return this.#attempts;
+  }
+
+  /** The next delay, µs. */
+  nextUs(): number {
+    const ceiling = Math.min(this.#capUs, this.#baseUs * 2 ** Math.min(this.#attempts, 30));
+    this.#attempts += 1;
+    return ceiling * (0.5 + 0.5 * this.#rng.next());
+  }
+
+  reset(): void {
+    this.#attempts = 0;
+  }
+}
+
+export const CONNECTION = { idle: 0, waiting: 1, connecting: 2, open: 3 } as const;
+export type ConnectionState = (typeof CONNECTION)[keyof typeof CONNECTION];
+
+/** What {@link ConnectionSupervisor.onTimer} found. */
+export const VERDICT = { fine: 0, silent: 1, connectTimeout: 2 } as const;
+export type Verdict = (typeof VERDICT)[keyof typeof VERDICT];
+
+const RECONNECT = { baseMs: 200, capMs: 30_000 } as const;
+/** A connection that has lived this long starts the next backoff from the base again. */
+const SETTLED_US = 5_000_000;
+const CONNECT_TIMEOUT_US = 10_000_000;
+/** Before its first data a connection may be this long busy with discovery and subscriptions. */
+const FIRST_DATA_US = 15_000_000;
+
+export interface SupervisorOptions {
+  readonly feed: number;
+  readonly port: FeedPort;
+  readonly seed: number;
+  /** `Infinity` for feeds that may be quiet. */
+  readonly silenceMs: number;
+}
+
+/**
+ * The life of one WebSocket as a state machine: connect, time out, notice silence, reconnect after a capped exponential delay
+ * with jitter, not before a Retry-After has passed. It tells, the feed decides: what silence means for books is the
+ * feed's. Times are epoch µs given by the caller.
+ */
+export class ConnectionSupervisor {
+  state: ConnectionState = CONNECTION.idle;
+  /** How often the connection was opened. */
+  opens = 0;
+  readonly #options: SupervisorOptions;
+  readonly #backoff: Backoff;
+  #openedUs = Number.NaN;
+  #lastDataUs = Number.NaN;
+  #sawData = false;
+  #dueUs = Number.NaN;
+  #heldUntilUs = 0;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.#backoff = new Backoff(new Rng(options.seed), RECONNECT);
+  }
+
+  get open(): boolean {
+    return this.state === CONNECTION.open;
+  }
+
+  start(timeUs: number): void {
+    if (this.state === CONNECTION.idle) this.#connect(timeUs);
+  }
+
+  /** @returns false when nothing was being connected: the event belongs to an abandoned socket. */
+  onOpen(timeUs: number): boolean {
+    if (this.state !== CONNECTION.connecting) return false;
+    this.state = CONNECTION.open;
+    this.opens += 1;
+    this.#openedUs = timeUs;
+    this.#lastDataUs = timeUs;
+    this.#sawData = false;
+    return true;
+  }
+
+  /** @returns false when there was no connection to lose: the event belongs to an abandoned socket. */
+  onClose(timeUs: number): boolean {
+    if (this.state !== CONNECTION.connecting && this.state !== CONNECTION.open) return false;
+    this.#scheduleReconnect(timeUs);
+    return true;
+  }
+
+  /** Market data came in; heartbeats and answers are none. */
+  onData(timeUs: number): void {
+    this.#lastDataUs = timeUs;
+    this.#sawData = true;
+  }
+
+  /** Closes the connection from this side and schedules the next. */
+  drop(reason: string, timeUs: number): void {
+    if (this.state !== CONNECTION.connecting && this.state !== CONNECTION.open) return;
+    this.#options.port.disconnect(this.#options.feed, reason);
+    this.#scheduleReconnect(timeUs);
+  }
+
+  /** The venue asked to be left alone until then. */
+  holdUntil(timeUs: number): void {
+    this.#heldUntilUs = Math.max(this.#heldUntilUs, timeUs);
+  }
+
+  /** Connects when it is time to. On a verdict other than `fine` the caller does what it must and calls {@link drop}. */
+  onTimer(timeUs: number): Verdict {
+    if (this.state === CONNECTION.waiting) {
+      if (timeUs >= this.#dueUs && timeUs >= this.#heldUntilUs) this.#connect(timeUs);
+    } else if (this.state === CONNECTION.connecting) {
+      if (timeUs >= this.#dueUs) return VERDICT.connectTimeout;
+    } else if (this.state === CONNECTION.open) {
+      const silenceUs = this.#options.silenceMs * 1_000;
+      const limitUs = this.#sawData ? silenceUs : Math.max(silenceUs, FIRST_DATA_US);
+      if (timeUs - this.#lastDataUs > limitUs) return VERDICT.silent;
+    }
+    return VERDICT.fine;
+  }
+
+  #connect(timeUs: number): void {
+    this.state = CONNECTION.connecting;
+    this.#dueUs = timeUs + CONNECT_TIMEOUT_US;
+    this.#options.port.connect(this.#options.feed);
+  }
+
+  #scheduleReconnect(timeUs: number): void {
+    if (this.state === CONNECTION.open && timeUs - this.#openedUs >= SETTLED_US) this.#backoff.reset();
+    this.state = CONNECTION.waiting;
+    this.#dueUs = timeUs + this.#backoff.nextUs();
+  }
+}
