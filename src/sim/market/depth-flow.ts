@@ -66,7 +66,7 @@ export class DepthFlow {
     this.#changeAt(side, 1 + Math.floor(this.#rng.exponential(extentTicks / 2)), withdrawn);
   }
 
-  /** Market makers cut `fraction` of a random level near the touch, or take it away. */
+  /** Market makers cut `fraction` of a random level near the touch. */
   withdraw(side: number, fraction: number): void {
     const { extentTicks } = this.#parameters;
     const best = this.#book.best(side);
@@ -75,7 +75,7 @@ export class DepthFlow {
     const distance = Math.floor(this.#rng.exponential(extentTicks * WITHDRAW_EXTENT * 0.25));
     const level = this.#book.outward(side, best + sign * distance);
     if (level === NO_LEVEL || level === best) return;
-    this.#book.set(side, level, Math.floor(this.#book.lotsAt(side, level) * (1 - fraction)));
+    this.#book.set(side, level, Math.ceil(this.#book.lotsAt(side, level) * (1 - fraction)));
   }
 
   #changeAt(side: number, distance: number, withdrawn: number): void {
@@ -90,7 +90,7 @@ export class DepthFlow {
     const level = book.outward(side, ticks);
     const gap = level === NO_LEVEL ? Number.POSITIVE_INFINITY : (level - ticks) * sign;
     if (gap > this.#gap(distance) * 1.3) {
-      if (this.#rng.next() >= left) book.set(side, ticks, this.#levelLots());
+      if (this.#rng.next() >= left) book.set(side, ticks, Math.ceil(this.#levelLots() * (1 - left)));
       return;
     }
     if (this.#rng.next() < Math.max(DELETE_SHARE, left)) book.set(side, level, 0);

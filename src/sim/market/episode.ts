@@ -43,6 +43,10 @@ const KIND = { arrive: 0, begin: 1, hit: 2, withdraw: 3, jump: 4, recover: 5 } a
 
 const ARRIVAL_STEP_US = 100_000;
 const WITHDRAW_STEP_US = 4_000;
+/** Levels that are cut in one episode. */
+const WITHDRAW_CHANGES = 160;
+/** After a scheduled episode nothing natural begins for this long, so that its end can be seen. */
+const QUIET_US = 4_000_000;
 const RECOVER_STEP_US = 20_000;
 const HISTORY = 256;
 const SCHEDULED_MAX = 64;
@@ -70,6 +74,7 @@ export class Episodes implements Actor {
   readonly #history: Episode[] = [];
   /** Counts episodes begun; stale events of an earlier one are told by it. */
   #serial = 0;
+  #quietUntilUs = 0;
 
   constructor(
     parameters: EpisodeParameters,
@@ -132,7 +137,13 @@ export class Episodes implements Actor {
     const jumpBp = jumpMedianBp * Math.exp(jumpSigma * this.#rng.normal());
     const feint = this.#rng.next() < feintShare;
     const next = this.#scheduled[0];
-    if (!due || this.current !== null || (next !== undefined && next.startUs < timeUs + 2 * leadUs)) return;
+    if (
+      !due ||
+      timeUs < this.#quietUntilUs ||
+      this.current !== null ||
+      (next !== undefined && next.startUs < timeUs + 2 * leadUs)
+    )
+      return;
     this.#begin(this.#make(timeUs, direction, leadUs, jumpBp, feint));
   }
 
@@ -145,6 +156,7 @@ export class Episodes implements Actor {
     if (episode === undefined) return;
     this.#end();
     this.#regime.hold(REGIME.toxic, episode.jumpUs + this.#parameters.recoverySeconds * 1e6);
+    this.#quietUntilUs = episode.jumpUs + QUIET_US;
     this.#begin({ ...episode, startUs: timeUs });
   }
 
@@ -189,7 +201,7 @@ export class Episodes implements Actor {
     const steps = Math.max(1, (episode.jumpUs - episode.withdrawUs) / WITHDRAW_STEP_US);
     const goal = 1 - this.#parameters.depthLeft;
     this.#leader.withdrawn[side] = Math.min(goal, this.#leader.withdrawn[side] + goal / (0.6 * steps));
-    this.#leader.withdraw(side, Math.ceil(60 / steps), 0.5);
+    this.#leader.withdraw(side, Math.ceil(WITHDRAW_CHANGES / steps), 0.5);
     this.#queue.schedule(this.#actor, KIND.withdraw, this.#serial, WITHDRAW_STEP_US);
   }
 

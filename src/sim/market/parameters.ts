@@ -6,16 +6,16 @@ import type { RegimeParameters } from "./regime.ts";
 export const REGIME_PARAMETERS: RegimeParameters = {
   calmMeanSeconds: 40,
   toxicMeanSeconds: 6,
-  toxicActivity: 4,
+  toxicActivity: 3.5,
   activityDeviation: 0.6,
   activitySeconds: 4,
 };
 
 export const EPISODE_PARAMETERS: EpisodeParameters = {
-  perSecond: [0.02, 0.6],
+  perSecond: [0.02, 0.35],
   leadMinUs: 50_000,
   leadMaxUs: 500_000,
-  jumpMedianBp: 4,
+  jumpMedianBp: 3.5,
   jumpSigma: 0.5,
   feintShare: 0.2,
   orders: 24,
@@ -58,7 +58,7 @@ export function binanceBtcParameters(price: number): PerpetualParameters {
     tradeLots: 60,
     tradeSigma: 1.7,
     roundLots: 1,
-    moveProbability: 0.6,
+    moveProbability: 0.5,
     moveMeanTicks: 14,
     relayPerTick: 2,
   };

@@ -58,6 +58,8 @@ export class Perpetual implements Actor {
   readonly #depth: DepthFlow;
   /** Where the price is being peeled to; {@link NO_LEVEL} = nowhere. */
   readonly #peelTo = new Int32Array([NO_LEVEL, NO_LEVEL]);
+  /** The price has moved and somebody is about to close the spread behind it. */
+  #closing = false;
   #relaying = 0;
 
   constructor(
@@ -103,6 +105,7 @@ export class Perpetual implements Actor {
         this.#peel(argument);
         break;
       case KIND.improve:
+        this.#closing = false;
         this.#improve(argument);
         break;
       default:
@@ -189,7 +192,7 @@ export class Perpetual implements Actor {
     const { limitLots, limitSigma } = this.#parameters;
     const lots = this.#round(limitLots * Math.exp(limitSigma * this.#rng.normal()));
     if (lots < there) book.set(side, book.best(side), there - lots);
-    else if (this.#rng.next() < 0.25) this.#useUp(side, there);
+    else if (this.#rng.next() < 0.12) this.#useUp(side, there);
   }
 
   #market(side: number): void {
@@ -215,7 +218,7 @@ export class Perpetual implements Actor {
 
   #react(side: number): void {
     const book = this.book;
-    if (this.#peelTo[side] !== NO_LEVEL || book.spreadTicks <= 1) return;
+    if (this.#closing || this.#peelTo[side] !== NO_LEVEL || book.spreadTicks <= 1) return;
     const { moveProbability, moveMeanTicks } = this.#parameters;
     if (this.#rng.next() < moveProbability) {
       const away = Math.floor(this.#rng.exponential(moveMeanTicks));
@@ -242,6 +245,7 @@ export class Perpetual implements Actor {
     }
     book.follow();
     const moved = book.spreadTicks - 1;
+    this.#closing = true;
     this.#queue.schedule(this.#actor, KIND.improve, 1 - side, this.#rng.exponential(IMPROVE_MEAN_US));
     const changes = Math.min(RELAY_MAX, Math.round(moved * this.#parameters.relayPerTick));
     for (let i = 0; i < changes && this.#relaying < 4 * RELAY_MAX; i += 1) {

@@ -6,8 +6,8 @@ const LEVEL_SECONDS = 600;
 const SHOCK_SECONDS = 150;
 const SHOCK_LIMIT = 0.8;
 /** Log-volatility per basis point of a jump; up-jumps move it by less. */
-const SHOCK_PER_BP_DOWN = 0.005;
-const SHOCK_PER_BP_UP = 0.0025;
+const SHOCK_PER_BP_DOWN = 0.003;
+const SHOCK_PER_BP_UP = 0.0015;
 const SKEW_MEAN = -0.22;
 const SKEW_DEVIATION = 0.06;
 const SKEW_SECONDS = 900;
