@@ -14,12 +14,15 @@ import type { BuildInfo, EmbeddedFile } from "./src/core/executable.ts";
 const root = import.meta.dir;
 const dist = join(root, "dist");
 const outfile = join(dist, "keel");
+/** What the build makes on its way; removed at its end. */
+const scratch = join(dist, ".build");
 
 if (Bun.version !== packageJson.engines.bun) {
   console.error(`bun ${Bun.version} runs this build, but keel is pinned to bun ${packageJson.engines.bun}`);
   process.exit(2);
 }
-mkdirSync(dist, { recursive: true });
+rmSync(scratch, { recursive: true, force: true });
+mkdirSync(scratch, { recursive: true });
 const native = await buildNative();
 const common = {
   entrypoints: [join(root, "src/main.ts"), ...(await workers())],
@@ -37,7 +40,7 @@ const info: BuildInfo = {
   embedded: await embeddedFiles(),
   nativeMissing: native.missing,
 };
-const partial = `${outfile}.partial`;
+const partial = join(scratch, "keel");
 const result = await Bun.build({
   ...common,
   sourcemap: "inline",
@@ -50,13 +53,12 @@ if (!result.success) {
   process.exit(1);
 }
 renameSync(partial, outfile);
-rmSync(`${partial}.map`, { force: true });
+rmSync(scratch, { recursive: true, force: true });
 report();
 
 /** Compiles the native library, or says why there will be none. */
 async function buildNative(): Promise<{ path: string | null; missing: string | null }> {
-  const path = join(dist, "libkeel.so");
-  rmSync(path, { force: true });
+  const path = join(scratch, "libkeel.so");
   try {
     await compileNative(path);
     return { path, missing: null };
@@ -90,9 +92,8 @@ async function workers(): Promise<string[]> {
 
 /** Bundles once without compiling, to learn which files the bundle reads beside its own text. */
 async function embeddedFiles(): Promise<EmbeddedFile[]> {
-  const outdir = join(dist, "bundle");
+  const outdir = join(scratch, "bundle");
   const bundle = await Bun.build({ ...common, outdir, metafile: true, throw: false });
-  rmSync(outdir, { recursive: true, force: true });
   if (!bundle.success || bundle.metafile === undefined) {
     for (const log of bundle.logs) console.error(String(log));
     process.exit(1);
@@ -104,7 +105,7 @@ async function embeddedFiles(): Promise<EmbeddedFile[]> {
     if (!existsSync(path)) continue;
     const bytes = await Bun.file(path).bytes();
     files.push({
-      name: relative(root, path).replace(/^node_modules\//, ""),
+      name: relative(path.startsWith(scratch) ? scratch : root, path).replace(/^node_modules\//, ""),
       bytes: bytes.length,
       sha256: new Bun.CryptoHasher("sha256").update(bytes).digest("hex"),
     });
