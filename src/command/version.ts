@@ -31,7 +31,8 @@ export const version = defineCommand({
     out.line(`bun       ${result.bun}${result.compiled ? ", compiled" : ", from source"}`);
     for (const [index, { name, bytes, sha256 }] of result.embedded.entries()) {
       const size = `${(bytes / 1e6).toFixed(2)} MB`.padStart(9);
-      out.line(`${index === 0 ? "embedded" : ""}`.padEnd(10) + `${size}  ${sha256.slice(0, 12)}  ${name}`);
+      const label = index === 0 ? "embedded" : "";
+      out.line(`${label.padEnd(10)}${size}  ${sha256.slice(0, 12)}  ${name}`);
     }
     if (result.nativeMissing !== null) out.line(`native    no native library: ${result.nativeMissing}`);
     out.line(`cpu       ${host.cpu}, ${host.cores} cores`);
