@@ -7,6 +7,8 @@ export type VerbTable = Readonly<Record<string, () => Promise<Command>>>;
  */
 export const VERBS: VerbTable = {
   doctor: async () => (await import("./doctor.ts")).doctor,
+  explain: async () => (await import("./explain.ts")).explain,
+  run: async () => (await import("./run.ts")).run,
   version: async () => (await import("./version.ts")).version,
 };
 

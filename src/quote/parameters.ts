@@ -152,7 +152,7 @@ const ROWS = {
   deltaOneNotional: [
     "DELTA_ONE_NOTIONAL",
     "quote currency",
-    50_000,
+    250_000,
     0,
     1e12,
     "Full size of a perpetual or future, as notional.",
@@ -160,7 +160,7 @@ const ROWS = {
   optionNotional: [
     "OPTION_NOTIONAL",
     "quote currency",
-    50_000,
+    500_000,
     0,
     1e12,
     "Full size of an option, as notional of its underlying.",
@@ -168,7 +168,7 @@ const ROWS = {
   positionNotional: [
     "POSITION_NOTIONAL",
     "quote currency",
-    500_000,
+    5_000_000,
     1,
     1e12,
     "Position in one instrument at which the side that adds to it is no longer quoted; the size falls linearly towards it.",
@@ -176,7 +176,7 @@ const ROWS = {
   deltaNotional: [
     "DELTA_NOTIONAL",
     "quote currency",
-    1_000_000,
+    10_000_000,
     1,
     1e12,
     "Net delta of one underlying at which the skew is full.",

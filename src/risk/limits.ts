@@ -13,7 +13,7 @@ const ROWS = {
   maxPositionNotional: [
     "MAX_POSITION_NOTIONAL",
     "quote currency",
-    1_000_000,
+    10_000_000,
     0,
     1e12,
     "Position in one instrument, as notional of its underlying; only sides that reduce it pass beyond.",
@@ -21,7 +21,7 @@ const ROWS = {
   maxGrossNotional: [
     "MAX_GROSS_NOTIONAL",
     "quote currency",
-    10_000_000,
+    100_000_000,
     0,
     1e12,
     "Sum of |position| over all instruments, as notional; only sides that reduce pass beyond.",
@@ -29,7 +29,7 @@ const ROWS = {
   maxDeltaNotional: [
     "MAX_DELTA_NOTIONAL",
     "quote currency",
-    2_000_000,
+    20_000_000,
     0,
     1e12,
     "Net delta of one underlying, as notional; only sides that bring it nearer to zero pass beyond.",
@@ -45,7 +45,7 @@ const ROWS = {
   maxQuoteNotional: [
     "MAX_QUOTE_NOTIONAL",
     "quote currency",
-    250_000,
+    2_000_000,
     0,
     1e12,
     "Size of one side of one quote, as notional of the underlying (fat finger).",
@@ -126,7 +126,7 @@ const ROWS = {
   protectionDeltaNotional: [
     "PROTECTION_DELTA_NOTIONAL",
     "quote currency",
-    1_000_000,
+    10_000_000,
     1,
     1e12,
     "Net delta traded in one underlying within the protection window after which its quotes are pulled.",

@@ -1,0 +1,110 @@
+import { EXIT } from "../core/errors.ts";
+import { defineCommand, type NumberOption } from "./command.ts";
+
+const probability = (description: string): NumberOption & { readonly default: number } => ({
+  type: "number",
+  value: "P",
+  min: 0,
+  max: 1,
+  default: 0,
+  description,
+});
+
+export const explain = defineCommand({
+  name: "explain",
+  summary: "Show what a prediction makes of a quote, and why",
+  usage: "--down P --withdraw-bid P [options]",
+  details:
+    "Quotes one option through the policy and the quoter that run in production, with the quoting parameters of the environment: " +
+    "once calm and once under the given prediction. Every part of the quote is listed with its reason.\n\n" +
+    "With --json: widenBp (added to the half-spread, bp of the underlying's price per unit of |delta|), sizeFactor, reasons, " +
+    "parts, and both quotes.",
+  options: {
+    down: probability("Probability of a significant fall within 50 ms"),
+    up: probability("Probability of a significant rise within 50 ms"),
+    "down-100": probability("Probability of a significant fall within 100 ms"),
+    "up-100": probability("Probability of a significant rise within 100 ms"),
+    "withdraw-bid": probability("Probability that 20 % of the bids are withdrawn within 50 ms"),
+    "withdraw-ask": probability("Probability that 20 % of the asks are withdrawn within 50 ms"),
+    "vol-spike": probability("Probability of a volatility spike"),
+    underlying: {
+      type: "number",
+      value: "PRICE",
+      min: 0.01,
+      max: 1e9,
+      default: 60_000,
+      description: "Forward price of the underlying",
+    },
+    delta: {
+      type: "number",
+      min: -0.99,
+      max: 0.99,
+      default: 0.5,
+      description: "Delta of the option; negative for a put",
+    },
+    days: { type: "number", min: 0.05, max: 3_650, default: 7, description: "Days to expiry" },
+    iv: {
+      type: "number",
+      value: "FRACTION",
+      min: 0.01,
+      max: 5,
+      default: 0.5,
+      description: "Implied volatility",
+    },
+    position: {
+      type: "number",
+      value: "LOTS",
+      integer: true,
+      min: -1e9,
+      max: 1e9,
+      default: 0,
+      description: "Position already held, of 0.1 coin a lot",
+    },
+  },
+  environment: true,
+  async run({ options, config, out }) {
+    const { explainQuote } = await import("../quote/explanation.ts");
+    const explanation = explainQuote(
+      {
+        probabilities: {
+          down50: options.down,
+          down100: options["down-100"],
+          up50: options.up,
+          up100: options["up-100"],
+          bidWithdraw50: options["withdraw-bid"],
+          askWithdraw50: options["withdraw-ask"],
+          volatilitySpike: options["vol-spike"],
+        },
+        underlyingPrice: options.underlying,
+        delta: options.delta,
+        days: options.days,
+        volatility: options.iv,
+        positionLots: options.position,
+      },
+      config.quote,
+    );
+    const { option, calm, quote } = explanation;
+    out.line(
+      `${option.type} strike ${option.strike}, forward ${option.forward}, ${option.days} days, iv ${option.impliedVolatility}, ` +
+        `delta ${option.delta.toFixed(3)}, fair ${quote.fair.toFixed(6)}`,
+    );
+    out.line();
+    for (const [name, shown] of [
+      ["calm", calm],
+      ["predicted", quote],
+    ] as const) {
+      out.line(
+        `${name.padEnd(10)} bid ${shown.bidSize} @ ${shown.bid}   ask ${shown.askSize} @ ${shown.ask}`,
+      );
+    }
+    out.line();
+    out.line(`widened by ${explanation.widenBp} bp, size × ${explanation.sizeFactor}`);
+    for (const part of explanation.parts) {
+      out.line(`  ${part.part.padEnd(14)} ${part.amount.padStart(22)}   ${part.why}`);
+    }
+    out.line();
+    out.line(`reasons: ${explanation.reasons.join(", ")}`);
+    out.result(explanation);
+    return EXIT.ok;
+  },
+});
