@@ -88,6 +88,18 @@ export class ConfigError extends KeelError {
   }
 }
 
+/**
+ * For verbs that trade or record.
+ *
+ * @throws ConfigError when nothing is subscribed to.
+ */
+export function requireFeeds(config: Config): void {
+  if (config.feeds.length > 0) return;
+  const expected =
+    "venue:subscription,…, e.g. binance-usdm:BTCUSDT,deribit:BTC-PERPETUAL,deribit:options:BTC";
+  throw new ConfigError([{ name: "KEEL_FEEDS", found: null, expected }]);
+}
+
 const PREFIX = "KEEL_";
 
 /**

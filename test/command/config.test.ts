@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { variableTable } from "../../src/config/table.ts";
 import { VARIABLES } from "../../src/config/variables.ts";
-import { ConfigError, type ConfigProblem, loadConfig } from "../../src/config.ts";
+import { ConfigError, type ConfigProblem, loadConfig, requireFeeds } from "../../src/config.ts";
 import { EXIT } from "../../src/core/errors.ts";
 import { DEFAULT_QUOTE_PARAMETERS } from "../../src/quote/parameters.ts";
 import { DEFAULT_RISK_LIMITS } from "../../src/risk/limits.ts";
@@ -64,6 +64,13 @@ test("a venue's URL gives both of its endpoints, one that is not set the venue's
     standIn: true,
   });
   expect(endpoints.deribit).toMatchObject({ restUrl: "https://www.deribit.com", standIn: false });
+});
+
+test("a verb that needs feeds says what to set", () => {
+  expect(() => requireFeeds(loadConfig({}))).toThrow(
+    "KEEL_FEEDS: found nothing, expected venue:subscription",
+  );
+  expect(() => requireFeeds(loadConfig({ KEEL_FEEDS: "deribit:BTC-PERPETUAL" }))).not.toThrow();
 });
 
 test("signals are off until their server is named", () => {
