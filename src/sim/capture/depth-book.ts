@@ -97,5 +97,8 @@ export function asDepthSnapshot(value: unknown): DepthSnapshot | null {
 function isLevels(value: unknown): value is Levels {
   if (!Array.isArray(value)) return false;
   const [first] = value;
-  return first === undefined || (Array.isArray(first) && typeof first[0] === "string" && typeof first[1] === "string");
+  return (
+    first === undefined ||
+    (Array.isArray(first) && typeof first[0] === "string" && typeof first[1] === "string")
+  );
 }

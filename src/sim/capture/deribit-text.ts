@@ -33,6 +33,9 @@ export function isBookChannel(channel: string): boolean {
 
 /** The instrument that a channel is about; null for channels about something else, such as `deribit_volatility_index.btc_usd`. */
 export function instrumentOf(channel: string): string | null {
-  const match = /^(?:book|ticker|trades|quote|incremental_ticker)\.([A-Z0-9_]+-[^.]+|[A-Z0-9]+_[A-Z0-9]+)(?:\.|$)/.exec(channel);
+  const match =
+    /^(?:book|ticker|trades|quote|incremental_ticker)\.([A-Z0-9_]+-[^.]+|[A-Z0-9]+_[A-Z0-9]+)(?:\.|$)/.exec(
+      channel,
+    );
   return match?.[1] ?? null;
 }

@@ -85,7 +85,11 @@ class Scanner {
   result(where: string, truncated: string | null): CaptureScan {
     const { venue } = this;
     if (venue === null || this.#channels.size === 0) {
-      throw new BadInputError(where, "no market data of a venue that can be served", `frames of ${VENUES.join(", ")}`);
+      throw new BadInputError(
+        where,
+        "no market data of a venue that can be served",
+        `frames of ${VENUES.join(", ")}`,
+      );
     }
     const snapshots = new Set(this.#snapshots);
     if (this.#bareSnapshots.size > 0) {
