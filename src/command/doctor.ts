@@ -73,6 +73,7 @@ async function checks(): Promise<readonly Check[]> {
     signal,
     fix,
     http,
+    (await import("./doctor/kill-switch.ts")).killSwitch,
     (await import("./doctor/kernel-clock.ts")).kernelClock,
     (await import("./doctor/disk.ts")).disk,
     (await import("./doctor/limits.ts")).limits,

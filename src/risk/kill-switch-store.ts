@@ -5,6 +5,9 @@ import { type KillState, NOT_TRIPPED } from "./kill-switch.ts";
 
 const fileForm = z.strictObject({ tripped: z.boolean(), reason: z.string(), timeUs: z.number() });
 
+/** Name of the file in the state directory. */
+export const KILL_SWITCH_FILE = "kill-switch.json";
+
 /**
  * Keeps the kill switch's state in a file, so that it stays tripped across a restart. At the edge: the risk gate never touches
  * it. A save is on disk when it returns.

@@ -5,11 +5,13 @@ import { join } from "node:path";
 import type { Check, Finding } from "../../src/command/doctor/check.ts";
 import { disk } from "../../src/command/doctor/disk.ts";
 import { kernelClock, kernelFinding } from "../../src/command/doctor/kernel-clock.ts";
+import { killSwitch } from "../../src/command/doctor/kill-switch.ts";
 import { limits, memory, nofile } from "../../src/command/doctor/limits.ts";
 import { fix, http, signal } from "../../src/command/doctor/network.ts";
 import { clockOffset, venues } from "../../src/command/doctor/venues.ts";
 import { isolatedProbe, runIsolated } from "../../src/command/isolated.ts";
 import { loadConfig } from "../../src/config.ts";
+import { KILL_SWITCH_FILE, KillSwitchStore } from "../../src/risk/kill-switch-store.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "keel-doctor-"));
 const servers: { stop(force: boolean): unknown }[] = [];
@@ -185,6 +187,31 @@ describe("counterparty, HTTP and signals", () => {
     expect((await look(signal, { KEEL_URL_SIGNAL: `ws://127.0.0.1:${closedPort()}` }))[0]?.status).toBe(
       "fail",
     );
+  });
+});
+
+describe("kill switch", () => {
+  const env = { KEEL_STATE_DIR: join(folder, "state") };
+  const store = new KillSwitchStore(join(folder, "state", KILL_SWITCH_FILE));
+  afterAll(() => rmSync(join(folder, "state"), { recursive: true, force: true }));
+
+  test("one that was never tripped, or was reset, is fine", async () => {
+    expect((await look(killSwitch, env))[0]?.status).toBe("ok");
+    store.save({ tripped: false, reason: "", timeUs: 0 });
+    expect((await look(killSwitch, env))[0]?.status).toBe("ok");
+  });
+
+  test("a tripped one fails with its reason", async () => {
+    store.save({ tripped: true, reason: "limit:maxDeltaNotional", timeUs: 1e15 });
+    expect((await look(killSwitch, env))[0]).toMatchObject({
+      status: "fail",
+      detail: "tripped since 2001-09-09T01:46:40.000Z: limit:maxDeltaNotional",
+    });
+  });
+
+  test("a state that cannot be read counts as tripped", async () => {
+    writeFileSync(join(folder, "state", KILL_SWITCH_FILE), "half a li");
+    expect((await look(killSwitch, env))[0]?.status).toBe("fail");
   });
 });
 
