@@ -76,7 +76,7 @@ const NAMED = {
   KEEL_FIX_HOST: variable(
     word("host name or address"),
     null,
-    "FIX counterparty; without it quotes are decided but not sent",
+    "FIX counterparty; without it quotes go to a paper counterparty on this host",
   ),
   KEEL_FIX_PORT: variable(integerIn(1, 65_535), "9878", "Its TCP port"),
   KEEL_FIX_VERSION: variable(oneOf("FIX.4.4"), "FIX.4.4", "Protocol version"),

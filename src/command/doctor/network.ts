@@ -9,7 +9,7 @@ export const fix: Check = {
       return [
         warn(
           "KEEL_FIX_HOST",
-          "not set: quotes are decided but not sent",
+          "not set: quotes go to a paper counterparty on this host",
           "set it to the counterparty's host",
         ),
       ];
