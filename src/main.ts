@@ -28,7 +28,9 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
     return takeSignals();
   },
 });
-await new Promise<void>((resolve) => {
-  process.stdout.write("", () => resolve());
-});
+for (const stream of [process.stdout, process.stderr]) {
+  await new Promise<void>((resolve) => {
+    stream.write("", () => resolve());
+  });
+}
 process.exit(exitCode);
