@@ -37,6 +37,7 @@ export interface FixQuoteGatewayOptions {
   /** Further fields of the Logon, e.g. Username and Password. */
   readonly logonFields?: readonly (readonly [tag: number, value: string])[];
   readonly nextExpected?: boolean;
+  readonly logonTimeoutMs?: number;
   readonly maxEntriesPerMessage?: number;
   /** Bytes that may wait for a socket that does not drain, before the connection is cut. */
   readonly maxPendingBytes?: number;
@@ -119,6 +120,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication {
         resetOnLogon: options.resetOnLogon,
         nextExpected: options.nextExpected ?? false,
         logonFields: options.logonFields ?? [],
+        logonTimeoutMs: options.logonTimeoutMs ?? SESSION_DEFAULTS.logonTimeoutMs,
       },
       options.storeDir === null ? new MemoryStore() : openSessionStore(options.storeDir, options),
       this.#port,

@@ -1,13 +1,15 @@
 import { invariant } from "../../core/invariant.ts";
+import { AdminMessages } from "./admin-messages.ts";
 import { asciiBytes, ZERO } from "./ascii.ts";
 import { MessageBuilder } from "./builder.ts";
 import { IncomingGap } from "./gap.ts";
 import { HeaderCheck } from "./header-check.ts";
 import { DUE, Liveness } from "./liveness.ts";
 import { FixMessage } from "./message.ts";
+import { Outgoing } from "./outgoing.ts";
 import { FixParser, PARSE } from "./parser.ts";
 import { type MessageSink, ReceiveBuffer } from "./receive-buffer.ts";
-import { LAST_REASON_42, NO_TAG, REJECT, rejectText, Violation } from "./reject-reason.ts";
+import { NO_TAG, REJECT, rejectText, Violation } from "./reject-reason.ts";
 import { Resender } from "./resend.ts";
 import {
   newSessionCounters,
@@ -20,18 +22,6 @@ import type { SessionStore } from "./store.ts";
 import { BEGIN_STRING, MSG, msgTypeText, TAG } from "./tags.ts";
 
 export type SessionState = "disconnected" | "logon-sent" | "logon-awaited" | "active" | "logout-sent";
-
-const TEST_REQUEST_ID = "TEST";
-
-/** Routing fields of a message and the fields in which a reject sends them back (FIX 4.4 volume 2, "Third party routing"). */
-const REVERSE_ROUTE: readonly (readonly [from: number, to: number])[] = [
-  [TAG.onBehalfOfCompId, TAG.deliverToCompId],
-  [TAG.onBehalfOfSubId, TAG.deliverToSubId],
-  [TAG.onBehalfOfLocationId, TAG.deliverToLocationId],
-  [TAG.deliverToCompId, TAG.onBehalfOfCompId],
-  [TAG.deliverToSubId, TAG.onBehalfOfSubId],
-  [TAG.deliverToLocationId, TAG.onBehalfOfLocationId],
-];
 
 /**
  * One FIX session, 4.2 or 4.4, initiator or acceptor, as a state machine without I/O: bytes and times come in, bytes go out
@@ -46,7 +36,8 @@ export class FixSession implements MessageSink {
   readonly options: SessionOptions;
   readonly store: SessionStore;
   readonly counters: SessionCounters = newSessionCounters();
-  readonly #port: SessionPort;
+  readonly #port: Outgoing;
+  readonly #admin: AdminMessages;
   readonly #application: SessionApplication;
   readonly #builder: MessageBuilder;
   readonly #receive: ReceiveBuffer;
@@ -60,7 +51,6 @@ export class FixSession implements MessageSink {
   readonly #beginString: Uint8Array;
   #state: SessionState = "disconnected";
   #stateSinceUs = 0;
-  #timeUs = 0;
   #resetSent = false;
   #logoutReason = "";
 
@@ -72,7 +62,7 @@ export class FixSession implements MessageSink {
   ) {
     this.options = options;
     this.store = store;
-    this.#port = port;
+    this.#port = new Outgoing(port, this.#liveness, this.counters);
     this.#application = application;
     this.#builder = new MessageBuilder(options, options.maxMessageBytes);
     this.#receive = new ReceiveBuffer(
@@ -83,7 +73,8 @@ export class FixSession implements MessageSink {
     this.#queuedMessage = new FixMessage(options.maxFields);
     this.#header = new HeaderCheck(options);
     this.#gap = new IncomingGap(options.maxQueued, options.maxMessageBytes * 16);
-    this.#resender = new Resender(this.#builder, store, port, this.counters, options);
+    this.#resender = new Resender(this.#builder, store, this.#port, this.counters, options);
+    this.#admin = new AdminMessages(options, this.#builder, store, this.#port, this.counters);
     this.#beginString = asciiBytes(BEGIN_STRING[options.version], "BeginString");
   }
 
@@ -96,11 +87,15 @@ export class FixSession implements MessageSink {
     return this.#state === "active";
   }
 
+  get #timeUs(): number {
+    return this.#port.timeUs;
+  }
+
   // What comes from outside.
 
   onConnected(timeUs: number): void {
     invariant(this.#state === "disconnected", "a session has one connection at a time");
-    this.#timeUs = timeUs;
+    this.#port.timeUs = timeUs;
     this.#receive.clear();
     this.#gap.clear();
     this.#resender.clear();
@@ -115,23 +110,23 @@ export class FixSession implements MessageSink {
       this.store.reset(timeUs);
       this.#resetSent = true;
     }
-    this.#sendLogon(this.options.heartbeatSeconds, this.#resetSent, this.store.nextIncoming);
+    this.#admin.logon(this.options.heartbeatSeconds, this.#resetSent, this.store.nextIncoming, this.#timeUs);
   }
 
   onDisconnected(reason: string, timeUs: number): void {
-    this.#timeUs = timeUs;
+    this.#port.timeUs = timeUs;
     this.#leave(reason);
   }
 
   onBytes(chunk: Uint8Array, timeUs: number): void {
     if (this.#state === "disconnected") return;
-    this.#timeUs = timeUs;
+    this.#port.timeUs = timeUs;
     this.#receive.receive(chunk, this);
     this.store.flush();
   }
 
   onTimer(timeUs: number): void {
-    this.#timeUs = timeUs;
+    this.#port.timeUs = timeUs;
     this.store.flush();
     const sinceMs = (timeUs - this.#stateSinceUs) / 1_000;
     switch (this.#state) {
@@ -152,7 +147,7 @@ export class FixSession implements MessageSink {
 
   /** The socket takes bytes again: a resend that paused goes on. */
   onWritable(timeUs: number): void {
-    this.#timeUs = timeUs;
+    this.#port.timeUs = timeUs;
     if (this.#state !== "disconnected") this.#resender.resume(timeUs);
   }
 
@@ -161,7 +156,7 @@ export class FixSession implements MessageSink {
   /** Starts an application message with the next number. Fields follow; {@link send} ends it. Only while established. */
   begin(msgType: number, timeUs: number): MessageBuilder {
     invariant(this.#state === "active", "application messages are sent on an established session");
-    this.#timeUs = timeUs;
+    this.#port.timeUs = timeUs;
     return this.#builder.begin(msgType, this.store.claimOutgoing(), timeUs);
   }
 
@@ -178,20 +173,20 @@ export class FixSession implements MessageSink {
     }
     const { bytes, start, at } = this.#builder.writer;
     if (resendable) this.store.keep(seq, this.#timeUs, bytes, start, at);
-    this.#write(bytes, start, at);
+    this.#port.write(bytes, start, at);
     return true;
   }
 
   /** Writes a message that was encoded elsewhere with a number claimed from the store. It is never resent. */
   sendEncoded(bytes: Uint8Array, start: number, end: number, timeUs: number): void {
     invariant(this.#state === "active", "application messages are sent on an established session");
-    this.#timeUs = timeUs;
-    this.#write(bytes, start, end);
+    this.#port.timeUs = timeUs;
+    this.#port.write(bytes, start, end);
   }
 
   /** Starts the logout handshake; the connection closes when the peer has answered or has taken too long. */
   logout(text: string, timeUs: number): void {
-    this.#timeUs = timeUs;
+    this.#port.timeUs = timeUs;
     if (this.#state === "active") this.#sendLogout(text, text || "logged out");
     else if (this.#state !== "disconnected" && this.#state !== "logout-sent")
       this.#drop(text || "logged out");
@@ -270,7 +265,7 @@ export class FixSession implements MessageSink {
     }
     if (seq === expected) this.store.setNextIncoming(expected + 1);
     if (acceptor || (reset && !resetAnswered)) {
-      this.#sendLogon(heartbeatSeconds, reset, this.store.nextIncoming);
+      this.#admin.logon(heartbeatSeconds, reset, this.store.nextIncoming, this.#timeUs);
     }
     this.#resetSent = false;
     this.#liveness.start(heartbeatSeconds, this.#timeUs);
@@ -356,7 +351,7 @@ export class FixSession implements MessageSink {
       case MSG.logon:
         break;
       case MSG.testRequest:
-        this.#answerTestRequest(message);
+        this.#admin.heartbeat(message, this.#timeUs);
         break;
       case MSG.reject:
       case MSG.businessReject:
@@ -368,7 +363,8 @@ export class FixSession implements MessageSink {
         );
         break;
       default:
-        if (!this.#application.onMessage(message, this.#timeUs)) this.#businessReject(message, seq);
+        if (!this.#application.onMessage(message, this.#timeUs))
+          this.#admin.unsupported(message, seq, this.#timeUs);
     }
     this.store.setNextIncoming(seq + 1);
   }
@@ -488,80 +484,17 @@ export class FixSession implements MessageSink {
     this.#takeQueued();
   }
 
-  #answerTestRequest(message: FixMessage): void {
-    const index = message.indexOf(TAG.testReqId);
-    const builder = this.#admin(MSG.heartbeat);
-    if (index >= 0) builder.copy(TAG.testReqId, message, index);
-    this.counters.heartbeatsSent += 1;
-    this.#sendAdmin();
-  }
-
   // What goes out.
 
-  #admin(msgType: number): MessageBuilder {
-    return this.#builder.begin(msgType, this.store.claimOutgoing(), this.#timeUs);
-  }
-
-  #sendAdmin(): void {
-    invariant(this.#builder.finish(), "an administrative message fits the buffer");
-    const { bytes, start, at } = this.#builder.writer;
-    this.#write(bytes, start, at);
-  }
-
-  #write(bytes: Uint8Array, start: number, end: number): void {
-    this.counters.messagesOut += 1;
-    this.#liveness.sent(this.#timeUs);
-    this.#port.write(bytes, start, end);
-  }
-
-  #sendLogon(heartbeatSeconds: number, reset: boolean, nextExpected: number): void {
-    const builder = this.#admin(MSG.logon);
-    builder.uint(TAG.encryptMethod, 0).uint(TAG.heartBtInt, heartbeatSeconds);
-    if (reset) builder.flag(TAG.resetSeqNumFlag);
-    for (const [tag, value] of this.options.logonFields) builder.text(tag, value);
-    if (this.options.nextExpected && this.options.version === "4.4") {
-      builder.uint(TAG.nextExpectedMsgSeqNum, nextExpected);
-    }
-    this.#sendAdmin();
-  }
-
   #requestResend(lastMissing: number): void {
-    this.#admin(MSG.resendRequest).uint(TAG.beginSeqNo, this.store.nextIncoming).uint(TAG.endSeqNo, 0);
-    this.counters.resendRequestsSent += 1;
     this.#gap.requested(lastMissing, this.#timeUs);
-    this.#sendAdmin();
+    this.#admin.resendRequest(this.store.nextIncoming, this.#timeUs);
   }
 
   /** Session-level reject from `#violation`. `consume` = the message's number counts as received if it was its turn. */
   #reject(message: FixMessage, seq: number, consume: boolean): void {
-    const { reason, tag } = this.#violation;
     if (consume && seq === this.store.nextIncoming) this.store.setNextIncoming(seq + 1);
-    const builder = this.#admin(MSG.reject);
-    this.#reverseRoute(message, builder);
-    builder.uint(TAG.refSeqNum, seq).text(TAG.text, rejectText(reason));
-    if (tag !== NO_TAG) builder.int(TAG.refTagId, tag);
-    builder.text(TAG.refMsgType, message.textAt(0).slice(0, 8));
-    if (this.options.version !== "4.2" || reason <= LAST_REASON_42)
-      builder.uint(TAG.sessionRejectReason, reason);
-    this.counters.rejectsSent += 1;
-    this.#sendAdmin();
-  }
-
-  #reverseRoute(message: FixMessage, builder: MessageBuilder): void {
-    for (const [from, to] of REVERSE_ROUTE) {
-      const index = message.indexOf(from);
-      if (index >= 0 && message.lengths[index] > 0 && message.lengths[index] <= 64)
-        builder.copy(to, message, index);
-    }
-  }
-
-  #businessReject(message: FixMessage, seq: number): void {
-    const builder = this.#admin(MSG.businessReject);
-    this.#reverseRoute(message, builder);
-    builder.uint(TAG.refSeqNum, seq).text(TAG.text, "Unsupported Message Type");
-    builder.text(TAG.refMsgType, msgTypeText(message.msgType)).uint(TAG.businessRejectReason, 3);
-    this.counters.rejectsSent += 1;
-    this.#sendAdmin();
+    this.#admin.reject(message, seq, this.#violation, this.#timeUs);
   }
 
   #keepAlive(timeUs: number): void {
@@ -572,42 +505,29 @@ export class FixSession implements MessageSink {
       return;
     }
     if (due === DUE.testRequest) {
-      this.#admin(MSG.testRequest).text(TAG.testReqId, TEST_REQUEST_ID);
-      this.counters.testRequestsSent += 1;
       this.#liveness.asked();
-      this.#sendAdmin();
-    } else if (due === DUE.heartbeat) {
-      this.#admin(MSG.heartbeat);
-      this.counters.heartbeatsSent += 1;
-      this.#sendAdmin();
-    }
-    if (this.#gap.overdue(this.store.nextIncoming, timeUs)) {
-      if (this.#gap.exhausted) {
-        this.#sendLogout("Resend request not answered", "peer does not resend what is missing");
-      } else {
-        this.#requestResend(this.#gap.lastMissing);
-      }
-    }
+      this.#admin.testRequest(timeUs);
+    } else if (due === DUE.heartbeat) this.#admin.heartbeat(null, timeUs);
+    if (!this.#gap.overdue(this.store.nextIncoming, timeUs)) return;
+    if (this.#gap.exhausted) {
+      this.#sendLogout("Resend request not answered", "peer does not resend what is missing");
+    } else this.#requestResend(this.#gap.lastMissing);
   }
 
   #sendLogout(text: string, reason: string): void {
     if (this.#state !== "active") return;
-    const builder = this.#admin(MSG.logout);
-    if (text !== "") builder.text(TAG.text, text);
-    this.#sendAdmin();
+    this.#admin.logout(text, this.#timeUs);
     this.#logoutReason = reason;
     this.#enter("logout-sent");
   }
 
   #tooLow(seq: number): void {
-    const text = `MsgSeqNum too low, expecting ${this.store.nextIncoming} but received ${seq}`;
-    this.#refuse(text);
+    this.#refuse(`MsgSeqNum too low, expecting ${this.store.nextIncoming} but received ${seq}`);
   }
 
   /** Logout with a reason, and the connection is closed without waiting for the answer. */
   #refuse(text: string): void {
-    this.#admin(MSG.logout).text(TAG.text, text);
-    this.#sendAdmin();
+    this.#admin.logout(text, this.#timeUs);
     this.#drop(text);
   }
 

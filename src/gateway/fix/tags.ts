@@ -67,6 +67,8 @@ export const TAG = {
   refMsgType: 372,
   sessionRejectReason: 373,
   businessRejectReason: 380,
+  username: 553,
+  password: 554,
   nextExpectedMsgSeqNum: 789,
 } as const;
 
