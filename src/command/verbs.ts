@@ -8,6 +8,7 @@ export type VerbTable = Readonly<Record<string, () => Promise<Command>>>;
 export const VERBS: VerbTable = {
   doctor: async () => (await import("./doctor.ts")).doctor,
   explain: async () => (await import("./explain.ts")).explain,
+  replay: async () => (await import("./replay.ts")).replay,
   run: async () => (await import("./run.ts")).run,
   version: async () => (await import("./version.ts")).version,
 };

@@ -14,16 +14,15 @@ export const RECORD = {
   /** Payload: JSON `{request, status, retryAfterMs, body}`. */
   feedResponse: 13,
   timer: 14,
-  /** An engine's submit has ended. Payload: count of rows (u32), then slots and probabilities as the desk saw them. */
+  /** An engine's submit has ended. Subject: rows; payload: their probabilities, f32. */
   inference: 15,
   /** Payload: JSON of the gateway event. */
   gateway: 16,
-  /** Payload: JSON `{command}`: kill, reset, shutdown. */
+  /** Payload: JSON `{command, reason}`: kill, reset, shutdown. */
   control: 17,
-  /** A frame of an external signal feed. Payload: its UTF-8 text. */
-  signalFrame: 18,
   engineLost: 19,
-  /** Decisions. Payload of `quote`: see desk/decision. */
+  engineRestored: 20,
+  /** Decisions. Payload of `quote`: see `desk/decision.ts`. */
   quote: 30,
   cancelAll: 31,
   risk: 32,

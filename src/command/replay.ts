@@ -1,0 +1,91 @@
+import { EXIT } from "../core/errors.ts";
+import { ENGINES } from "../inference/engine.ts";
+import { defineCommand, UsageError } from "./command.ts";
+
+export const replay = defineCommand({
+  name: "replay",
+  summary: "Run a journal's inputs through a fresh desk, and compare every decision",
+  usage: "DIR [--run ID] [--verify]",
+  details: `Reads the run's journal in DIR (the latest run unless --run names another), feeds its inputs to a fresh desk with the same
+model and parameters, as fast as it goes. With --verify every decision must be the recorded one, bit for bit; the first
+difference is shown with its context and the exit code is 1. A damaged tail is reported and everything before it is used.
+
+The result holds \`identical\` (null without --verify), \`compared\`, \`difference\`, \`inputs\`, \`predictions\`,
+\`predictionsDifferent\`, \`damage\`, \`missing\`, and counters of the replayed desk.`,
+  options: {
+    run: { type: "string", value: "ID", description: "Run to replay; the latest when left out" },
+    verify: { type: "boolean", description: "Compare every decision with the recorded one" },
+    device: {
+      type: "string",
+      value: "NAME",
+      description:
+        "Engine to use instead of the recorded one; probabilities may then differ in their last bits",
+    },
+  },
+  positionals: ["DIR"],
+  environment: false,
+  async run({ options, positionals, log, out }) {
+    const [directory = "."] = positionals;
+    const { JournalReader } = await import("../journal/reader.ts");
+    const { DecisionComparer } = await import("../journal/verify.ts");
+    const { replay: run } = await import("../journal/replay.ts");
+    const { engineForReplay } = await import("../live/replay-engine.ts");
+    const { showDecision } = await import("../journal/show.ts");
+
+    const device = ENGINES.find((name) => name === options.device);
+    if (options.device !== undefined && device === undefined) {
+      throw new UsageError(`--device: found ${options.device}, expected one of ${ENGINES.join(", ")}`);
+    }
+    const reader = new JournalReader(directory, options.run);
+    const comparer = new DecisionComparer(showDecision);
+    const startedNs = Bun.nanoseconds();
+    const result = await run(reader.records(), {
+      engineFor: (start) => engineForReplay(start, device, (line) => log.info(line)),
+      decisions: comparer,
+      ...(options.verify
+        ? { onRecord: (record) => comparer.recorded(record), stop: () => comparer.differs }
+        : {}),
+    });
+    const seconds = (Bun.nanoseconds() - startedNs) / 1e9;
+    const verification = options.verify ? comparer.finish() : null;
+    const { counters } = result.desk;
+    const recordedSeconds = (result.lastTimeUs - result.firstTimeUs) / 1e6;
+
+    out.line(`run ${reader.run.runId}: ${reader.count} records over ${recordedSeconds.toFixed(1)} s`);
+    out.line(
+      `replayed ${result.inputs} inputs and ${result.predictions} predictions in ${seconds.toFixed(2)} s`,
+    );
+    out.line(
+      `quotes ${counters.quotesSent}, events ${counters.events}, level updates ${counters.levelUpdates}, fills ${counters.executions}`,
+    );
+    if (reader.missing > 0) out.line(`${reader.missing} records were dropped when the journal was written`);
+    if (reader.damage !== null) {
+      const { file, offset, reason } = reader.damage;
+      out.line(`the journal is readable up to byte ${offset} of ${file}: ${reason}`);
+    }
+    if (result.predictionsDifferent > 0) {
+      out.line(`${result.predictionsDifferent} predictions differ from the recorded bits`);
+    }
+    if (verification !== null) {
+      out.line(`${verification.compared} decisions compared`);
+      out.line(`identical: ${verification.identical}`);
+      if (verification.difference !== null) out.line(JSON.stringify(verification.difference, null, 2));
+    }
+    out.result({
+      run: reader.run.runId,
+      records: reader.count,
+      inputs: result.inputs,
+      predictions: result.predictions,
+      predictionsDifferent: result.predictionsDifferent,
+      identical: verification?.identical ?? null,
+      compared: verification?.compared ?? null,
+      difference: verification?.difference ?? null,
+      missing: reader.missing,
+      damage: reader.damage,
+      seconds,
+      recordedSeconds,
+      counters,
+    });
+    return verification === null || verification.identical ? EXIT.ok : EXIT.failed;
+  },
+});

@@ -1,0 +1,39 @@
+/** Counters of one run of a desk. */
+export interface DeskCounters {
+  frames: number;
+  /** Book, top-of-book, trade and ticker events. */
+  events: number;
+  levelUpdates: number;
+  trades: number;
+  crossed: number;
+  predictions: number;
+  /** Events that came while a submit was in flight and were answered by the next one. */
+  conflated: number;
+  /** Quotes (rows, not messages) handed to the gateway. */
+  quotesSent: number;
+  quotesAcked: number;
+  quotesRejected: number;
+  /** Quotes handed to the gateway that the model had made wider or smaller. */
+  widened: number;
+  executions: number;
+  /** Executions in instruments that the desk does not know. */
+  unknownExecutions: number;
+}
+
+export function newDeskCounters(): DeskCounters {
+  return {
+    frames: 0,
+    events: 0,
+    levelUpdates: 0,
+    trades: 0,
+    crossed: 0,
+    predictions: 0,
+    conflated: 0,
+    quotesSent: 0,
+    quotesAcked: 0,
+    quotesRejected: 0,
+    widened: 0,
+    executions: 0,
+    unknownExecutions: 0,
+  };
+}

@@ -1,0 +1,249 @@
+import { stepToNumber } from "../core/decimal.ts";
+import type { FeatureState } from "../feature/tick.ts";
+import type { Feed } from "../feed/feed.ts";
+import { EVENT, type EventBatch, FEED_STATE, TICKER, TICKER_FIELDS, UNSOUND } from "../market/event-batch.ts";
+import type { Instrument, InstrumentTable } from "../market/instrument.ts";
+import { BOOK_SHAPE, L2Book } from "../market/l2-book.ts";
+import { AtmVolatility } from "../option/atm.ts";
+import { REASON } from "../quote/quote-batch.ts";
+import type { Quoter } from "../quote/quoter.ts";
+import type { RiskGate } from "../risk/gate.ts";
+import type { DeskCounters } from "./counters.ts";
+import { STAGE, type StageTimer } from "./latency.ts";
+import { Underlyings } from "./reference.ts";
+
+/** An underlying needs a step of the model. */
+export const TOUCHED_STEP = 1;
+/** An underlying's quotes must be looked at again. */
+export const TOUCHED_QUOTE = 2;
+
+export interface MarketStateOptions {
+  readonly instruments: InstrumentTable;
+  readonly underlyingCapacity: number;
+  readonly features: FeatureState;
+  readonly quoter: Quoter;
+  readonly gate: RiskGate;
+  readonly timer: StageTimer;
+  readonly counters: DeskCounters;
+  /** The reference book of an underlying was replaced or broke off: what was remembered of it is void. */
+  readonly onReferenceBroken: (underlying: number, timeUs: number) => void;
+  /** The reference's feed changed state. */
+  readonly onReferenceState: (underlying: number, timeUs: number) => void;
+}
+
+/**
+ * What the desk knows of the market: instruments, books, feed states and features, kept by the events of the feeds. It tells
+ * the quoter what it needs and notes in {@link touched} what each event calls for.
+ */
+export class MarketState {
+  readonly instruments: InstrumentTable;
+  readonly books: L2Book[] = [];
+  /** {@link FEED_STATE} by instrument. */
+  readonly feedState: Uint8Array;
+  /** Local time of the instrument's last event, µs. */
+  readonly eventUs: Float64Array;
+  readonly underlyings: Underlyings;
+  /** {@link TOUCHED_STEP} and {@link TOUCHED_QUOTE} by underlying; cleared by whoever answers them. */
+  readonly touched: Uint8Array;
+  readonly #options: MarketStateOptions;
+  readonly #atm: AtmVolatility;
+  readonly #feedOf: Int32Array;
+  readonly #underlyingOf: Int32Array;
+  readonly #tick: Float64Array;
+
+  constructor(options: MarketStateOptions) {
+    const { underlyingCapacity } = options;
+    const instrumentCapacity = options.instruments.capacity;
+    this.#options = options;
+    this.instruments = options.instruments;
+    this.feedState = new Uint8Array(instrumentCapacity);
+    this.eventUs = new Float64Array(instrumentCapacity);
+    this.underlyings = new Underlyings(underlyingCapacity);
+    this.touched = new Uint8Array(underlyingCapacity);
+    this.#atm = new AtmVolatility(underlyingCapacity);
+    this.#feedOf = new Int32Array(instrumentCapacity).fill(-1);
+    this.#underlyingOf = new Int32Array(instrumentCapacity).fill(-1);
+    this.#tick = new Float64Array(instrumentCapacity);
+  }
+
+  /** Dense number of an instrument's underlying; −1 when there were too many others. */
+  underlyingOf(instrument: number): number {
+    return this.#underlyingOf[instrument];
+  }
+
+  /** The book that leads an underlying is live. */
+  referenceLive(underlying: number): boolean {
+    const reference = this.underlyings.reference[underlying];
+    return reference >= 0 && this.feedState[reference] === FEED_STATE.live;
+  }
+
+  /** Takes in the instruments that a feed has just described. */
+  admit(feed: number, timeUs: number): void {
+    for (let id = this.books.length; id < this.instruments.size; id += 1) {
+      const instrument = this.instruments.get(id);
+      const underlying = this.underlyings.number(instrument.base);
+      this.#feedOf[id] = feed;
+      this.#underlyingOf[id] = underlying;
+      this.#tick[id] = stepToNumber(instrument.tick);
+      this.books.push(new L2Book(BOOK_SHAPE[instrument.kind]));
+      if (underlying < 0) continue;
+      if (instrument.kind !== "spot") {
+        this.#options.quoter.add(instrument, underlying);
+        this.#options.gate.add(instrument, underlying);
+      }
+      if (this.underlyings.offer(underlying, instrument, feed)) {
+        this.#options.quoter.setReference(underlying, id);
+        this.#options.onReferenceBroken(underlying, timeUs);
+        this.#options.onReferenceState(underlying, timeUs);
+      }
+    }
+  }
+
+  /** Applies one event of a batch. A book that turns out crossed makes its feed append to the same batch. */
+  apply(batch: EventBatch, row: number, feeds: readonly Feed[], timeUs: number): void {
+    const kind = batch.kind[row];
+    if (kind === EVENT.signal) {
+      this.#options.features.onSignal(batch.code[row], batch.values[row * TICKER_FIELDS]);
+      return;
+    }
+    const id = batch.instrument[row];
+    if (kind === EVENT.status) {
+      this.#applyStatus(id, batch.code[row], batch.reason[row], timeUs);
+      return;
+    }
+    const counters = this.#options.counters;
+    counters.events += 1;
+    this.eventUs[id] = timeUs;
+    const instrument = this.instruments.get(id);
+    const underlying = this.#underlyingOf[id];
+    const book = this.books[id];
+    switch (kind) {
+      case EVENT.bookSnapshot:
+        book.applySnapshot(batch, row);
+        counters.levelUpdates += batch.levelCount[row];
+        break;
+      case EVENT.bookDelta:
+        book.applyDelta(batch, row);
+        counters.levelUpdates += batch.levelCount[row];
+        break;
+      case EVENT.top:
+        book.applyTop(batch, row);
+        break;
+      case EVENT.trade:
+        counters.trades += 1;
+        break;
+      default:
+        if (underlying >= 0) this.#applyTicker(instrument, underlying, batch, row, timeUs);
+        break;
+    }
+    const moved = kind !== EVENT.trade && kind !== EVENT.ticker;
+    if (moved) {
+      this.#options.timer.mark(STAGE.book);
+      if (book.crossed && this.feedState[id] === FEED_STATE.live) {
+        counters.crossed += 1;
+        feeds[this.#feedOf[id]].onUnsound(id, UNSOUND.crossed, timeUs, batch);
+        return;
+      }
+    }
+    if (underlying < 0) return;
+    const leads = this.underlyings.reference[underlying] === id;
+    if (moved && instrument.kind !== "spot") {
+      const { bestBidTicks, bestBidLots, bestAskTicks, bestAskLots } = book;
+      this.#options.quoter.onBook(id, bestBidTicks, bestBidLots, bestAskTicks, bestAskLots, timeUs);
+      this.#options.gate.onBook(id, bestBidTicks, bestAskTicks);
+      if (!leads && instrument.kind !== "option") this.touched[underlying] |= TOUCHED_QUOTE;
+    }
+    if (leads) this.#applyReference(instrument, underlying, book, batch, row, timeUs);
+  }
+
+  #applyTicker(
+    instrument: Instrument,
+    underlying: number,
+    batch: EventBatch,
+    row: number,
+    timeUs: number,
+  ): void {
+    if (instrument.kind !== "option") return;
+    const { quoter, gate, features } = this.#options;
+    const values = row * TICKER_FIELDS;
+    quoter.onTicker(instrument.id, batch, row, timeUs);
+    if (this.underlyings.reference[underlying] < 0) {
+      gate.onReference(underlying, batch.values[values + TICKER.underlyingPrice], timeUs);
+    }
+    this.touched[underlying] |= TOUCHED_QUOTE;
+    const changed = this.#atm.onTicker(
+      underlying,
+      instrument.id,
+      instrument.strike,
+      instrument.expiryMs,
+      batch.values[values + TICKER.underlyingPrice],
+      batch.values[values + TICKER.markIv],
+      batch.exchangeTimeUs[row] / 1_000,
+    );
+    if (changed) features.onVolatility(underlying, this.#atm.iv(underlying), timeUs);
+  }
+
+  /** The event belongs to the book that leads its underlying: features, fair value, and a step of the model. */
+  #applyReference(
+    instrument: Instrument,
+    underlying: number,
+    book: L2Book,
+    batch: EventBatch,
+    row: number,
+    timeUs: number,
+  ): void {
+    const { features, quoter, gate, timer } = this.#options;
+    const kind = batch.kind[row];
+    switch (kind) {
+      case EVENT.bookSnapshot:
+      case EVENT.bookDelta:
+        features.onBook(underlying, book, batch, row, timeUs);
+        break;
+      case EVENT.top:
+        features.onTop(underlying, book, timeUs);
+        break;
+      case EVENT.trade: {
+        const level = batch.levelStart[row];
+        features.onTrade(underlying, batch.side[level], batch.sizeLots[level], timeUs);
+        break;
+      }
+      default:
+        features.onTicker(underlying, instrument, batch, row, timeUs);
+        break;
+    }
+    timer.mark(STAGE.feature);
+    if (kind === EVENT.ticker || this.feedState[instrument.id] !== FEED_STATE.live) return;
+    if (kind !== EVENT.trade) {
+      const price = microprice(book) * this.#tick[instrument.id];
+      quoter.onUnderlying(underlying, price, batch.exchangeTimeUs[row], timeUs);
+      gate.onReference(underlying, price, timeUs);
+    }
+    this.touched[underlying] |= TOUCHED_STEP;
+  }
+
+  #applyStatus(id: number, state: number, reason: number, timeUs: number): void {
+    const before = this.feedState[id];
+    this.feedState[id] = state;
+    const underlying = this.#underlyingOf[id];
+    const live = state === FEED_STATE.live;
+    const broken = !live && before === FEED_STATE.live;
+    if (broken) this.books[id].clear();
+    if (underlying < 0) return;
+    const { quoter, gate, onReferenceBroken, onReferenceState } = this.#options;
+    gate.onFeedState(id, live);
+    quoter.onFeedState(id, live, live ? 0 : reason === UNSOUND.silence ? REASON.stale : REASON.bookUnsound);
+    if (this.underlyings.reference[underlying] === id) {
+      if (broken) onReferenceBroken(underlying, timeUs);
+      onReferenceState(underlying, timeUs);
+    }
+    this.touched[underlying] |= TOUCHED_QUOTE;
+  }
+}
+
+/** Size-weighted mid in ticks; NaN when the book has no two sides. */
+function microprice(book: L2Book): number {
+  const { bestBidTicks, bestBidLots, bestAskTicks, bestAskLots } = book;
+  const total = bestBidLots + bestAskLots;
+  if (bestBidTicks < 0 || bestAskTicks <= bestBidTicks || !(total > 0)) return Number.NaN;
+  return (bestBidTicks * bestAskLots + bestAskTicks * bestBidLots) / total;
+}

@@ -1,0 +1,51 @@
+import type { Instrument } from "../market/instrument.ts";
+
+/** Underlyings (base coins) of the process, numbered densely; the number is also the model's state slot. */
+export class Underlyings {
+  readonly capacity: number;
+  readonly #numbers = new Map<string, number>();
+  readonly #bases: string[] = [];
+  /** Instrument whose book leads the underlying; −1 while there is none. */
+  readonly reference: Int32Array;
+  readonly #rank: Float64Array;
+
+  constructor(capacity: number) {
+    this.capacity = capacity;
+    this.reference = new Int32Array(capacity).fill(-1);
+    this.#rank = new Float64Array(capacity).fill(Number.POSITIVE_INFINITY);
+  }
+
+  get size(): number {
+    return this.#bases.length;
+  }
+
+  base(underlying: number): string {
+    return this.#bases[underlying] ?? "";
+  }
+
+  /** @returns the number of a base coin, −1 when there are already `capacity` others. */
+  number(base: string): number {
+    const known = this.#numbers.get(base);
+    if (known !== undefined) return known;
+    if (this.#bases.length === this.capacity) return -1;
+    const underlying = this.#bases.length;
+    this.#bases.push(base);
+    this.#numbers.set(base, underlying);
+    return underlying;
+  }
+
+  /**
+   * Offers an instrument as the one that leads its underlying. The feed listed first in `KEEL_FEEDS` wins, within a feed the
+   * instrument described first; options never lead.
+   *
+   * @returns true when it leads from now on.
+   */
+  offer(underlying: number, instrument: Instrument, feed: number): boolean {
+    if (instrument.kind === "option") return false;
+    const rank = feed * 1e6 + instrument.id;
+    if (rank >= this.#rank[underlying]) return false;
+    this.#rank[underlying] = rank;
+    this.reference[underlying] = instrument.id;
+    return true;
+  }
+}

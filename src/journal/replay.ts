@@ -1,0 +1,224 @@
+import { BadInputError, ModelRefusedError } from "../core/errors.ts";
+import { Desk, type DeskPort } from "../desk/desk.ts";
+import { noTimer } from "../desk/latency.ts";
+import { SCHEMA_HASH } from "../feature/schema.ts";
+import type { StepEngine } from "../inference/engine.ts";
+import { applyGatewayEvent, type GatewayEvent } from "./gateway-event.ts";
+import { type JournalRecord, type JournalSink, RECORD } from "./record.ts";
+import { parseRunStart, type RunStart } from "./run-start.ts";
+
+const decoder = new TextDecoder();
+const NOTHING = new Uint8Array(0);
+
+/** Makes the engine that a run used. @throws KeelError when it cannot be had here. */
+export type EngineFor = (start: RunStart) => Promise<StepEngine | null>;
+
+/** What a replay found besides the decisions. */
+export interface ReplayResult {
+  readonly start: RunStart;
+  readonly inputs: number;
+  readonly predictions: number;
+  /** Predictions that were not, bit for bit, those in the journal. */
+  readonly predictionsDifferent: number;
+  readonly firstTimeUs: number;
+  readonly lastTimeUs: number;
+  readonly desk: Desk;
+}
+
+/** What the replayed desk does to the outside: nothing, but its decisions go to `decisions`. */
+class ReplayPort implements DeskPort {
+  readonly #decisions: JournalSink;
+  pending: { rows: number } | null = null;
+
+  constructor(decisions: JournalSink) {
+    this.#decisions = decisions;
+  }
+
+  connect(): void {}
+  send(): void {}
+  disconnect(): void {}
+  request(): void {}
+  publish(): void {}
+  killChanged(): void {}
+
+  submit(rows: number): void {
+    this.pending = { rows };
+  }
+
+  cancelAll(timeUs: number): void {
+    this.#decisions.bytes(RECORD.cancelAll, 0, timeUs, NOTHING);
+  }
+
+  decided(underlying: number, timeUs: number, payload: Uint8Array): void {
+    this.#decisions.bytes(RECORD.quote, underlying, timeUs, payload);
+  }
+}
+
+export interface ReplayOptions {
+  readonly engineFor: EngineFor;
+  /** Takes the replayed desk's decisions. */
+  readonly decisions: JournalSink;
+  /** Sees each record before it is applied. */
+  readonly onRecord?: (record: JournalRecord) => void;
+  /** Asked after each record; true ends the replay early. */
+  readonly stop?: () => boolean;
+}
+
+/**
+ * Runs a journal's inputs through a fresh desk, in order, as fast as it goes.
+ *
+ * @param records the run's records; the first one must be its start
+ * @throws BadInputError when a record cannot be understood
+ */
+export async function replay(
+  records: Iterable<JournalRecord>,
+  options: ReplayOptions,
+): Promise<ReplayResult> {
+  let run: { start: RunStart; desk: Desk; port: ReplayPort; engine: StepEngine | null } | null = null;
+  let inputs = 0;
+  let predictions = 0;
+  let predictionsDifferent = 0;
+  let firstTimeUs = Number.NaN;
+  let lastTimeUs = Number.NaN;
+  for (const record of records) {
+    if (run === null) {
+      run = await begin(record, options.engineFor, options.decisions);
+      firstTimeUs = record.timeUs;
+      run.desk.start(record.timeUs);
+      continue;
+    }
+    lastTimeUs = record.timeUs;
+    options.onRecord?.(record);
+    if (record.type === RECORD.inference) {
+      predictions += 1;
+      const same = await resolveInference(record, run);
+      if (!same) predictionsDifferent += 1;
+    } else if (record.type === RECORD.engineRestored && run.engine !== null) {
+      for (let slot = 0; slot < run.engine.slotCount; slot += 1) run.engine.resetSlot(slot);
+      run.desk.onEngineRestored(run.engine, record.timeUs);
+      inputs += 1;
+    } else if (apply(record, run.desk, run.port)) {
+      inputs += 1;
+    }
+    if (options.stop?.() === true) break;
+  }
+  if (run === null) throw new BadInputError("journal", "no record", "the start of a run");
+  await run.engine?.dispose();
+  return {
+    start: run.start,
+    inputs,
+    predictions,
+    predictionsDifferent,
+    firstTimeUs,
+    lastTimeUs,
+    desk: run.desk,
+  };
+}
+
+async function begin(record: JournalRecord, engineFor: EngineFor, decisions: JournalSink) {
+  if (record.type !== RECORD.start) {
+    throw new BadInputError(
+      "journal",
+      `a first record of type ${record.type}`,
+      `type ${RECORD.start} (start of run)`,
+    );
+  }
+  const start = parseRunStart(decoder.decode(record.payload));
+  if (start.model !== null && start.schemaHash !== SCHEMA_HASH) {
+    throw new ModelRefusedError(
+      start.model.name,
+      `feature schema ${start.schemaHash}`,
+      `${SCHEMA_HASH} (this build)`,
+    );
+  }
+  const engine = await engineFor(start);
+  const port = new ReplayPort(decisions);
+  const desk = new Desk({ ...start, engine, port, timer: noTimer });
+  return { start, desk, port, engine };
+}
+
+/** The journalled submit has ended: so must the replayed one. @returns whether the probabilities are the same bits. */
+async function resolveInference(
+  record: JournalRecord,
+  run: { desk: Desk; port: ReplayPort; engine: StepEngine | null },
+): Promise<boolean> {
+  const { desk, port, engine } = run;
+  if (engine === null || port.pending === null) return false;
+  const { rows } = port.pending;
+  port.pending = null;
+  await engine.submit(rows);
+  const recorded = new Float32Array(
+    record.payload.buffer.slice(
+      record.payload.byteOffset,
+      record.payload.byteOffset + record.payload.byteLength,
+    ),
+  );
+  const made = engine.probabilities.subarray(0, rows * engine.card.heads.length);
+  const same = recorded.length === made.length && made.every((value, at) => Object.is(value, recorded[at]));
+  desk.onInference(record.timeUs);
+  return same;
+}
+
+/** @returns false for records that are no input. */
+function apply(record: JournalRecord, desk: Desk, port: ReplayPort): boolean {
+  const { subject, timeUs } = record;
+  switch (record.type) {
+    case RECORD.feedOpen:
+      desk.onFeedOpen(subject, timeUs);
+      return true;
+    case RECORD.feedFrame:
+      desk.onFrame(subject, decoder.decode(record.payload), timeUs);
+      return true;
+    case RECORD.feedClose: {
+      const { code, reason } = json<{ code: number; reason: string }>(record);
+      desk.onFeedClose(subject, code, reason, timeUs);
+      return true;
+    }
+    case RECORD.feedResponse: {
+      const answer = json<{ request: number; status: number; retryAfterMs: number | null; body: string }>(
+        record,
+      );
+      desk.onFeedResponse(
+        subject,
+        answer.request,
+        answer.status,
+        answer.body,
+        answer.retryAfterMs ?? Number.NaN,
+        timeUs,
+      );
+      return true;
+    }
+    case RECORD.timer:
+      desk.onTimer(timeUs);
+      return true;
+    case RECORD.gateway:
+      applyGatewayEvent(json<GatewayEvent>(record), desk, timeUs);
+      return true;
+    case RECORD.control: {
+      const { command, reason } = json<{ command: "kill" | "reset" | "shutdown"; reason: string }>(record);
+      if (command === "kill") desk.kill(reason, timeUs);
+      else if (command === "reset") desk.resetKill(timeUs);
+      else desk.shutdown(timeUs);
+      return true;
+    }
+    case RECORD.engineLost:
+      port.pending = null;
+      desk.onEngineLost(timeUs);
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** The journal's own payloads are CRC-checked and written by this code, so their shape is taken as given. */
+function json<T>(record: JournalRecord): T {
+  try {
+    return JSON.parse(decoder.decode(record.payload)) as T;
+  } catch {
+    throw new BadInputError(
+      `journal record ${record.sequence}`,
+      "a payload that is no JSON",
+      `JSON of type ${record.type}`,
+    );
+  }
+}

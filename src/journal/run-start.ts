@@ -1,0 +1,58 @@
+import { z } from "zod";
+import { BadInputError } from "../core/errors.ts";
+import { ENGINES } from "../inference/engine.ts";
+import { VENUES } from "../market/instrument.ts";
+import { DEFAULT_QUOTE_PARAMETERS, type QuoteParameters } from "../quote/parameters.ts";
+import { DEFAULT_RISK_LIMITS, type RiskLimits } from "../risk/limits.ts";
+
+/** All values of a parameter table, by its keys. */
+function numbers<K extends string>(defaults: Readonly<Record<K, number>>) {
+  return z.record(z.enum(Object.keys(defaults) as [K, ...K[]]), z.number());
+}
+
+const runStart = z.strictObject({
+  keel: z.string(),
+  schemaHash: z.string(),
+  /** Null when the desk ran without a model. */
+  model: z
+    .strictObject({
+      name: z.string(),
+      /** Built-in name, or the folder it was loaded from. */
+      source: z.string(),
+      onnxSha256: z.string(),
+      engine: z.enum(ENGINES),
+      heads: z.int(),
+    })
+    .nullable(),
+  feeds: z.array(z.strictObject({ venue: z.enum(VENUES), subscriptions: z.array(z.string()) })),
+  signals: z.array(z.string()),
+  instrumentCapacity: z.int().positive(),
+  silenceMs: z.number().positive(),
+  seed: z.int(),
+  quote: numbers<keyof QuoteParameters>(DEFAULT_QUOTE_PARAMETERS),
+  risk: numbers<keyof RiskLimits>(DEFAULT_RISK_LIMITS),
+  kill: z.strictObject({ tripped: z.boolean(), reason: z.string(), timeUs: z.number() }),
+});
+
+/** First record of a journal's run: everything besides the inputs that decides what the desk does. */
+export type RunStart = z.infer<typeof runStart>;
+
+/** @throws BadInputError naming the field that is wrong. */
+export function parseRunStart(text: string): RunStart {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new BadInputError("first journal record", JSON.stringify(text.slice(0, 60)), "JSON");
+  }
+  const parsed = runStart.safeParse(value);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new BadInputError(
+      "first journal record",
+      `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "unreadable"}`,
+      "the start of a run",
+    );
+  }
+  return parsed.data;
+}

@@ -1,0 +1,64 @@
+import { FEED_STATE } from "../market/event-batch.ts";
+import { registerDeskMetrics } from "../monitor/desk-metrics.ts";
+import type { HttpTarget } from "../monitor/http.ts";
+import { MetricRegistry } from "../monitor/metrics.ts";
+import { reasonNames } from "../quote/quote-batch.ts";
+import type { LiveDesk } from "./live-desk.ts";
+
+/** A loop that was this late is not healthy. */
+const LOOP_LAG_MS_MAX = 1_000;
+
+/** What the HTTP server shows of a live desk and what it may ask of it. */
+export function httpTarget(live: LiveDesk): HttpTarget {
+  const metrics = new MetricRegistry();
+  const { desk } = live;
+  registerDeskMetrics(metrics, desk, live.timer);
+  metrics.single(
+    "keel_gateway_session_up",
+    "gauge",
+    "1 while the counterparty's session is established.",
+    () => (live.gateway.ready ? 1 : 0),
+  );
+  metrics.single(
+    "keel_journal_dropped_total",
+    "counter",
+    "Records that did not fit the journal's ring.",
+    () => live.journalDropped,
+  );
+  metrics.single("keel_process_resident_bytes", "gauge", "Resident memory.", () => process.memoryUsage.rss());
+  metrics.single(
+    "keel_process_loop_lag_seconds",
+    "gauge",
+    "Longest lag of the event loop since the last scrape.",
+    () => {
+      const lagMs = live.loopLagMsMax;
+      live.loopLagMsMax = 0;
+      return lagMs / 1_000;
+    },
+  );
+  return {
+    metrics,
+    unhealthy: () =>
+      live.loopLagMsMax > LOOP_LAG_MS_MAX
+        ? [`the event loop was ${live.loopLagMsMax.toFixed(0)} ms late`]
+        : [],
+    unready: () => unready(live),
+    status: () => live.summary(),
+    kill: (reason) => live.kill(`http: ${reason}`),
+    resetKill: () => live.resetKill(),
+  };
+}
+
+function unready(live: LiveDesk): string[] {
+  const { desk } = live;
+  const { underlyings } = desk.market;
+  const reasons: string[] = [];
+  if (!live.gateway.ready) reasons.push("the counterparty's session is not established");
+  if (desk.gate.kill.tripped) reasons.push(`the kill switch is tripped: ${desk.gate.kill.state.reason}`);
+  if (!desk.market.feedState.includes(FEED_STATE.live)) reasons.push("no instrument's feed is live");
+  for (let underlying = 0; underlying < underlyings.size; underlying += 1) {
+    const status = desk.modelStatus(underlying);
+    if (status !== 0) reasons.push(`${underlyings.base(underlying)}: ${reasonNames(status).join(", ")}`);
+  }
+  return reasons;
+}

@@ -1,0 +1,335 @@
+/**
+ * The process around a desk: sockets, timer, engine, journal, gateway. Everything that happens to the desk passes here, is
+ * written to the journal first and then handed on with its time.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import packageJson from "../../package.json";
+import type { Config } from "../config.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Logger } from "../core/log.ts";
+import { Desk, UNDERLYING_CAPACITY } from "../desk/desk.ts";
+import { StageHistograms } from "../desk/latency.ts";
+import { FEATURE_COUNT, SCHEMA_HASH } from "../feature/schema.ts";
+import { type FeedEndpoint, LiveFeedPort } from "../feed/live-port.ts";
+import type { QuoteGateway } from "../gateway/gateway.ts";
+import type { StepEngine } from "../inference/engine.ts";
+import { loadModel } from "../inference/model.ts";
+import { startEngine } from "../inference/registry.ts";
+import type { StepModel } from "../inference/step-model.ts";
+import { runIdAt } from "../journal/format.ts";
+import { RecordedGatewayEvents } from "../journal/gateway-event.ts";
+import { type JournalSink, RECORD, type RecordType } from "../journal/record.ts";
+import type { RunStart } from "../journal/run-start.ts";
+import { type JournalSummary, JournalWriter } from "../journal/writer.ts";
+import { type RunSummary, summarise } from "../monitor/summary.ts";
+import { KILL_SWITCH_FILE, KillSwitchStore } from "../risk/kill-switch-store.ts";
+import { LivePort } from "./live-port.ts";
+
+/** Instruments a process may hold; Deribit's chains of BTC and ETH have about 2,500. */
+export const INSTRUMENT_CAPACITY = 8_192;
+const TIMER_MS = 10;
+const ENGINE_RESTART_MS = 1_000;
+
+/** Stands in for a journal where none is configured. */
+const NO_JOURNAL: JournalSink = { dropped: 0, text: () => {}, bytes: () => {} };
+
+export interface LiveDeskOptions {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** Makes the gateway; it is given the desk's instruments once they exist. */
+  readonly gateway: (desk: Desk) => QuoteGateway;
+}
+
+export interface LiveSummary extends RunSummary {
+  readonly engine: string;
+  readonly model: string;
+  readonly seconds: number;
+  /** From the start of the process's desk to the first quotes handed over; null when none were. */
+  readonly startToFirstQuoteMs: number | null;
+  readonly journal: JournalSummary | null;
+}
+
+export class LiveDesk {
+  readonly desk: Desk;
+  readonly timer: StageHistograms;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly model: StepModel;
+  readonly gateway: QuoteGateway;
+  /** Longest time between two timer calls beyond their interval since the last read, ms: how late the event loop was. */
+  loopLagMsMax = 0;
+  readonly #config: Config;
+  readonly #feeds: LiveFeedPort;
+  readonly #journal: JournalWriter | null;
+  readonly #sink: JournalSink;
+  readonly #port: LivePort;
+  readonly #startedNs: number;
+  #engine: StepEngine;
+  #probabilityBytes: Uint8Array;
+  #interval: ReturnType<typeof setInterval> | undefined;
+  #timerNs = 0;
+  #stopped: Promise<LiveSummary> | null = null;
+
+  /** Loads the model, starts the engine and the journal. Nothing is connected yet. @throws KeelError naming what is missing. */
+  static async prepare(options: LiveDeskOptions): Promise<LiveDesk> {
+    const { config, log } = options;
+    const model = await loadModel(config.model, { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT });
+    const { engine } = await startEngine({
+      device: config.device,
+      model,
+      slotCount: UNDERLYING_CAPACITY,
+      maxBatch: UNDERLYING_CAPACITY,
+      log: (line) => log.info(line),
+    });
+    const journal =
+      config.journal === undefined
+        ? null
+        : await JournalWriter.open({
+            directory: config.journal.dir,
+            runId: runIdAt(options.clock.wallUs(), process.pid),
+            segmentBytes: config.journal.segmentBytes,
+          });
+    return new LiveDesk(options, model, engine, journal);
+  }
+
+  private constructor(
+    options: LiveDeskOptions,
+    model: StepModel,
+    engine: StepEngine,
+    journal: JournalWriter | null,
+  ) {
+    const { config, log, clock } = options;
+    this.#config = config;
+    this.log = log;
+    this.clock = clock;
+    this.model = model;
+    this.#engine = engine;
+    this.#probabilityBytes = bytesOf(engine.probabilities);
+    this.#journal = journal;
+    this.#sink = journal ?? NO_JOURNAL;
+    this.#startedNs = clock.monotonicNs();
+    this.timer = new StageHistograms(clock.monotonicNs);
+    this.#feeds = new LiveFeedPort({
+      endpoints: endpoints(config),
+      requestTimeoutMs: config.timeouts.requestMs,
+      callbacks: {
+        onOpen: (feed) => this.#onFeedOpen(feed),
+        onFrame: (feed, text) => this.#onFrame(feed, text),
+        onClose: (feed, code, reason) => this.#onFeedClose(feed, code, reason),
+        onResponse: (...answer) => this.#onFeedResponse(...answer),
+      },
+    });
+    const killStore = new KillSwitchStore(join(config.stateDir, KILL_SWITCH_FILE));
+    const kill = killStore.load(clock.wallUs());
+    if (kill.tripped)
+      log.warn("the kill switch is tripped: nothing is quoted until it is reset", { ...kill });
+    const start: RunStart = {
+      keel: packageJson.version,
+      schemaHash: SCHEMA_HASH,
+      model: {
+        name: model.card.name,
+        source: config.model,
+        onnxSha256: model.card.onnxSha256,
+        engine: engine.name,
+        heads: model.card.heads.length,
+      },
+      feeds: config.feeds.map(({ venue, subscriptions }) => ({ venue, subscriptions: [...subscriptions] })),
+      signals: [...(config.signals?.names ?? [])],
+      instrumentCapacity: INSTRUMENT_CAPACITY,
+      silenceMs: config.timeouts.silenceMs,
+      seed: config.seed,
+      quote: { ...config.quote },
+      risk: { ...config.risk },
+      kill,
+    };
+    this.#port = new LivePort({
+      feeds: this.#feeds,
+      journal: this.#sink,
+      clock,
+      onSubmit: (rows) => this.#submit(rows),
+      onKill: (state) => {
+        log.warn(state.tripped ? "kill switch tripped" : "kill switch reset", { ...state });
+        try {
+          killStore.save(state);
+        } catch (error) {
+          log.error("the kill switch's state cannot be written; it holds for this process only", { error });
+        }
+      },
+    });
+    this.desk = new Desk({ ...start, engine, port: this.#port, timer: this.timer });
+    this.gateway = options.gateway(this.desk);
+    this.#port.attach(this.gateway);
+    this.#sink.text(RECORD.start, 0, clock.wallUs(), JSON.stringify(start));
+  }
+
+  /** Connects everything and begins to quote. */
+  start(): void {
+    const timeUs = this.clock.wallUs();
+    this.desk.start(timeUs);
+    this.gateway.start(
+      new RecordedGatewayEvents(this.desk, (event, atUs) => {
+        this.#sink.text(RECORD.gateway, 0, atUs, JSON.stringify(event));
+        if (event.on === "down") this.log.warn("counterparty session is down", { reason: event.reason });
+        else if (event.on === "up") this.log.info("counterparty session is up");
+      }),
+    );
+    this.#timerNs = this.clock.monotonicNs();
+    this.#interval = setInterval(() => this.#onTimer(), TIMER_MS);
+  }
+
+  kill(reason: string): void {
+    const timeUs = this.#control("kill", reason);
+    this.desk.kill(reason, timeUs);
+  }
+
+  resetKill(): boolean {
+    return this.desk.resetKill(this.#control("reset", ""));
+  }
+
+  get journalDropped(): number {
+    return this.#sink.dropped;
+  }
+
+  summary(journal: JournalSummary | null = null): LiveSummary {
+    const { firstQuoteNs } = this.#port;
+    return {
+      ...summarise(this.desk, this.timer),
+      engine: this.#engine.name,
+      model: this.model.card.name,
+      seconds: Math.round((this.clock.monotonicNs() - this.#startedNs) / 1e6) / 1_000,
+      startToFirstQuoteMs: Number.isNaN(firstQuoteNs)
+        ? null
+        : Math.round((firstQuoteNs - this.#startedNs) / 1e4) / 100,
+      journal,
+    };
+  }
+
+  /** Cancels all quotes, logs out, closes everything in order; the same promise when called again. */
+  stop(): Promise<LiveSummary> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<LiveSummary> {
+    clearInterval(this.#interval);
+    this.desk.shutdown(this.#control("shutdown", ""));
+    await this.gateway.stop(this.#config.timeouts.shutdownMs);
+    this.#feeds.close();
+    this.#sink.text(RECORD.end, 0, this.clock.wallUs(), JSON.stringify(this.desk.counters));
+    const journal = (await this.#journal?.close()) ?? null;
+    const summary = this.summary(journal);
+    await this.#engine.dispose();
+    return summary;
+  }
+
+  #onFrame(feed: number, text: string): void {
+    const receivedNs = this.clock.monotonicNs();
+    const timeUs = this.clock.wallUs();
+    this.#sink.text(RECORD.feedFrame, feed, timeUs, text);
+    this.timer.begin(receivedNs);
+    this.desk.onFrame(feed, text, timeUs);
+  }
+
+  #onFeedOpen(feed: number): void {
+    const timeUs = this.#input(RECORD.feedOpen, feed, "");
+    this.log.info("feed connected", { feed: this.desk.feeds[feed]?.venue ?? "signal" });
+    this.desk.onFeedOpen(feed, timeUs);
+  }
+
+  #onFeedClose(feed: number, code: number, reason: string): void {
+    const timeUs = this.#input(RECORD.feedClose, feed, JSON.stringify({ code, reason }));
+    this.log.warn("feed disconnected", { feed: this.desk.feeds[feed]?.venue ?? "signal", code, reason });
+    this.desk.onFeedClose(feed, code, reason, timeUs);
+  }
+
+  #onFeedResponse(feed: number, request: number, status: number, body: string, retryAfterMs: number): void {
+    const answer = { request, status, retryAfterMs: Number.isNaN(retryAfterMs) ? null : retryAfterMs, body };
+    const timeUs = this.#input(RECORD.feedResponse, feed, JSON.stringify(answer));
+    if (status !== 200) {
+      this.log.warn("venue request failed", {
+        feed: this.desk.feeds[feed]?.venue,
+        status,
+        body: body.slice(0, 200),
+      });
+    }
+    this.desk.onFeedResponse(feed, request, status, body, retryAfterMs, timeUs);
+  }
+
+  #onTimer(): void {
+    const nowNs = this.clock.monotonicNs();
+    this.loopLagMsMax = Math.max(this.loopLagMsMax, (nowNs - this.#timerNs) / 1e6 - TIMER_MS);
+    this.#timerNs = nowNs;
+    const timeUs = this.#input(RECORD.timer, 0, "");
+    this.timer.begin(nowNs);
+    this.desk.onTimer(timeUs);
+    this.gateway.onTimer(timeUs);
+  }
+
+  #control(command: "kill" | "reset" | "shutdown", reason: string): number {
+    return this.#input(RECORD.control, 0, JSON.stringify({ command, reason }));
+  }
+
+  #input(type: RecordType, subject: number, payload: string): number {
+    const timeUs = this.clock.wallUs();
+    this.#sink.text(type, subject, timeUs, payload);
+    return timeUs;
+  }
+
+  #submit(rows: number): void {
+    const engine = this.#engine;
+    engine.submit(rows).then(
+      () => {
+        const timeUs = this.clock.wallUs();
+        const bytes = this.#probabilityBytes.subarray(0, rows * engine.card.heads.length * 4);
+        this.#sink.bytes(RECORD.inference, rows, timeUs, bytes);
+        this.desk.onInference(timeUs);
+      },
+      (error: unknown) => this.#onEngineLost(error),
+    );
+  }
+
+  #onEngineLost(error: unknown): void {
+    this.log.error("the inference engine is lost; quoting defensively", { error });
+    this.desk.onEngineLost(this.#input(RECORD.engineLost, 0, ""));
+    void this.#restartEngine();
+  }
+
+  async #restartEngine(): Promise<void> {
+    await this.#engine.dispose().catch(() => {});
+    while (this.#stopped === null) {
+      await Bun.sleep(ENGINE_RESTART_MS);
+      try {
+        const { engine } = await startEngine({
+          device: this.#engine.name,
+          model: this.model,
+          slotCount: UNDERLYING_CAPACITY,
+          maxBatch: UNDERLYING_CAPACITY,
+          log: (line) => this.log.info(line),
+        });
+        this.#engine = engine;
+        this.#probabilityBytes = bytesOf(engine.probabilities);
+        this.desk.onEngineRestored(engine, this.#input(RECORD.engineRestored, 0, ""));
+        return;
+      } catch (error) {
+        this.log.error("the inference engine does not start again", { error });
+      }
+    }
+  }
+}
+
+function bytesOf(values: Float32Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}
+
+/** Where each feed connects: the venue itself, or what `KEEL_URL_…` says. */
+function endpoints(config: Config): Map<number, FeedEndpoint> {
+  const byFeed = new Map<number, FeedEndpoint>();
+  for (const [id, { venue }] of config.feeds.entries()) byFeed.set(id, config.endpoints[venue]);
+  if (config.signals !== undefined) {
+    byFeed.set(config.feeds.length, { webSocketUrl: config.signals.webSocketUrl, restUrl: "" });
+  }
+  return byFeed;
+}

@@ -1,0 +1,78 @@
+import type { Clock } from "../core/clock.ts";
+import type { DeskPort } from "../desk/desk.ts";
+import type { LiveFeedPort } from "../feed/live-port.ts";
+import type { QuoteGateway } from "../gateway/gateway.ts";
+import { type JournalSink, RECORD } from "../journal/record.ts";
+import type { ApprovedQuotes } from "../risk/gate.ts";
+import type { KillState } from "../risk/kill-switch.ts";
+
+const NOTHING = new Uint8Array(0);
+
+/** What the live desk does to the outside: sockets, the gateway, the engine, the journal. */
+export class LivePort implements DeskPort {
+  readonly #feeds: LiveFeedPort;
+  #gateway: QuoteGateway | null = null;
+  readonly #journal: JournalSink;
+  readonly #onSubmit: (rows: number) => void;
+  readonly #onKill: (state: KillState) => void;
+  readonly #clock: Clock;
+  /** Monotonic time at which the first quotes were handed over, ns; NaN before. */
+  firstQuoteNs = Number.NaN;
+
+  constructor(options: {
+    readonly feeds: LiveFeedPort;
+    readonly journal: JournalSink;
+    readonly clock: Clock;
+    readonly onSubmit: (rows: number) => void;
+    readonly onKill: (state: KillState) => void;
+  }) {
+    this.#feeds = options.feeds;
+    this.#journal = options.journal;
+    this.#clock = options.clock;
+    this.#onSubmit = options.onSubmit;
+    this.#onKill = options.onKill;
+  }
+
+  /** The gateway is made after the desk, whose instruments it needs. */
+  attach(gateway: QuoteGateway): void {
+    this.#gateway = gateway;
+  }
+
+  connect(feed: number): void {
+    this.#feeds.connect(feed);
+  }
+
+  send(feed: number, text: string): void {
+    this.#feeds.send(feed, text);
+  }
+
+  disconnect(feed: number, reason: string): void {
+    this.#feeds.disconnect(feed, reason);
+  }
+
+  request(feed: number, request: number, path: string): void {
+    this.#feeds.request(feed, request, path);
+  }
+
+  submit(rows: number): void {
+    this.#onSubmit(rows);
+  }
+
+  publish(quotes: ApprovedQuotes, timeUs: number): void {
+    this.#gateway?.publish(quotes, timeUs);
+    if (Number.isNaN(this.firstQuoteNs)) this.firstQuoteNs = this.#clock.monotonicNs();
+  }
+
+  cancelAll(timeUs: number): void {
+    this.#gateway?.cancelAll(timeUs);
+    this.#journal.bytes(RECORD.cancelAll, 0, timeUs, NOTHING);
+  }
+
+  decided(underlying: number, timeUs: number, payload: Uint8Array): void {
+    this.#journal.bytes(RECORD.quote, underlying, timeUs, payload);
+  }
+
+  killChanged(state: KillState): void {
+    this.#onKill(state);
+  }
+}

@@ -1,0 +1,130 @@
+import type { Config } from "../config.ts";
+import type { Clock } from "../core/clock.ts";
+import { invariant } from "../core/invariant.ts";
+import type { Logger } from "../core/log.ts";
+import type { Desk } from "../desk/desk.ts";
+import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
+import { TAG } from "../gateway/fix/tags.ts";
+import { HttpServer } from "../monitor/http.ts";
+import type { CounterpartyCounters } from "../sim/counterparty.ts";
+import { Peers } from "../sim/peers.ts";
+import { httpTarget } from "./http-target.ts";
+import { LiveDesk, type LiveSummary } from "./live-desk.ts";
+
+const PAPER_COMP_ID = "PAPER";
+
+export interface SessionSummary extends LiveSummary {
+  /** `paper` when no counterparty is configured: one on this host took the quotes, over a real socket. */
+  readonly counterparty: string;
+  /** What the paper counterparty counted; null with a real one. */
+  readonly paper: CounterpartyCounters | null;
+}
+
+export interface SessionOptions {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** Peers that are there already (the demo's); otherwise a paper counterparty is started where none is configured. */
+  readonly peers?: Peers;
+}
+
+/** A live desk with everything a process puts around it: counterparty, HTTP, signals. */
+export class Session {
+  readonly live: LiveDesk;
+  readonly http: HttpServer | null;
+  readonly #peers: Peers | null;
+  readonly #counterparty: string;
+  readonly #onUsr1: () => void;
+
+  /** @throws KeelError naming what is missing. */
+  static async start(options: SessionOptions): Promise<Session> {
+    const { config, log, clock } = options;
+    const peers =
+      options.peers ??
+      (config.fix === undefined
+        ? await Peers.start({
+            seed: config.seed,
+            counterparty: { senderCompId: PAPER_COMP_ID, targetCompId: "KEEL", meanTradeIntervalMs: null },
+          })
+        : null);
+    if (config.fix === undefined) {
+      log.warn("KEEL_FIX_HOST is not set: quotes go to a paper counterparty on this host");
+    }
+    const live = await LiveDesk.prepare({
+      config,
+      log,
+      clock,
+      gateway: (desk) => gateway(options, desk, config.fix === undefined ? peers : null),
+    });
+    const http =
+      config.http === undefined
+        ? null
+        : new HttpServer(
+            {
+              hostname: config.http.hostname,
+              port: config.http.port,
+              token: config.http.token?.reveal() ?? null,
+            },
+            httpTarget(live),
+          );
+    if (http !== null) log.info("HTTP is served", { hostname: config.http?.hostname, port: http.port });
+    return new Session(live, http, peers, config.fix === undefined ? "paper" : config.fix.targetCompId);
+  }
+
+  private constructor(live: LiveDesk, http: HttpServer | null, peers: Peers | null, counterparty: string) {
+    this.live = live;
+    this.http = http;
+    this.#peers = peers;
+    this.#counterparty = counterparty;
+    this.#onUsr1 = () => live.kill("signal");
+    process.on("SIGUSR1", this.#onUsr1);
+    live.start();
+  }
+
+  async stop(): Promise<SessionSummary> {
+    const summary = await this.live.stop();
+    process.off("SIGUSR1", this.#onUsr1);
+    await this.http?.stop();
+    const counters = (await this.#peers?.stop()) ?? null;
+    return { ...summary, counterparty: this.#counterparty, paper: counters };
+  }
+}
+
+function gateway({ config, log, clock }: SessionOptions, desk: Desk, paper: Peers | null): FixQuoteGateway {
+  const common = {
+    version: "4.4",
+    instruments: desk.market.instruments,
+    seed: config.seed,
+    clock,
+    onProblem: (text: string) => log.warn("counterparty", { problem: text }),
+  } as const;
+  if (paper !== null) {
+    return new FixQuoteGateway({
+      ...common,
+      host: "127.0.0.1",
+      port: paper.address.counterpartyPort,
+      senderCompId: "KEEL",
+      targetCompId: PAPER_COMP_ID,
+      heartbeatSeconds: 30,
+      resetOnLogon: true,
+      storeDir: null,
+    });
+  }
+  const { fix } = config;
+  invariant(fix !== undefined, "a desk without a paper counterparty has a configured one");
+  const credentials: [number, string][] = [];
+  if (fix.username !== undefined) credentials.push([TAG.username, fix.username]);
+  if (fix.password !== undefined) credentials.push([TAG.password, fix.password.reveal()]);
+  return new FixQuoteGateway({
+    ...common,
+    host: fix.host,
+    port: fix.port,
+    senderCompId: fix.senderCompId,
+    targetCompId: fix.targetCompId,
+    heartbeatSeconds: fix.heartbeatSeconds,
+    resetOnLogon: fix.resetOnLogon,
+    storeDir: fix.storeDir,
+    logonTimeoutMs: fix.logonTimeoutMs,
+    logonFields: credentials,
+  });
+}

@@ -1,0 +1,107 @@
+import type { Desk } from "../desk/desk.ts";
+import { STAGES, type StageHistograms } from "../desk/latency.ts";
+import { REASON } from "../quote/quote-batch.ts";
+import { LIMITS } from "../risk/gate.ts";
+import type { MetricRegistry } from "./metrics.ts";
+import { feedStates } from "./summary.ts";
+
+/** Registers what a desk and its latency histograms have to tell. Names are listed in `docs/metrics.md`. */
+export function registerDeskMetrics(metrics: MetricRegistry, desk: Desk, timer: StageHistograms): void {
+  registerMarket(metrics, desk);
+  registerQuotes(metrics, desk);
+  metrics.add({
+    name: "keel_desk_stage_seconds",
+    type: "histogram",
+    help: "Time an event spends in each stage of the line; total is receipt to the end of the turn.",
+    collect: (_emit, emitHistogram) => {
+      for (const [stage, name] of STAGES.entries()) emitHistogram(timer.stages[stage], { stage: name });
+    },
+  });
+  metrics.add({
+    name: "keel_desk_quote_seconds",
+    type: "histogram",
+    help: "Receipt of a frame to the hand-over of the quotes it caused.",
+    collect: (_emit, emitHistogram) => emitHistogram(timer.quoted),
+  });
+}
+
+function registerMarket(metrics: MetricRegistry, desk: Desk): void {
+  const { counters, feeds } = desk;
+  metrics.single("keel_feed_frames_total", "counter", "Frames received.", () => counters.frames);
+  metrics.single("keel_market_events_total", "counter", "Market events applied.", () => counters.events);
+  metrics.single(
+    "keel_market_level_updates_total",
+    "counter",
+    "Book levels applied.",
+    () => counters.levelUpdates,
+  );
+  metrics.single(
+    "keel_market_crossed_total",
+    "counter",
+    "Books found crossed and resynchronised.",
+    () => counters.crossed,
+  );
+  for (const [counter, help] of [
+    ["unparsable", "Frames that could not be parsed."],
+    ["gaps", "Sequence gaps."],
+    ["resyncs", "Books resynchronised."],
+    ["reconnects", "Connections made again."],
+    ["silences", "Times a feed went silent."],
+    ["overflows", "Frames that did not fit the desk's buffers."],
+  ] as const) {
+    metrics.add({
+      name: `keel_feed_${counter}_total`,
+      type: "counter",
+      help,
+      collect: (emit) => {
+        for (const feed of feeds) emit(feed.counters[counter], { venue: feed.venue });
+      },
+    });
+  }
+  metrics.add({
+    name: "keel_feed_instruments",
+    type: "gauge",
+    help: "Instruments by the state of their feed.",
+    collect: (emit) => {
+      for (const [state, count] of Object.entries(feedStates(desk))) emit(count, { state });
+    },
+  });
+}
+
+function registerQuotes(metrics: MetricRegistry, desk: Desk): void {
+  const { counters } = desk;
+  const single = (name: string, help: string, read: () => number): void =>
+    metrics.single(name, "counter", help, read);
+  single("keel_inference_predictions_total", "Model steps answered.", () => counters.predictions);
+  single(
+    "keel_inference_conflated_total",
+    "Events answered together with a later one.",
+    () => counters.conflated,
+  );
+  single("keel_quote_sent_total", "Quotes handed to the gateway.", () => counters.quotesSent);
+  single("keel_quote_acked_total", "Quotes the counterparty accepted.", () => counters.quotesAcked);
+  single("keel_quote_rejected_total", "Quotes the counterparty rejected.", () => counters.quotesRejected);
+  single("keel_quote_widened_total", "Quotes sent wider or smaller for the model.", () => counters.widened);
+  single("keel_gateway_executions_total", "Fills.", () => counters.executions);
+  metrics.add({
+    name: "keel_quote_reasons_total",
+    type: "counter",
+    help: "Quotes sent by the reasons they gave.",
+    collect: (emit) => {
+      for (const [reason, bit] of Object.entries(REASON)) {
+        emit(desk.reasonCounts[31 - Math.clz32(bit)], { reason });
+      }
+    },
+  });
+  metrics.add({
+    name: "keel_risk_refusals_total",
+    type: "counter",
+    help: "Sides refused before the wire, by limit.",
+    collect: (emit) => {
+      for (const [limit, name] of LIMITS.entries()) emit(desk.gate.refusals[limit], { limit: name });
+    },
+  });
+  metrics.single("keel_risk_killed", "gauge", "1 while the kill switch is tripped.", () =>
+    desk.gate.kill.tripped ? 1 : 0,
+  );
+}

@@ -1,0 +1,33 @@
+import { STAGES } from "../desk/latency.ts";
+import type { RunSummary } from "./summary.ts";
+
+/** The summary of a run for people. */
+export function summaryLines(summary: RunSummary & { readonly seconds: number }): string[] {
+  const count = (value: number): string => value.toLocaleString("en-US");
+  const reasons = Object.entries(summary.reasons)
+    .sort((a, b) => b[1] - a[1])
+    .map(([name, times]) => `${name} ${count(times)}`);
+  return [
+    `${summary.seconds.toFixed(1)} s, ${count(summary.frames)} frames, ${count(summary.events)} events, ${count(summary.levelUpdates)} level updates`,
+    `gaps ${summary.gaps}, crossed ${summary.crossed}, unparsable ${summary.unparsable}, resyncs ${summary.resyncs}, reconnects ${summary.reconnects}, silences ${summary.silences}`,
+    `instruments ${summary.instruments}: ${named(summary.feedStates)}`,
+    `predictions ${count(summary.predictions)}, conflated ${count(summary.conflated)}`,
+    `quotes sent ${count(summary.quotesSent)}, acknowledged ${count(summary.quotesAcked)}, rejected ${count(summary.quotesRejected)}, changed by the model ${count(summary.widened)}; fills ${count(summary.executions)}`,
+    `reasons: ${reasons.join(", ") || "none"}`,
+    ...(summary.killed === null ? [] : [`kill switch: ${summary.killed}`]),
+    "latency, µs          p50        p99      p99.9        max      count",
+    ...[...STAGES, "quoted" as const].map((stage) => {
+      const { p50, p99, p999, max, count: n } = summary.latencyUs[stage];
+      const cells = [p50, p99, p999, max].map((value) => value.toFixed(2).padStart(11));
+      return `  ${stage.padEnd(11)}${cells.join("")}${count(n).padStart(11)}`;
+    }),
+    `resident ${summary.rssMb} MB`,
+  ];
+}
+
+function named(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
+    .filter(([, count]) => count > 0)
+    .map(([name, count]) => `${name} ${count}`)
+    .join(", ");
+}

@@ -1,0 +1,86 @@
+import type { Desk } from "../desk/desk.ts";
+import type { Percentiles, StageHistograms, StageName } from "../desk/latency.ts";
+import { percentilesUs } from "../desk/latency.ts";
+import { FEED_STATE, FEED_STATE_NAMES } from "../market/event-batch.ts";
+import { REASON } from "../quote/quote-batch.ts";
+
+/** What a run tells of itself at its end, and `/status` while it goes on. */
+export interface RunSummary {
+  readonly frames: number;
+  readonly events: number;
+  readonly levelUpdates: number;
+  readonly trades: number;
+  readonly unparsable: number;
+  readonly gaps: number;
+  readonly crossed: number;
+  readonly resyncs: number;
+  readonly reconnects: number;
+  readonly silences: number;
+  readonly instruments: number;
+  /** Instruments by feed state. */
+  readonly feedStates: Readonly<Record<string, number>>;
+  readonly predictions: number;
+  readonly conflated: number;
+  readonly quotesSent: number;
+  readonly quotesAcked: number;
+  readonly quotesRejected: number;
+  readonly executions: number;
+  /** Quotes that the model had made wider or smaller. */
+  readonly widened: number;
+  /** How many sent quotes gave each reason. */
+  readonly reasons: Readonly<Record<string, number>>;
+  readonly killed: string | null;
+  readonly latencyUs: Readonly<Record<StageName | "quoted", Percentiles>>;
+  readonly rssMb: number;
+}
+
+export function summarise(desk: Desk, timer: StageHistograms): RunSummary {
+  const { counters } = desk;
+  const sum = (read: keyof Omit<(typeof desk.feeds)[number]["counters"], "lastResyncUs">): number =>
+    desk.feeds.reduce((total, feed) => total + feed.counters[read], 0);
+  return {
+    frames: counters.frames,
+    events: counters.events,
+    levelUpdates: counters.levelUpdates,
+    trades: counters.trades,
+    unparsable: sum("unparsable"),
+    gaps: sum("gaps"),
+    crossed: counters.crossed,
+    resyncs: sum("resyncs"),
+    reconnects: sum("reconnects"),
+    silences: sum("silences"),
+    instruments: desk.market.instruments.size,
+    feedStates: feedStates(desk),
+    predictions: counters.predictions,
+    conflated: counters.conflated,
+    quotesSent: counters.quotesSent,
+    quotesAcked: counters.quotesAcked,
+    quotesRejected: counters.quotesRejected,
+    executions: counters.executions,
+    widened: counters.widened,
+    reasons: reasons(desk.reasonCounts),
+    killed: desk.gate.kill.tripped ? desk.gate.kill.state.reason : null,
+    latencyUs: { ...timer.report(), quoted: percentilesUs(timer.quoted) },
+    rssMb: Math.round(process.memoryUsage.rss() / 104_857.6) / 10,
+  };
+}
+
+/** Instruments by the name of their feed state. */
+export function feedStates(desk: Desk): Record<string, number> {
+  const { feedState, instruments } = desk.market;
+  const counts = Object.values(FEED_STATE).map((state) => {
+    let count = 0;
+    for (let id = 0; id < instruments.size; id += 1) if (feedState[id] === state) count += 1;
+    return [FEED_STATE_NAMES[state], count] as const;
+  });
+  return Object.fromEntries(counts);
+}
+
+function reasons(counts: Float64Array): Record<string, number> {
+  const named: Record<string, number> = {};
+  for (const [name, bit] of Object.entries(REASON)) {
+    const count = counts[31 - Math.clz32(bit)];
+    if (count > 0) named[name] = count;
+  }
+  return named;
+}
