@@ -1,4 +1,5 @@
 import { DeviceUnavailableError } from "../core/errors.ts";
+import { CpuEngine } from "./cpu.ts";
 import { ENGINES, type EngineName, type StepEngine } from "./engine.ts";
 import { selfTest } from "./self-test.ts";
 import type { StepModel } from "./step-model.ts";
@@ -27,6 +28,7 @@ export interface StartedEngine {
 
 /** The engines of this build, best first for one small model on one host. */
 export const ENGINE_STARTERS: readonly { readonly name: EngineName; readonly start: EngineStarter }[] = [
+  { name: "cpu", start: (model, slotCount, maxBatch) => CpuEngine.start(model, slotCount, maxBatch) },
   { name: "wasm", start: WasmEngine.start },
 ];
 

@@ -1,0 +1,125 @@
+/**
+ * Compiles the native library from the C sources beside this file with the system's compiler. Used by `build.ts`, which
+ * embeds the result, and by `src/core/native.ts` when keel runs from source.
+ *
+ * @module
+ */
+import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+
+const FLAGS = [
+  "-std=gnu11",
+  "-O3",
+  "-fPIC",
+  "-fvisibility=hidden",
+  "-fno-math-errno",
+  "-fno-trapping-math",
+  "-fno-strict-aliasing",
+  "-Wall",
+  "-Wextra",
+];
+const AVX2 = ["-mavx2", "-mfma"];
+const AVX512 = [
+  ...["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"],
+  "-mprefer-vector-width=512",
+];
+
+interface Unit {
+  readonly source: string;
+  readonly object: string;
+  readonly flags: readonly string[];
+}
+
+const plain = (source: string): Unit => ({ source, object: `${source}.o`, flags: [] });
+const stepRows = (isa: string, flags: readonly string[]): Unit => ({
+  source: "step_rows.c",
+  object: `step_rows_${isa}.o`,
+  flags: [`-DKEEL_ISA=${isa}`, ...flags],
+});
+
+/** What is compiled for this architecture; sources with kernels once for each instruction set. */
+export function nativeUnits(arch: string = process.arch): readonly Unit[] {
+  const units = [plain("host.c"), plain("step.c"), stepRows("portable", [])];
+  if (arch !== "x64") return units;
+  return [
+    ...units,
+    stepRows("avx2", AVX2),
+    stepRows("avxvnni", [...AVX2, "-mavxvnni"]),
+    stepRows("avx512", AVX512),
+    stepRows("avx512vnni", [...AVX512, "-mavx512vnni"]),
+  ];
+}
+
+export interface CompileOptions {
+  /** Added to the flags of every unit and of the link, e.g. `-fsanitize=address`. */
+  readonly extraFlags?: readonly string[];
+}
+
+/** Hex digest of everything the library is made from; names the library that is kept between runs. */
+export async function nativeSourceHash(): Promise<string> {
+  const hasher = new Bun.CryptoHasher("sha256");
+  const names = await Array.fromAsync(new Bun.Glob("*.{c,h,ts}").scan({ cwd: import.meta.dir }));
+  for (const name of names.sort()) {
+    hasher.update(`${name}\0`);
+    hasher.update(await Bun.file(join(import.meta.dir, name)).bytes());
+  }
+  return hasher.update(`${process.platform}-${process.arch}`).digest("hex").slice(0, 16);
+}
+
+/** Path of the C compiler that would be used, or null. */
+export function findCompiler(): string | null {
+  for (const name of ["cc", "gcc", "clang"]) {
+    const path = Bun.which(name);
+    if (path !== null) return path;
+  }
+  return null;
+}
+
+/**
+ * Compiles and links the library. The result appears under its name only when it is complete, so that several processes may
+ * do this at once.
+ *
+ * @throws Error that says what is missing or what the compiler said.
+ */
+export async function compileNative(
+  outPath: string,
+  options: CompileOptions = {},
+): Promise<{ path: string; compiler: string }> {
+  if (process.platform !== "linux") throw new Error(`no native library for ${process.platform}`);
+  const compiler = findCompiler();
+  if (compiler === null) throw new Error("no C compiler: install gcc or clang (cc is not on PATH)");
+  const extra = options.extraFlags ?? [];
+  await mkdir(dirname(outPath), { recursive: true });
+  const folder = await mkdtemp(join(dirname(outPath), ".native-"));
+  try {
+    const units = nativeUnits();
+    await Promise.all(
+      units.map(({ source, object, flags }) =>
+        run(compiler, [
+          ...FLAGS,
+          ...flags,
+          ...extra,
+          "-c",
+          join(import.meta.dir, source),
+          "-o",
+          join(folder, object),
+        ]),
+      ),
+    );
+    const linked = join(folder, "libkeel.so");
+    const objects = units.map(({ object }) => join(folder, object));
+    await run(compiler, ["-shared", "-Wl,-z,relro,-z,now", ...extra, ...objects, "-lm", "-o", linked]);
+    await rename(linked, outPath);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+  return { path: outPath, compiler };
+}
+
+async function run(compiler: string, args: readonly string[]): Promise<void> {
+  const child = Bun.spawn([compiler, ...args], { stdout: "ignore", stderr: "pipe" });
+  const [code, said] = await Promise.all([child.exited, new Response(child.stderr).text()]);
+  if (code !== 0) {
+    throw new Error(`${compiler} failed (it must be gcc 11, clang 12 or newer): ${said.trim().slice(0, 2_000)}`);
+  }
+}

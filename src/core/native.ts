@@ -1,0 +1,120 @@
+import { dlopen, FFIType, type Pointer, ptr } from "bun:ffi";
+import { mkdtempSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { BUILD } from "./executable.ts";
+import { invariant } from "./invariant.ts";
+import { NATIVE_LIBRARY } from "./native-library.ts";
+
+/** Changes together with `KEEL_ABI` in `ffi/keel.h`. */
+const ABI = 1;
+
+const SYMBOLS = {
+  keel_abi: { args: [], returns: FFIType.i32 },
+  keel_isa_mask: { args: [], returns: FFIType.u32 },
+  keel_monotonic_ns: { args: [], returns: FFIType.f64 },
+  keel_step_run: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
+} as const;
+
+const open = (path: string) => dlopen(path, SYMBOLS);
+
+/** The functions of the native library. Pointers are raw: whoever passes one keeps its memory alive and large enough. */
+export type NativeFunctions = ReturnType<typeof open>["symbols"];
+
+export type NativeLibrary =
+  | { readonly functions: NativeFunctions; readonly missing: null }
+  /** `missing` says what to install. */
+  | { readonly functions: null; readonly missing: string };
+
+let loaded: Promise<NativeLibrary> | null = null;
+
+/**
+ * Loads the native library once for the process: from inside the executable, or, when keel runs from source, from
+ * `dist/native`, compiled there first where it is not yet. Never throws; where there is no library, `missing` says why.
+ */
+export function loadNative(): Promise<NativeLibrary> {
+  loaded ??= load();
+  return loaded;
+}
+
+async function load(): Promise<NativeLibrary> {
+  try {
+    const functions = BUILD === undefined ? open(await compiledFromSource()) : await openEmbedded(BUILD.nativeMissing);
+    const abi = functions.symbols.keel_abi();
+    if (abi !== ABI) throw new Error(`native library has interface ${abi}, this build expects ${ABI}`);
+    return { functions: functions.symbols, missing: null };
+  } catch (error) {
+    return { functions: null, missing: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+async function compiledFromSource(): Promise<string> {
+  const { compileNative, nativeSourceHash } = await import("../../ffi/compile.ts");
+  const name = `libkeel-${await nativeSourceHash()}.so`;
+  const path = join(import.meta.dir, "../../dist/native", name);
+  if (!(await Bun.file(path).exists())) await compileNative(path);
+  return path;
+}
+
+/** The dynamic loader reads only files, so the library is written to memory that no other user can reach. */
+async function openEmbedded(nativeMissing: string | null): Promise<ReturnType<typeof open>> {
+  if (NATIVE_LIBRARY === null) throw new Error(nativeMissing ?? "built without the native library");
+  const bytes = await Bun.file(NATIVE_LIBRARY).bytes();
+  const descriptor = anonymousFile();
+  if (descriptor >= 0) {
+    writeSync(descriptor, bytes);
+    return open(`/proc/self/fd/${descriptor}`);
+  }
+  const folder = mkdtempSync(join(tmpdir(), "keel-"));
+  try {
+    const path = join(folder, "libkeel.so");
+    writeFileSync(path, bytes, { mode: 0o500 });
+    return open(path);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A file descriptor of memfd_create(2), or -1. */
+function anonymousFile(): number {
+  const CLOSE_ON_EXEC = 1;
+  try {
+    const libc = dlopen("libc.so.6", {
+      memfd_create: { args: [FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
+    });
+    return libc.symbols.memfd_create(ptr(Buffer.from("libkeel\0")), CLOSE_ON_EXEC);
+  } catch {
+    return -1;
+  }
+}
+
+/** Memory that native code reads or writes: its address stays the same as long as the object is reachable. */
+export interface NativeMemory {
+  readonly address: Pointer;
+  readonly buffer: ArrayBuffer;
+  /** Offset of `address` in `buffer`, a multiple of 64. */
+  readonly byteOffset: number;
+}
+
+/** Behind what native kernels read whole vectors at a time must lie this much memory. */
+const SLACK_BYTES = 64;
+const ALIGNMENT = 64;
+
+/** Takes zeroed memory aligned to a cache line, with room behind it for whole-vector reads. */
+export function nativeMemory(bytes: number): NativeMemory {
+  invariant(Number.isSafeInteger(bytes) && bytes >= 0, "a size in bytes");
+  const buffer = new ArrayBuffer(bytes + ALIGNMENT + SLACK_BYTES);
+  const start = ptr(buffer);
+  const byteOffset = (ALIGNMENT - (start % ALIGNMENT)) % ALIGNMENT;
+  return { address: (start + byteOffset) as Pointer, buffer, byteOffset };
+}
+
+export function nativeFloats(length: number): { memory: NativeMemory; values: Float32Array<ArrayBuffer> } {
+  const memory = nativeMemory(length * 4);
+  return { memory, values: new Float32Array(memory.buffer, memory.byteOffset, length) };
+}
+
+export function nativeInts(length: number): { memory: NativeMemory; values: Int32Array<ArrayBuffer> } {
+  const memory = nativeMemory(length * 4);
+  return { memory, values: new Int32Array(memory.buffer, memory.byteOffset, length) };
+}

@@ -1,0 +1,201 @@
+import { invariant } from "../../core/invariant.ts";
+
+/** Operations of the step program; the numbers and the parameters of each are those of `ffi/step.h`. */
+export const OP = {
+  copy: 0,
+  strided: 1,
+  fill: 2,
+  unary: 3,
+  binary: 4,
+  dense: 5,
+  quantise: 6,
+  denseI8: 7,
+  lstm: 8,
+  softmax: 9,
+  norm: 10,
+  reduce: 11,
+  matmul: 12,
+} as const;
+export type Op = (typeof OP)[keyof typeof OP];
+
+export const UNARY = {
+  sigmoid: 0,
+  tanh: 1,
+  relu: 2,
+  clip: 3,
+  exp: 4,
+  gelu: 5,
+  geluTanh: 6,
+  neg: 7,
+  abs: 8,
+  sqrt: 9,
+  erf: 10,
+  round: 11,
+  log: 12,
+  leaky: 13,
+  affine: 14,
+} as const;
+export type UnaryKind = (typeof UNARY)[keyof typeof UNARY];
+
+export const BINARY = { add: 0, sub: 1, mul: 2, div: 3, min: 4, max: 5 } as const;
+export type BinaryKind = (typeof BINARY)[keyof typeof BINARY];
+
+export const REDUCE = { sum: 0, mean: 1, max: 2 } as const;
+
+/** Where a reference points to: its two lowest bits. */
+export const SPACE = { arena: 0, constants: 1, state: 2, features: 3 } as const;
+export type Space = (typeof SPACE)[keyof typeof SPACE];
+
+/** "No operand". */
+export const NONE = -1;
+/** Words of an instruction: operation, result, three operands, eleven parameters. */
+export const WORDS = 16;
+/** Rows that the arena holds: `KEEL_STEP_BLOCK`. */
+export const BLOCK_ROWS = 8;
+
+/** Bounds of what a model may need; checked before anything of that size is taken. */
+export const ARENA_FLOATS_MAX = 1 << 22;
+export const CONSTANT_FLOATS_MAX = 1 << 26;
+export const INSTRUCTIONS_MAX = 1 << 16;
+
+/** A place of floats: `offset × 4 + space`. */
+export type Reference = number;
+
+export const reference = (space: Space, offset: number): Reference => offset * 4 + space;
+export const spaceOf = (ref: Reference): Space => (ref & 3) as Space;
+export const offsetOf = (ref: Reference): number => ref >> 2;
+export const shift = (ref: Reference, floats: number): Reference => ref + floats * 4;
+
+export interface Instruction {
+  op: Op;
+  to: Reference;
+  a: Reference;
+  b: Reference;
+  c: Reference;
+  readonly p: number[];
+  /** Set when a fusion has put its work into another instruction. */
+  removed: boolean;
+}
+
+/** Which parameters are floats, whose bits go into the instruction's words. */
+const FLOAT_PARAMETERS: Partial<Record<Op, readonly number[]>> = {
+  [OP.fill]: [1],
+  [OP.unary]: [2, 3],
+  [OP.quantise]: [1],
+  [OP.norm]: [2],
+};
+
+/** Thrown when a model needs more than the bounds allow; the caller knows the node and makes it a refusal. */
+export class ProgramTooLargeError extends Error {
+  constructor(what: string, needed: number, most: number) {
+    super(`${what}: ${needed} needed, at most ${most}`);
+    this.name = "ProgramTooLargeError";
+  }
+}
+
+/** Collects the instructions and constants of a step program. Every vector in the arena and the constants starts on a cache line. */
+export class ProgramBuilder {
+  readonly instructions: Instruction[] = [];
+  #arenaFloats = 0;
+  #constantFloats = 0;
+  /** Offsets of the scratch tensors, ascending. */
+  readonly #tensors: number[] = [];
+  readonly #constants: { offset: number; bytes: Uint8Array }[] = [];
+
+  get arenaFloats(): number {
+    return this.#arenaFloats;
+  }
+
+  get constantFloats(): number {
+    return this.#constantFloats;
+  }
+
+  /** Takes `floats` of scratch. */
+  scratch(floats: number): Reference {
+    const offset = this.#arenaFloats;
+    const end = offset + roundUp(floats);
+    if (!(end <= ARENA_FLOATS_MAX)) {
+      throw new ProgramTooLargeError("floats of scratch in a row", end, ARENA_FLOATS_MAX);
+    }
+    this.#arenaFloats = end;
+    this.#tensors.push(offset);
+    return reference(SPACE.arena, offset);
+  }
+
+  /** The start of the scratch tensor that a reference points into; the reference itself where it is no scratch. */
+  tensorOf(ref: Reference): Reference {
+    if (spaceOf(ref) !== SPACE.arena) return ref;
+    const offset = offsetOf(ref);
+    let low = 0;
+    let high = this.#tensors.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.#tensors[middle] <= offset) low = middle;
+      else high = middle - 1;
+    }
+    return reference(SPACE.arena, this.#tensors[low]);
+  }
+
+  /** Throws if `floats` more constants would be too many; asked before they are made. */
+  reserveConstants(floats: number): void {
+    const end = this.#constantFloats + roundUp(floats);
+    if (!(end <= CONSTANT_FLOATS_MAX)) {
+      throw new ProgramTooLargeError("floats of constants", end, CONSTANT_FLOATS_MAX);
+    }
+  }
+
+  constant(values: Float32Array | Int32Array | Int8Array): Reference {
+    const floats = Math.ceil(values.byteLength / 4);
+    this.reserveConstants(floats);
+    const offset = this.#constantFloats;
+    this.#constants.push({
+      offset,
+      bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+    });
+    this.#constantFloats += roundUp(floats);
+    return reference(SPACE.constants, offset);
+  }
+
+  emit(
+    op: Op,
+    to: Reference,
+    operands: { readonly a?: Reference; readonly b?: Reference; readonly c?: Reference },
+    p: readonly number[],
+  ): Instruction {
+    if (this.instructions.length >= INSTRUCTIONS_MAX) {
+      throw new ProgramTooLargeError("instructions", INSTRUCTIONS_MAX + 1, INSTRUCTIONS_MAX);
+    }
+    invariant(p.length <= WORDS - 5, "an instruction has at most eleven parameters");
+    const { a = NONE, b = NONE, c = NONE } = operands;
+    const instruction: Instruction = { op, to, a, b, c, p: [...p], removed: false };
+    this.instructions.push(instruction);
+    return instruction;
+  }
+
+  /** The instructions' words, in order, without those removed. */
+  encode(): Int32Array {
+    const live = this.instructions.filter((instruction) => !instruction.removed);
+    const words = new Int32Array(live.length * WORDS);
+    const floats = new Float32Array(words.buffer);
+    for (const [index, { op, to, a, b, c, p }] of live.entries()) {
+      const start = index * WORDS;
+      words.set([op, to, a, b, c], start);
+      const floatParameters = FLOAT_PARAMETERS[op] ?? [];
+      for (const [i, value] of p.entries()) {
+        if (floatParameters.includes(i)) floats[start + 5 + i] = value;
+        else words[start + 5 + i] = value;
+      }
+    }
+    return words;
+  }
+
+  /** Writes the constants into `into`, which has {@link constantFloats} floats. */
+  writeConstants(into: Float32Array<ArrayBuffer>): void {
+    const bytes = new Uint8Array(into.buffer, into.byteOffset, into.byteLength);
+    for (const { offset, bytes: from } of this.#constants) bytes.set(from, offset * 4);
+  }
+}
+
+function roundUp(floats: number): number {
+  return Math.ceil(floats / 16) * 16;
+}

@@ -1,0 +1,71 @@
+import type { Instruction, Reference } from "../cpu/program.ts";
+
+/** 8-bit weights behind a constant, with zero point 0 and one scale, or one for each index of `axis`. */
+export interface QuantisedWeights {
+  readonly levels: Int8Array;
+  readonly scales: Float32Array;
+  /** -1: one scale for all. */
+  readonly axis: number;
+}
+
+/** A tensor known when the model is loaded. Numbers of all types are held as doubles' range allows: integers exactly to 2^53. */
+export interface Constant {
+  readonly kind: "constant";
+  readonly dims: readonly number[];
+  readonly data: ArrayLike<number>;
+  readonly quantised?: QuantisedWeights;
+}
+
+/** How a quantised tensor's levels stand for numbers: `(level - zeroPoint) × scale`, levels from `low` to `high`. */
+export interface Quantisation {
+  readonly scale: number;
+  readonly zeroPoint: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/**
+ * A tensor computed at each step, one row at a time: the batch dimension counts 1. `batchAxis` is its place, or -1 where the
+ * tensor has none; a graph that would mix rows is refused.
+ */
+export interface Dynamic {
+  readonly kind: "dynamic";
+  readonly dims: readonly number[];
+  readonly batchAxis: number;
+  /** The place of its floats; computes them first where that was put off. */
+  readonly place: () => Reference;
+  /** Set when the tensor is the very result of this dense layer, which may still take an addend or an activation. */
+  readonly dense?: Instruction;
+  /** Set when the tensor is the dequantised form of levels: `source` before quantisation and how it was quantised. */
+  readonly quantised?: { readonly source: Dynamic; readonly how: Quantisation };
+  /** Set when these are the levels themselves, held as floats. */
+  readonly levels?: { readonly source: Dynamic; readonly how: Quantisation };
+}
+
+export type Value = Constant | Dynamic;
+
+export const sizeOf = (dims: readonly number[]): number => dims.reduce((product, dim) => product * dim, 1);
+
+/** Strides, in elements, of a contiguous tensor. */
+export function stridesOf(dims: readonly number[]): number[] {
+  const strides = new Array<number>(dims.length);
+  let stride = 1;
+  for (let axis = dims.length - 1; axis >= 0; axis -= 1) {
+    strides[axis] = stride;
+    stride *= dims[axis];
+  }
+  return strides;
+}
+
+export const constant = (dims: readonly number[], data: ArrayLike<number>): Constant => ({
+  kind: "constant",
+  dims,
+  data,
+});
+
+export const at = (dims: readonly number[], batchAxis: number, place: Reference): Dynamic => ({
+  kind: "dynamic",
+  dims,
+  batchAxis,
+  place: () => place,
+});
