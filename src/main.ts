@@ -1,4 +1,5 @@
 import { runCommandLine } from "./command/cli.ts";
+import { endStream } from "./command/output.ts";
 
 const shutdown = new AbortController();
 let installed = false;
@@ -28,9 +29,6 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
     return takeSignals();
   },
 });
-for (const stream of [process.stdout, process.stderr]) {
-  await new Promise<void>((resolve) => {
-    stream.write("", () => resolve());
-  });
-}
+await endStream(process.stdout);
+await endStream(process.stderr);
 process.exit(exitCode);

@@ -38,3 +38,10 @@ export class StreamOutput implements Output {
     if (this.json && this.#result !== undefined) this.#sink.write(`${JSON.stringify(this.#result)}\n`);
   }
 }
+
+/** Ends a stream and resolves when all of it has been handed over, however slow its reader is. */
+export function endStream(stream: { end(callback: () => void): unknown }): Promise<void> {
+  return new Promise((resolve) => {
+    stream.end(() => resolve());
+  });
+}

@@ -67,6 +67,20 @@ test("version tells what the host offers", async () => {
   });
 });
 
+test("a slow reader gets everything before the process ends", async () => {
+  const output = join(import.meta.dir, "../../src/command/output.ts");
+  const program = `
+    import { endStream } from ${JSON.stringify(output)};
+    process.stdout.write("x".repeat(1_000_000));
+    await endStream(process.stdout);
+    process.exit(0);`;
+  const child = Bun.spawn(["sh", "-c", `"$0" -e "$1" | (sleep 0.3; wc -c)`, process.execPath, program], {
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  expect(Number(await child.stdout.text())).toBe(1_000_000);
+});
+
 test("a reader that goes away is no failure", async () => {
   const child = Bun.spawn(["sh", "-c", `"$0" "$1" doctor --variables | head -n 1`, process.execPath, main], {
     stdout: "pipe",
