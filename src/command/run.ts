@@ -1,4 +1,4 @@
-import { EXIT, KeelError } from "../core/errors.ts";
+import { EXIT } from "../core/errors.ts";
 import { defineCommand } from "./command.ts";
 
 export const run = defineCommand({
@@ -16,13 +16,8 @@ The result holds \`frames\`, \`events\`, \`levelUpdates\`, \`gaps\`, \`crossed\`
   },
   environment: true,
   async run({ options, config, log, out, shutdown }) {
-    if (config.feeds.length === 0) {
-      throw new KeelError(
-        "bad-configuration",
-        "KEEL_FEEDS: found nothing, expected what to subscribe to, e.g. binance-usdm:BTCUSDT,deribit:options:BTC",
-        EXIT.badConfiguration,
-      );
-    }
+    const { requireFeeds } = await import("../config.ts");
+    requireFeeds(config);
     const { systemClock } = await import("../core/clock.ts");
     const { Session } = await import("../live/session.ts");
     const { stopped } = await import("../live/stopped.ts");
