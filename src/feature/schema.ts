@@ -184,9 +184,12 @@ export const FEATURES: readonly FeatureDefinition[] = [
   single("volatilityRatio1000", "same", ratio("SUM_1s(r²)/1 s ÷ SUM_10s(r²)/10 s", 10_000)),
   sided(
     "MoveRate",
-    ratio("EMA_5s(1 when m lies ≥ 0.5 bp from EMA_50ms(m), to the side), down for bid", 5_000),
+    ratio(
+      "EMA_5s(1 while, as of the last top, m lay ≥ 0.5 bp from EMA_50ms(m) to the side), down for bid",
+      5_000,
+    ),
   ),
-  sided("WithdrawRate", ratio("EMA_5s(1 when d ≤ 0.8·EMA_50ms(d))", 5_000)),
+  sided("WithdrawRate", ratio("EMA_5s(1 while, as of the last diff, d lay below 0.8·EMA_50ms(d))", 5_000)),
   single("basis", "negate", { formula: "m/index − 1", unit: "bp", windowMs: 0, clip: [-100, 100] }),
   single("basisChange", "negate", {
     formula: "basis − EMA_10s(basis)",

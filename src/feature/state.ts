@@ -61,4 +61,7 @@ export const COUNT_10000 = 67;
 export const VARIANCE_100 = 68;
 export const VARIANCE_1000 = 69;
 export const VARIANCE_10000 = 70;
-export const STRIDE = 72;
+/** 1 while the mid lies away from its recent mean to the side, 1 while depth lies below its own; judged at events. */
+export const MOVED = 71;
+export const WITHDRAWN = 73;
+export const STRIDE = 76;

@@ -40,6 +40,7 @@ import {
   MID_1000,
   MOVE_RATE,
   MOVE_SIDE,
+  MOVED,
   NET_100,
   NET_1000,
   QUEUE,
@@ -58,6 +59,7 @@ import {
   VARIANCE_1000,
   VARIANCE_10000,
   WITHDRAW_RATE,
+  WITHDRAWN,
 } from "./state.ts";
 import { D10, D50, D100, D200, D500, D1000, D2000, D5000, D10000, DECAY_MS, decayFactors } from "./window.ts";
 
@@ -136,6 +138,7 @@ export class FeatureState {
         s[at + DEPTH_LOW + side] = depth;
         s[at + DEPTH_HIGH + side] = depth;
       }
+      s[at + WITHDRAWN + side] = depth < RATE_DEPTH_FRACTION * s[at + DEPTH_MEAN_50 + side] ? 1 : 0;
       if (depth < s[at + DEPTH_LOW + side]) s[at + DEPTH_LOW + side] = depth;
       if (depth > s[at + DEPTH_HIGH + side]) s[at + DEPTH_HIGH + side] = depth;
 
@@ -271,15 +274,11 @@ export class FeatureState {
     const d5000 = decay[D5000];
     const d10000 = decay[D10000];
 
-    const mid = s[at + MID];
-    const return50 = mid > 0 ? ((mid - s[at + MID_50]) / mid) * 10_000 : 0;
     for (let side = 0; side < 2; side += 1) {
       const queue = s[at + QUEUE + side];
       const depth = s[at + DEPTH + side];
-      const moved = side === 0 ? return50 <= -RATE_MOVE_BP : return50 >= RATE_MOVE_BP;
-      const withdrawn = depth < RATE_DEPTH_FRACTION * s[at + DEPTH_MEAN_50 + side];
-      s[at + MOVE_RATE + side] = blend(moved ? 1 : 0, s[at + MOVE_RATE + side], d5000);
-      s[at + WITHDRAW_RATE + side] = blend(withdrawn ? 1 : 0, s[at + WITHDRAW_RATE + side], d5000);
+      s[at + MOVE_RATE + side] = blend(s[at + MOVED + side], s[at + MOVE_RATE + side], d5000);
+      s[at + WITHDRAW_RATE + side] = blend(s[at + WITHDRAWN + side], s[at + WITHDRAW_RATE + side], d5000);
       s[at + QUEUE_MEAN + side] = blend(queue, s[at + QUEUE_MEAN + side], d10000);
       s[at + DEPTH_MEAN + side] = blend(depth, s[at + DEPTH_MEAN + side], d10000);
       s[at + DEPTH_MEAN_50 + side] = blend(depth, s[at + DEPTH_MEAN_50 + side], d50);
@@ -294,6 +293,7 @@ export class FeatureState {
       s[at + TAKEN_200 + side] *= d200;
       s[at + TAKEN_1000 + side] *= d1000;
     }
+    const mid = s[at + MID];
     s[at + MID_10] = blend(mid, s[at + MID_10], d10);
     s[at + MID_50] = blend(mid, s[at + MID_50], d50);
     s[at + MID_200] = blend(mid, s[at + MID_200], d200);
@@ -362,23 +362,30 @@ export class FeatureState {
     s[at + STALE] = this.#depth.staleLots(slot, 0, bidTicks);
     s[at + STALE + 1] = this.#depth.staleLots(slot, 1, askTicks >= 0 ? askTicks : Infinity);
 
-    if (bidTicks < 0 || askTicks < 0) return;
-    const mid = (bidTicks + askTicks) / 2;
+    if (bidTicks >= 0 && askTicks >= 0) this.#updateMid(at, (bidTicks + askTicks) / 2);
+  }
+
+  #updateMid(at: number, mid: number): void {
+    const s = this.#state;
     const oldMid = s[at + MID];
-    if (mid === oldMid || mid === 0) return;
-    s[at + MID] = mid;
-    if (oldMid === 0) {
-      s.fill(mid, at + MID_10, at + MID_1000 + 1);
-      this.#startBasis(at);
-      return;
+    if (mid !== oldMid && mid > 0) {
+      s[at + MID] = mid;
+      if (oldMid === 0) {
+        s.fill(mid, at + MID_10, at + MID_1000 + 1);
+        this.#startBasis(at);
+        return;
+      }
+      const moveBp = ((mid - oldMid) / oldMid) * 10_000;
+      const squared = moveBp * moveBp;
+      s[at + VARIANCE_100] += squared;
+      s[at + VARIANCE_1000] += squared;
+      s[at + VARIANCE_10000] += squared;
+      s[at + LAST_MOVE] = s[at + TIME];
+      s[at + MOVE_SIDE] = moveBp > 0 ? 1 : -1;
     }
-    const moveBp = ((mid - oldMid) / oldMid) * 10_000;
-    const squared = moveBp * moveBp;
-    s[at + VARIANCE_100] += squared;
-    s[at + VARIANCE_1000] += squared;
-    s[at + VARIANCE_10000] += squared;
-    s[at + LAST_MOVE] = s[at + TIME];
-    s[at + MOVE_SIDE] = moveBp > 0 ? 1 : -1;
+    const awayBp = mid > 0 ? ((mid - s[at + MID_50]) / mid) * 10_000 : 0;
+    s[at + MOVED] = awayBp <= -RATE_MOVE_BP ? 1 : 0;
+    s[at + MOVED + 1] = awayBp >= RATE_MOVE_BP ? 1 : 0;
   }
 }
 
