@@ -6,7 +6,9 @@ import { black76, OptionValue, yearsToExpiry } from "../option/black76.ts";
 /** Between full valuations the fair value follows the forward by delta and gamma, up to these bounds. */
 const EXPANSION_MOVE = 5e-4;
 const EXPANSION_DEVIATIONS = 0.05;
-const EXPANSION_AGE_US = 250_000;
+const EXPANSION_AGE_US = 500_000;
+const EXPANSION_STAGGER_US = 10_000;
+const STAGGERS = 64;
 
 /**
  * Fair value and Greeks of every quoted instrument.
@@ -15,7 +17,8 @@ const EXPANSION_AGE_US = 250_000;
  * (mark, else the middle of bid and ask), sticky to its strike, on the forward of its expiry: the underlying price that the
  * venue last gave with a ticker of that expiry, moved by the reference market since then. Time to expiry runs on the
  * exchange's clock. A full valuation holds while the forward stays within 5 bp and a twentieth of a standard deviation to
- * expiry, for at most 250 ms; within that the value follows by delta and gamma (error below 1e-8 of the forward).
+ * expiry, for at most about a second (staggered over the instruments, so that a chain is not
+ * valued anew in one turn); within that the value follows by delta and gamma (error below 1e-8 of the forward).
  *
  * Inverse options are valued in coin (Black-76 / forward). NaN stands for "no value".
  */
@@ -42,7 +45,7 @@ export class FairValues {
   readonly #anchorPrice: Float64Array;
   readonly #anchorDelta: Float64Array;
   readonly #anchorReach: Float64Array;
-  readonly #anchorUs: Float64Array;
+  readonly #anchoredUntilUs: Float64Array;
   readonly #value = new OptionValue();
 
   constructor(capacity: number) {
@@ -61,7 +64,7 @@ export class FairValues {
     this.#anchorPrice = column(Number.NaN);
     this.#anchorDelta = column(Number.NaN);
     this.#anchorReach = column(-1);
-    this.#anchorUs = column(Number.NEGATIVE_INFINITY);
+    this.#anchoredUntilUs = column(Number.NEGATIVE_INFINITY);
   }
 
   add(instrument: Instrument, underlying: number): void {
@@ -139,7 +142,7 @@ export class FairValues {
     if (!(forward > 0 && volatility > 0)) return false;
     const move = forward - this.#anchorForward[id];
     let price: number;
-    if (Math.abs(move) <= this.#anchorReach[id] && timeUs - this.#anchorUs[id] <= EXPANSION_AGE_US) {
+    if (Math.abs(move) <= this.#anchorReach[id] && timeUs < this.#anchoredUntilUs[id]) {
       const gamma = this.gamma[id];
       const delta = this.#anchorDelta[id];
       price = Math.max(this.#anchorPrice[id] + move * (delta + 0.5 * gamma * move), 0);
@@ -158,7 +161,7 @@ export class FairValues {
       this.#anchorDelta[id] = value.delta;
       this.#anchorReach[id] =
         forward * Math.min(EXPANSION_MOVE, EXPANSION_DEVIATIONS * volatility * Math.sqrt(years));
-      this.#anchorUs[id] = timeUs;
+      this.#anchoredUntilUs[id] = timeUs + EXPANSION_AGE_US + EXPANSION_STAGGER_US * (id % STAGGERS);
     }
     this.forward[id] = forward;
     this.fair[id] = instrument.inverse ? price / forward : price;

@@ -27,7 +27,7 @@ export function floorToGrid(instrument: Instrument, price: number): number {
   if (!(ticks >= 1)) return -1;
   if (ticks > MAX_TICKS) return -1;
   const multiple = gridMultiple(instrument, ticks);
-  if (multiple > 1) ticks -= ticks % multiple;
+  if (multiple > 1) ticks = multiple * Math.floor(ticks / multiple);
   return ticks;
 }
 
@@ -41,6 +41,6 @@ export function ceilToGrid(instrument: Instrument, price: number): number {
   let ticks = Math.max(Math.ceil(price - Math.abs(price) * GRID_SLACK), 1);
   if (!(ticks <= MAX_TICKS)) return -1;
   const multiple = gridMultiple(instrument, ticks);
-  if (multiple > 1 && ticks % multiple !== 0) ticks += multiple - (ticks % multiple);
+  if (multiple > 1) ticks = multiple * Math.ceil(ticks / multiple);
   return ticks <= MAX_TICKS ? ticks : -1;
 }

@@ -13,8 +13,12 @@ import { type QuoteBatch, REASON } from "./quote-batch.ts";
 import { QuoteTerms } from "./spread.ts";
 import { Stability, type StabilityCounters } from "./stability.ts";
 
+/** How much of an underlying must be looked at again. */
+const LOOK = { none: 0, price: 1, all: 2 } as const;
 /** Even without events everything is recomputed this often: time passes for options, and data grows old. */
 const SWEEP_US = 100_000;
+/** A tightening for which the message budget had nothing left is tried again after this time. */
+const BUDGET_RETRY_US = 10_000;
 /** The full size in lots is recomputed when the underlying has moved by this much, so that it does not flicker with the price. */
 const SIZING_MOVE = 0.02;
 
@@ -75,7 +79,10 @@ export class Quoter {
   readonly #decidedInTurn: Float64Array;
   readonly #decidedPrice: Float64Array;
   readonly #sizingPrice: Float64Array;
-  readonly #allDirty: Uint8Array;
+  readonly #look: Uint8Array;
+  /** Fair values within which the last decision holds as long as nothing but prices changes; NaN when it never does. */
+  readonly #holdsFrom: Float64Array;
+  readonly #holdsTo: Float64Array;
   readonly #sweptUs: Float64Array;
 
   #haltReasons = 0;
@@ -104,7 +111,9 @@ export class Quoter {
     this.#decidedInTurn = new Float64Array(capacity).fill(-1);
     this.#decidedPrice = new Float64Array(underlyings).fill(Number.NaN);
     this.#sizingPrice = new Float64Array(underlyings).fill(Number.NaN);
-    this.#allDirty = new Uint8Array(underlyings);
+    this.#look = new Uint8Array(underlyings);
+    this.#holdsFrom = new Float64Array(capacity).fill(Number.NaN);
+    this.#holdsTo = new Float64Array(capacity).fill(Number.NaN);
     this.#sweptUs = new Float64Array(underlyings).fill(Number.NEGATIVE_INFINITY);
   }
 
@@ -150,7 +159,7 @@ export class Quoter {
    */
   setReference(underlying: number, instrument: number): void {
     this.#markets.setReference(underlying, instrument);
-    this.#allDirty[underlying] = 1;
+    this.#look[underlying] = LOOK.all;
   }
 
   /** An instrument is quoted. */
@@ -203,7 +212,7 @@ export class Quoter {
     this.#markets.onReference(underlying, microprice, timeUs);
     this.predictions.onEvent(underlying, timeUs);
     const move = Math.abs(microprice / this.#decidedPrice[underlying] - 1);
-    if (!(move <= this.parameters.repriceBp * 1e-4)) this.#allDirty[underlying] = 1;
+    if (!(move <= this.parameters.repriceBp * 1e-4)) this.#lookAt(underlying, LOOK.price);
   }
 
   /** The best prices of a quoted instrument's own book; ticks −1 for an empty side. */
@@ -235,7 +244,7 @@ export class Quoter {
     }
     const price = markets.referencePrice[underlying];
     const change = Math.abs(this.values.onTicker(instrument, batch, row, price, timeUs));
-    if (change > this.parameters.repriceBp * 1e-4) this.#allDirty[underlying] = 1;
+    if (change > this.parameters.repriceBp * 1e-4) this.#lookAt(underlying, LOOK.price);
     this.#dirty[instrument] = 1;
   }
 
@@ -267,14 +276,14 @@ export class Quoter {
   onFeedState(instrument: number, live: boolean, reasonMask: number): void {
     this.#dirty[instrument] = 1;
     const underlying = this.#markets.onFeedState(instrument, live, reasonMask);
-    if (underlying >= 0) this.#allDirty[underlying] = 1;
+    if (underlying >= 0) this.#look[underlying] = LOOK.all;
   }
 
   /** Our position changed, by a fill or by reconciliation. @param lots signed */
   onPosition(instrument: number, lots: number): void {
     if (this.#instruments[instrument] === undefined) return;
     this.inventory.setPosition(instrument, lots);
-    this.#allDirty[this.#underlyingOf[instrument]] = 1;
+    this.#look[this.#underlyingOf[instrument]] = LOOK.all;
   }
 
   /** A standing side was hit. @param side side of our quote, 0 = bid */
@@ -288,12 +297,12 @@ export class Quoter {
   onHalt(reasonMask: number): void {
     if (reasonMask === this.#haltReasons) return;
     this.#haltReasons = reasonMask;
-    this.#allDirty.fill(1);
+    this.#look.fill(LOOK.all);
   }
 
   onSessionUp(): void {
     this.#sessionUp = true;
-    this.#allDirty.fill(1);
+    this.#look.fill(LOOK.all);
   }
 
   /** The counterparty dropped our quotes with the session. */
@@ -379,19 +388,19 @@ export class Quoter {
     const count = this.#memberCount[underlying];
     if (count === 0) return 0;
     const members = this.#members[underlying];
-    const all = predicted || this.#allDirty[underlying] === 1;
+    const look = predicted ? LOOK.all : this.#look[underlying];
     const before = out.count;
     this.stability.refill(timeUs);
-    if (all) {
-      this.#allDirty[underlying] = 0;
-      this.#sweptUs[underlying] = timeUs;
-      this.#decidedPrice[underlying] = this.#markets.referencePrice[underlying];
-    }
+    this.#look[underlying] = LOOK.none;
+    if (look === LOOK.all) this.#sweptUs[underlying] = timeUs;
+    if (look !== LOOK.none) this.#decidedPrice[underlying] = this.#markets.referencePrice[underlying];
     const net = this.inventory.netDeltaNotional(members, count, this.values.delta, this.values.forward);
     this.#terms.netDelta = net / this.parameters.deltaNotional;
     for (let i = 0; i < count; i += 1) {
       const id = members[i];
-      if (!all && this.#dirty[id] === 0) continue;
+      if (look !== LOOK.all && this.#dirty[id] === 0) {
+        if (look === LOOK.none || this.#holds(id, underlying, timeUs)) continue;
+      }
       this.#dirty[id] = this.#decide(id, underlying, timeUs, out) ? 0 : 1;
     }
     return out.count - before;
@@ -410,7 +419,7 @@ export class Quoter {
   onTimer(timeUs: number, out: QuoteBatch): number {
     for (let underlying = 0; underlying < this.#members.length; underlying += 1) {
       if (timeUs - this.#sweptUs[underlying] >= SWEEP_US) {
-        this.#allDirty[underlying] = 1;
+        this.#look[underlying] = LOOK.all;
         continue;
       }
       const members = this.#members[underlying];
@@ -419,6 +428,21 @@ export class Quoter {
       }
     }
     return this.requoteAll(timeUs, out);
+  }
+
+  #lookAt(underlying: number, look: number): void {
+    if (look > this.#look[underlying]) this.#look[underlying] = look;
+  }
+
+  /** The last decision stands although the price has moved. */
+  #holds(id: number, underlying: number, timeUs: number): boolean {
+    const instrument = this.#instruments[id];
+    if (instrument === undefined || this.#releaseUs[id] <= timeUs) return false;
+    const price = this.#markets.referencePrice[underlying];
+    const exchangeTimeUs = timeUs + this.#markets.exchangeOffsetUs[underlying];
+    if (!this.values.evaluate(instrument, price, exchangeTimeUs, timeUs)) return false;
+    const fair = this.values.fair[id];
+    return fair >= this.#holdsFrom[id] && fair <= this.#holdsTo[id];
   }
 
   /** @returns false when the decision could not be taken now and must be taken again. */
@@ -454,6 +478,7 @@ export class Quoter {
     if (pulled !== 0) {
       reasons = REASON.pulled | pulled;
       urgent = stability.standing(id);
+      this.#holdsFrom[id] = Number.NaN;
     } else {
       reasons = REASON.base | adjustment.reasons;
       const forward = this.values.forward[id];
@@ -521,14 +546,32 @@ export class Quoter {
         askTicks = targetAsk;
         urgent = true;
       }
+      const waits = releaseUs < Number.POSITIVE_INFINITY;
       if (optional && !urgent && !stability.spend()) {
         optional = false;
         held = true;
-        releaseUs = timeUs;
+        releaseUs = timeUs + BUDGET_RETRY_US;
         stability.counters.heldForBudget += 1;
       }
       if (held) reasons |= REASON.held;
+
+      const tolerated = 1 - this.parameters.retreatTolerance;
+      let from = Number.NEGATIVE_INFINITY;
+      let to = Number.POSITIVE_INFINITY;
+      if (bidTicks >= 0) {
+        from = bidTicks + tolerated * halfBid;
+        if (!waits) to = bidTicks + halfBid + stability.leastGain(halfBid, bidStep);
+      } else if (!waits) {
+        to = halfBid + 1;
+      }
+      if (askTicks >= 0) {
+        to = Math.min(to, askTicks - tolerated * halfAsk);
+        if (!waits) from = Math.max(from, askTicks - halfAsk - stability.leastGain(halfAsk, askStep));
+      }
+      this.#holdsFrom[id] = from * tick - terms.shift;
+      this.#holdsTo[id] = to * tick - terms.shift;
     }
+    if (held && (this.reasons[id] & REASON.held) === 0) stability.counters.held += 1;
     this.#releaseUs[id] = releaseUs;
     this.reasons[id] = reasons;
     if (!urgent && !optional) return true;

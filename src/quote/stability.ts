@@ -18,9 +18,9 @@ export interface StabilityCounters {
   retreated: number;
   tightened: number;
   pulled: number;
-  /** Tightenings that had to wait: for the side's minimum life, for a larger improvement, for the message budget. */
-  heldForLife: number;
-  heldForGain: number;
+  /** Tightenings that began to wait: for the side's minimum life, for a larger improvement, for the message budget. */
+  held: number;
+  /** Decisions in which the message budget was spent. */
   heldForBudget: number;
   /** Sides that reversed their direction within 100 ms. */
   flickers: number;
@@ -54,8 +54,7 @@ export class Stability {
     retreated: 0,
     tightened: 0,
     pulled: 0,
-    heldForLife: 0,
-    heldForGain: 0,
+    held: 0,
     heldForBudget: 0,
     flickers: 0,
     notSent: 0,
@@ -178,14 +177,10 @@ export class Stability {
         this.urgent = true;
       }
     } else if (improvement > 0) {
-      const gain =
-        Math.max(parameters.minChangeTicks * multiple, parameters.tightenHysteresis * halfTicks) *
-        this.#pressure();
-      if (improvement >= gain) {
+      if (improvement >= this.leastGain(halfTicks, multiple) * this.#pressure()) {
         this.#offer(targetTicks, Math.min(lots, targetLots), this.#priceChangedUs[at] + lifeUs, timeUs);
       } else {
         this.held = true;
-        this.counters.heldForGain += 1;
       }
     }
     if (targetLots < lots * (1 - parameters.sizeTolerance)) {
@@ -194,6 +189,12 @@ export class Stability {
     } else if (targetLots > lots * (1 + parameters.sizeTolerance)) {
       this.#offer(this.nextTicks, targetLots, this.#sizeChangedUs[at] + lifeUs, timeUs);
     }
+  }
+
+  /** Improvement in ticks that a tightening must bring while the message budget is full. */
+  leastGain(halfTicks: number, multiple: number): number {
+    const { minChangeTicks, tightenHysteresis } = this.#parameters;
+    return Math.max(minChangeTicks * multiple, tightenHysteresis * halfTicks);
   }
 
   /** Starts the minimum life of a side that is about to be sent, so that what is refused downstream is not tried again at once. */
@@ -252,7 +253,6 @@ export class Stability {
       return;
     }
     this.held = true;
-    this.counters.heldForLife += 1;
     this.releaseUs = Math.min(this.releaseUs, dueUs);
   }
 
