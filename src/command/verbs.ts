@@ -6,10 +6,13 @@ export type VerbTable = Readonly<Record<string, () => Promise<Command>>>;
  * Verb → its command, loaded when asked for. The paths are literals so that the compiled executable holds every one of them.
  */
 export const VERBS: VerbTable = {
+  demo: async () => (await import("./demo.ts")).demo,
   doctor: async () => (await import("./doctor.ts")).doctor,
   explain: async () => (await import("./explain.ts")).explain,
   replay: async () => (await import("./replay.ts")).replay,
+  record: async () => (await import("./record.ts")).record,
   run: async () => (await import("./run.ts")).run,
+  venue: async () => (await import("./venue.ts")).venue,
   version: async () => (await import("./version.ts")).version,
 };
 

@@ -189,6 +189,10 @@ export class LiveDesk {
     return this.desk.resetKill(this.#control("reset", ""));
   }
 
+  get engineName(): string {
+    return this.#engine.name;
+  }
+
   get journalDropped(): number {
     return this.#sink.dropped;
   }

@@ -47,7 +47,7 @@ export class Session {
             counterparty: { senderCompId: PAPER_COMP_ID, targetCompId: "KEEL", meanTradeIntervalMs: null },
           })
         : null);
-    if (config.fix === undefined) {
+    if (config.fix === undefined && options.peers === undefined) {
       log.warn("KEEL_FIX_HOST is not set: quotes go to a paper counterparty on this host");
     }
     const live = await LiveDesk.prepare({
