@@ -1,4 +1,5 @@
 import type { VenueName } from "../../src/market/instrument.ts";
+import { type FakeVenue, type Session, VenueBook } from "./fake-venue.ts";
 
 /** A symbol as `exchangeInfo` describes it. */
 export interface SymbolGrid {
@@ -32,4 +33,130 @@ export function exchangeInfo(venue: VenueName, grids: readonly SymbolGrid[]): st
       ],
     })),
   });
+}
+
+/** What the next REST depth requests get instead of the book. */
+export type DepthFault =
+  | { readonly kind: "status"; readonly status: number; readonly retryAfterMs: number }
+  | { readonly kind: "body"; readonly body: string }
+  | { readonly kind: "silent" };
+
+/** A Binance server with the sequence numbers of its venue. */
+export class FakeBinance implements FakeVenue {
+  readonly venue: VenueName;
+  readonly symbols: readonly [string, string];
+  readonly books: readonly [VenueBook, VenueBook] = [new VenueBook(1), new VenueBook(2)];
+  readonly depthFaults: DepthFault[] = [];
+  depthRequests = 0;
+  readonly #grids: readonly SymbolGrid[];
+  #engineSequence = 1_000;
+  #trade = 1;
+
+  constructor(venue: VenueName) {
+    this.venue = venue;
+    this.symbols = venue === "binance-coinm" ? ["BTCUSD_PERP", "ETHUSD_PERP"] : ["BTCUSDT", "ETHUSDT"];
+    this.#grids = this.symbols.map((symbol) => ({
+      symbol,
+      base: symbol.slice(0, 3),
+      tick: "0.10",
+      lot: "0.001",
+    }));
+    for (const book of this.books) book.sequence = this.#engineSequence;
+  }
+
+  service(session: Session): void {
+    for (const text of session.port.takeSent()) {
+      session.deliver(JSON.stringify({ result: null, id: JSON.parse(text).id }));
+    }
+    for (const { request, path } of session.port.takeRequests()) {
+      const answer = this.#answer(path);
+      if (answer === null) continue;
+      const { status, body, retryAfterMs } = answer;
+      session.feed.onResponse(request, status, body, retryAfterMs, session.timeUs, session.out);
+      session.apply();
+    }
+  }
+
+  disconnected(): void {}
+
+  next(index: number): string {
+    const book = this.books[index];
+    const [bids, asks] = book.change();
+    return this.#depth(index, bids.map(priced), asks.map(priced));
+  }
+
+  trade(index: number): string {
+    this.#trade += 1;
+    return this.#frame(index, "trade", {
+      e: "trade",
+      E: 1,
+      T: 1,
+      t: this.#trade,
+      p: "100.00",
+      q: "0.002",
+      m: true,
+    });
+  }
+
+  offGrid(index: number): string {
+    return this.#depth(index, [["99.95", "0.001"]], []);
+  }
+
+  stranger(): string {
+    return '{"stream":"dogeusdt@trade","data":{"e":"trade","s":"DOGEUSDT","t":1,"p":"1","q":"1","m":true}}';
+  }
+
+  heartbeat(): string {
+    return '{"result":null,"id":77}';
+  }
+
+  #answer(path: string): { status: number; body: string; retryAfterMs: number } | null {
+    if (path.includes("exchangeInfo")) {
+      return { status: 200, body: exchangeInfo(this.venue, this.#grids), retryAfterMs: Number.NaN };
+    }
+    this.depthRequests += 1;
+    const fault = this.depthFaults.shift();
+    if (fault?.kind === "silent") return null;
+    if (fault?.kind === "status")
+      return { status: fault.status, body: "{}", retryAfterMs: fault.retryAfterMs };
+    const body =
+      fault?.body ?? this.snapshot(this.symbols.findIndex((symbol) => path.includes(`symbol=${symbol}&`)));
+    return { status: 200, body, retryAfterMs: Number.NaN };
+  }
+
+  snapshot(index: number): string {
+    const book = this.books[index];
+    return JSON.stringify({
+      lastUpdateId: book.sequence,
+      bids: [...book.sides[0]].map(priced),
+      asks: [...book.sides[1]].map(priced),
+    });
+  }
+
+  #depth(index: number, b: string[][], a: string[][]): string {
+    const book = this.books[index];
+    const pu = book.sequence;
+    const first = this.venue === "binance-spot" ? pu + 1 : Math.max(this.#engineSequence, pu) + 7;
+    book.sequence = first + 5;
+    this.#engineSequence = book.sequence;
+    const sequence = this.venue === "binance-spot" ? {} : { T: 1, pu };
+    return this.#frame(index, "depth@0ms", {
+      e: "depthUpdate",
+      E: 1,
+      U: first,
+      u: book.sequence,
+      ...sequence,
+      b,
+      a,
+    });
+  }
+
+  #frame(index: number, stream: string, data: object): string {
+    const symbol = this.symbols[index];
+    return JSON.stringify({ stream: `${symbol.toLowerCase()}@${stream}`, data: { ...data, s: symbol } });
+  }
+}
+
+function priced([ticks, lots]: readonly [number, number]): string[] {
+  return [(ticks / 10).toFixed(2), (lots / 1_000).toFixed(3)];
 }
