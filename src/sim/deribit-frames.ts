@@ -28,6 +28,8 @@ const FIRST_CHANGE_ID = 33_195_894_133;
 const FIRST_TRADE_SEQ = 271_252_854;
 const FIRST_TRADE_ID = 403_691_824;
 const CHANGE_ID_SKIP = 20;
+/** Listings and expiries: accepted and silent, for the simulated chain does not change. */
+const LISTING_CHANNEL = /^instrument\.state\.(option|future|any)\.(BTC|any)$/;
 const INDEX_CHANNEL = "deribit_price_index.btc_usd";
 
 /** Levels changed since some moment: `2 × ticks + side` → lots at that moment. */
@@ -92,7 +94,7 @@ export class DeribitFrames implements MarketSink, Actor {
 
   /** Whether there is such a channel. */
   has(channel: string): boolean {
-    return channel === INDEX_CHANNEL || this.#byChannel.has(channel);
+    return channel === INDEX_CHANNEL || this.#byChannel.has(channel) || LISTING_CHANNEL.test(channel);
   }
 
   get channels(): string[] {

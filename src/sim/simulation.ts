@@ -27,7 +27,7 @@ const CATCH_UP_US = 500_000;
  *
  * @example
  * const simulation = new Simulation({ seed: 1, clock: systemClock });
- * // KEEL_URL_BINANCE_USDM = simulation.binance.server.address, KEEL_URL_DERIBIT = simulation.deribit.server.address
+ * // KEEL_URL_BINANCE_USDM = simulation.binance.server.url, KEEL_URL_DERIBIT = simulation.deribit.server.url
  * simulation.start();
  */
 export class Simulation {

@@ -54,8 +54,8 @@ function start(options: PeersOptions): PeersReply {
     say: "listening",
     address: {
       counterpartyPort,
-      binanceUrl: simulation === null ? null : simulation.binance.server.address,
-      deribitUrl: simulation === null ? null : simulation.deribit.server.address,
+      binanceUrl: simulation === null ? null : simulation.binance.server.url,
+      deribitUrl: simulation === null ? null : simulation.deribit.server.url,
     },
   };
 }

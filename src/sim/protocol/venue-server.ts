@@ -116,9 +116,15 @@ export class VenueServer {
     return this.#server.port ?? 0;
   }
 
-  /** `host:port`, without a scheme: WebSockets at `ws://`, requests at `http://`. */
+  /** `host:port`, without a scheme. */
   get address(): string {
-    return `${this.#server.hostname}:${this.port}`;
+    const { hostname } = this.#server;
+    return `${hostname === undefined || hostname === "0.0.0.0" ? "127.0.0.1" : hostname}:${this.port}`;
+  }
+
+  /** Base address without a path; `KEEL_URL_<VENUE>` set to it makes keel connect here, WebSocket and REST. */
+  get url(): string {
+    return `ws://${this.address}`;
   }
 
   get clients(): ReadonlySet<VenueClient> {
