@@ -182,7 +182,7 @@ export function formatKeelLine(entry: CaptureEntry): string {
   const kind = entry.kind === "snapshot" ? "http" : entry.kind;
   let text = entry.text;
   if (kind === "connect") text = entry.url;
-  if (kind === "http") text = `${entry.status === 0 ? 200 : entry.status} ${entry.url || "-"} ${text}`;
+  if (kind === "http") text = `${entry.kind === "snapshot" ? 200 : entry.status} ${entry.url || "-"} ${text}`;
   const escaped = /[\r\n]/.test(text);
   const mark = KIND_MARK[kind];
   return `${entry.timeUs} ${mark}${escaped ? "j" : ""} ${entry.connection} ${escaped ? JSON.stringify(text) : text}\n`;

@@ -2,6 +2,7 @@ import { closeSync, fsyncSync, mkdirSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
+import { BadInputError } from "../core/errors.ts";
 import type { CaptureEntry } from "./capture-format.ts";
 import { formatKeelHeader, formatKeelLine } from "./capture-format.ts";
 
@@ -52,10 +53,20 @@ export class CaptureWriter {
   #lostHere = 0;
   #failure: Error | null = null;
 
+  /** @throws BadInputError when the first file cannot be created, or exists. */
   constructor(options: CaptureWriterOptions) {
     this.#options = options;
-    mkdirSync(options.directory, { recursive: true });
-    this.#open();
+    try {
+      mkdirSync(options.directory, { recursive: true });
+      this.#open();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new BadInputError(
+        options.file ?? options.directory,
+        reason,
+        "a place where a new file can be written",
+      );
+    }
   }
 
   /** The error that stopped the writing, for instance a full disk; entries after it are counted as lost. */

@@ -41,7 +41,7 @@ describe("layouts", () => {
     const entries = await all(new CaptureReader(file(`${BINANCE.join("\n")}\n`)));
     expect(entries.map(({ kind, timeUs, text }) => [kind, timeUs, text])).toEqual([
       ["frame", 1_723_161_256_172_216.5, '{"stream":"btcusdt@trade","data":{}}'],
-      ["snapshot", 1_723_161_256_609_369.25, '{"lastUpdateId":1007198635033,"bids":[],"asks":[]}'],
+      ["snapshot", 1_723_161_256_609_369.2, '{"lastUpdateId":1007198635033,"bids":[],"asks":[]}'],
     ]);
   });
 

@@ -392,6 +392,18 @@ describe.skipIf(!PRESENT)("Deribit", () => {
     expect(client.frames).toEqual(frames);
   });
 
+  test("channels of events that did not happen are granted and stay quiet", async () => {
+    const served = await venue({ capture: DERIBIT });
+    const client = await Client.open(`${served.url}/ws/api/v2`);
+    const asked = ["trades.ETH-30JUL21-2800-C.raw", "trades.BTC-1JAN30-1-C.raw"];
+    expect((await call(client, 1, "public/subscribe", { channels: asked })).result).toEqual(
+      asked.slice(0, 1),
+    );
+    expect((await call(client, 2, "public/unsubscribe", { channels: asked })).result).toEqual(
+      asked.slice(0, 1),
+    );
+  });
+
   test("a book subscribed in the middle begins with a snapshot that the next change continues", async () => {
     const served = await venue({ capture: DERIBIT });
     const channel = "book.BTC-24SEP21-8000-P.raw";

@@ -5,7 +5,7 @@ import { Subscriptions } from "../protocol/subscriptions.ts";
 import type { CaptureClient } from "./client.ts";
 import { DeribitBook } from "./deribit-book.ts";
 import { type DeribitInstrument, isListed } from "./deribit-instruments.ts";
-import { channelOf, isBookChannel, renameChannel, withoutInterval } from "./deribit-text.ts";
+import { channelOf, instrumentOf, isBookChannel, renameChannel, withoutInterval } from "./deribit-text.ts";
 import type { CaptureAnswer, CaptureHost, CaptureProtocol } from "./protocol.ts";
 import type { CaptureScan } from "./scan.ts";
 
@@ -80,7 +80,7 @@ export class DeribitCapture implements CaptureProtocol {
   }
 
   close(client: CaptureClient): void {
-    this.#listening -= this.#listeners.channels(client).length;
+    this.#listening -= client.asked.size;
     this.#listeners.drop(client);
     const session = this.#sessions.get(client);
     this.#sessions.delete(client);
@@ -140,11 +140,12 @@ export class DeribitCapture implements CaptureProtocol {
   #subscribe(session: DeribitSession, asked: string): boolean {
     const client = this.#clients.get(session);
     const recorded = this.#scan.channels.has(asked) ? asked : this.#byName.get(withoutInterval(asked));
-    if (client === undefined || recorded === undefined || !this.#listeners.add(client, recorded))
-      return false;
-    if (client.asked.has(recorded)) return true;
+    if (client === undefined || (recorded === undefined && !this.#isQuiet(asked))) return false;
+    if (client.asked.has(recorded ?? asked)) return true;
+    if (recorded !== undefined && !this.#listeners.add(client, recorded)) return false;
     this.#listening += 1;
-    client.asked.set(recorded, asked);
+    client.asked.set(recorded ?? asked, asked);
+    if (recorded === undefined) return true;
     const book = isBookChannel(recorded) ? (this.#books.get(recorded)?.snapshot(asked) ?? null) : null;
     const ticker = this.#tickers.get(recorded);
     if (book !== null) {
@@ -156,13 +157,20 @@ export class DeribitCapture implements CaptureProtocol {
     return true;
   }
 
+  /** Channels of events that did not happen while the capture was made: they exist at the venue and stay quiet. */
+  #isQuiet(channel: string): boolean {
+    if (/^instrument\.state\.[a-z_]+\.[A-Za-z]+$/.test(channel)) return true;
+    return channel.startsWith("trades.") && this.#instruments.has(instrumentOf(channel) ?? "");
+  }
+
   #unsubscribe(session: DeribitSession, asked: string): boolean {
     const client = this.#clients.get(session);
     if (client === undefined) return false;
     for (const [recorded, name] of client.asked) {
       if (name !== asked) continue;
       client.asked.delete(recorded);
-      if (this.#listeners.remove(client, recorded)) this.#listening -= 1;
+      this.#listeners.remove(client, recorded);
+      this.#listening -= 1;
       return true;
     }
     return false;

@@ -43,7 +43,7 @@ export async function scanCapture(files: readonly string[]): Promise<CaptureScan
   for (const file of files) {
     const reader = new CaptureReader(file);
     for await (const batch of reader.batches()) {
-      scanner.venue ??= venueNamed(reader.report.about);
+      scanner.isOf(venueNamed(reader.report.about), file);
       for (const entry of batch) scanner.look(entry);
       if (scanner.bytes > SCAN_BYTES_MAX) break;
     }
@@ -74,6 +74,14 @@ class Scanner {
   #firstUs = Number.NaN;
   #lastUs = Number.NaN;
   #frames = 0;
+
+  /** The recorder said of which venue the file is. @throws BadInputError when a file before it was of another one. */
+  isOf(venue: VenueName | null, file: string): void {
+    if (venue === null || venue === this.venue) return;
+    if (this.venue !== null)
+      throw new BadInputError(file, `a recording of ${venue}`, `one of ${this.venue}, as before it`);
+    this.venue = venue;
+  }
 
   look(entry: CaptureEntry): void {
     this.bytes += entry.text.length;
