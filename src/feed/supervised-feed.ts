@@ -5,6 +5,11 @@ import { type Feed, type FeedCounters, type FeedOptions, FRAME, type FrameOutcom
 import { InstrumentStates } from "./instrument-states.ts";
 import { ConnectionSupervisor, VERDICT } from "./supervisor.ts";
 
+/**
+ * So many book frames in a row that are older than the book are no repetitions: the book's own sequence is wrong. A gap.
+ */
+export const MAX_OLD_IN_A_ROW = 8;
+
 /** Instruments that trade all the time are silent on their own after this many times the connection's limit. */
 const INSTRUMENT_SILENCE_FACTOR = 3;
 const SILENCE_SCAN_US = 100_000;

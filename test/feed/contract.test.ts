@@ -81,6 +81,15 @@ for (const [name, makeVenue] of VENUES) {
       expect(session.feed.problem).toContain(symbol);
     });
 
+    test("a book whose sequence ran ahead of the venue's does not stand still", () => {
+      const session = live();
+      const frame = session.venue.next(0);
+      session.deliver(frame.replace(/"(u|change_id)":(\d+)/, '"$1":9$2'));
+      session.advance(3_000, true);
+      expectRecovered(session);
+      expect(session.feed.counters.gaps).toBe(1);
+    });
+
     test("no change of an unsound book is told", () => {
       const session = live();
       session.venue.next(0);

@@ -1,4 +1,5 @@
 import { EventBatch } from "../../market/event-batch.ts";
+import { MAX_OLD_IN_A_ROW } from "../supervised-feed.ts";
 import type { SequenceRule } from "./venue.ts";
 
 /** What a depth event is to the book. */
@@ -27,6 +28,7 @@ export class DepthJoin {
   readonly #buffer = new EventBatch(MAX_EVENTS, MAX_LEVELS);
   /** Last update id that the book holds. */
   #book = Number.NaN;
+  #oldInARow = 0;
 
   constructor(rule: SequenceRule) {
     this.#rule = rule;
@@ -44,6 +46,7 @@ export class DepthJoin {
   restart(): void {
     this.live = false;
     this.#book = Number.NaN;
+    this.#oldInARow = 0;
     this.#buffer.clear();
   }
 
@@ -52,9 +55,11 @@ export class DepthJoin {
     const u = batch.lastSequence[row];
     if (this.#rule.follows(batch.firstSequence[row], u, batch.previousSequence[row], this.#book)) {
       this.#book = u;
+      this.#oldInARow = 0;
       return DIFF.next;
     }
-    return u <= this.#book ? DIFF.old : DIFF.gap;
+    this.#oldInARow += 1;
+    return u <= this.#book && this.#oldInARow <= MAX_OLD_IN_A_ROW ? DIFF.old : DIFF.gap;
   }
 
   /** Buffers an event. @returns false when the buffer was full and had to be emptied for it. */

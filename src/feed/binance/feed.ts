@@ -198,7 +198,10 @@ export class BinanceFeed extends SupervisedFeed {
       this.#askSnapshot(recovery, timeUs);
       return;
     }
-    if (!join.keep(out, row)) this.counters.overflows += 1;
+    if (!join.keep(out, row)) {
+      this.counters.overflows += 1;
+      recovery.held = null;
+    }
     out.rewind(row, level);
     if (recovery.held === null) {
       this.#askSnapshot(recovery, timeUs);

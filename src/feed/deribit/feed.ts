@@ -4,7 +4,7 @@ import { EVENT, type EventBatch, UNSOUND } from "../../market/event-batch.ts";
 import type { Instrument } from "../../market/instrument.ts";
 import { isObject, type JsonObject, parseJson } from "../decoder.ts";
 import { type FeedOptions, FRAME, type FrameOutcome } from "../feed.ts";
-import { SupervisedFeed } from "../supervised-feed.ts";
+import { MAX_OLD_IN_A_ROW, SupervisedFeed } from "../supervised-feed.ts";
 import { Backoff } from "../supervisor.ts";
 import { DeribitDecoder } from "./decoder.ts";
 import { readInstrument } from "./instruments.ts";
@@ -28,6 +28,7 @@ interface Recovery {
   /** When to subscribe the book anew unless it is live by then. */
   dueUs: number;
   changeId: number;
+  oldInARow: number;
 }
 
 /**
@@ -89,6 +90,7 @@ export class DeribitFeed extends SupervisedFeed {
     switch (out.kind[row]) {
       case EVENT.bookSnapshot:
         recovery.changeId = out.lastSequence[row];
+        recovery.oldInARow = 0;
         recovery.dueUs = Number.POSITIVE_INFINITY;
         this.states.toLive(id, timeUs, out);
         return FRAME.ok;
@@ -156,15 +158,15 @@ export class DeribitFeed extends SupervisedFeed {
     const { id, symbol } = recovery.instrument;
     const changeId = out.lastSequence[row];
     const previous = out.previousSequence[row];
-    if (!this.states.isLive(id) || changeId <= recovery.changeId) {
-      out.rewind(row, level);
-      return;
-    }
-    if (previous === recovery.changeId) {
+    if (previous === recovery.changeId && this.states.isLive(id)) {
       recovery.changeId = changeId;
+      recovery.oldInARow = 0;
       return;
     }
     out.rewind(row, level);
+    if (!this.states.isLive(id)) return;
+    recovery.oldInARow += 1;
+    if (changeId <= recovery.changeId && recovery.oldInARow <= MAX_OLD_IN_A_ROW) return;
     this.counters.gaps += 1;
     this.problem = `deribit: book of ${symbol} goes from change ${recovery.changeId} to one after ${previous}`;
     this.distrust(id, UNSOUND.gap, timeUs, out);
@@ -244,6 +246,7 @@ export class DeribitFeed extends SupervisedFeed {
             backoff: new Backoff(this.#rng, BOOK_RETRY),
             dueUs: Number.POSITIVE_INFINITY,
             changeId: Number.NaN,
+            oldInARow: 0,
           });
         }
       } catch (error) {
