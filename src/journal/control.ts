@@ -7,6 +7,8 @@ export const CONTROL = {
   /** The journal's thread can write no more. */
   failed: 1,
   ready: 2,
+  /** The journal's thread has ended: everything is on disk, or {@link failed} is set. */
+  done: 3,
 } as const;
 export const CONTROL_BYTES = 16;
 

@@ -34,6 +34,8 @@ self.onmessage = (message: MessageEvent<JournalWorkerStart>) => {
       segments: 0,
     };
   }
+  Atomics.store(words, CONTROL.done, 1);
+  Atomics.notify(words, CONTROL.done);
   self.postMessage(reply);
 };
 

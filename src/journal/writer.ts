@@ -63,6 +63,7 @@ export class JournalWriter implements JournalSink {
     const ready = Atomics.waitAsync(writer.#control, CONTROL.ready, 0);
     const ended = await Promise.race([writer.#ended, ready.async ? ready.value.then(() => null) : null]);
     if (ended !== null) throw new JournalError(options.directory, ended.failure ?? "its thread ended");
+    writer.#worker.unref();
     return writer;
   }
 
@@ -134,12 +135,29 @@ export class JournalWriter implements JournalSink {
 
   /** Waits until every record is on disk and ends the thread. Calling it again gives the same summary. */
   async close(): Promise<JournalSummary> {
-    this.#closed = true;
-    Atomics.store(this.#control, CONTROL.closing, 1);
-    Atomics.notify(this.#control, CONTROL.closing);
+    this.#worker.ref();
+    this.#askToClose();
     const reply = await this.#ended;
     this.#worker.terminate();
     return { runId: this.runId, dropped: this.#dropped, ...reply };
+  }
+
+  /**
+   * For a process that is going down (uncaught error, `exit`) and cannot wait for a promise: holds the calling thread until
+   * every record is on disk, at most `timeoutMs`.
+   *
+   * @returns whether everything is
+   */
+  closeSync(timeoutMs: number): boolean {
+    this.#askToClose();
+    const waited = Atomics.wait(this.#control, CONTROL.done, 0, timeoutMs);
+    return waited !== "timed-out" && !this.failed;
+  }
+
+  #askToClose(): void {
+    this.#closed = true;
+    Atomics.store(this.#control, CONTROL.closing, 1);
+    Atomics.notify(this.#control, CONTROL.closing);
   }
 
   #reserve(payloadBytes: number): number {

@@ -143,6 +143,28 @@ describe("writing and reading", () => {
     expect(await writer.close()).toMatchObject({ records: summary.records, failure: null });
   });
 
+  test("a process that is going down can wait for the disk without a promise", async () => {
+    const directory = folder();
+    const writer = await write({ directory, runId: "run" }, sample(2_000));
+    expect(writer.closeSync(10_000)).toBe(true);
+    expect([...new JournalReader(directory).records()]).toHaveLength(2_000);
+    expect(await writer.close()).toMatchObject({ records: 2_000, failure: null });
+  });
+
+  test("a process that forgets to close still ends, and keeps what had been written", async () => {
+    const directory = folder();
+    const script = `
+      import { JournalWriter } from ${JSON.stringify(import.meta.resolve("../../src/journal/writer.ts"))};
+      const writer = await JournalWriter.open({ directory: ${JSON.stringify(directory)}, runId: "run" });
+      writer.text(11, 0, 1, "kept");
+      while (writer.backlogBytes > 0) await Bun.sleep(1);
+      await Bun.sleep(50);
+    `;
+    const child = Bun.spawn([process.execPath, "-e", script], { stdout: "ignore", stderr: "inherit" });
+    expect(await child.exited).toBe(0);
+    expect([...new JournalReader(directory).records()].map(plain)).toMatchObject([{ text: "kept" }]);
+  }, 20_000);
+
   test("the latest run is read unless one is named", async () => {
     const directory = folder();
     const [early, late] = [runIdAt(1_700_000_000_000_000, 1), runIdAt(1_700_000_002_000_000, 0)];
