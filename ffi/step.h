@@ -40,7 +40,9 @@ enum {
   KEEL_OP_NORM = 10,     /* dst, a, b scale or none, c bias or none; p0 outer, p1 n, p2 epsilon */
   KEEL_OP_REDUCE = 11,   /* dst, a; p0 outer, p1 n, p2 inner, p3 kind */
   KEEL_OP_MATMUL = 12,   /* dst, a, b; p0 batch, p1 m, p2 k, p3 n, p4 a's batch stride, p5 b's batch stride, p6 b is [n,k] */
-  KEEL_OP_COUNT = 13,
+  KEEL_OP_GATHER = 13,   /* dst, a; p0 outer, p1 count, p2 inner, p3 dimension, p4 constant offset of int32 indices */
+  KEEL_OP_SELECT = 14,   /* dst, a condition (0 is no), b yes, c no; p0 n */
+  KEEL_OP_SCALE = 15,    /* dst, a, b factors, c offsets; p0 n, p1 low, p2 high: clip(a × factor + offset, low, high) */
 };
 
 enum {
@@ -59,6 +61,7 @@ enum {
   KEEL_UNARY_LOG = 12,
   KEEL_UNARY_LEAKY = 13, /* p2 slope */
   KEEL_UNARY_AFFINE = 14, /* p2 scale, p3 offset */
+  KEEL_UNARY_KNOWN = 15,  /* p2 in place of NaN */
 };
 
 enum {
@@ -68,6 +71,9 @@ enum {
   KEEL_BINARY_DIV = 3,
   KEEL_BINARY_MIN = 4,
   KEEL_BINARY_MAX = 5,
+  KEEL_BINARY_EQUAL = 6, /* 1 where it holds, 0 where not */
+  KEEL_BINARY_LESS = 7,
+  KEEL_BINARY_GREATER = 8,
 };
 
 enum { KEEL_REDUCE_SUM = 0, KEEL_REDUCE_MEAN = 1, KEEL_REDUCE_MAX = 2 };

@@ -40,6 +40,7 @@ INLINE lanes unary(int32_t kind, lanes x, float p, float q) {
     case KEEL_UNARY_ROUND: return select_lanes(magnitude(x) < 4194304.0f, nearest(x), x);
     case KEEL_UNARY_LEAKY: return select_lanes(x < 0.0f, p * x, x);
     case KEEL_UNARY_AFFINE: return x * p + q;
+    case KEEL_UNARY_KNOWN: return select_lanes(x == x, x, splat(p));
     case KEEL_UNARY_SQRT: {
       for (int i = 0; i < LANES; i += 1) x[i] = sqrtf(x[i]);
       return x;
@@ -58,7 +59,10 @@ INLINE lanes binary(int32_t kind, lanes a, lanes b) {
     case KEEL_BINARY_MUL: return a * b;
     case KEEL_BINARY_DIV: return a / b;
     case KEEL_BINARY_MIN: return least(a, b);
-    default: return greatest(a, b);
+    case KEEL_BINARY_MAX: return greatest(a, b);
+    case KEEL_BINARY_EQUAL: return select_lanes(a == b, splat(1), splat(0));
+    case KEEL_BINARY_LESS: return select_lanes(a < b, splat(1), splat(0));
+    default: return select_lanes(a > b, splat(1), splat(0));
   }
 }
 
@@ -83,6 +87,7 @@ static void run_unary(float *to, const float *from, int32_t n, int32_t kind, flo
     UNARY_LOOP(KEEL_UNARY_ROUND);
     UNARY_LOOP(KEEL_UNARY_LEAKY);
     UNARY_LOOP(KEEL_UNARY_AFFINE);
+    UNARY_LOOP(KEEL_UNARY_KNOWN);
     UNARY_LOOP(KEEL_UNARY_SQRT);
     UNARY_LOOP(KEEL_UNARY_LOG);
   }
@@ -105,6 +110,9 @@ static void run_binary(float *to, const float *a, const float *b, int32_t n, int
     BINARY_LOOP(KEEL_BINARY_DIV);
     BINARY_LOOP(KEEL_BINARY_MIN);
     BINARY_LOOP(KEEL_BINARY_MAX);
+    BINARY_LOOP(KEEL_BINARY_EQUAL);
+    BINARY_LOOP(KEEL_BINARY_LESS);
+    BINARY_LOOP(KEEL_BINARY_GREATER);
   }
 }
 
@@ -134,6 +142,31 @@ static void run_strided(float *to, const float *from, const int32_t *table) {
       from -= from_strides[axis] * dims[axis];
     }
     if (axis < 0) return;
+  }
+}
+
+static void run_gather(float *to, const float *from, const int32_t *indices, const int32_t *p) {
+  const int32_t count = p[1], inner = p[2];
+  for (int32_t o = 0; o < p[0]; o += 1, from += (int64_t)p[3] * inner) {
+    if (inner == 1) {
+      for (int32_t i = 0; i < count; i += 1) to[i] = from[indices[i]];
+    } else {
+      for (int32_t i = 0; i < count; i += 1) memcpy(to + i * inner, from + indices[i] * inner, (size_t)inner * sizeof(float));
+    }
+    to += count * inner;
+  }
+}
+
+static void run_select(float *to, const float *condition, const float *yes, const float *no, int32_t n) {
+  for (int32_t i = 0; i < n; i += LANES) {
+    store_some(to + i, select_lanes(load(condition + i) != 0.0f, load(yes + i), load(no + i)), n - i);
+  }
+}
+
+static void run_scale(float *to, const float *from, const float *factors, const float *offsets, int32_t n, float low, float high) {
+  const lanes least_value = splat(low), most_value = splat(high);
+  for (int32_t i = 0; i < n; i += LANES) {
+    store_some(to + i, clamp(load(from + i) * load(factors + i) + load(offsets + i), least_value, most_value), n - i);
   }
 }
 
@@ -336,6 +369,13 @@ static void run_one(const row_bases *row, const int32_t *word) {
       run_norm(to, at(row, word[2]), at_or_none(row, word[3]), at_or_none(row, word[4]), p[0], p[1], as_float(p[2]));
       break;
     case KEEL_OP_REDUCE: run_reduce(to, at(row, word[2]), p[0], p[1], p[2], p[3]); break;
+    case KEEL_OP_GATHER:
+      run_gather(to, at(row, word[2]), (const int32_t *)(const void *)(row->base[KEEL_IN_CONSTANTS] + p[4]), p);
+      break;
+    case KEEL_OP_SELECT: run_select(to, at(row, word[2]), at(row, word[3]), at(row, word[4]), p[0]); break;
+    case KEEL_OP_SCALE:
+      run_scale(to, at(row, word[2]), at(row, word[3]), at(row, word[4]), p[0], as_float(p[1]), as_float(p[2]));
+      break;
     case KEEL_OP_MATMUL: run_matmul(to, at(row, word[2]), at(row, word[3]), p); break;
   }
 }

@@ -2,9 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { ModelRefusedError } from "../../src/core/errors.ts";
 import { InvariantError } from "../../src/core/invariant.ts";
 import { Rng } from "../../src/core/rng.ts";
+import { CpuEngine, cpuIsas } from "../../src/inference/cpu.ts";
 import type { StepEngine } from "../../src/inference/engine.ts";
 import { ENGINE_STARTERS } from "../../src/inference/registry.ts";
 import { selfTest } from "../../src/inference/self-test.ts";
+import type { StepModel } from "../../src/inference/step-model.ts";
 import { drawFeatures, ReferenceLstm, SMALL, testModel } from "./test-model.ts";
 
 const SLOTS = 6;
@@ -12,16 +14,27 @@ const BATCH = 4;
 const F = SMALL.featureCount;
 const K = SMALL.heads;
 
+/** The engines, and the cpu engine once more for each of the host's instruction sets. */
+const candidates = [
+  ...ENGINE_STARTERS.map(({ name, start }) => ({ label: name as string, name, start })),
+  ...(await cpuIsas()).map((isa) => ({
+    label: `cpu with ${isa}`,
+    name: "cpu" as const,
+    start: (model: StepModel, slotCount: number, maxBatch: number) =>
+      CpuEngine.start(model, slotCount, maxBatch, isa),
+  })),
+];
+
 /** What holds for every engine. An engine that cannot start on this host says so and is passed over. */
-for (const { name, start } of ENGINE_STARTERS) {
+for (const { label, name, start } of candidates) {
   const model = testModel();
   const reason = await start(model, 1, 1).then(
     (engine) => engine.dispose().then(() => null),
     (error: Error) => error.message,
   );
-  if (reason !== null) console.warn(`engine contract: ${name} not tested here: ${reason}`);
+  if (reason !== null) console.warn(`engine contract: ${label} not tested here: ${reason}`);
 
-  describe.skipIf(reason !== null)(`engine ${name}`, () => {
+  describe.skipIf(reason !== null)(`engine ${label}`, () => {
     let engine: StepEngine;
     beforeAll(async () => {
       engine = await start(model, SLOTS, BATCH);

@@ -3,7 +3,7 @@ import { Lowering } from "../onnx/lowering.ts";
 import { OPERATORS } from "../onnx/operators.ts";
 import { at } from "../onnx/value.ts";
 import { FEATURES_INPUT, nextName, PROBABILITIES_OUTPUT, type StepModel, stateSize } from "../step-model.ts";
-import { fuseLstmCells } from "./fuse.ts";
+import { fuseLstmCells, fuseScaling, removeUnread } from "./fuse.ts";
 import { OP, type ProgramBuilder, type Reference, reference, SPACE, spaceOf } from "./program.ts";
 
 /** A model as a step program, and where its inputs and outputs are. */
@@ -55,6 +55,9 @@ export function compileStep(model: StepModel): CompiledStep {
   const moves = states.map(
     ({ name, shape, size, offset }) => [output(nextName(name), shape), offset, size] as const,
   );
-  fuseLstmCells(program, new Set([probabilitiesAt, ...moves.map(([source]) => source)]));
+  const kept = new Set([probabilitiesAt, ...moves.map(([source]) => source)]);
+  removeUnread(program, kept);
+  fuseLstmCells(program, kept);
+  fuseScaling(program, kept);
   return { program, probabilitiesAt, slotFloats, moves };
 }

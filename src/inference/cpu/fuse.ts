@@ -11,6 +11,64 @@ import {
   UNARY,
 } from "./program.ts";
 
+/** Takes out the instructions whose result nothing reads. @param kept places that are read after the program has run. */
+export function removeUnread(program: ProgramBuilder, kept: ReadonlySet<Reference>): void {
+  const needed = new Set(Array.from(kept, (ref) => program.tensorOf(ref)));
+  for (let i = program.instructions.length - 1; i >= 0; i -= 1) {
+    const instruction = program.instructions[i];
+    if (instruction.removed) continue;
+    const { op, to, a, b, c } = instruction;
+    const results = op === OP.lstm ? [to, c] : [to];
+    if (!results.some((ref) => needed.has(program.tensorOf(ref)))) instruction.removed = true;
+    else for (const ref of [a, b, c]) if (ref !== NONE) needed.add(program.tensorOf(ref));
+  }
+}
+
+/**
+ * Makes one instruction of `clip(x × factors + offsets)`, the form of normalisation and of piecewise-linear encodings.
+ *
+ * @param kept places that are read after the program has run.
+ */
+export function fuseScaling(program: ProgramBuilder, kept: ReadonlySet<Reference>): void {
+  const live = program.instructions.filter((instruction) => !instruction.removed);
+  const uses = new Map<Reference, number>();
+  for (const { a, b, c } of live) {
+    for (const ref of [a, b, c]) {
+      if (ref === NONE) continue;
+      const tensor = program.tensorOf(ref);
+      uses.set(tensor, (uses.get(tensor) ?? 0) + 1);
+    }
+  }
+  const readAfterwards = new Set(Array.from(kept, (ref) => program.tensorOf(ref)));
+  const follows = (first: Instruction, second: Instruction): boolean =>
+    second.a === first.to &&
+    second.p[0] === first.p[0] &&
+    program.tensorOf(first.to) === first.to &&
+    uses.get(first.to) === 1 &&
+    !readAfterwards.has(first.to);
+  const byConstant = (instruction: Instruction, kind: number): boolean =>
+    instruction.op === OP.binary &&
+    instruction.p[1] === kind &&
+    instruction.p[2] === 0 &&
+    spaceOf(instruction.b) === SPACE.constants;
+  for (let i = 0; i + 1 < live.length; i += 1) {
+    const [multiply, add, clip] = [live[i], live[i + 1], live[i + 2]];
+    if (!byConstant(multiply, BINARY.mul) || !byConstant(add, BINARY.add) || !follows(multiply, add))
+      continue;
+    const clipped =
+      clip !== undefined && clip.op === OP.unary && clip.p[1] === UNARY.clip && follows(add, clip);
+    const last = clipped ? clip : add;
+    const [low, high] = clipped ? [clip.p[2], clip.p[3]] : [-Infinity, Infinity];
+    const n = multiply.p[0];
+    const { a, b } = multiply;
+    const { b: c } = add;
+    multiply.removed = true;
+    add.removed = true;
+    Object.assign(last, { op: OP.scale, a, b, c, removed: false });
+    last.p.splice(0, last.p.length, n, low, high);
+  }
+}
+
 /**
  * Puts the elementwise tail of an LSTM cell that was written out in operators into one instruction:
  * `c' = σ(f) c + σ(i) tanh(g)`, `h = σ(o) tanh(c')`.

@@ -15,6 +15,9 @@ export const OP = {
   norm: 10,
   reduce: 11,
   matmul: 12,
+  gather: 13,
+  select: 14,
+  scale: 15,
 } as const;
 export type Op = (typeof OP)[keyof typeof OP];
 
@@ -34,10 +37,21 @@ export const UNARY = {
   log: 12,
   leaky: 13,
   affine: 14,
+  known: 15,
 } as const;
 export type UnaryKind = (typeof UNARY)[keyof typeof UNARY];
 
-export const BINARY = { add: 0, sub: 1, mul: 2, div: 3, min: 4, max: 5 } as const;
+export const BINARY = {
+  add: 0,
+  sub: 1,
+  mul: 2,
+  div: 3,
+  min: 4,
+  max: 5,
+  equal: 6,
+  less: 7,
+  greater: 8,
+} as const;
 export type BinaryKind = (typeof BINARY)[keyof typeof BINARY];
 
 export const REDUCE = { sum: 0, mean: 1, max: 2 } as const;
@@ -83,6 +97,7 @@ const FLOAT_PARAMETERS: Partial<Record<Op, readonly number[]>> = {
   [OP.unary]: [2, 3],
   [OP.quantise]: [1],
   [OP.norm]: [2],
+  [OP.scale]: [1, 2],
 };
 
 /** Thrown when a model needs more than the bounds allow; the caller knows the node and makes it a refusal. */

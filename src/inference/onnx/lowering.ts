@@ -118,7 +118,7 @@ export class NodeContext {
   /** Integers of a constant operand such as axes or a shape. */
   integers(value: Constant, what: string): number[] {
     const list = Array.from(value.data);
-    if (list.length > 1_024 || !list.every(Number.isSafeInteger))
+    if (list.length > 65_536 || !list.every(Number.isSafeInteger))
       this.refuse(`${what} that are no integers`, what);
     return list;
   }

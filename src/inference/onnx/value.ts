@@ -38,6 +38,8 @@ export interface Dynamic {
   readonly dense?: Instruction;
   /** Set when the tensor is the dequantised form of levels: `source` before quantisation and how it was quantised. */
   readonly quantised?: { readonly source: Dynamic; readonly how: Quantisation };
+  /** Set when the tensor is 1 where `knownOf` is a number and 0 where it is NaN. */
+  readonly knownOf?: Dynamic;
   /** Set when these are the levels themselves, held as floats. */
   readonly levels?: { readonly source: Dynamic; readonly how: Quantisation };
 }
@@ -56,6 +58,15 @@ export function stridesOf(dims: readonly number[]): number[] {
   }
   return strides;
 }
+
+/** Puts off computing a tensor until its place is asked for, and computes it once. */
+export const once = (make: () => Reference): (() => Reference) => {
+  let place: Reference | undefined;
+  return () => {
+    place ??= make();
+    return place;
+  };
+};
 
 export const constant = (dims: readonly number[], data: ArrayLike<number>): Constant => ({
   kind: "constant",

@@ -1,7 +1,7 @@
 import { BINARY, type BinaryKind, NONE, OP, UNARY, type UnaryKind } from "../../cpu/program.ts";
 import type { NodeContext, Operator } from "../lowering.ts";
 import { broadcastStrides, eachOffset } from "../lowering.ts";
-import { at, type Constant, constant, type Dynamic, sizeOf, type Value } from "../value.ts";
+import { at, type Constant, constant, type Dynamic, once, sizeOf, type Value } from "../value.ts";
 
 const BINARY_FUNCTIONS: Record<BinaryKind, (a: number, b: number) => number> = {
   [BINARY.add]: (a, b) => a + b,
@@ -10,6 +10,9 @@ const BINARY_FUNCTIONS: Record<BinaryKind, (a: number, b: number) => number> = {
   [BINARY.div]: (a, b) => a / b,
   [BINARY.min]: Math.min,
   [BINARY.max]: Math.max,
+  [BINARY.equal]: (a, b) => Number(a === b),
+  [BINARY.less]: (a, b) => Number(a < b),
+  [BINARY.greater]: (a, b) => Number(a > b),
 };
 
 /** The shape both operands are broadcast to (ONNX, "Multidirectional Broadcasting"). */
@@ -140,6 +143,37 @@ const binary =
     node.set(combine(node, kind, node.input(0), node.input(1)));
   };
 
+/** `x == x` says which values are numbers; `Where` on it puts another value in place of NaN. */
+const equal: Operator = (node) => {
+  node.allow();
+  const a = node.input(0);
+  const b = node.input(1);
+  if (a !== b || a.kind !== "dynamic") {
+    node.set(combine(node, BINARY.equal, a, b));
+    return;
+  }
+  const place = once(() => node.place(combine(node, BINARY.equal, a, a)));
+  node.set({ kind: "dynamic", dims: a.dims, batchAxis: a.batchAxis, place, knownOf: a });
+};
+
+const where: Operator = (node) => {
+  node.allow();
+  const condition = node.input(0);
+  const yes = node.input(1);
+  const no = node.input(2);
+  const replaces = condition.kind === "dynamic" && condition.knownOf === yes && yes.kind === "dynamic";
+  if (replaces && no.kind === "constant" && sizeOf(no.dims) === 1) {
+    node.set(apply(node, UNARY.known, yes, no.data[0]));
+    return;
+  }
+  const dims = broadcastDims(node, broadcastDims(node, condition.dims, yes.dims), no.dims);
+  const batchAxis = joinedBatchAxis(node, [condition, yes, no], dims);
+  const [a, b, c] = [condition, yes, no].map((value) => node.place(node.expand(value, dims)));
+  const made = node.make(dims, batchAxis);
+  node.emit(OP.select, made.to, { a, b, c }, [sizeOf(dims)]);
+  node.set(made);
+};
+
 /** `Min` and `Max` take any number of operands. */
 const variadic =
   (kind: BinaryKind): Operator =>
@@ -195,6 +229,10 @@ export const ELEMENTWISE: Readonly<Record<string, Operator>> = {
   Sub: binary(BINARY.sub),
   Mul: binary(BINARY.mul),
   Div: binary(BINARY.div),
+  Equal: equal,
+  Less: binary(BINARY.less),
+  Greater: binary(BINARY.greater),
+  Where: where,
   Min: variadic(BINARY.min),
   Max: variadic(BINARY.max),
   Sigmoid: unary(UNARY.sigmoid),

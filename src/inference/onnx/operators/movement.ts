@@ -316,30 +316,19 @@ const gather: Operator = (node) => {
     return;
   }
   if (places.length === 1) {
-    node.set(
-      rearrange(
-        node,
-        value,
-        dims,
-        [...from.slice(0, axis), ...indices.dims.map(() => 0), ...from.slice(axis + 1)],
-        places[0] * from[axis],
-        batchAxis,
-      ),
-    );
+    const without = [...from.slice(0, axis), ...indices.dims.map(() => 0), ...from.slice(axis + 1)];
+    node.set(rearrange(node, value, dims, without, places[0] * from[axis], batchAxis));
     return;
   }
   const made = node.make(dims, batchAxis);
-  const to = stridesOf([...outer, places.length, ...inner]);
-  const without = (list: readonly number[]): number[] => [...list.slice(0, axis), ...list.slice(axis + 1)];
-  for (const [i, place] of places.entries()) {
-    node.copy(
-      shift(made.to, i * to[axis]),
-      without(to),
-      shift(value.place(), place * from[axis]),
-      without(from),
-      [...outer, ...inner],
-    );
-  }
+  const table = node.program.constant(Int32Array.from(places)) >> 2;
+  node.emit(OP.gather, made.to, { a: value.place() }, [
+    sizeOf(outer),
+    places.length,
+    sizeOf(inner),
+    dim,
+    table,
+  ]);
   node.set(made);
 };
 

@@ -1,6 +1,14 @@
-import { BINARY, type Reference, UNARY } from "../../cpu/program.ts";
+import { BINARY, UNARY } from "../../cpu/program.ts";
 import type { NodeContext, Operator } from "../lowering.ts";
-import { type Constant, constant, type Dynamic, type Quantisation, sizeOf, type Value } from "../value.ts";
+import {
+  type Constant,
+  constant,
+  type Dynamic,
+  once,
+  type Quantisation,
+  sizeOf,
+  type Value,
+} from "../value.ts";
 import { apply, combine } from "./elementwise.ts";
 
 interface Scale {
@@ -41,14 +49,6 @@ function along(value: Value, axis: number, data: ArrayLike<number>): Constant {
     data,
   );
 }
-
-const once = (make: () => Reference): (() => Reference) => {
-  let place: Reference | undefined;
-  return () => {
-    place ??= make();
-    return place;
-  };
-};
 
 /** Rounds half to even, as ONNX's QuantizeLinear does. */
 function roundEven(value: number): number {

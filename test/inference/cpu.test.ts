@@ -1,0 +1,239 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { ModelRefusedError } from "../../src/core/errors.ts";
+import { Rng } from "../../src/core/rng.ts";
+import { compileStep } from "../../src/inference/cpu/compile.ts";
+import { OP } from "../../src/inference/cpu/program.ts";
+import { CpuEngine, cpuIsas } from "../../src/inference/cpu.ts";
+import { readOnnx } from "../../src/inference/onnx/model-proto.ts";
+import { checkInterface, type StepModel } from "../../src/inference/step-model.ts";
+import { WasmEngine } from "../../src/inference/wasm.ts";
+import { floats, type GraphSpec, int64s, type NodeSpec, writeOnnx } from "./onnx-writer.ts";
+import { drawFeatures, lstmGraph, SMALL, testCard, testModel } from "./test-model.ts";
+
+const isas = await cpuIsas();
+if (isas.length === 0) console.warn("cpu engine not tested: no native library");
+
+/** A model of a graph, as if its card agreed with it. */
+function modelOf(graph: GraphSpec, states: { name: string; shape: number[] }[], heads: number): StepModel {
+  const onnx = writeOnnx(graph);
+  const featureCount = Number(graph.inputs[0].dims[1]);
+  const card = { ...testCard({ ...SMALL, featureCount, heads }, onnx), states };
+  return { card, onnx, graph: readOnnx("test", onnx), source: "test" };
+}
+
+function refusal(nodes: readonly NodeSpec[]): string {
+  const spec = lstmGraph(SMALL);
+  const model = testModel();
+  const graph = readOnnx("test", writeOnnx({ ...spec, nodes }));
+  try {
+    compileStep({ ...model, graph });
+  } catch (error) {
+    expect(error).toBeInstanceOf(ModelRefusedError);
+    return error instanceof Error ? error.message : "";
+  }
+  return "accepted";
+}
+
+/** A decoder layer over a ring of past states, the form of the attention and convolution models. */
+function ringGraph(): GraphSpec {
+  const [F, H, R, K] = [10, 16, 6, 3];
+  const rng = new Rng(12);
+  const draw = (...dims: number[]): number[] =>
+    Array.from({ length: dims.reduce((a, b) => a * b, 1) }, () => rng.normal() * 0.5);
+  return {
+    inputs: [
+      { name: "features", dims: ["B", F] },
+      { name: "ring", dims: ["B", R, H] },
+    ],
+    outputs: [
+      { name: "probabilities", dims: ["B", K] },
+      { name: "ring_next", dims: ["B", R, H] },
+    ],
+    initializers: [
+      floats("w_in", [F, H], draw(F, H)),
+      floats("w_q", [H, H], draw(H, H)),
+      floats("w_k", [H, H], draw(H, H)),
+      floats("kernel", [H, H, 3], draw(H, H, 3)),
+      floats("kernel_bias", [H], draw(H)),
+      floats("gamma", [H], draw(H)),
+      floats("beta", [H], draw(H)),
+      floats("root", [], [4]),
+      floats("w_out", [K, H], draw(K, H)),
+      floats("b_out", [K], draw(K)),
+      int64s("one", [1]),
+      int64s("end", [R]),
+      int64s("last3", [-3]),
+      int64s("as_row", [-1, 1, H]),
+      int64s("flat", [0, H]),
+    ],
+    nodes: [
+      { operator: "MatMul", inputs: ["features", "w_in"], outputs: ["projected"] },
+      { operator: "Gelu", inputs: ["projected"], outputs: ["state"] },
+      { operator: "Reshape", inputs: ["state", "as_row"], outputs: ["state_row"] },
+      { operator: "Slice", inputs: ["ring", "one", "end", "one"], outputs: ["older"] },
+      { operator: "Concat", inputs: ["older", "state_row"], outputs: ["ring_next"], ints: { axis: 1 } },
+      { operator: "MatMul", inputs: ["state_row", "w_q"], outputs: ["query"] },
+      { operator: "MatMul", inputs: ["ring_next", "w_k"], outputs: ["keys"] },
+      { operator: "Transpose", inputs: ["keys"], outputs: ["keys_t"], intLists: { perm: [0, 2, 1] } },
+      { operator: "MatMul", inputs: ["query", "keys_t"], outputs: ["scores"] },
+      { operator: "Div", inputs: ["scores", "root"], outputs: ["scaled"] },
+      { operator: "Softmax", inputs: ["scaled"], outputs: ["attention"], ints: { axis: -1 } },
+      { operator: "MatMul", inputs: ["attention", "ring_next"], outputs: ["context"] },
+      { operator: "Slice", inputs: ["ring_next", "last3", "end", "one"], outputs: ["recent"] },
+      { operator: "Transpose", inputs: ["recent"], outputs: ["recent_t"], intLists: { perm: [0, 2, 1] } },
+      { operator: "Conv", inputs: ["recent_t", "kernel", "kernel_bias"], outputs: ["convolved"] },
+      { operator: "Reshape", inputs: ["convolved", "flat"], outputs: ["convolved_flat"] },
+      { operator: "Reshape", inputs: ["context", "flat"], outputs: ["context_flat"] },
+      { operator: "Add", inputs: ["convolved_flat", "context_flat"], outputs: ["joined"] },
+      { operator: "LayerNormalization", inputs: ["joined", "gamma", "beta"], outputs: ["normal"] },
+      { operator: "Gemm", inputs: ["normal", "w_out", "b_out"], outputs: ["logits"], ints: { transB: 1 } },
+      { operator: "Sigmoid", inputs: ["logits"], outputs: ["probabilities"] },
+    ],
+    opset: 20,
+  };
+}
+
+describe.skipIf(isas.length === 0)("cpu engine", () => {
+  const started: { dispose(): Promise<void> }[] = [];
+  afterAll(() => Promise.all(started.map((engine) => engine.dispose())));
+
+  async function expectParity(model: StepModel, steps: number): Promise<void> {
+    const slots = 3;
+    const wasm = await WasmEngine.start(model, slots, slots);
+    const engines = await Promise.all(isas.map((isa) => CpuEngine.start(model, slots, slots, isa)));
+    started.push(wasm, ...engines);
+    const rng = new Rng(21);
+    let worst = 0;
+    for (let i = 0; i < steps; i += 1) {
+      const features = drawFeatures(rng, slots * model.card.featureCount);
+      for (const engine of [wasm, ...engines]) {
+        engine.features.set(features);
+        engine.slots.set([2, 0, 1]);
+        await engine.submit(slots);
+      }
+      for (const engine of engines) {
+        for (const [j, expected] of wasm.probabilities.entries()) {
+          worst = Math.max(worst, Math.abs(engine.probabilities[j] - expected));
+        }
+      }
+    }
+    expect(worst).toBeLessThanOrEqual(1e-5);
+  }
+
+  test("gives what ONNX Runtime gives over thousands of steps of an LSTM", async () => {
+    await expectParity(testModel({ featureCount: 96, hidden: 64, heads: 7, seed: 3 }), 3_000);
+  }, 30_000);
+
+  test("gives what ONNX Runtime gives for attention and convolution over a ring of states", async () => {
+    await expectParity(modelOf(ringGraph(), [{ name: "ring", shape: [6, 16] }], 3), 300);
+  });
+
+  test("handles every number of outputs and inputs around the width of a vector", async () => {
+    for (const hidden of [1, 3, 4, 15, 16, 17, 33, 65]) {
+      await expectParity(
+        testModel({ featureCount: hidden + 2, hidden, heads: 1 + (hidden % 7), seed: hidden }),
+        5,
+      );
+    }
+  });
+
+  test("puts a written-out LSTM cell into one instruction", () => {
+    const { program } = compileStep(testModel());
+    const operations = program.instructions.filter(({ removed }) => !removed).map(({ op }) => op);
+    expect(operations).toEqual([
+      ...[OP.binary, OP.binary, OP.unary],
+      ...[OP.dense, OP.dense, OP.lstm, OP.dense, OP.dense],
+    ]);
+  });
+
+  test("an input that is no number leaves the other rows alone", async () => {
+    const engine = await CpuEngine.start(testModel(), 2, 2);
+    started.push(engine);
+    engine.slots.set([0, 1]);
+    engine.features.fill(0.5);
+    engine.step(2);
+    const row = engine.probabilities.slice(SMALL.heads);
+    engine.resetSlot(0);
+    engine.resetSlot(1);
+    engine.features[0] = Number.NaN;
+    engine.step(2);
+    expect(engine.probabilities.slice(SMALL.heads)).toEqual(row);
+  });
+});
+
+describe("compiling a graph for the cpu engine", () => {
+  const nodes = lstmGraph(SMALL).nodes;
+  const replace = (operator: string, by: Partial<NodeSpec>): NodeSpec[] =>
+    nodes.map((node) => (node.operator === operator ? { ...node, ...by } : node));
+
+  test("refuses an operator it does not have, naming node and operator", () => {
+    expect(refusal(replace("Clip", { operator: "Det", name: "clipping" }))).toStartWith(
+      "model test: found node clipping (Det): the operator, which the cpu engine does not have, expected Add, Sub,",
+    );
+  });
+
+  test("refuses attributes it does not know", () => {
+    expect(refusal(replace("Clip", { ints: { surprise: 1 } }))).toContain("(Clip): attribute surprise");
+  });
+
+  test("refuses work along the batch", () => {
+    expect(refusal(replace("Split", { ints: { axis: 0 } }))).toContain(
+      "(Split): work along axis 0, the batch",
+    );
+  });
+
+  test("refuses shapes that do not fit", () => {
+    expect(refusal(replace("Sub", { inputs: ["features", "b"] }))).toMatch(
+      /\(Sub\): shapes \[1,11\] and \[52\]/,
+    );
+  });
+
+  test("refuses nodes out of order, missing and double values", () => {
+    expect(refusal([...nodes].reverse())).toContain("which nothing before it makes");
+    expect(refusal(nodes.slice(0, -1))).toContain("output probabilities: nothing that makes it");
+    expect(refusal([...nodes, nodes[nodes.length - 1]])).toContain("two values named probabilities");
+  });
+
+  test("refuses tensors out of all proportion before they are made", () => {
+    const shape = int64s("shape", [1, 1 << 20, 1 << 20]);
+    const spec = lstmGraph(SMALL);
+    const wide = { operator: "Expand", inputs: ["features", "shape"], outputs: ["huge"] };
+    const model = testModel();
+    const graph = readOnnx(
+      "test",
+      writeOnnx({ ...spec, nodes: [wide, ...nodes], initializers: [...spec.initializers, shape] }),
+    );
+    expect(() => compileStep({ ...model, graph })).toThrow(ModelRefusedError);
+  });
+
+  test("never fails otherwise, whatever is changed in the file, and what it takes runs", async () => {
+    const shape = { featureCount: 3, hidden: 2, heads: 2, seed: 1 };
+    const model = testModel(shape);
+    const taken: StepModel[] = [];
+    const change = fc.tuple(fc.nat(model.onnx.length - 1), fc.nat(255));
+    fc.assert(
+      fc.property(fc.array(change, { minLength: 1, maxLength: 4 }), (changes) => {
+        const onnx = model.onnx.slice();
+        for (const [position, value] of changes) onnx[position] = value;
+        try {
+          const graph = readOnnx("fuzz", onnx);
+          checkInterface(model.card, graph);
+          compileStep({ ...model, graph });
+          taken.push({ ...model, graph });
+        } catch (error) {
+          expect(error).toBeInstanceOf(ModelRefusedError);
+        }
+      }),
+      { numRuns: 2_000, seed: 5 },
+    );
+    expect(taken.length).toBeGreaterThan(100);
+    if (isas.length === 0) return;
+    for (const each of taken.slice(0, 300)) {
+      const engine = await CpuEngine.start(each, 2, 2);
+      engine.slots.set([0, 1]);
+      engine.features.fill(1);
+      engine.step(2);
+    }
+  });
+});
