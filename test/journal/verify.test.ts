@@ -24,7 +24,7 @@ describe("comparing decisions", () => {
     compare.recorded(decision(7, "c"));
     compare.bytes(RECORD.risk, 1, 10, Buffer.from("b"));
     compare.text(RECORD.quote, 1, 10, "c");
-    expect(compare.finish()).toEqual({ identical: true, compared: 3, difference: null });
+    expect(compare.finish()).toEqual({ identical: true, complete: false, compared: 3, difference: null });
   });
 
   test("inputs are passed over", () => {
@@ -52,6 +52,7 @@ describe("comparing decisions", () => {
     expect(compare.differs).toBe(true);
     expect(compare.finish()).toEqual({
       identical: false,
+      complete: false,
       compared: 2,
       difference: {
         index: 2,
@@ -87,10 +88,22 @@ describe("comparing decisions", () => {
     });
     const extra = comparer();
     extra.text(RECORD.quote, 1, 10, "a");
+    extra.recorded(decision(4, "{}", RECORD.end));
     expect(extra.finish().difference).toMatchObject({
       what: "extra-in-replay",
       sequence: null,
       recorded: null,
     });
+  });
+
+  test("where the journal was cut off, decisions on its last input may be missing from it, earlier ones may not", () => {
+    const cut = comparer();
+    cut.recorded(decision(0, "frame", RECORD.feedFrame));
+    cut.text(RECORD.quote, 1, 10, "a");
+    expect(cut.finish()).toEqual({ identical: true, complete: false, compared: 0, difference: null });
+    const early = comparer();
+    early.text(RECORD.quote, 1, 10, "a");
+    for (let i = 0; i < 3; i += 1) early.recorded(decision(i, "frame", RECORD.feedFrame));
+    expect(early.finish().difference?.what).toBe("extra-in-replay");
   });
 });
