@@ -6,6 +6,7 @@ export type VerbTable = Readonly<Record<string, () => Promise<Command>>>;
  * Verb → its command, loaded when asked for. The paths are literals so that the compiled executable holds every one of them.
  */
 export const VERBS: VerbTable = {
+  bench: async () => (await import("./bench.ts")).bench,
   demo: async () => (await import("./demo.ts")).demo,
   doctor: async () => (await import("./doctor.ts")).doctor,
   explain: async () => (await import("./explain.ts")).explain,

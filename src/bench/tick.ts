@@ -1,0 +1,186 @@
+import { loadConfig } from "../config.ts";
+import { Histogram } from "../core/histogram.ts";
+import { Desk, type DeskPort, UNDERLYING_CAPACITY } from "../desk/desk.ts";
+import { STAGE, STAGES, StageHistograms } from "../desk/latency.ts";
+import { FEATURE_COUNT, SCHEMA_HASH } from "../feature/schema.ts";
+import { MassQuoteEncoder } from "../gateway/fix/mass-quote.ts";
+import type { StepEngine } from "../inference/engine.ts";
+import { loadModel } from "../inference/model.ts";
+import { startEngine } from "../inference/registry.ts";
+import { NOT_TRIPPED } from "../risk/kill-switch.ts";
+import { MemoryVenue } from "../sim/memory-venue.ts";
+import { subscriptionsOf } from "./collect.ts";
+import { benchInput } from "./input.ts";
+import { type BenchReport, benchHost, ratioOf, rowOf } from "./report.ts";
+
+export interface TickBenchOptions {
+  readonly capture: string | undefined;
+  readonly seed: number;
+  /** Passes over the capture that are measured, after one that is not. */
+  readonly rounds: number;
+  readonly log: (line: string) => void;
+}
+
+const TIMER_US = 10_000;
+const SILENCE_MS = 60_000;
+const INSTRUMENTS = 4_096;
+
+/** Frame in memory → encoded FIX bytes, by stage: the whole desk over a capture, without sockets. */
+export async function runTickBench(options: TickBenchOptions): Promise<BenchReport> {
+  const input = benchInput(options.capture, options.seed);
+  // The environment decides nothing here but device, model, quoting and risk, as in `run`.
+  const config = loadConfig(process.env);
+  const model = await loadModel(config.model, { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT });
+  const { engine } = await startEngine({
+    device: config.device,
+    model,
+    slotCount: UNDERLYING_CAPACITY,
+    maxBatch: UNDERLYING_CAPACITY,
+    log: options.log,
+  });
+  try {
+    const timer = new StageHistograms(() => Bun.nanoseconds());
+    const parse = new Histogram();
+    let checksum = "";
+    let encodedBytes = 0;
+    for (let round = 0; round <= options.rounds; round += 1) {
+      if (round === 1) {
+        timer.reset();
+        parse.reset();
+      }
+      for (let slot = 0; slot < engine.slotCount; slot += 1) engine.resetSlot(slot);
+      const pass = await runPass(input.path, options.seed, engine, timer, parse, config);
+      checksum = pass.checksum;
+      encodedBytes = pass.encodedBytes;
+    }
+    const rows = STAGES.map((stage, at) => rowOf(`tick/${stage}`, timer.stages[at], "us"));
+    const total = rows[STAGE.total];
+    const decode = rows[STAGE.decode];
+    const quoted = rowOf("tick/quoted", timer.quoted, "us");
+    const floor = rowOf("tick/json-parse", parse, "us");
+    return {
+      bench: "tick",
+      host: benchHost(),
+      seed: options.seed,
+      checksum,
+      input: input.name,
+      rows: [...rows, quoted, floor],
+      ratios: [
+        ratioOf("tick/json-parse:decode", floor, decode),
+        ratioOf("tick/json-parse:decode/p99", floor, decode),
+        ratioOf("tick/total:json-parse/p99", total, floor),
+      ],
+      notes: [
+        `engine ${engine.name}, model ${model.card.name}; ${encodedBytes} bytes of FIX in a pass`,
+        "tick/quoted: events that sent quotes; tick/json-parse: JSON.parse alone of the same frames, in turn",
+      ],
+    };
+  } finally {
+    await engine.dispose();
+    input.remove();
+  }
+}
+
+async function runPass(
+  path: string,
+  seed: number,
+  engine: StepEngine,
+  timer: StageHistograms,
+  parse: Histogram,
+  config: ReturnType<typeof loadConfig>,
+): Promise<{ checksum: string; encodedBytes: number }> {
+  const venue = await MemoryVenue.open(path);
+  const hasher = new Bun.CryptoHasher("sha256");
+  let encodedBytes = 0;
+  let sequence = 1;
+  let encoder: MassQuoteEncoder | null = null;
+  let out = new Uint8Array(0);
+  let submitted: Promise<void> | null = null;
+  const port: DeskPort = {
+    connect: (feed) => venue.connect(feed),
+    send: (feed, text) => venue.send(feed, text),
+    disconnect: (feed, reason) => venue.disconnect(feed, reason),
+    request: (feed, request, requested) => venue.request(feed, request, requested),
+    submit: (rows) => {
+      submitted = engine.submit(rows);
+    },
+    publish: ({ batch }, timeUs) => {
+      if (encoder === null) return;
+      for (let row = 0; row < batch.count; row += encoder.maxEntries) {
+        const count = Math.min(encoder.maxEntries, batch.count - row);
+        encodedBytes += encoder.encode(batch, row, count, sequence, timeUs, out);
+        sequence += 1;
+      }
+    },
+    cancelAll: () => {},
+    killChanged: () => {},
+    decided: (_underlying, _timeUs, payload) => hasher.update(payload),
+  };
+  const desk = new Desk({
+    feeds: [{ venue: venue.venue, subscriptions: subscriptionsOf(venue) }],
+    signals: [],
+    instrumentCapacity: INSTRUMENTS,
+    silenceMs: SILENCE_MS,
+    seed,
+    engine,
+    quote: config.quote,
+    risk: config.risk,
+    kill: NOT_TRIPPED,
+    port,
+    timer,
+  });
+  encoder = new MassQuoteEncoder(
+    { version: "4.4", senderCompId: "KEEL", targetCompId: "PEER" },
+    desk.market.instruments,
+  );
+  out = new Uint8Array(encoder.maxBytes);
+  const drain = async (timeUs: number): Promise<void> => {
+    for (let pending = submitted; pending !== null; pending = submitted) {
+      submitted = null;
+      await pending;
+      desk.onInference(timeUs);
+    }
+  };
+  desk.start(venue.scan.firstUs);
+  desk.onSessionUp(venue.scan.firstUs);
+  let timerUs = venue.scan.firstUs;
+  let frames = 0;
+  await venue.play(
+    {
+      onOpen: (feed, timeUs) => desk.onFeedOpen(feed, timeUs),
+      onFrame: (feed, text, timeUs) => {
+        frames += 1;
+        // Whoever comes second finds the text in the cache, so they take turns.
+        if (frames % 2 === 0) parseAlone(text, parse);
+        timer.begin(Bun.nanoseconds());
+        desk.onFrame(feed, text, timeUs);
+        if (frames % 2 === 1) parseAlone(text, parse);
+      },
+      onResponse: (feed, request, status, body, timeUs) =>
+        desk.onFeedResponse(feed, request, status, body, Number.NaN, timeUs),
+    },
+    (timeUs) => {
+      if (timeUs - timerUs < TIMER_US) return;
+      timerUs = timeUs;
+      timer.begin(Bun.nanoseconds());
+      desk.onTimer(timeUs);
+    },
+    (timeUs) => (submitted === null ? null : drain(timeUs)),
+  );
+  const { counters } = desk;
+  hasher.update(`${counters.events}/${counters.levelUpdates}/${counters.quotesSent}`);
+  return { checksum: hasher.digest("hex").slice(0, 16), encodedBytes };
+}
+
+let kept: unknown;
+
+function parseAlone(text: string, into: Histogram): void {
+  const before = Bun.nanoseconds();
+  kept = JSON.parse(text);
+  into.record(Bun.nanoseconds() - before);
+}
+
+/** Keeps the parsed value alive, so that the parse is not optimised away. */
+export function lastParsed(): unknown {
+  return kept;
+}

@@ -1,0 +1,60 @@
+import type { BenchReport } from "../bench/report.ts";
+import { EXIT } from "../core/errors.ts";
+import { defineCommand, UsageError } from "./command.ts";
+
+interface BenchOptions {
+  readonly capture: string | undefined;
+  readonly seed: number;
+  readonly rounds: number;
+  readonly log: (line: string) => void;
+}
+
+const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchReport>>> = {
+  tick: async (options) => (await import("../bench/tick.ts")).runTickBench(options),
+  book: async (options) => (await import("../bench/book.ts")).runBookBench(options),
+};
+
+export const bench = defineCommand({
+  name: "bench",
+  summary: "Measure a part of keel beside its floor or its peer",
+  usage: `NAME [options]   NAME: ${Object.keys(BENCHES).join(", ")}`,
+  details: `tick       frame in memory → encoded FIX bytes, by stage, on a capture
+wire       venue WebSocket → FIX quote on the peer's socket over loopback, beside a bare WebSocket → TCP relay
+book       order book updates, beside a map
+
+The result holds \`bench\`, \`host\`, \`seed\`, \`checksum\`, \`input\`, \`rows\` (name, unit, n, p50, p99, p999, max, perSecond) and
+\`ratios\`: \`a:b\` is a's time over b's in the same run, p50 over p50 unless the name ends in /p99.`,
+  options: {
+    capture: {
+      type: "string",
+      value: "FILE",
+      description: "Recorded frames to run on; default: simulated ones",
+    },
+    seed: { type: "number", value: "N", integer: true, min: 0, default: 1, description: "Seed" },
+    rounds: {
+      type: "number",
+      value: "N",
+      integer: true,
+      min: 1,
+      max: 100,
+      default: 3,
+      description: "Rounds",
+    },
+  },
+  positionals: ["NAME"],
+  environment: false,
+  async run({ options, positionals, log, out }) {
+    const name = positionals[0] ?? "";
+    const run = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined;
+    if (run === undefined) {
+      throw new UsageError(
+        `bench: found ${JSON.stringify(name)}, expected one of ${Object.keys(BENCHES).join(", ")}`,
+      );
+    }
+    const report = await run({ ...options, log: (line) => log.info(line) });
+    const { benchTable } = await import("../bench/report.ts");
+    for (const line of benchTable(report)) out.line(line);
+    out.result(report);
+    return EXIT.ok;
+  },
+});

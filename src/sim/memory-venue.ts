@@ -1,0 +1,150 @@
+/**
+ * A capture played to a feed in the same process, without sockets: the same protocol code as {@link CaptureVenue}, for
+ * benchmarks and backtests, where time is the recording's.
+ *
+ * @module
+ */
+import { type CaptureEntry, CaptureReader, captureFiles } from "../feed/capture.ts";
+import type { FeedPort } from "../feed/feed.ts";
+import type { VenueName } from "../market/instrument.ts";
+import { BinanceCapture } from "./capture/binance.ts";
+import { CaptureClient } from "./capture/client.ts";
+import { DeribitCapture } from "./capture/deribit.ts";
+import { describeInstruments } from "./capture/deribit-instruments.ts";
+import type { CaptureAnswer, CaptureHost, CaptureProtocol } from "./capture/protocol.ts";
+import { type CaptureScan, scanCapture } from "./capture/scan.ts";
+
+/** What reaches the consumer; the times are the recording's local times, µs. */
+export interface MemoryVenueSink {
+  onOpen(feed: number, timeUs: number): void;
+  onFrame(feed: number, text: string, timeUs: number): void;
+  onResponse(feed: number, request: number, status: number, body: string, timeUs: number): void;
+}
+
+/** Serves one feed. Give it to the feed as its port, start the feed, then call {@link play}. */
+export class MemoryVenue implements FeedPort {
+  readonly scan: CaptureScan;
+  readonly #files: readonly string[];
+  readonly #protocol: CaptureProtocol;
+  #sink: MemoryVenueSink | null = null;
+  #client: CaptureClient | null = null;
+  #feed = 0;
+  #timeUs: number;
+  /** Calls to the sink that wait for the feed's own call to end. */
+  readonly #due: (() => void)[] = [];
+  #unanswered = 0;
+
+  /** @throws BadInputError when the capture cannot be served. */
+  static async open(capture: string): Promise<MemoryVenue> {
+    const files = captureFiles(capture);
+    const scan = await scanCapture(files);
+    const instruments =
+      scan.venue === "deribit" ? await describeInstruments(scan, files[0] ?? "", undefined) : null;
+    return new MemoryVenue(files, scan, (host) =>
+      instruments === null ? new BinanceCapture(scan, host) : new DeribitCapture(scan, instruments, host),
+    );
+  }
+
+  private constructor(
+    files: readonly string[],
+    scan: CaptureScan,
+    protocol: (host: CaptureHost) => CaptureProtocol,
+  ) {
+    this.#files = files;
+    this.scan = scan;
+    this.#timeUs = scan.firstUs;
+    this.#protocol = protocol({
+      deliver: (_channel, _text, clients, shape) => {
+        for (const client of clients) this.#sink?.onFrame(this.#feed, shape(client), this.#timeUs);
+      },
+      reply: (_client, text) => this.#due.push(() => this.#sink?.onFrame(this.#feed, text, this.#timeUs)),
+      listening: () => {},
+      answering: () => {},
+      wallUs: () => this.#timeUs,
+    });
+  }
+
+  get venue(): VenueName {
+    return this.scan.venue;
+  }
+
+  connect(feed: number): void {
+    this.#feed = feed;
+    this.#due.push(() => {
+      this.#client = new CaptureClient(new URL(`ws://capture${wsPath(this.venue)}`), false);
+      this.#protocol.open(this.#client);
+      this.#sink?.onOpen(feed, this.#timeUs);
+    });
+  }
+
+  send(_feed: number, text: string): void {
+    const client = this.#client;
+    if (client !== null) this.#protocol.message(client, text);
+  }
+
+  disconnect(_feed: number, _reason: string): void {
+    if (this.#client !== null) this.#protocol.close(this.#client);
+    this.#client = null;
+  }
+
+  request(feed: number, request: number, path: string): void {
+    const answer = this.#protocol.request(new URL(`http://capture${path}`));
+    const deliver = ({ status, body }: CaptureAnswer): void => {
+      this.#due.push(() => this.#sink?.onResponse(feed, request, status, body, this.#timeUs));
+    };
+    if (answer === null) deliver({ status: 404, body: "" });
+    else if (answer instanceof Promise) {
+      this.#unanswered += 1;
+      void answer.then((late) => {
+        this.#unanswered -= 1;
+        deliver(late);
+      });
+    } else deliver(answer);
+  }
+
+  /**
+   * Plays the whole capture.
+   *
+   * @param before called before each entry with its time, for whatever else is due by then (timers)
+   * @param after awaited after each entry, for results of an asynchronous engine; left out where there is none
+   */
+  async play(
+    sink: MemoryVenueSink,
+    before: (timeUs: number) => void = () => {},
+    after?: (timeUs: number) => Promise<void> | null,
+  ): Promise<void> {
+    this.#sink = sink;
+    await this.#settle();
+    for (const file of this.#files) {
+      for await (const entries of new CaptureReader(file).batches()) {
+        for (const entry of entries) {
+          this.#step(entry, before);
+          const late = after?.(this.#timeUs);
+          if (late) await late;
+          if (this.#unanswered > 0 || this.#due.length > 0) await this.#settle();
+        }
+      }
+    }
+    this.#protocol.ended();
+    await this.#settle();
+  }
+
+  #step(entry: CaptureEntry, before: (timeUs: number) => void): void {
+    this.#timeUs = Math.max(this.#timeUs, entry.timeUs);
+    before(this.#timeUs);
+    this.#protocol.play(entry);
+  }
+
+  /** Lets answers that are there arrive, and what they cause. */
+  async #settle(): Promise<void> {
+    do {
+      for (let call = this.#due.shift(); call !== undefined; call = this.#due.shift()) call();
+      await Promise.resolve();
+      await Promise.resolve();
+    } while (this.#due.length > 0);
+  }
+}
+
+function wsPath(venue: VenueName): string {
+  return venue === "deribit" ? "/ws/api/v2" : "/stream";
+}
