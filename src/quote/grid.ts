@@ -1,7 +1,8 @@
 import type { Instrument } from "../market/instrument.ts";
 
-/** Relative slack that keeps a price that lies on the grid, but for rounding error, on it. */
-const GRID_SLACK = 1e-9;
+/** Slack, relative and in ticks, that keeps a price that lies on the grid, but for rounding error, on it. */
+const GRID_SLACK = 1e-12;
+const GRID_SLACK_TICKS = 1e-9;
 /** Largest price a book can hold, in ticks. */
 export const MAX_TICKS = 0x7fff_ffff;
 
@@ -23,7 +24,7 @@ export function gridMultiple(instrument: Instrument, priceTicks: number): number
  * @returns ticks on the grid that holds there, −1 when there is none above zero
  */
 export function floorToGrid(instrument: Instrument, price: number): number {
-  let ticks = Math.floor(price + Math.abs(price) * GRID_SLACK);
+  let ticks = Math.floor(price + Math.abs(price) * GRID_SLACK + GRID_SLACK_TICKS);
   if (!(ticks >= 1)) return -1;
   if (ticks > MAX_TICKS) return -1;
   const multiple = gridMultiple(instrument, ticks);
@@ -38,7 +39,7 @@ export function floorToGrid(instrument: Instrument, price: number): number {
  * @returns ticks on the grid that holds there, at least one step; −1 when there is none that a book can hold
  */
 export function ceilToGrid(instrument: Instrument, price: number): number {
-  let ticks = Math.max(Math.ceil(price - Math.abs(price) * GRID_SLACK), 1);
+  let ticks = Math.max(Math.ceil(price - Math.abs(price) * GRID_SLACK - GRID_SLACK_TICKS), 1);
   if (!(ticks <= MAX_TICKS)) return -1;
   const multiple = gridMultiple(instrument, ticks);
   if (multiple > 1) ticks = multiple * Math.ceil(ticks / multiple);
