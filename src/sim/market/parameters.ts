@@ -37,7 +37,7 @@ export function binanceBtcParameters(price: number): PerpetualParameters {
       fastMeanUs: 120,
       slowMeanUs: 12_000,
       marketShare: 0.2,
-      lean: 0.7,
+      lean: 0.9,
     },
     depth: {
       ratePerSecond: 950,
@@ -55,11 +55,11 @@ export function binanceBtcParameters(price: number): PerpetualParameters {
     queueSigma: 0.8,
     limitLots: 90,
     limitSigma: 1.3,
-    tradeLots: 60,
-    tradeSigma: 1.7,
+    tradeLots: 40,
+    tradeSigma: 1.8,
     roundLots: 1,
     moveProbability: 0.5,
-    moveMeanTicks: 14,
+    moveMeanTicks: 20,
     relayPerTick: 2,
   };
 }

@@ -31,6 +31,9 @@ export interface PerpetualParameters {
 const KIND = { immigrant: 0, caused: 1, depth: 2, react: 3, peel: 4, improve: 5, relay: 6 } as const;
 
 const DEPTH_STEP_US = 5_000;
+/** Cancellations that would empty the best queue and do; market orders that would and leave a remainder. */
+const CANCEL_LAST_SHARE = 0.08;
+const SHY_SHARE = 0.3;
 const REACT_MEAN_US = 150;
 const PEEL_MEAN_US = 50;
 const IMPROVE_MEAN_US = 250;
@@ -192,7 +195,7 @@ export class Perpetual implements Actor {
     const { limitLots, limitSigma } = this.#parameters;
     const lots = this.#round(limitLots * Math.exp(limitSigma * this.#rng.normal()));
     if (lots < there) book.set(side, book.best(side), there - lots);
-    else if (this.#rng.next() < 0.12) this.#useUp(side, there);
+    else if (this.#rng.next() < CANCEL_LAST_SHARE) this.#useUp(side, there);
   }
 
   #market(side: number): void {
@@ -200,9 +203,10 @@ export class Perpetual implements Actor {
     const there = this.book.bestLots(side);
     const lots = this.#round(tradeLots * Math.exp(tradeSigma * this.#rng.normal()));
     const best = this.book.best(side);
-    if (lots < there) {
-      this.#trade(side, best, lots);
-      this.book.set(side, best, there - lots);
+    if (lots < there || (there > 2 * this.#parameters.roundLots && this.#rng.next() < SHY_SHARE)) {
+      const traded = Math.min(lots, there - this.#parameters.roundLots);
+      this.#trade(side, best, traded);
+      this.book.set(side, best, there - traded);
     } else if (there > 0) {
       this.#trade(side, best, there);
       this.#useUp(side, there);
