@@ -10,6 +10,17 @@ const BILLION = 1_000_000_000;
 const POWERS = new Float64Array(16);
 for (let i = 0; i < POWERS.length; i += 1) POWERS[i] = 10 ** i;
 
+/** The three digits of each number below 1,000, the first in the low byte, and their sums: a division gives three digits. */
+const DIGITS = new Int32Array(1_000);
+const DIGIT_SUMS = new Int32Array(1_000);
+for (let i = 0; i < 1_000; i += 1) {
+  const hundreds = ZERO + Math.floor(i / 100);
+  const tens = ZERO + (Math.floor(i / 10) % 10);
+  const ones = ZERO + (i % 10);
+  DIGITS[i] = hundreds | (tens << 8) | (ones << 16);
+  DIGIT_SUMS[i] = hundreds + tens + ones;
+}
+
 /**
  * Writes fields as bytes and keeps their sum as it goes, so that the checksum costs no second pass. The body is written first,
  * behind {@link HEADROOM_BYTES}; BeginString and BodyLength are then put directly before it, because only then is the length known.
@@ -66,34 +77,23 @@ export class FieldWriter {
 
   /** A non-negative integer below 2^53. */
   uint(value: number): void {
-    if (value > 2_147_483_647) {
-      const high = Math.floor(value / BILLION);
-      this.uint(high);
-      this.#padded(value - high * BILLION, 9);
-      return;
+    if (value < 1_000) {
+      this.#leading(value | 0);
+    } else if (value < 1_000_000) {
+      const thousands = ((value | 0) / 1_000) | 0;
+      this.#leading(thousands);
+      this.#three((value | 0) - thousands * 1_000);
+    } else if (value < BILLION) {
+      const thousands = ((value | 0) / 1_000) | 0;
+      const millions = (thousands / 1_000) | 0;
+      this.#leading(millions);
+      this.#three(thousands - millions * 1_000);
+      this.#three((value | 0) - thousands * 1_000);
+    } else {
+      const billions = Math.floor(value / BILLION);
+      this.uint(billions);
+      this.#padded((value - billions * BILLION) | 0, 9);
     }
-    const rest = value | 0;
-    const digits =
-      rest < 10_000
-        ? rest < 100
-          ? rest < 10
-            ? 1
-            : 2
-          : rest < 1_000
-            ? 3
-            : 4
-        : rest < 1_000_000
-          ? rest < 100_000
-            ? 5
-            : 6
-          : rest < 10_000_000
-            ? 7
-            : rest < 100_000_000
-              ? 8
-              : rest < BILLION
-                ? 9
-                : 10;
-    this.#digits(rest, digits);
   }
 
   /** `units × 10^-scale` with exactly `scale` decimals; units non-negative and below 2^53. */
@@ -106,34 +106,69 @@ export class FieldWriter {
     const whole = Math.floor(units / power);
     this.uint(whole);
     this.byte(DOT);
-    this.#padded(units - whole * power, scale);
-  }
-
-  /** Exactly `count` digits, with leading zeros. */
-  #padded(value: number, count: number): void {
-    if (count > 9) {
-      const high = Math.floor(value / BILLION);
-      this.#padded(high, count - 9);
-      this.#digits((value - high * BILLION) | 0, 9);
+    const rest = units - whole * power;
+    if (scale <= 9) {
+      this.#padded(rest | 0, scale);
       return;
     }
-    this.#digits(value | 0, count);
+    const high = Math.floor(rest / BILLION);
+    this.#padded(high | 0, scale - 9);
+    this.#padded((rest - high * BILLION) | 0, 9);
   }
 
-  #digits(value: number, count: number): void {
+  /** Exactly `count` digits, at most nine, with leading zeros. */
+  #padded(value: number, count: number): void {
+    if (count > 3) {
+      const thousands = (value / 1_000) | 0;
+      this.#padded(thousands, count - 3);
+      this.#three(value - thousands * 1_000);
+      return;
+    }
+    const digits = DIGITS[value];
+    const bytes = this.bytes;
+    let at = this.at;
+    if (count === 3) {
+      bytes[at] = digits;
+      at += 1;
+    }
+    if (count >= 2) {
+      bytes[at] = digits >> 8;
+      at += 1;
+    }
+    bytes[at] = digits >> 16;
+    this.at = at + 1;
+    this.sum += DIGIT_SUMS[value] - (3 - count) * ZERO;
+  }
+
+  /** A number below 1,000 without leading zeros. */
+  #leading(value: number): void {
+    const digits = DIGITS[value];
+    const bytes = this.bytes;
+    let at = this.at;
+    let sum = DIGIT_SUMS[value];
+    if (value > 99) {
+      bytes[at] = digits;
+      at += 1;
+    } else sum -= ZERO;
+    if (value > 9) {
+      bytes[at] = digits >> 8;
+      at += 1;
+    } else sum -= ZERO;
+    bytes[at] = digits >> 16;
+    this.at = at + 1;
+    this.sum += sum;
+  }
+
+  /** A number below 1,000 as three digits. */
+  #three(value: number): void {
+    const digits = DIGITS[value];
     const bytes = this.bytes;
     const at = this.at;
-    let rest = value | 0;
-    let sum = 0;
-    for (let i = at + count - 1; i >= at; i -= 1) {
-      const quotient = (rest / 10) | 0;
-      const code = ZERO + rest - quotient * 10;
-      bytes[i] = code;
-      sum += code;
-      rest = quotient;
-    }
-    this.at = at + count;
-    this.sum += sum;
+    bytes[at] = digits;
+    bytes[at + 1] = digits >> 8;
+    bytes[at + 2] = digits >> 16;
+    this.at = at + 3;
+    this.sum += DIGIT_SUMS[value];
   }
 
   /** `tag=`. */

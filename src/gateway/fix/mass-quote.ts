@@ -30,12 +30,14 @@ const HEADER_BYTES = 320;
 
 const BID_PX = template("132=");
 const OFFER_PX = template("133=");
-const BID_SIZE = template("134=");
-const OFFER_SIZE = template("135=");
-const NO_BID = template("134=0|");
-const NO_OFFER = template("135=0|");
+const NEXT_OFFER_PX = template("|133=");
+const NEXT_BID_SIZE = template("|134=");
+const NEXT_OFFER_SIZE = template("|135=");
+const NO_BID = template("134=0");
+const NEXT_NO_BID = template("|134=0");
+const NO_OFFER = template("|135=0");
 const ENTRY_ID = template("299=");
-const TRANSACT_TIME = template("60=");
+const NEXT_TRANSACT_TIME = template("|60=");
 const NO_ENTRIES = template("|295=");
 const END = template("|");
 
@@ -48,9 +50,10 @@ function plain(text: string): string {
  * Nothing is allocated once an instrument has been seen.
  *
  * Form, the same in 4.2 and 4.4: QuoteID (117) = the highest quote id in the message; one quote set per base (QuoteSetID 302 =
- * UnderlyingSymbol 311 = the base); QuoteEntryID (299) = the row's quote id; Symbol (55) and SecurityExchange (207) as the
- * venue names them; TransactTime (60) = the time given. A side that is pulled has no price and size 0: the receiver must
- * take the quote of that side away (an absent size would mean DefBidSize, an absent side nothing at all).
+ * UnderlyingSymbol 311 = the base), in the order in which the bases were first quoted; QuoteEntryID (299) = the row's quote
+ * id; Symbol (55) and SecurityExchange (207) as the venue names them; TransactTime (60) = the time given. A side that is
+ * pulled has no price and size 0: the receiver must take the quote of that side away (an absent size would mean DefBidSize,
+ * an absent side nothing at all).
  */
 export class MassQuoteEncoder {
   /** Rows one message may hold, and the room that takes. */
@@ -155,28 +158,20 @@ export class MassQuoteEncoder {
     if (bidLots > 0) {
       writer.template(BID_PX);
       writer.decimal(batch.bidTicks[row] * tick.mantissa, tick.scale);
-      writer.template(END);
     }
     if (askLots > 0) {
-      writer.template(OFFER_PX);
+      writer.template(bidLots > 0 ? NEXT_OFFER_PX : OFFER_PX);
       writer.decimal(batch.askTicks[row] * tick.mantissa, tick.scale);
-      writer.template(END);
     }
     if (bidLots > 0) {
-      writer.template(BID_SIZE);
+      writer.template(NEXT_BID_SIZE);
       writer.decimal(bidLots * lot.mantissa, lot.scale);
-      writer.template(END);
-    } else {
-      writer.template(NO_BID);
-    }
+    } else writer.template(askLots > 0 ? NEXT_NO_BID : NO_BID);
     if (askLots > 0) {
-      writer.template(OFFER_SIZE);
+      writer.template(NEXT_OFFER_SIZE);
       writer.decimal(askLots * lot.mantissa, lot.scale);
-      writer.template(END);
-    } else {
-      writer.template(NO_OFFER);
-    }
-    writer.template(TRANSACT_TIME);
+    } else writer.template(NO_OFFER);
+    writer.template(NEXT_TRANSACT_TIME);
     writer.timestamp(time);
     writer.template(END);
   }

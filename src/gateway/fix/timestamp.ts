@@ -28,6 +28,7 @@ export class TimestampBytes {
   readonly bytes = new Uint8Array(TIMESTAMP_LENGTH);
   sum = 0;
   #ms = -1;
+  #secondMs = Number.POSITIVE_INFINITY;
   #minute = -1;
   #day = -1;
 
@@ -35,8 +36,15 @@ export class TimestampBytes {
   update(timeUs: number): void {
     const ms = Math.floor(timeUs / 1_000);
     if (ms === this.#ms) return;
-    this.#ms = ms;
     const bytes = this.bytes;
+    const sinceSecond = ms - this.#secondMs;
+    this.#ms = ms;
+    if (sinceSecond >= 0 && sinceSecond < 1_000) {
+      this.sum -= bytes[18] + bytes[19] + bytes[20];
+      this.#milliseconds(sinceSecond);
+      this.sum += bytes[18] + bytes[19] + bytes[20];
+      return;
+    }
     const minute = Math.floor(ms / 60_000);
     if (minute !== this.#minute) {
       this.#minute = minute;
@@ -51,14 +59,18 @@ export class TimestampBytes {
     }
     const within = ms - minute * 60_000;
     const second = (within / 1_000) | 0;
+    this.#secondMs = minute * 60_000 + second * 1_000;
     this.#two(15, second);
-    const fraction = within - second * 1_000;
-    const hundreds = (fraction / 100) | 0;
-    bytes[18] = ZERO + hundreds;
-    this.#two(19, fraction - hundreds * 100);
+    this.#milliseconds(within - second * 1_000);
     let sum = 0;
     for (let i = 0; i < TIMESTAMP_LENGTH; i += 1) sum += bytes[i];
     this.sum = sum;
+  }
+
+  #milliseconds(value: number): void {
+    const hundreds = (value / 100) | 0;
+    this.bytes[18] = ZERO + hundreds;
+    this.#two(19, value - hundreds * 100);
   }
 
   #writeDay(day: number): void {

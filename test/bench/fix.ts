@@ -1,0 +1,148 @@
+import { Histogram } from "../../src/core/histogram.ts";
+import { Rng } from "../../src/core/rng.ts";
+import { MassQuoteEncoder } from "../../src/gateway/fix/mass-quote.ts";
+import { FixMessage } from "../../src/gateway/fix/message.ts";
+import { FixParser, PARSE } from "../../src/gateway/fix/parser.ts";
+import { InstrumentTable } from "../../src/market/instrument.ts";
+import { QuoteBatch } from "../../src/quote/quote-batch.ts";
+
+export interface FixBenchOptions {
+  readonly messages: number;
+  readonly seed: number;
+}
+
+export interface FixBenchRow {
+  readonly name: "fix/encode" | "fix/parse";
+  readonly unit: "ns";
+  readonly n: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly p999: number;
+  readonly max: number;
+  readonly perSecond: number;
+}
+
+export interface FixBenchResult {
+  readonly rows: FixBenchRow[];
+  /** Sum of all bytes encoded and all fields parsed, so that a run can be compared with another. */
+  readonly checksum: string;
+  readonly messageBytes: number;
+}
+
+/** The clock is read once for this many messages: it costs about as much as a message. */
+const GROUP = 16;
+const INSTRUMENTS = 256;
+const SLOT_BYTES = 1_024;
+
+function optionTable(): InstrumentTable {
+  const table = new InstrumentTable(INSTRUMENTS);
+  for (let i = 0; i < INSTRUMENTS; i += 1) {
+    const call = i % 2 === 0;
+    const strike = 40_000 + i * 500;
+    table.add({
+      venue: "deribit",
+      symbol: `BTC-27DEC24-${strike}-${call ? "C" : "P"}`,
+      kind: "option",
+      base: "BTC",
+      quote: "BTC",
+      settle: "BTC",
+      tick: { mantissa: 1, scale: 4 },
+      tickSteps: [],
+      lot: { mantissa: 1, scale: 1 },
+      minSizeLots: 1,
+      inverse: true,
+      contractSize: 1,
+      expiryMs: 1_735_286_400_000,
+      strike,
+      optionType: call ? "call" : "put",
+    });
+  }
+  return table;
+}
+
+function row(name: FixBenchRow["name"], perMessage: Histogram, n: number): FixBenchRow {
+  const [p50, p99, p999] = [0.5, 0.99, 0.999].map((q) => perMessage.quantile(q) / GROUP);
+  const perSecond = Math.round((1e9 / perMessage.mean) * GROUP);
+  return { name, unit: "ns", n, p50, p99, p999, max: perMessage.max / GROUP, perSecond };
+}
+
+/**
+ * Times the encoding of one-entry MassQuotes and the parsing of the same bytes, in ns per message.
+ *
+ * Messages differ in instrument, prices, sizes, ids and times. Percentiles are over groups of 16 messages.
+ */
+export function benchFix(options: FixBenchOptions): FixBenchResult {
+  const rng = new Rng(options.seed);
+  const identity = { version: "4.4", senderCompId: "KEEL", targetCompId: "COUNTERPARTY" } as const;
+  const encoder = new MassQuoteEncoder(identity, optionTable());
+  const batch = new QuoteBatch(INSTRUMENTS);
+  batch.count = INSTRUMENTS;
+  for (let i = 0; i < INSTRUMENTS; i += 1) {
+    batch.instrument[i] = i;
+    batch.bidTicks[i] = 1 + rng.int(3_000);
+    batch.askTicks[i] = batch.bidTicks[i] + 1 + rng.int(20);
+    batch.bidLots[i] = 1 + rng.int(500);
+    batch.askLots[i] = 1 + rng.int(500);
+  }
+  const out = new Uint8Array(encoder.maxBytes);
+  const stored = new Uint8Array(GROUP * SLOT_BYTES);
+  const starts = new Int32Array(GROUP);
+  const ends = new Int32Array(GROUP);
+  const parser = new FixParser(1 << 16);
+  const message = new FixMessage(256);
+  const encode = new Histogram();
+  const parse = new Histogram();
+  let checksum = 0;
+  let messageBytes = 0;
+  let timeUs = 1_735_000_000_000_000;
+  let seq = 1;
+
+  const groups = Math.ceil(options.messages / GROUP);
+  const warmUp = Math.min(2_000, groups);
+  for (let group = -warmUp; group < groups; group += 1) {
+    const first = (seq * 7) % (INSTRUMENTS - GROUP);
+    for (let i = 0; i < GROUP; i += 1) batch.quoteId[first + i] = seq + i;
+    const encodeStart = Bun.nanoseconds();
+    for (let i = 0; i < GROUP; i += 1) {
+      const length = encoder.encode(batch, first + i, 1, seq + i, timeUs + i * 37, out);
+      checksum = (checksum + out[encoder.start + length - 2] + length) >>> 0;
+    }
+    const encodeNs = Bun.nanoseconds() - encodeStart;
+    for (let i = 0; i < GROUP; i += 1) {
+      const length = encoder.encode(batch, first + i, 1, seq + i, timeUs + i * 37, out);
+      stored.set(out.subarray(encoder.start, encoder.start + length), i * SLOT_BYTES);
+      starts[i] = i * SLOT_BYTES;
+      ends[i] = i * SLOT_BYTES + length;
+      messageBytes = length;
+    }
+    let complete = 0;
+    const parseStart = Bun.nanoseconds();
+    for (let i = 0; i < GROUP; i += 1) {
+      if (parser.parse(stored, starts[i], ends[i], message) === PARSE.complete) complete += message.count;
+    }
+    const parseNs = Bun.nanoseconds() - parseStart;
+    checksum = (checksum + complete) >>> 0;
+    seq += GROUP;
+    timeUs += 900;
+    if (group < 0) continue;
+    encode.record(encodeNs);
+    parse.record(parseNs);
+  }
+  return {
+    rows: [row("fix/encode", encode, groups * GROUP), row("fix/parse", parse, groups * GROUP)],
+    checksum: checksum.toString(16),
+    messageBytes,
+  };
+}
+
+/** Runs {@link benchFix} and prints its rows. */
+export function printFixBench(options: FixBenchOptions): void {
+  const result = benchFix(options);
+  console.log(`one-entry MassQuote, ${result.messageBytes} bytes, checksum ${result.checksum}`);
+  for (const { name, n, p50, p99, p999, max, perSecond } of result.rows) {
+    const figures = [p50, p99, p999, max].map((ns) => ns.toFixed(0).padStart(8)).join("");
+    console.log(`${name.padEnd(12)} n ${n}  p50 p99 p99.9 max (ns)${figures}  ${perSecond}/s`);
+  }
+}
+
+if (import.meta.main) printFixBench({ messages: 1_000_000, seed: 1 });
