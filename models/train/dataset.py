@@ -1,0 +1,68 @@
+"""Exported matrices, split in time: per capture the first part trains, a gap is left out, the rest validates."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+TRAIN_FRACTION = 0.75
+PURGE_US = 1_000_000
+"""No validation row starts within this time after the last training row, so no label looks across the cut."""
+
+
+@dataclass
+class Rows:
+    """Rows of one capture in time order: features [N, F], labels [N, K], moves [N, 4] in bp, times [N] in µs."""
+
+    name: str
+    features: np.ndarray
+    labels: np.ndarray
+    moves: np.ndarray
+    times: np.ndarray
+
+    def part(self, rows):
+        return Rows(self.name, self.features[rows], self.labels[rows], self.moves[rows], self.times[rows])
+
+    def __len__(self):
+        return len(self.times)
+
+
+class Dataset:
+    def __init__(self, folder):
+        folder = Path(folder)
+        self.manifest = json.loads((folder / "manifest.json").read_text())
+        self.feature_count = len(self.manifest["features"])
+        self.heads = self.manifest["heads"]
+        self.clip = np.array(self.manifest["clip"], dtype=np.float32)
+        self.mirror_index = np.array(self.manifest["mirrorIndex"])
+        self.mirror_factor = np.array(self.manifest["mirrorFactor"], dtype=np.float32)
+        # down ↔ up, bid ↔ ask, the spike stays.
+        self.mirror_heads = np.array([2, 3, 0, 1, 5, 4, 6])
+        self.captures = {c["name"]: self._load(folder, c) for c in self.manifest["captures"]}
+
+    def _load(self, folder, capture):
+        name, rows = capture["name"], capture["rows"]
+
+        def read(suffix, dtype, columns):
+            values = np.fromfile(folder / f"{name}.{suffix}", dtype=dtype)
+            return values.reshape(rows, columns) if columns > 1 else values
+
+        return Rows(
+            name,
+            read("features.f32", np.float32, self.feature_count),
+            read("labels.u8", np.uint8, len(self.heads)).astype(np.float32),
+            read("moves.f32", np.float32, 4),
+            read("times.f64", np.float64, 1),
+        )
+
+    def split(self, name):
+        """The capture's training and validation rows."""
+        rows = self.captures[name]
+        start, end = rows.times[0], rows.times[-1]
+        cut = start + TRAIN_FRACTION * (end - start)
+        return rows.part(rows.times <= cut), rows.part(rows.times > cut + PURGE_US)
+
+    def mirror(self, features, labels):
+        """The same rows with bid and ask exchanged."""
+        return features[..., self.mirror_index] * self.mirror_factor, labels[..., self.mirror_heads]

@@ -1,0 +1,82 @@
+"""Logistic regressions: the baselines and the frozen branch of the model."""
+
+import numpy as np
+import torch
+
+
+CLIP_DEVIATIONS = 12
+
+
+class Normaliser:
+    """
+    Clips to the schema's interval and to twelve deviations around the mean, whichever is tighter, then (x − mean)/deviation. A
+    feature that never moves gets the factor 0: it has no say, whatever it does later.
+    """
+
+    def __init__(self, clip, features):
+        clipped = np.clip(features, clip[:, 0], clip[:, 1])
+        mean = clipped.mean(axis=0, dtype=np.float64)
+        deviation = clipped.std(axis=0, dtype=np.float64)
+        constant = deviation < 1e-6
+        reach = np.where(constant, np.inf, CLIP_DEVIATIONS * deviation)
+        self.low = np.maximum(clip[:, 0], mean - reach).astype(np.float32)
+        self.high = np.minimum(clip[:, 1], mean + reach).astype(np.float32)
+        self.mean = mean.astype(np.float32)
+        self.factor = np.where(constant, 0, 1 / np.where(constant, 1, deviation)).astype(np.float32)
+
+    def __call__(self, features):
+        return (np.clip(features, self.low, self.high) - self.mean) * self.factor
+
+
+class Bins:
+    """
+    Piecewise-linear encoding: column j of feature i is clip((x − e_j)/(e_{j+1} − e_j), 0, 1) with edges at the quantiles of
+    the (mirrored) training rows. Gorishniy, Rubachev, Babenko, "On Embeddings for Numerical Features", 2022, section 3.2.
+    """
+
+    def __init__(self, normalised, count, features):
+        index, start, factor = [], [], []
+        quantiles = np.linspace(0, 1, count + 1)[:-1]
+        sample = normalised[:: max(1, len(normalised) // 200_000)]
+        for feature in features:
+            column = sample[:, feature]
+            edges = np.quantile(column, np.append(quantiles, 1.0))
+            edges = edges[np.append(True, np.diff(edges) > 1e-3)]
+            if len(edges) < 3:
+                continue
+            for low, high in zip(edges[:-1], edges[1:]):
+                index.append(feature)
+                start.append(low)
+                factor.append(1 / (high - low))
+        self.index = np.array(index, dtype=np.int64)
+        self.factor = np.array(factor, dtype=np.float32)
+        self.offset = (-np.array(start) * self.factor).astype(np.float32)
+
+    def __call__(self, normalised):
+        return np.clip(normalised[:, self.index] * self.factor + self.offset, 0, 1)
+
+
+def fit_logistic(inputs, labels, row_weights, penalty, iterations=60):
+    """
+    Weighted L2-penalised logistic regression, one column of weights per head, by L-BFGS.
+
+    inputs [N, D] float32, labels [N, K], row_weights [N]. Returns weights [D, K] and bias [K].
+    """
+    x = torch.from_numpy(np.ascontiguousarray(inputs, dtype=np.float32))
+    y = torch.from_numpy(labels)
+    row = torch.from_numpy(row_weights.astype(np.float32) / row_weights.sum())[:, None]
+    weights = torch.zeros(x.shape[1], y.shape[1], requires_grad=True)
+    rate = (y * row).sum(0).clamp(1e-4, 1 - 1e-4)
+    bias = torch.log(rate / (1 - rate)).clone().requires_grad_(True)
+    optimiser = torch.optim.LBFGS([weights, bias], max_iter=iterations, history_size=20, line_search_fn="strong_wolfe")
+
+    def closure():
+        optimiser.zero_grad()
+        logits = x @ weights + bias
+        losses = torch.nn.functional.binary_cross_entropy_with_logits(logits, y, reduction="none")
+        loss = (losses * row).sum() + penalty * weights.square().sum()
+        loss.backward()
+        return loss
+
+    optimiser.step(closure)
+    return weights.detach().numpy(), bias.detach().numpy()
