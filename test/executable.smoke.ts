@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { VERBS } from "../src/command/verbs.ts";
 import { EXIT } from "../src/core/errors.ts";
+import { sharedPath, skipUnlessShared } from "./support/shared-data.ts";
 
 const executable = resolve(import.meta.dir, "../dist/keel");
 let folder = "";
@@ -44,6 +45,12 @@ async function keel(args: readonly string[], env: Record<string, string> = {}): 
   return { exitCode, stdout, stderr, json };
 }
 
+function freePort(): number {
+  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  listener.stop(true);
+  return listener.port;
+}
+
 test("shows the verbs", async () => {
   const { exitCode, stdout } = await keel([]);
   expect(exitCode).toBe(EXIT.ok);
@@ -77,6 +84,66 @@ test("refuses a bad environment with everything that is wrong in it", async () =
   expect(exitCode).toBe(EXIT.badConfiguration);
   expect(stdout).toContain("a whole number from 0");
   expect(stdout).toContain("perhaps KEEL_FEEDS");
+});
+
+test("the doctor finds nothing wrong with an empty environment", async () => {
+  const { exitCode, stdout, json } = await keel(["doctor", "--offline", "--json"]);
+  expect({ exitCode, stdout }).toMatchObject({ exitCode: EXIT.ok });
+  expect(json()).toMatchObject({ ok: true, failed: 0 });
+});
+
+test("run says what to set when nothing is", async () => {
+  const { exitCode, stderr } = await keel(["run"]);
+  expect(exitCode).toBe(EXIT.badConfiguration);
+  expect(stderr).toContain("KEEL_FEEDS: found nothing");
+});
+
+test("a fall of 70 % with a withdrawal of 60 % widens by 15 bp and cuts the size to 0.7", async () => {
+  const ended = await keel(["explain", "--down", "0.7", "--withdraw-bid", "0.6", "--json"]);
+  expect(ended.json()).toMatchObject({ widenBp: 15, sizeFactor: 0.7 });
+});
+
+test("the demo quotes and is acknowledged", async () => {
+  const { exitCode, stderr, json } = await keel(["demo", "--seconds", "4", "--json"]);
+  expect({ exitCode, stderr }).toMatchObject({ exitCode: EXIT.ok });
+  const { gaps, crossed, quotesSent, quotesAcked } = json() as Record<string, number>;
+  expect({ gaps, crossed }).toEqual({ gaps: 0, crossed: 0 });
+  expect(quotesSent).toBeGreaterThan(0);
+  expect(quotesAcked).toBeGreaterThan(0);
+});
+
+test.each(["tick", "book"])("bench %s ends with rows", async (bench) => {
+  const ended = await keel(["bench", bench, "--rounds", "1", "--json"]);
+  expect(ended.exitCode).toBe(EXIT.ok);
+  const { rows } = ended.json() as { rows: { name: string; p50: number }[] };
+  expect(rows.length).toBeGreaterThan(0);
+  for (const row of rows) expect(row.p50).toBeGreaterThan(0);
+});
+
+const CAPTURE = "data/binance/usdm-btcusdt-20240808.gz";
+
+test.skipIf(skipUnlessShared(CAPTURE))("a capture served, quoted on, journalled and replayed", async () => {
+  const port = freePort();
+  const serving = keel(["venue", "--capture", sharedPath(CAPTURE), "--port", `${port}`, "--seconds", "12"]);
+  const journal = mkdtempSync(join(tmpdir(), "keel-smoke-journal-"));
+  try {
+    const ran = await keel(["run", "--seconds", "5", "--json"], {
+      KEEL_FEEDS: "binance-usdm:BTCUSDT",
+      KEEL_URL_BINANCE_USDM: `http://127.0.0.1:${port}`,
+      KEEL_JOURNAL_DIR: journal,
+      KEEL_STATE_DIR: journal,
+    });
+    expect({ exitCode: ran.exitCode, stderr: ran.stderr }).toMatchObject({ exitCode: EXIT.ok });
+    const { events, gaps, quotesAcked } = ran.json() as Record<string, number>;
+    expect(events).toBeGreaterThan(0);
+    expect(gaps).toBe(0);
+    expect(quotesAcked).toBeGreaterThan(0);
+    const replayed = await keel(["replay", journal, "--verify", "--json"]);
+    expect(replayed.json()).toMatchObject({ identical: true });
+  } finally {
+    rmSync(journal, { recursive: true, force: true });
+    await serving;
+  }
 });
 
 test("left nothing behind in the folder it was started in", () => {

@@ -4,7 +4,7 @@ import type { Command, OptionSpec } from "./command.ts";
 /** The help of one verb, made from its option table. */
 export function commandHelp(command: Command): string {
   const parts = [`${command.summary}.`, `Usage: ${usageLine(command)}`];
-  if (command.details !== undefined) parts.push(command.details.trim());
+  if (command.details !== undefined) parts.push(wrapLongLines(command.details.trim()));
   const rows = Object.entries({ ...command.options, ...SHARED_OPTIONS }).map(
     ([name, spec]): [string, string] => [optionHead(name, spec), optionText(spec)],
   );
@@ -25,6 +25,28 @@ export function overview(commands: readonly Command[]): string {
     `Verbs:\n${columns(commands.map((command) => [command.name, command.summary]))}`,
     "`keel VERB --help` tells each verb's options. Configuration is by KEEL_… environment variables.",
   ].join("\n\n");
+}
+
+const COLUMNS = 100;
+
+/** Breaks lines that are too long between words; those that fit stay as they were written. */
+function wrapLongLines(text: string): string {
+  return text.split("\n").map(wrapLine).join("\n");
+}
+
+function wrapLine(line: string): string {
+  if (line.length <= COLUMNS) return line;
+  const lines: string[] = [];
+  let current = "";
+  for (const word of line.split(" ")) {
+    if (current !== "" && current.length + 1 + word.length > COLUMNS) {
+      lines.push(current);
+      current = word;
+    } else {
+      current = current === "" ? word : `${current} ${word}`;
+    }
+  }
+  return [...lines, current].join("\n");
 }
 
 function optionHead(name: string, spec: OptionSpec): string {
