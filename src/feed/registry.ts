@@ -1,9 +1,10 @@
 import { BadInputError } from "../core/errors.ts";
 import { VENUES, type VenueName } from "../market/instrument.ts";
 import { BinanceFeed } from "./binance/feed.ts";
-import { BINANCE_VENUES } from "./binance/venue.ts";
+import { BINANCE_VENUES, STREAM_PATH } from "./binance/venue.ts";
 import { DeribitFeed } from "./deribit/feed.ts";
 import {
+  DERIBIT_PATH,
   DERIBIT_REST_URL,
   DERIBIT_WEBSOCKET_URL,
   type DeribitSubscription,
@@ -44,7 +45,7 @@ export function endpointAt(venue: VenueName, base: string): VenueEndpoint {
     throw new BadInputError(`URL of ${venue}`, JSON.stringify(base), "a ws, wss, http or https URL");
   }
   const secure = url.protocol === "wss:" || url.protocol === "https:";
-  const path = url.pathname === "/" ? new URL(defaultEndpoint(venue).webSocketUrl).pathname : url.pathname;
+  const path = url.pathname === "/" ? (venue === "deribit" ? DERIBIT_PATH : STREAM_PATH) : url.pathname;
   return {
     webSocketUrl: `${secure ? "wss" : "ws"}://${url.host}${path}${url.search}`,
     restUrl: `${secure ? "https" : "http"}://${url.host}`,

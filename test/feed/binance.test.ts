@@ -321,6 +321,43 @@ describe("frames", () => {
     expect(values[TICKER.markIv]).toBeNaN();
   });
 
+  test("where no mark price comes by stream it is asked for by REST", () => {
+    for (const [venueName, wrap] of [
+      ["binance-usdm", (body: string) => body],
+      ["binance-coinm", (body: string) => `[${body}]`],
+    ] as const) {
+      const { session, venue } = connected(new FakeBinance(venueName));
+      venue.premiumIndex = wrap(
+        '{"symbol":"BTCUSDT","markPrice":"100.5","indexPrice":"100.4","lastFundingRate":"0.0001","nextFundingTime":99,"time":5}',
+      );
+      session.advance(2_900, true);
+      expect(venue.markRequests).toBe(0);
+      session.kinds = [];
+      session.advance(200, true);
+      expect(session.kinds.filter((kind) => kind === EVENT.ticker).length).toBe(2);
+      session.advance(3_000, true);
+      expect(venue.markRequests).toBe(4);
+    }
+  });
+
+  test("mark prices by stream make asking needless", () => {
+    const { session, venue } = connected();
+    for (let i = 0; i < 10; i += 1) {
+      session.advance(1_000, true);
+      session.deliver(mark);
+      session.deliver(mark.replaceAll("BTC", "ETH"));
+    }
+    expect(venue.markRequests).toBe(0);
+  });
+
+  test("a venue without a premium index is asked ever less often, and nothing else suffers", () => {
+    const { session, venue } = connected();
+    session.advance(120_000, true);
+    expect(venue.markRequests).toBeLessThan(16);
+    expect(session.live.size).toBe(2);
+    expect(session.feed.problem).toBe("");
+  });
+
   test("the best bid and ask are told while live, not before", () => {
     const { session } = connected();
     const top = (u: number): string =>

@@ -48,6 +48,9 @@ export class FakeBinance implements FakeVenue {
   readonly books: readonly [VenueBook, VenueBook] = [new VenueBook(1), new VenueBook(2)];
   readonly depthFaults: DepthFault[] = [];
   depthRequests = 0;
+  markRequests = 0;
+  /** Body of premium index answers; empty = 404. */
+  premiumIndex = "";
   readonly #grids: readonly SymbolGrid[];
   #engineSequence = 1_000;
   #trade = 1;
@@ -113,6 +116,14 @@ export class FakeBinance implements FakeVenue {
   #answer(path: string): { status: number; body: string; retryAfterMs: number } | null {
     if (path.includes("exchangeInfo")) {
       return { status: 200, body: exchangeInfo(this.venue, this.#grids), retryAfterMs: Number.NaN };
+    }
+    if (path.includes("premiumIndex")) {
+      this.markRequests += 1;
+      return {
+        status: this.premiumIndex === "" ? 404 : 200,
+        body: this.premiumIndex,
+        retryAfterMs: Number.NaN,
+      };
     }
     this.depthRequests += 1;
     const fault = this.depthFaults.shift();

@@ -74,6 +74,15 @@ export class BinanceDecoder implements FrameDecoder, SnapshotDecoder {
     return fillLevels(row, data.bids, data.asks, instrument, out);
   }
 
+  /** Turns the body of a REST premium index answer (COIN-M wraps it in an array) into one ticker event. */
+  decodePremiumIndex(body: string, instrument: Instrument, out: EventBatch): FrameOutcome {
+    const answer = parseJson(body);
+    const data: unknown = Array.isArray(answer) ? answer[0] : answer;
+    if (!isObject(data)) return FRAME.unparsable;
+    const { markPrice: p, indexPrice: i, lastFundingRate: r, nextFundingTime: T, time: E } = data;
+    return decodeMark({ p, i, r, T, E }, instrument, out);
+  }
+
   attribute(frame: string): number {
     const symbol =
       /"stream":"([a-z0-9_]+)@/.exec(frame)?.[1]?.toUpperCase() ?? /"s":"([A-Z0-9_]+)"/.exec(frame)?.[1];

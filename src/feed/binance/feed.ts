@@ -9,16 +9,18 @@ import { Backoff } from "../supervisor.ts";
 import { BinanceDecoder } from "./decoder.ts";
 import { DepthJoin, DIFF, JOINED, MATCH } from "./depth-join.ts";
 import { listSymbols, readSymbol } from "./instruments.ts";
+import { RestRequests } from "./rest.ts";
 import type { BinanceVenue } from "./venue.ts";
 
 /** Streams of one SUBSCRIBE message. */
 const STREAMS_PER_MESSAGE = 100;
-const MAX_REQUESTS = 4;
-const REQUEST_TIMEOUT_US = 15_000_000;
 const SNAPSHOT_RETRY = { baseMs: 250, capMs: 30_000 } as const;
-const REST_RETRY = { baseMs: 1_000, capMs: 60_000 } as const;
 /** A book that was live this long is asked for anew without delay. */
 const SETTLED_US = 5_000_000;
+
+/** Mark prices are asked for by REST when the stream has brought none for this long, and this often. */
+const MARK_INTERVAL_US = 3_000_000;
+const MARK_RETRY = { baseMs: 5_000, capMs: 300_000 } as const;
 
 /** One symbol's way back to a live book. */
 interface Recovery {
@@ -31,14 +33,15 @@ interface Recovery {
   held: string | null;
   heldSequence: number;
   inFlight: boolean;
+  readonly markBackoff: Backoff;
+  /** Mark price and funding are not asked for before; every mark price puts it off. */
+  markDueUs: number;
 }
 
-/** A REST request that has not been answered: for a symbol's description or for a snapshot. */
-interface Pending {
-  readonly recovery: Recovery | null;
-  readonly symbol: string;
-  readonly deadlineUs: number;
-}
+/** What a REST request is for. A symbol that is being described is not carried yet. */
+type Subject =
+  | { readonly purpose: "description"; readonly symbol: string }
+  | { readonly purpose: "snapshot" | "mark"; readonly recovery: Recovery };
 
 /**
  * Binance spot, USDⓈ-M and COIN-M: symbols from `exchangeInfo`, streams by SUBSCRIBE on `/stream`, books from depth events joined to
@@ -51,13 +54,10 @@ export class BinanceFeed extends SupervisedFeed {
   readonly #recoveries: Recovery[] = [];
   readonly #recoveryOf: Int32Array;
   readonly #rng: Rng;
-  readonly #pending = new Map<number, Pending>();
-  readonly #restBackoff: Backoff;
+  readonly #rest: RestRequests<Subject>;
   /** Symbols still to be described, and from when they may be asked for. */
   #undescribed: string[] = [];
   #describeDueUs = 0;
-  #restHeldUntilUs = 0;
-  #nextRequest = 1;
   #nextMessage = 1;
 
   constructor(venue: BinanceVenue, options: FeedOptions) {
@@ -65,7 +65,7 @@ export class BinanceFeed extends SupervisedFeed {
     this.#venue = venue;
     this.decoder = new BinanceDecoder(this.#bySymbol);
     this.#rng = new Rng(options.seed ^ 0x5eed);
-    this.#restBackoff = new Backoff(this.#rng, REST_RETRY);
+    this.#rest = new RestRequests(options.id, options.port, this.#rng);
     this.#recoveryOf = new Int32Array(options.instruments.capacity).fill(-1);
   }
 
@@ -83,32 +83,32 @@ export class BinanceFeed extends SupervisedFeed {
     out: EventBatch,
   ): void {
     this.states.settle(out);
-    const pending = this.#pending.get(request);
-    if (pending === undefined) return;
-    this.#pending.delete(request);
-    if (pending.recovery !== null) pending.recovery.inFlight = false;
-    if (status === 200) {
-      this.#restBackoff.reset();
-      if (pending.recovery === null) this.#onDescription(pending.symbol, body, timeUs);
-      else this.#onSnapshot(pending.recovery, body, timeUs, out);
-      return;
-    }
-    this.problem =
-      `${this.venue}: REST answered ${status === 0 ? "nothing" : `HTTP ${status}`} ${body.slice(0, 120)}`.trim();
-    if (status === 429 || status === 418 || retryAfterMs > 0) this.#holdRest(retryAfterMs, timeUs);
-    if (pending.recovery !== null) {
-      this.#retrySnapshot(pending.recovery, timeUs);
-    } else if (!this.#venue.infoIsWhole && status === 400) {
-      this.#refuse(pending.symbol);
-      this.#connectWhenDescribed(timeUs);
-    } else {
-      this.#describeDueUs = timeUs + this.#restBackoff.nextUs();
+    const subject = this.#rest.take(request);
+    if (subject === undefined) return;
+    if (subject.purpose === "snapshot") subject.recovery.inFlight = false;
+    const isHeld = status === 429 || status === 418 || retryAfterMs > 0;
+    if (isHeld) this.connection.holdUntil(this.#rest.hold(retryAfterMs, timeUs));
+    if (status === 200) this.#rest.succeeded();
+    else if (isHeld || subject.purpose !== "mark") this.#onFailure(status, body);
+    switch (subject.purpose) {
+      case "mark":
+        this.#onMark(subject.recovery, status, body, timeUs, out);
+        break;
+      case "snapshot":
+        if (status === 200) this.#onSnapshot(subject.recovery, body, timeUs, out);
+        else this.#retrySnapshot(subject.recovery, timeUs);
+        break;
+      case "description":
+        if (status === 200) this.#onDescription(subject.symbol, body, timeUs);
+        else this.#onNoDescription(subject.symbol, status, timeUs);
+        break;
     }
   }
 
   protected connected(timeUs: number, out: EventBatch): void {
     for (const recovery of this.#recoveries) {
       recovery.dueUs = timeUs;
+      recovery.markDueUs = timeUs + MARK_INTERVAL_US;
       this.states.toSnapshot(recovery.instrument.id, out);
     }
     this.#send("SUBSCRIBE", this.states.carried);
@@ -132,6 +132,9 @@ export class BinanceFeed extends SupervisedFeed {
         this.distrust(id, reason, timeUs, out);
         return FRAME.ok;
       }
+      case EVENT.ticker:
+        recovery.markDueUs = timeUs + MARK_INTERVAL_US;
+        return FRAME.ok;
       default:
         this.states.onData(id, timeUs);
         return FRAME.ok;
@@ -147,13 +150,14 @@ export class BinanceFeed extends SupervisedFeed {
   }
 
   protected tick(timeUs: number, out: EventBatch): void {
-    for (const [request, pending] of this.#pending) {
-      if (timeUs < pending.deadlineUs) continue;
-      this.onResponse(request, 0, "within the time for it", Number.NaN, timeUs, out);
-    }
+    const overdue = this.#rest.overdue(timeUs);
+    if (overdue >= 0) this.onResponse(overdue, 0, "within the time for it", Number.NaN, timeUs, out);
     if (this.#undescribed.length > 0) this.#describe(timeUs);
     if (!this.connection.open) return;
-    for (const recovery of this.#recoveries) this.#askSnapshot(recovery, timeUs);
+    for (const recovery of this.#recoveries) {
+      this.#askSnapshot(recovery, timeUs);
+      this.#askMark(recovery, timeUs);
+    }
   }
 
   protected disconnected(): void {
@@ -162,9 +166,7 @@ export class BinanceFeed extends SupervisedFeed {
       recovery.held = null;
       recovery.inFlight = false;
     }
-    for (const [request, { recovery }] of this.#pending) {
-      if (recovery !== null) this.#pending.delete(request);
-    }
+    this.#rest.giveUp(({ purpose }) => purpose !== "description");
   }
 
   protected resync(instrument: number, reason: number, timeUs: number): void {
@@ -280,21 +282,57 @@ export class BinanceFeed extends SupervisedFeed {
   #askSnapshot(recovery: Recovery, timeUs: number): void {
     const { join, instrument } = recovery;
     if (join.live || join.buffered === 0 || recovery.inFlight || recovery.held !== null) return;
-    if (timeUs < recovery.dueUs || !this.#restIsFree(timeUs)) return;
+    if (timeUs < recovery.dueUs || !this.#rest.isFree(timeUs)) return;
     recovery.inFlight = true;
-    this.#request(this.#venue.depthPath(instrument.symbol), recovery, instrument.symbol, timeUs);
+    this.#rest.send(this.#venue.depthPath(instrument.symbol), { purpose: "snapshot", recovery }, timeUs);
+  }
+
+  /** Comes after all other requests: only when none is under way. */
+  #askMark(recovery: Recovery, timeUs: number): void {
+    if (timeUs < recovery.markDueUs || this.#rest.underWay > 0 || !this.#rest.isFree(timeUs)) return;
+    const path = this.#venue.markPath(recovery.instrument.symbol);
+    if (path === null) return;
+    recovery.markDueUs = timeUs + MARK_INTERVAL_US;
+    this.#rest.send(path, { purpose: "mark", recovery }, timeUs);
+  }
+
+  /** A venue that cannot say is asked ever less often; that is no trouble of the book's. */
+  #onMark(recovery: Recovery, status: number, body: string, timeUs: number, out: EventBatch): void {
+    if (status === 200) {
+      const outcome = this.decoder.decodePremiumIndex(body, recovery.instrument, out);
+      if (outcome === FRAME.ok) {
+        recovery.markBackoff.reset();
+        return;
+      }
+      if (outcome === FRAME.overflow) this.counters.overflows += 1;
+      else this.counters.unparsable += 1;
+    }
+    recovery.markDueUs = timeUs + recovery.markBackoff.nextUs();
   }
 
   #describe(timeUs: number): void {
     if (timeUs < this.#describeDueUs) return;
-    if (this.#venue.infoIsWhole) {
-      if (this.#isAsking("") || !this.#restIsFree(timeUs)) return;
-      this.#request(this.#venue.infoPath(""), null, "", timeUs);
-      return;
+    for (const symbol of this.#venue.infoIsWhole ? [""] : this.#undescribed) {
+      if (!this.#rest.isFree(timeUs)) return;
+      const isAsking = (subject: Subject): boolean =>
+        subject.purpose === "description" && subject.symbol === symbol;
+      if (this.#rest.isAsking(isAsking)) continue;
+      this.#rest.send(this.#venue.infoPath(symbol), { purpose: "description", symbol }, timeUs);
     }
-    for (const symbol of this.#undescribed) {
-      if (!this.#restIsFree(timeUs)) return;
-      if (!this.#isAsking(symbol)) this.#request(this.#venue.infoPath(symbol), null, symbol, timeUs);
+  }
+
+  #onFailure(status: number, body: string): void {
+    const answer = status === 0 ? "nothing" : `HTTP ${status}`;
+    this.problem = `${this.venue}: REST answered ${answer} ${body.slice(0, 120)}`.trim();
+  }
+
+  /** Where one symbol is asked for, 400 says that there is no such symbol; all else is tried again. */
+  #onNoDescription(symbol: string, status: number, timeUs: number): void {
+    if (!this.#venue.infoIsWhole && status === 400) {
+      this.#refuse(symbol);
+      this.#connectWhenDescribed(timeUs);
+    } else {
+      this.#describeDueUs = timeUs + this.#rest.retryDelayUs();
     }
   }
 
@@ -305,7 +343,7 @@ export class BinanceFeed extends SupervisedFeed {
     } catch (error) {
       this.counters.unparsable += 1;
       this.problem = messageOf(error);
-      this.#describeDueUs = timeUs + this.#restBackoff.nextUs();
+      this.#describeDueUs = timeUs + this.#rest.retryDelayUs();
       return;
     }
     for (const symbol of this.#venue.infoIsWhole ? [...this.#undescribed] : [asked]) {
@@ -346,6 +384,8 @@ export class BinanceFeed extends SupervisedFeed {
       held: null,
       heldSequence: Number.NaN,
       inFlight: false,
+      markBackoff: new Backoff(this.#rng, MARK_RETRY),
+      markDueUs: 0,
     });
   }
 
@@ -358,30 +398,6 @@ export class BinanceFeed extends SupervisedFeed {
   #connectWhenDescribed(timeUs: number): void {
     if (this.#undescribed.length > 0) return;
     if (this.states.carried.length > 0) this.connection.start(timeUs);
-  }
-
-  #isAsking(symbol: string): boolean {
-    for (const pending of this.#pending.values()) {
-      if (pending.recovery === null && pending.symbol === symbol) return true;
-    }
-    return false;
-  }
-
-  #restIsFree(timeUs: number): boolean {
-    return timeUs >= this.#restHeldUntilUs && this.#pending.size < MAX_REQUESTS;
-  }
-
-  #holdRest(retryAfterMs: number, timeUs: number): void {
-    const delayUs = retryAfterMs >= 0 ? retryAfterMs * 1_000 : this.#restBackoff.nextUs();
-    this.#restHeldUntilUs = Math.max(this.#restHeldUntilUs, timeUs + delayUs);
-    this.connection.holdUntil(this.#restHeldUntilUs);
-  }
-
-  #request(path: string, recovery: Recovery | null, symbol: string, timeUs: number): void {
-    const request = this.#nextRequest;
-    this.#nextRequest += 1;
-    this.#pending.set(request, { recovery, symbol, deadlineUs: timeUs + REQUEST_TIMEOUT_US });
-    this.options.port.request(this.id, request, path);
   }
 
   #send(method: "SUBSCRIBE" | "UNSUBSCRIBE", instruments: readonly Instrument[]): void {

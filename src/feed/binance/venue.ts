@@ -36,7 +36,17 @@ export const FUTURES_SEQUENCE: SequenceRule = {
   follows: (_U, _u, pu, book) => pu === book,
 };
 
-/** What tells Binance's three venues apart. */
+/** The combined streams' path on every Binance server that is given by host alone. */
+export const STREAM_PATH = "/stream";
+
+/**
+ * What tells Binance's three venues apart.
+ *
+ * Since April 2026 the USDⓈ-M exchange serves depth, bookTicker and trades under `/public` and mark prices under `/market` only; a
+ * subscription in the wrong place is acknowledged and stays silent. The feed keeps one connection, to `/public`, and asks
+ * for mark prices by REST wherever none come by stream.
+ * Source: Binance USDⓈ-M Futures, "Important WebSocket Change Notice", 2026-03-06.
+ */
 export interface BinanceVenue {
   readonly name: BinanceVenueName;
   readonly webSocketUrl: string;
@@ -46,6 +56,8 @@ export interface BinanceVenue {
   /** One answer of `infoPath` describes all symbols. */
   readonly infoIsWhole: boolean;
   depthPath(symbol: string): string;
+  /** Mark price, index and funding by REST, for when the stream brings none; null where there is no such thing. */
+  markPath(symbol: string): string | null;
   /** Stream names after `<symbol>@`. */
   readonly streams: readonly string[];
   readonly sequence: SequenceRule;
@@ -64,16 +76,18 @@ export const BINANCE_VENUES: Readonly<Record<BinanceVenueName, BinanceVenue>> = 
     infoPath: (symbol) => `/api/v3/exchangeInfo?symbol=${symbol}`,
     infoIsWhole: false,
     depthPath: (symbol) => `/api/v3/depth?symbol=${symbol}&limit=${SNAPSHOT_LEVELS}`,
+    markPath: () => null,
     streams: ["depth@100ms", "bookTicker", "trade"],
     sequence: SPOT_SEQUENCE,
   },
   "binance-usdm": {
     name: "binance-usdm",
-    webSocketUrl: "wss://fstream.binance.com/stream",
+    webSocketUrl: "wss://fstream.binance.com/public/stream",
     restUrl: "https://fapi.binance.com",
     infoPath: () => "/fapi/v1/exchangeInfo",
     infoIsWhole: true,
     depthPath: (symbol) => `/fapi/v1/depth?symbol=${symbol}&limit=${SNAPSHOT_LEVELS}`,
+    markPath: (symbol) => `/fapi/v1/premiumIndex?symbol=${symbol}`,
     streams: FUTURES_STREAMS,
     sequence: FUTURES_SEQUENCE,
   },
@@ -84,6 +98,7 @@ export const BINANCE_VENUES: Readonly<Record<BinanceVenueName, BinanceVenue>> = 
     infoPath: () => "/dapi/v1/exchangeInfo",
     infoIsWhole: true,
     depthPath: (symbol) => `/dapi/v1/depth?symbol=${symbol}&limit=${SNAPSHOT_LEVELS}`,
+    markPath: (symbol) => `/dapi/v1/premiumIndex?symbol=${symbol}`,
     streams: FUTURES_STREAMS,
     sequence: FUTURES_SEQUENCE,
   },

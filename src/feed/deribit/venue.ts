@@ -1,5 +1,7 @@
+/** The WebSocket's path on every Deribit server. */
+export const DERIBIT_PATH = "/ws/api/v2";
 /** Deribit's public endpoint; REST lives under the same host and is not needed by the feed. */
-export const DERIBIT_WEBSOCKET_URL = "wss://www.deribit.com/ws/api/v2";
+export const DERIBIT_WEBSOCKET_URL = `wss://www.deribit.com${DERIBIT_PATH}`;
 export const DERIBIT_REST_URL = "https://www.deribit.com";
 
 /** Seconds between the venue's heartbeats; the least that `public/set_heartbeat` takes. */
