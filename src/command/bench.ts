@@ -11,6 +11,12 @@ interface BenchOptions {
 
 const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchReport>>> = {
   tick: async (options) => (await import("../bench/tick.ts")).runTickBench(options),
+  wire: async (options) =>
+    (await import("../bench/wire.ts")).runWireBench({
+      ...options,
+      framesPerRound: 20_000,
+      perSecond: 10_000,
+    }),
   book: async (options) => (await import("../bench/book.ts")).runBookBench(options),
 };
 

@@ -1,0 +1,229 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Config, loadConfig } from "../config.ts";
+import { systemClock } from "../core/clock.ts";
+import { workerUrl } from "../core/executable.ts";
+import { Histogram } from "../core/histogram.ts";
+import { Logger } from "../core/log.ts";
+import { endpointAt } from "../feed/registry.ts";
+import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
+import type { QuoteGateway } from "../gateway/gateway.ts";
+import { LiveDesk } from "../live/live-desk.ts";
+import { type BenchReport, benchHost, ratioOf, rowOf } from "./report.ts";
+import {
+  RELAY_BYTES,
+  WIRE_SYMBOL,
+  type WireDone,
+  type WireListening,
+  type WireReply,
+  type WireRequest,
+} from "./wire-protocol.ts";
+
+export interface WireBenchOptions {
+  readonly seed: number;
+  /** Rounds of each path, by turns. */
+  readonly rounds: number;
+  readonly framesPerRound: number;
+  readonly perSecond: number;
+}
+
+const READY_TIMEOUT_MS = 20_000;
+/** Events before the first measured one: the model's features have to warm up, and the code too. */
+const WARM_UP_MS = 2_500;
+
+/**
+ * Venue WebSocket frame → FIX quote on the counterparty's socket, over loopback, with the whole live desk between; and by turns
+ * a bare relay in the same process, which writes a message of the same length to a TCP socket for every frame. Both ends are
+ * one other thread, so one clock times both ways.
+ */
+export async function runWireBench(options: WireBenchOptions): Promise<BenchReport> {
+  const outside = await Outside.start();
+  const stateDir = mkdtempSync(join(tmpdir(), "keel-wire-"));
+  const frameOfQuote: number[] = [];
+  const live = await LiveDesk.prepare({
+    config: wireConfig(outside.address, stateDir),
+    log: new Logger({ format: "text", level: "error" }),
+    clock: systemClock,
+    gateway: (desk) => {
+      const gateway = new FixQuoteGateway({
+        host: "127.0.0.1",
+        port: outside.address.fixPort,
+        version: "4.4",
+        senderCompId: "KEEL",
+        targetCompId: "PAPER",
+        heartbeatSeconds: 30,
+        resetOnLogon: true,
+        storeDir: null,
+        instruments: desk.market.instruments,
+        seed: options.seed,
+        clock: systemClock,
+      });
+      return noteQuotes(gateway, () => frameOfQuote.push(desk.counters.frames));
+    },
+  });
+  const relay = await Relay.start(outside.address);
+  try {
+    live.start();
+    await ready(live);
+    const keel = new Histogram();
+    const bare = new Histogram();
+    let unanswered = 0;
+    const warmUpFrames = Math.ceil((options.perSecond * WARM_UP_MS) / 1_000);
+    await outside.round("keel", warmUpFrames, options.perSecond);
+    await outside.round("relay", warmUpFrames, options.perSecond);
+    for (let round = 0; round < options.rounds; round += 1) {
+      const relayed = await outside.round("relay", options.framesPerRound, options.perSecond);
+      for (let at = 0; at < relayed.arrived; at += 1) {
+        bare.record(Math.round(relayed.arrivedNs[at] - relayed.sentNs[at]));
+      }
+      frameOfQuote.length = 0;
+      const before = live.desk.counters.frames;
+      const quoted = await outside.round("keel", options.framesPerRound, options.perSecond);
+      for (let at = 0; at < Math.min(quoted.arrived, frameOfQuote.length); at += 1) {
+        const frame = (frameOfQuote[at] ?? 0) - before - 1;
+        if (frame >= 0 && frame < options.framesPerRound) {
+          keel.record(Math.round(quoted.arrivedNs[at] - quoted.sentNs[frame]));
+        }
+      }
+      unanswered += options.framesPerRound - quoted.arrived;
+    }
+    const keelRow = rowOf("wire/keel", keel, "us", { offeredPerSecond: options.perSecond, unanswered });
+    const relayRow = rowOf("wire/relay", bare, "us", { offeredPerSecond: options.perSecond });
+    return {
+      bench: "wire",
+      host: benchHost(),
+      seed: options.seed,
+      checksum: String(keel.count),
+      input: `${options.rounds} × ${options.framesPerRound} bookTicker frames at ${options.perSecond}/s, each moves the market`,
+      rows: [keelRow, relayRow],
+      ratios: [
+        ratioOf("wire/keel:relay", keelRow, relayRow),
+        ratioOf("wire/keel:relay/p99", keelRow, relayRow),
+      ],
+      notes: [
+        `engine ${live.engineName}; ${unanswered} frames were answered by no quote of their own`,
+        "frames leave in bursts a millisecond apart, so a burst's own queue is in both figures",
+      ],
+    };
+  } finally {
+    await live.stop();
+    relay.stop();
+    outside.stop();
+    rmSync(stateDir, { recursive: true, force: true });
+  }
+}
+
+function wireConfig(address: WireListening, stateDir: string): Config {
+  const config = loadConfig(process.env);
+  return {
+    ...config,
+    fix: undefined,
+    http: undefined,
+    signals: undefined,
+    stateDir,
+    feeds: [{ venue: "binance-usdm", subscriptions: [WIRE_SYMBOL] }],
+    endpoints: {
+      ...config.endpoints,
+      "binance-usdm": { ...endpointAt("binance-usdm", address.venueUrl), standIn: true },
+    },
+    // Every frame has to be answered, so the budgets of messages are out of the way.
+    quote: { ...config.quote, tightenPerSecond: 1e6, tightenBurst: 1e6, minQuoteLifeMs: 0 },
+    risk: { ...config.risk, maxMessagesPerSecond: 1e6, maxMessageBurst: 1e6 },
+  };
+}
+
+function noteQuotes(gateway: FixQuoteGateway, note: () => void): QuoteGateway {
+  return {
+    get ready() {
+      return gateway.ready;
+    },
+    start: (events) => gateway.start(events),
+    publish: (quotes, timeUs) => {
+      note();
+      return gateway.publish(quotes, timeUs);
+    },
+    cancelAll: (timeUs) => gateway.cancelAll(timeUs),
+    onTimer: (timeUs) => gateway.onTimer(timeUs),
+    stop: (timeoutMs) => gateway.stop(timeoutMs),
+  };
+}
+
+async function ready(live: LiveDesk): Promise<void> {
+  const untilNs = Bun.nanoseconds() + READY_TIMEOUT_MS * 1e6;
+  while (!live.gateway.ready || !live.desk.market.referenceLive(0)) {
+    if (Bun.nanoseconds() > untilNs) throw new Error("the desk was not ready in time");
+    await Bun.sleep(20);
+  }
+}
+
+/** The other thread. */
+class Outside {
+  readonly address: WireListening;
+  readonly #worker: Worker;
+
+  static async start(): Promise<Outside> {
+    const worker = new Worker(workerUrl("bench"));
+    const reply = await ask(worker, { ask: "start" });
+    if (reply.say !== "listening") throw new Error("the outside thread did not start");
+    return new Outside(worker, reply);
+  }
+
+  private constructor(worker: Worker, address: WireListening) {
+    this.#worker = worker;
+    this.address = address;
+  }
+
+  async round(path: "keel" | "relay", frames: number, perSecond: number): Promise<WireDone> {
+    const reply = await ask(this.#worker, { ask: "round", path, frames, perSecond });
+    if (reply.say !== "done") throw new Error(reply.say === "failed" ? reply.message : "unexpected reply");
+    return reply;
+  }
+
+  stop(): void {
+    this.#worker.terminate();
+  }
+}
+
+function ask(worker: Worker, request: WireRequest): Promise<WireReply> {
+  return new Promise((resolve, reject) => {
+    worker.onmessage = ({ data }: MessageEvent<WireReply>) => resolve(data);
+    worker.onerror = (event) => reject(new Error(event.message));
+    worker.postMessage(request);
+  });
+}
+
+/** The control: Bun's WebSocket client, and a TCP write for every frame. */
+class Relay {
+  readonly #socket: WebSocket;
+  readonly #tcp: Bun.Socket;
+
+  static async start(address: WireListening): Promise<Relay> {
+    const tcp = await Bun.connect({
+      hostname: "127.0.0.1",
+      port: address.relayPort,
+      socket: { data: () => {} },
+    });
+    tcp.setNoDelay(true);
+    const socket = new WebSocket(address.relayUrl, { perMessageDeflate: false });
+    const message = new Uint8Array(RELAY_BYTES).fill(65);
+    await new Promise<void>((resolve, reject) => {
+      socket.onopen = () => resolve();
+      socket.onerror = () => reject(new Error("the relay's WebSocket did not open"));
+    });
+    socket.onmessage = () => {
+      tcp.write(message);
+    };
+    return new Relay(socket, tcp);
+  }
+
+  private constructor(socket: WebSocket, tcp: Bun.Socket) {
+    this.#socket = socket;
+    this.#tcp = tcp;
+  }
+
+  stop(): void {
+    this.#socket.terminate();
+    this.#tcp.terminate();
+  }
+}

@@ -1,0 +1,191 @@
+/** The thread outside keel in the wire benchmark: a venue's WebSocket, a counterparty's FIX socket, and a relay's sink. */
+import type { Clock } from "../core/clock.ts";
+import { systemClock } from "../core/clock.ts";
+import { FixCounterparty } from "../sim/counterparty.ts";
+import {
+  RELAY_BYTES,
+  WIRE_SYMBOL,
+  type WireReply,
+  type WireRequest,
+  type WireRound,
+} from "./wire-protocol.ts";
+
+declare const self: Worker;
+
+const HOST = "127.0.0.1";
+const BURST_MS = 1;
+const SETTLE_MS = 300;
+const START_TICKS = 600_000;
+/** Each frame moves the market by 30 bp, more than any spread and hysteresis, so that every quote must follow. */
+const STEP_TICKS = 1_800;
+
+let readNs = 0;
+/** Notes when bytes were read: the acceptor asks for the time as soon as it has them. */
+const arrivalClock: Clock = {
+  wallUs: () => {
+    readNs = systemClock.monotonicNs();
+    return systemClock.wallUs();
+  },
+  monotonicNs: systemClock.monotonicNs,
+};
+
+let sentNs = new Float64Array(0);
+let arrivedNs = new Float64Array(0);
+let arrived = 0;
+let path: WireRound["path"] = "keel";
+let updateId = 1_000;
+let frameNumber = 0;
+let relayedBytes = 0;
+const sockets: Record<WireRound["path"], Bun.ServerWebSocket<WireRound["path"]> | null> = {
+  keel: null,
+  relay: null,
+};
+
+const counterparty = new FixCounterparty({
+  host: HOST,
+  port: 0,
+  version: "4.4",
+  senderCompId: "PAPER",
+  targetCompId: "KEEL",
+  clock: arrivalClock,
+  seed: 1,
+  flow: null,
+  onMassQuote: () => note("keel", readNs),
+});
+
+function note(from: WireRound["path"], atNs: number): void {
+  if (from !== path || arrived === arrivedNs.length) return;
+  arrivedNs[arrived] = atNs;
+  arrived += 1;
+}
+
+self.onmessage = ({ data }: MessageEvent<WireRequest>) => {
+  if (data.ask === "start") reply(start());
+  else if (data.ask === "round") void round(data);
+  else process.exit(0);
+};
+
+function reply(message: WireReply): void {
+  self.postMessage(message);
+}
+
+function start(): WireReply {
+  const venue = serve("keel");
+  const relay = serve("relay");
+  const sink = Bun.listen({
+    hostname: HOST,
+    port: 0,
+    socket: {
+      data: (_socket, chunk) => {
+        const atNs = systemClock.monotonicNs();
+        relayedBytes += chunk.length;
+        for (; relayedBytes >= RELAY_BYTES; relayedBytes -= RELAY_BYTES) note("relay", atNs);
+      },
+    },
+  });
+  const fixPort = counterparty.start();
+  setInterval(() => counterparty.onTimer(systemClock.wallUs()), 5);
+  return {
+    say: "listening",
+    venueUrl: `ws://${HOST}:${venue.port}`,
+    relayUrl: `ws://${HOST}:${relay.port}/stream`,
+    relayPort: sink.port,
+    fixPort,
+  };
+}
+
+function serve(role: WireRound["path"]) {
+  return Bun.serve<WireRound["path"]>({
+    hostname: HOST,
+    port: 0,
+    fetch: (request, server) => {
+      const url = new URL(request.url);
+      if (url.pathname === "/stream" && server.upgrade(request, { data: role })) return undefined;
+      return Response.json(rest(url.pathname));
+    },
+    websocket: {
+      perMessageDeflate: false,
+      open: (socket) => {
+        sockets[role] = socket;
+      },
+      message: (socket, text) => {
+        const { id } = JSON.parse(String(text)) as { id: number };
+        socket.send(JSON.stringify({ result: null, id }));
+        // A first diff lets the client ask for the snapshot that it joins.
+        socket.send(depthFrame());
+        setTimeout(() => socket.send(depthFrame()), 50);
+      },
+    },
+  });
+}
+
+function rest(pathname: string): unknown {
+  if (pathname.endsWith("/exchangeInfo")) {
+    return {
+      timezone: "UTC",
+      serverTime: Date.now(),
+      symbols: [
+        {
+          symbol: WIRE_SYMBOL,
+          pair: WIRE_SYMBOL,
+          contractType: "PERPETUAL",
+          deliveryDate: 4_133_404_800_000,
+          baseAsset: "BTC",
+          quoteAsset: "USDT",
+          marginAsset: "USDT",
+          status: "TRADING",
+          filters: [
+            { filterType: "PRICE_FILTER", minPrice: "0.10", maxPrice: "1000000", tickSize: "0.10" },
+            { filterType: "LOT_SIZE", minQty: "0.001", maxQty: "1000", stepSize: "0.001" },
+          ],
+        },
+      ],
+    };
+  }
+  return {
+    lastUpdateId: updateId,
+    E: Date.now(),
+    T: Date.now(),
+    bids: [["50000.00", "1.000"]],
+    asks: [["70000.00", "1.000"]],
+  };
+}
+
+function depthFrame(): string {
+  const previous = updateId;
+  updateId += 1;
+  const time = Date.now();
+  return `{"stream":"btcusdt@depth@0ms","data":{"e":"depthUpdate","E":${time},"T":${time},"s":"${WIRE_SYMBOL}","U":${updateId},"u":${updateId},"pu":${previous},"b":[["50000.00","1.000"]],"a":[["70000.00","1.000"]]}}`;
+}
+
+/** The best prices step up and down by turns, so that one side of every quote is through the market until it is moved. */
+function topFrame(): string {
+  frameNumber += 1;
+  updateId += 1;
+  const ticks = START_TICKS + (frameNumber % 2 === 0 ? STEP_TICKS : 0);
+  const time = Date.now();
+  return `{"stream":"btcusdt@bookTicker","data":{"e":"bookTicker","u":${updateId},"s":"${WIRE_SYMBOL}","b":"${(ticks / 10).toFixed(2)}","B":"2.507","a":"${((ticks + 1) / 10).toFixed(2)}","A":"2.510","T":${time},"E":${time}}}`;
+}
+
+async function round(request: WireRound): Promise<void> {
+  const socket = sockets[request.path];
+  if (socket === null)
+    return reply({ say: "failed", message: `nobody is connected to the ${request.path} venue` });
+  path = request.path;
+  sentNs = new Float64Array(request.frames);
+  arrivedNs = new Float64Array(request.frames * 2);
+  arrived = 0;
+  let sent = 0;
+  const startNs = systemClock.monotonicNs();
+  while (sent < request.frames) {
+    const dueBy = ((systemClock.monotonicNs() - startNs) / 1e9) * request.perSecond;
+    for (const until = Math.min(dueBy, request.frames); sent < until; sent += 1) {
+      const text = topFrame();
+      sentNs[sent] = systemClock.monotonicNs();
+      socket.send(text);
+    }
+    await Bun.sleep(BURST_MS);
+  }
+  await Bun.sleep(SETTLE_MS);
+  reply({ say: "done", sentNs, arrivedNs, arrived });
+}
