@@ -35,10 +35,10 @@ export class Regime {
     this.#update();
   }
 
-  /** Stays toxic (or calm) until at least `untilUs`. */
+  /** Becomes (or stays) toxic or calm until `untilUs` at least; one that was there already keeps its own time if that is later. */
   hold(regime: number, untilUs: number): void {
+    this.#switchUs = this.current === regime ? Math.max(this.#switchUs, untilUs) : untilUs;
     this.current = regime;
-    this.#switchUs = Math.max(this.#switchUs, untilUs);
     this.#update();
   }
 
