@@ -1,14 +1,15 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import fc from "fast-check";
 import { BadInputError } from "../../src/core/errors.ts";
 import { type CaptureEntry, CaptureReader, captureFiles } from "../../src/feed/capture.ts";
 import { formatKeelHeader, formatKeelLine, parserFor } from "../../src/feed/capture-format.ts";
 import { CaptureWriter } from "../../src/feed/capture-writer.ts";
+import { sharedPath, skipUnlessShared } from "../support/shared-data.ts";
 
-const DATA = resolve(import.meta.dir, "../../../shared/data");
+const DATA = sharedPath("data");
 const folder = mkdtempSync(join(tmpdir(), "keel-capture-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -216,7 +217,7 @@ describe("writer", () => {
   });
 });
 
-describe.skipIf(!existsSync(DATA))("real captures", () => {
+describe.skipIf(skipUnlessShared("data/binance", "data/ws"))("real captures", () => {
   const counts: readonly [string, string, number][] = [
     ["binance/spot-btcusdt-20240809.gz", "binance", 58_325],
     ["ws/DERIBIT.ws.1.0.gz", "session", 138],
@@ -236,4 +237,3 @@ describe.skipIf(!existsSync(DATA))("real captures", () => {
     });
   }
 });
-if (!existsSync(DATA)) console.warn(`real captures: skipped, no data at ${DATA}`);

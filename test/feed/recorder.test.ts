@@ -1,17 +1,17 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { systemClock } from "../../src/core/clock.ts";
 import { type CaptureEntry, CaptureReader } from "../../src/feed/capture.ts";
 import { Recorder } from "../../src/feed/recorder.ts";
 import { defaultEndpoint, endpointAt } from "../../src/feed/registry.ts";
 import { VENUES, type VenueName } from "../../src/market/instrument.ts";
 import { CaptureVenue, type PlaybackSpeed } from "../../src/sim/capture-venue.ts";
+import { sharedPath, skipUnlessShared } from "../support/shared-data.ts";
 
-const DATA = resolve(import.meta.dir, "../../../shared/data");
-const PRESENT = existsSync(DATA);
-if (!PRESENT) console.warn(`recorder: skipped, no data at ${DATA}`);
+const DATA = sharedPath("data");
+const PRESENT = !skipUnlessShared("data/binance", "data/ws");
 
 const folder = mkdtempSync(join(tmpdir(), "keel-recorder-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -1,14 +1,14 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { BadInputError } from "../../src/core/errors.ts";
 import { CaptureReader } from "../../src/feed/capture.ts";
 import { CaptureVenue, type CaptureVenueOptions } from "../../src/sim/capture-venue.ts";
+import { sharedPath, skipUnlessShared } from "../support/shared-data.ts";
 
-const DATA = resolve(import.meta.dir, "../../../shared/data");
-const PRESENT = existsSync(DATA);
-if (!PRESENT) console.warn(`capture venue: skipped, no data at ${DATA}`);
+const DATA = sharedPath("data");
+const PRESENT = !skipUnlessShared("data/binance", "data/ws");
 const USDM = join(DATA, "binance/usdm-btcusdt-20240808.gz");
 const DERIBIT = join(DATA, "ws/DERIBIT.ws.1.0.gz");
 const ALL_USDM = ["btcusdt@depth@0ms", "btcusdt@bookTicker", "btcusdt@trade"];
