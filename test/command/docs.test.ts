@@ -20,9 +20,27 @@ test("the reference lists every exit code by its name", () => {
   expect(Object.fromEntries(rows)).toEqual({ ...EXIT });
 });
 
-test("the reference lists every verb", () => {
+test("the reference lists every verb and whether it reads the environment", async () => {
   const reference = read("docs/reference.md");
-  for (const verb of Object.keys(VERBS)) expect(reference).toContain(`| \`${verb}\` |`);
+  for (const [verb, load] of Object.entries(VERBS)) {
+    const reads = (await load()).environment ? "yes" : "no";
+    expect(reference).toContain(`| \`${verb}\` | ${reads} |`);
+  }
+});
+
+test("every metric that is named exists", async () => {
+  const sources = await Promise.all(
+    ["src/monitor/desk-metrics.ts", "src/live/http-target.ts"].map((path) =>
+      Bun.file(join(root, path)).text(),
+    ),
+  );
+  const source = sources.join("\n");
+  for (const page of pages) {
+    for (const [name] of read(page).matchAll(/\bkeel_[a-z_]+[a-z]/g)) {
+      const counter = /^keel_feed_(\w+)_total$/.exec(name)?.[1] ?? name;
+      expect([name, source.includes(`"${name}"`) || source.includes(`["${counter}"`)]).toEqual([name, true]);
+    }
+  }
 });
 
 test("the README gives a reason for every dependency", () => {
