@@ -6,14 +6,14 @@ export type VerbTable = Readonly<Record<string, () => Promise<Command>>>;
  * Verb → its command, loaded when asked for. The paths are literals so that the compiled executable holds every one of them.
  */
 export const VERBS: VerbTable = {
-  bench: async () => (await import("./bench.ts")).bench,
-  demo: async () => (await import("./demo.ts")).demo,
-  doctor: async () => (await import("./doctor.ts")).doctor,
-  explain: async () => (await import("./explain.ts")).explain,
-  replay: async () => (await import("./replay.ts")).replay,
-  record: async () => (await import("./record.ts")).record,
   run: async () => (await import("./run.ts")).run,
+  demo: async () => (await import("./demo.ts")).demo,
   venue: async () => (await import("./venue.ts")).venue,
+  record: async () => (await import("./record.ts")).record,
+  replay: async () => (await import("./replay.ts")).replay,
+  explain: async () => (await import("./explain.ts")).explain,
+  bench: async () => (await import("./bench.ts")).bench,
+  doctor: async () => (await import("./doctor.ts")).doctor,
   version: async () => (await import("./version.ts")).version,
 };
 
