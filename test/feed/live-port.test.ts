@@ -127,6 +127,27 @@ test("nothing of a connection that was given up reaches its successor", async ()
   expect(events).toEqual(["open 0", "frame 0 x"]);
 });
 
+test("a connection attempt that hangs is given up without a trace", async () => {
+  const events: string[] = [];
+  const mute = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const port = new LiveFeedPort({
+    endpoints: new Map([[0, { webSocketUrl: `ws://127.0.0.1:${mute.port}/stream`, restUrl: "" }]]),
+    callbacks: {
+      onOpen: () => events.push("open"),
+      onFrame: () => events.push("frame"),
+      onClose: () => events.push("close"),
+      onResponse: () => events.push("response"),
+    },
+  });
+  port.connect(0);
+  await Bun.sleep(30);
+  port.disconnect(0, "connect timed out");
+  await Bun.sleep(30);
+  mute.stop(true);
+  await Bun.sleep(30);
+  expect(events).toEqual([]);
+});
+
 test("a request is answered with status, body and Retry-After", async () => {
   const { port, events, until } = peer();
   port.request(0, 5, "/depth");
