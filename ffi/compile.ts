@@ -50,11 +50,6 @@ export function nativeUnits(arch: string = process.arch): readonly Unit[] {
   ];
 }
 
-export interface CompileOptions {
-  /** Added to the flags of every unit and of the link, e.g. `-fsanitize=address`. */
-  readonly extraFlags?: readonly string[];
-}
-
 /** Hex digest of everything the library is made from; names the library that is kept between runs. */
 export async function nativeSourceHash(): Promise<string> {
   const hasher = new Bun.CryptoHasher("sha256");
@@ -81,34 +76,47 @@ export function findCompiler(): string | null {
  *
  * @throws Error that says what is missing or what the compiler said.
  */
-export async function compileNative(
+export async function compileNative(outPath: string): Promise<{ path: string; compiler: string }> {
+  const link = ["-shared", "-Wl,-z,relro,-z,now"];
+  return compileAndLink(outPath, nativeUnits(), [], link);
+}
+
+/**
+ * Compiles the library together with `ffi/sanitize_main.c` as a program that checks every access and every undefined
+ * operation. @throws Error as {@link compileNative}, also where the compiler has no sanitizers.
+ */
+export async function compileSanitized(outPath: string): Promise<{ path: string; compiler: string }> {
+  const flags = [
+    "-O1",
+    "-g",
+    "-Werror",
+    "-fsanitize=address,undefined",
+    "-fno-sanitize-recover=all",
+    "-fno-omit-frame-pointer",
+  ];
+  return compileAndLink(outPath, [...nativeUnits(), plain("sanitize_main.c")], flags, flags);
+}
+
+async function compileAndLink(
   outPath: string,
-  options: CompileOptions = {},
+  units: readonly Unit[],
+  extraFlags: readonly string[],
+  linkFlags: readonly string[],
 ): Promise<{ path: string; compiler: string }> {
   if (process.platform !== "linux") throw new Error(`no native library for ${process.platform}`);
   const compiler = findCompiler();
   if (compiler === null) throw new Error("no C compiler: install gcc or clang (cc is not on PATH)");
-  const extra = options.extraFlags ?? [];
   await mkdir(dirname(outPath), { recursive: true });
   const folder = await mkdtemp(join(dirname(outPath), ".native-"));
   try {
-    const units = nativeUnits();
-    await Promise.all(
-      units.map(({ source, object, flags }) =>
-        run(compiler, [
-          ...FLAGS,
-          ...flags,
-          ...extra,
-          "-c",
-          join(import.meta.dir, source),
-          "-o",
-          join(folder, object),
-        ]),
-      ),
-    );
-    const linked = join(folder, "libkeel.so");
+    const compile = ({ source, object, flags }: Unit): Promise<void> => {
+      const place = ["-c", join(import.meta.dir, source), "-o", join(folder, object)];
+      return run(compiler, [...FLAGS, ...flags, ...extraFlags, ...place]);
+    };
+    await Promise.all(units.map(compile));
+    const linked = join(folder, "linked");
     const objects = units.map(({ object }) => join(folder, object));
-    await run(compiler, ["-shared", "-Wl,-z,relro,-z,now", ...extra, ...objects, "-lm", "-o", linked]);
+    await run(compiler, [...linkFlags, ...objects, "-lm", "-o", linked]);
     await rename(linked, outPath);
   } finally {
     await rm(folder, { recursive: true, force: true });

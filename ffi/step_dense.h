@@ -7,10 +7,6 @@
 #ifndef KEEL_STEP_DENSE_H
 #define KEEL_STEP_DENSE_H
 
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
-
 #include "lanes.h"
 #include "step.h"
 
