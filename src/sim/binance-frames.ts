@@ -83,16 +83,6 @@ export class BinanceFrames implements MarketSink, Actor {
     market.queue.schedule(this.#actor, KIND.markPrice, 0, MARK_PRICE_US);
   }
 
-  /** Every channel there is, as clients name it. */
-  get channels(): string[] {
-    return [
-      ...this.#depth.map((stream) => stream.channel),
-      this.#tickerChannel,
-      this.#tradeChannel,
-      ...this.#markChannels,
-    ];
-  }
-
   /** Sequence number of the book's last change. */
   get updateId(): number {
     return this.#updateId;

@@ -110,8 +110,9 @@ export class DeribitFrames implements MarketSink, Actor {
     if (listed === undefined) return null;
     if (channel === listed.tickerRaw || channel === listed.tickerAggregated) return this.#ticker(listed);
     if (channel !== listed.bookRaw && channel !== listed.bookAggregated) return null;
-    if (channel === listed.bookAggregated) this.#flushBook(listed);
-    return this.#snapshot(listed);
+    if (channel === listed.bookRaw) return this.#snapshot(listed, listed.changeId);
+    this.#flushBook(listed);
+    return this.#snapshot(listed, listed.aggregatedId);
   }
 
   onLevel(instrument: number, side: number, priceTicks: number, _lots: number, before: number): void {
@@ -161,6 +162,8 @@ export class DeribitFrames implements MarketSink, Actor {
   }
 
   #tellRawBook(listed: Listed): void {
+    this.#forgetUnchanged(listed, listed.rawChanges);
+    if (listed.rawChanges.size === 0) return;
     const previousId = listed.changeId;
     this.#changeId += 1 + this.#rng.int(CHANGE_ID_SKIP);
     listed.changeId = this.#changeId;
@@ -196,7 +199,8 @@ export class DeribitFrames implements MarketSink, Actor {
   }
 
   #flushBook(listed: Listed): void {
-    if (listed.changeId === listed.aggregatedId) return;
+    this.#forgetUnchanged(listed, listed.aggregatedChanges);
+    if (listed.aggregatedChanges.size === 0) return;
     const previousId = listed.aggregatedId;
     listed.aggregatedId = listed.changeId;
     if (this.#sink.wanted(listed.bookAggregated)) {
@@ -243,20 +247,26 @@ export class DeribitFrames implements MarketSink, Actor {
       const side = key & 1 ? SIDE.ask : SIDE.bid;
       const ticks = Math.floor(key / 2);
       const lots = this.#lotsAt(listed, side, ticks);
-      if (lots === before) continue;
       const action = lots === 0 ? "delete" : before === 0 ? "new" : "change";
       sides[side].push(levelText(listed, action, ticks, lots));
     }
     return `{"type":"change","timestamp":${Math.floor(listed.changedUs / 1_000)},"prev_change_id":${previousId},"instrument_name":"${listed.symbol}","change_id":${listed.changeId},"bids":[${sides[0].join(",")}],"asks":[${sides[1].join(",")}]}`;
   }
 
-  #snapshot(listed: Listed): string {
+  /** A level that is back where it was has not changed. */
+  #forgetUnchanged(listed: Listed, changes: Changes): void {
+    for (const [key, before] of changes) {
+      if (this.#lotsAt(listed, key & 1, Math.floor(key / 2)) === before) changes.delete(key);
+    }
+  }
+
+  #snapshot(listed: Listed, changeId: number): string {
     const sides = [SIDE.bid, SIDE.ask].map((side) => {
       const parts: string[] = [];
       this.#eachLevel(listed, side, (ticks, lots) => parts.push(levelText(listed, "new", ticks, lots)));
       return `[${parts.join(",")}]`;
     });
-    return `{"type":"snapshot","timestamp":${Math.floor(listed.changedUs / 1_000)},"instrument_name":"${listed.symbol}","change_id":${listed.changeId},"bids":${sides[0]},"asks":${sides[1]}}`;
+    return `{"type":"snapshot","timestamp":${Math.floor(listed.changedUs / 1_000)},"instrument_name":"${listed.symbol}","change_id":${changeId},"bids":${sides[0]},"asks":${sides[1]}}`;
   }
 
   #trade(listed: Listed, side: number, ticks: number, lots: number): string {

@@ -41,6 +41,7 @@ export class Simulation {
   #timer: Timer | null = null;
   #lastUs = 0;
 
+  /** @throws KeelError when a port cannot be had. */
   constructor(options: SimulationOptions) {
     const { seed, clock } = options;
     this.#clock = clock;
@@ -50,7 +51,12 @@ export class Simulation {
     const price = options.price === undefined ? {} : { price: options.price };
     this.market = new SimMarket({ seed, startUs, ...price });
     this.binance = new BinanceVenue(this.market, { hostname, port: options.binancePort ?? 0, clock, seed });
-    this.deribit = new DeribitVenue(this.market, { hostname, port: options.deribitPort ?? 0, clock, seed });
+    try {
+      this.deribit = new DeribitVenue(this.market, { hostname, port: options.deribitPort ?? 0, clock, seed });
+    } catch (error) {
+      void this.binance.server.stop();
+      throw error;
+    }
   }
 
   /** Time begins to pass. */

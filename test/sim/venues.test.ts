@@ -149,6 +149,19 @@ describe("the simulated Binance", () => {
     faults.inject({ kind: "disconnect", code: 1_012, reason: "restart" }, systemClock.wallUs());
     await client.until(() => false).catch(() => {});
     expect(client.closed?.code).toBe(1_012);
+    const another = await Client.open(`ws://${binance}/stream?streams=btcusdt@bookTicker`);
+    await another.until(() => true);
+    faults.inject({ kind: "disconnect", code: 1_006, reason: "" }, systemClock.wallUs());
+    await another.until(() => false).catch(() => {});
+    expect(another.closed?.code).toBe(1_006);
+  });
+});
+
+describe("a port that is taken", () => {
+  test("is named in the error, and the other venue's port is given back", () => {
+    const { port } = simulation.deribit.server;
+    const second = () => new Simulation({ seed: 1, clock: systemClock, deribitPort: port });
+    expect(second).toThrow(`cannot listen on 127.0.0.1:${port}`);
   });
 });
 

@@ -1,5 +1,6 @@
 import type { Server, ServerWebSocket } from "bun";
 import type { Clock } from "../../core/clock.ts";
+import { KeelError } from "../../core/errors.ts";
 import { Rng } from "../../core/rng.ts";
 import { FaultInjector } from "./faults.ts";
 
@@ -35,6 +36,7 @@ const BACKPRESSURE_BYTES = 64 * 1_024 * 1_024;
 const MESSAGE_BYTES = 1_024 * 1_024;
 const CLIENTS_MAX = 64;
 const IDLE_SECONDS = 960;
+const ABNORMAL = 1_006;
 
 /** One connected client. What is sent passes through the venue's faults first. */
 export class VenueClient {
@@ -57,8 +59,10 @@ export class VenueClient {
     this.#server.faults.onControl("", text, this.#server.timeUs(), (frame) => this.#socket?.send(frame));
   }
 
+  /** Closes the connection; 1006, which no close frame may carry, cuts it off without one. */
   close(code: number, reason: string): void {
-    this.#socket?.close(code, reason);
+    if (code === ABNORMAL) this.#socket?.terminate();
+    else this.#socket?.close(code, reason);
   }
 
   /** Called by the server when the handshake is done, and with null when the socket has gone. */
@@ -77,39 +81,13 @@ export class VenueServer {
   readonly #server: Server<VenueClient>;
   readonly #clients = new Set<VenueClient>();
 
+  /** @throws KeelError when the port cannot be had. */
   constructor(options: VenueServerOptions, handler: VenueHandler) {
     this.#clock = options.clock;
     this.faults = new FaultInjector(new Rng(options.seed), (code, reason) => {
       for (const client of [...this.#clients]) client.close(code, reason);
     });
-    this.#server = Bun.serve<VenueClient>({
-      hostname: options.hostname,
-      port: options.port,
-      fetch: (request, server) => this.#fetch(request, server, handler),
-      websocket: {
-        open: (socket) => {
-          socket.data.attach(socket);
-          this.#clients.add(socket.data);
-          handler.onOpen(socket.data, this.timeUs());
-        },
-        message: (socket, message) => {
-          handler.onMessage(
-            socket.data,
-            typeof message === "string" ? message : message.toString(),
-            this.timeUs(),
-          );
-        },
-        close: (socket) => {
-          socket.data.attach(null);
-          this.#clients.delete(socket.data);
-          handler.onClose(socket.data);
-        },
-        backpressureLimit: BACKPRESSURE_BYTES,
-        closeOnBackpressureLimit: true,
-        maxPayloadLength: MESSAGE_BYTES,
-        idleTimeout: IDLE_SECONDS,
-      },
-    });
+    this.#server = this.#listen(options, handler);
   }
 
   get port(): number {
@@ -137,6 +115,43 @@ export class VenueServer {
 
   async stop(): Promise<void> {
     await this.#server.stop(true);
+  }
+
+  #listen(options: VenueServerOptions, handler: VenueHandler): Server<VenueClient> {
+    const { hostname, port } = options;
+    try {
+      return Bun.serve<VenueClient>({
+        hostname,
+        port,
+        fetch: (request, server) => this.#fetch(request, server, handler),
+        websocket: {
+          open: (socket) => {
+            socket.data.attach(socket);
+            this.#clients.add(socket.data);
+            handler.onOpen(socket.data, this.timeUs());
+          },
+          message: (socket, message) => {
+            handler.onMessage(
+              socket.data,
+              typeof message === "string" ? message : message.toString(),
+              this.timeUs(),
+            );
+          },
+          close: (socket) => {
+            socket.data.attach(null);
+            this.#clients.delete(socket.data);
+            handler.onClose(socket.data);
+          },
+          backpressureLimit: BACKPRESSURE_BYTES,
+          closeOnBackpressureLimit: true,
+          maxPayloadLength: MESSAGE_BYTES,
+          idleTimeout: IDLE_SECONDS,
+        },
+      });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new KeelError("venue-bind", `cannot listen on ${hostname}:${port}: ${reason}`);
+    }
   }
 
   #fetch(request: Request, server: Server<VenueClient>, handler: VenueHandler): Response | undefined {
