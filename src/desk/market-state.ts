@@ -109,6 +109,11 @@ export class MarketState {
     const id = batch.instrument[row];
     if (kind === EVENT.status) {
       this.#applyStatus(id, batch.code[row], batch.reason[row], timeUs);
+      // A book comes live by a snapshot that was applied before this status: it may be crossed already.
+      if (batch.code[row] === FEED_STATE.live && this.books[id].crossed) {
+        this.#options.counters.crossed += 1;
+        feeds[this.#feedOf[id]].onUnsound(id, UNSOUND.crossed, timeUs, batch);
+      }
       return;
     }
     const counters = this.#options.counters;
