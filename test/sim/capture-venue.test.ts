@@ -1,7 +1,7 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { BadInputError } from "../../src/core/errors.ts";
 import { CaptureReader } from "../../src/feed/capture.ts";
 import { CaptureVenue, type CaptureVenueOptions } from "../../src/sim/capture-venue.ts";
@@ -88,11 +88,19 @@ async function get(
   return { status: response.status, body: (await response.json()) as Record<string, unknown> };
 }
 
+const linesOf = new Map<string, string[]>();
+
 /** The first `lines` lines of a capture as a file of its own. */
 function slice(path: string, lines: number): string {
-  const text = Buffer.from(Bun.gunzipSync(readFileSync(path))).toString("utf8");
-  const file = join(folder, `${lines}-${path.split("/").at(-1)}`);
-  writeFileSync(file, Bun.gzipSync(Buffer.from(`${text.split("\n").slice(0, lines).join("\n")}\n`)));
+  let all = linesOf.get(path);
+  if (all === undefined) {
+    all = Buffer.from(Bun.gunzipSync(readFileSync(path)))
+      .toString("utf8")
+      .split("\n");
+    linesOf.set(path, all);
+  }
+  const file = join(folder, `${lines}-${basename(path)}`);
+  writeFileSync(file, `${all.slice(0, lines).join("\n")}\n`);
   return file;
 }
 
@@ -166,8 +174,18 @@ describe.skipIf(!PRESENT)("Binance", () => {
     expect((await early).body).toEqual(JSON.parse(snapshot?.text ?? ""));
   });
 
+  test("a depth request that waits when the venue stops is told that there is no book", async () => {
+    const served = await venue({ capture: slice(USDM, 500) });
+    const waiting = get(served, "/fapi/v1/depth?symbol=BTCUSDT");
+    await until("the request", () => served.summary().requests === 1);
+    await Bun.sleep(10);
+    await served.stop();
+    expect(await waiting.catch(() => ({ status: 503 }))).toMatchObject({ status: 503 });
+    expect(served.summary().snapshotsServed).toBe(0);
+  });
+
   test("later depth requests join the stream by the strict rule, whenever they are made", async () => {
-    const capture = slice(USDM, 20_000);
+    const capture = slice(USDM, 12_000);
     const served = await venue({ capture });
     const client = await Client.open(`${served.url}/stream`);
     const events: { U: number; u: number; pu: number }[] = [];
@@ -176,7 +194,7 @@ describe.skipIf(!PRESENT)("Binance", () => {
       client.messages.length = 0;
     };
     client.subscribe(ALL_USDM);
-    for (const after of [60, 400, 900]) {
+    for (const after of [60, 300, 600]) {
       await until("depth events", () => events.length >= after);
       const { body } = await get(served, "/fapi/v1/depth?symbol=BTCUSDT&limit=50");
       const id = Number(body.lastUpdateId);
@@ -189,7 +207,7 @@ describe.skipIf(!PRESENT)("Binance", () => {
   }, 30_000);
 
   test("the book answered from at the end equals the recorded one rebuilt by hand", async () => {
-    const capture = slice(USDM, 20_000);
+    const capture = slice(USDM, 12_000);
     const served = await venue({ capture });
     const client = await Client.open(`${served.url}/stream`);
     client.subscribe(["btcusdt@trade"]);

@@ -1,5 +1,4 @@
 import type { CaptureEntry } from "../../feed/capture.ts";
-import type { VenueName } from "../../market/instrument.ts";
 import { answerBinanceControl, isCombinedStream, streamsInUrl } from "../protocol/binance-control.ts";
 import { Subscriptions } from "../protocol/subscriptions.ts";
 import { describeSymbols, type SymbolInfo } from "./binance-info.ts";
@@ -17,6 +16,7 @@ const MAX_LEVELS = 5_000;
 const SNAPSHOT_WAIT_MS = 10_000;
 /** … and this long for the depth event whose last id it then carries. */
 const EVENT_WAIT_MS = 1_000;
+const MAX_WAITING = 256;
 const FUNDING_PERIOD_MS = 8 * 3_600_000;
 
 /** One symbol's book and those who wait for it. */
@@ -222,6 +222,10 @@ export class BinanceCapture implements CaptureProtocol {
 
   #answerWaiting(market: Market): void {
     for (const request of market.waiting) {
+      if (market.book.lastUpdateId === 0) {
+        request.answer(NO_BOOK);
+        continue;
+      }
       this.snapshotsServed += 1;
       request.answer({ status: 200, body: this.#bookBody(market, request.limit) });
     }
@@ -234,6 +238,7 @@ export class BinanceCapture implements CaptureProtocol {
     if (!Number.isSafeInteger(limit) || limit < 1 || limit > MAX_LEVELS) {
       return failure(400, -1130, "Data sent for parameter 'limit' is not valid.");
     }
+    if (market.waiting.size >= MAX_WAITING) return { status: 429, body: this.refusal(429) };
     return new Promise((resolve) => {
       const giveUp = (): void => {
         if (market.book.lastUpdateId > 0 && market.reached) this.#answerWaiting(market);
@@ -325,10 +330,7 @@ export class BinanceCapture implements CaptureProtocol {
   }
 }
 
-/** The venues this protocol is for. */
-export function isBinance(venue: VenueName): boolean {
-  return venue.startsWith("binance-");
-}
+const NO_BOOK = failure(503, -1001, "No snapshot yet; playback begins with the first subscription.");
 
 function ok(value: unknown): CaptureAnswer {
   return { status: 200, body: JSON.stringify(value) };
