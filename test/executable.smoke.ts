@@ -45,10 +45,15 @@ async function keel(args: readonly string[], env: Record<string, string> = {}): 
   return { exitCode, stdout, stderr, json };
 }
 
-function freePort(): number {
-  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  listener.stop(true);
-  return listener.port;
+/** The address in the first line that a server prints. */
+async function addressOf(stdout: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
+  let text = "";
+  for await (const chunk of stdout.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    const address = /ws:\/\/[\w.:]+:\d+/.exec(text)?.[0];
+    if (address !== undefined) return address;
+  }
+  throw new Error(`no address in what the server printed: ${text}`);
 }
 
 test("shows the verbs", async () => {
@@ -123,13 +128,20 @@ test.each(["tick", "book"])("bench %s ends with rows", async (bench) => {
 const CAPTURE = "data/binance/usdm-btcusdt-20240808.gz";
 
 test.skipIf(skipUnlessShared(CAPTURE))("a capture served, quoted on, journalled and replayed", async () => {
-  const port = freePort();
-  const serving = keel(["venue", "--capture", sharedPath(CAPTURE), "--port", `${port}`, "--seconds", "12"]);
+  const venue = Bun.spawn(
+    [executable, "venue", "--capture", sharedPath(CAPTURE), "--port", "0", "--seconds", "60"],
+    {
+      cwd: folder,
+      env: {},
+      stdout: "pipe",
+      stderr: "ignore",
+    },
+  );
   const journal = mkdtempSync(join(tmpdir(), "keel-smoke-journal-"));
   try {
     const ran = await keel(["run", "--seconds", "5", "--json"], {
       KEEL_FEEDS: "binance-usdm:BTCUSDT",
-      KEEL_URL_BINANCE_USDM: `http://127.0.0.1:${port}`,
+      KEEL_URL_BINANCE_USDM: await addressOf(venue.stdout),
       KEEL_JOURNAL_DIR: journal,
       KEEL_STATE_DIR: journal,
     });
@@ -140,9 +152,11 @@ test.skipIf(skipUnlessShared(CAPTURE))("a capture served, quoted on, journalled 
     expect(quotesAcked).toBeGreaterThan(0);
     const replayed = await keel(["replay", journal, "--verify", "--json"]);
     expect(replayed.json()).toMatchObject({ identical: true });
+    venue.kill("SIGTERM");
+    expect(await venue.exited).toBe(EXIT.ok);
   } finally {
+    venue.kill("SIGKILL");
     rmSync(journal, { recursive: true, force: true });
-    await serving;
   }
 });
 
