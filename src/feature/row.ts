@@ -130,7 +130,7 @@ export function writeRow(
   out[i++] = Math.log(1 + s[at + COUNT_500]);
   out[i++] = contrast(s[at + COUNT_50] * 200, s[at + COUNT_10000]);
 
-  for (let mean = MID_10; mean <= MID_1000; mean += 1) out[i++] = (mid - s[at + mean]) * bpPerTick;
+  for (let mean = MID_10; mean <= MID_1000; mean += 1) out[i++] = signedLog((mid - s[at + mean]) * bpPerTick);
   for (let window = VARIANCE_100; window <= VARIANCE_10000; window += 1) {
     out[i++] = Math.log(1 + Math.sqrt(s[at + window]));
   }

@@ -170,12 +170,7 @@ export const FEATURES: readonly FeatureDefinition[] = [
   }),
   single("eventSurge", "same", ratio("SUM_50ms(events)/50 ms ÷ SUM_10s(events)/10 s", 10_000)),
   ...RETURN_WINDOWS_MS.map((ms) =>
-    single(`return${ms}`, "negate", {
-      formula: `(m − EMA_${ms}ms(m))/m`,
-      unit: "bp",
-      windowMs: ms,
-      clip: [-20, 20],
-    }),
+    single(`return${ms}`, "negate", logarithm(`sign·ln(1 + |r|), r = (m − EMA_${ms}ms(m))/m in bp`, ms, 4)),
   ),
   ...VOLATILITY_WINDOWS_MS.map((ms) =>
     single(`volatility${ms}`, "same", logarithm(`ln(1 + √SUM_${ms}ms(squared change of m in bp))`, ms, 6)),

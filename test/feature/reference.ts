@@ -227,7 +227,8 @@ export class ReferenceFeatures {
       against(sum(this.#events, 50, timeUs) / 50, sum(this.#events, 10_000, timeUs) / 10_000),
     );
     for (const ms of [10, 50, 200, 1_000]) {
-      out.set(`return${ms}`, mid > 0 ? bp(mid - mean(this.#mid, ms, timeUs)) : 0);
+      const move = mid > 0 ? bp(mid - mean(this.#mid, ms, timeUs)) : 0;
+      out.set(`return${ms}`, Math.sign(move) * Math.log(1 + Math.abs(move)));
     }
     const variance = (ms: number): number => sum(this.#squares, ms, timeUs);
     for (const ms of [100, 1_000, 10_000]) out.set(`volatility${ms}`, Math.log(1 + Math.sqrt(variance(ms))));
