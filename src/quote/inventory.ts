@@ -5,14 +5,15 @@ import { lotNotional } from "./exposure.ts";
 export class Inventory {
   /** Lots held, negative when short. */
   readonly positionLots: Float64Array;
-  readonly #fixed: Float64Array;
-  readonly #perPrice: Float64Array;
+  /** Notional of one lot: `lotFixed + lotPerPrice × price of the underlying`. */
+  readonly lotFixed: Float64Array;
+  readonly lotPerPrice: Float64Array;
   #held = 0;
 
   constructor(capacity: number) {
     this.positionLots = new Float64Array(capacity);
-    this.#fixed = new Float64Array(capacity);
-    this.#perPrice = new Float64Array(capacity);
+    this.lotFixed = new Float64Array(capacity);
+    this.lotPerPrice = new Float64Array(capacity);
   }
 
   /** Number of instruments with a position. */
@@ -22,8 +23,8 @@ export class Inventory {
 
   add(instrument: Instrument): void {
     const { fixed, perPrice } = lotNotional(instrument);
-    this.#fixed[instrument.id] = fixed;
-    this.#perPrice[instrument.id] = perPrice;
+    this.lotFixed[instrument.id] = fixed;
+    this.lotPerPrice[instrument.id] = perPrice;
   }
 
   setPosition(instrument: number, lots: number): void {
@@ -33,7 +34,7 @@ export class Inventory {
 
   /** Notional of one lot in quote currency at a price of the underlying. */
   notionalPerLot(instrument: number, price: number): number {
-    return this.#fixed[instrument] + this.#perPrice[instrument] * price;
+    return this.lotFixed[instrument] + this.lotPerPrice[instrument] * price;
   }
 
   /** Notional of the position, signed; 0 when there is none. */

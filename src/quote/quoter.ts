@@ -1,17 +1,16 @@
-import { stepToNumber } from "../core/decimal.ts";
-import { invariant } from "../core/invariant.ts";
 import type { ModelCard } from "../inference/card.ts";
 import type { EventBatch } from "../market/event-batch.ts";
 import type { Instrument } from "../market/instrument.ts";
 import { FairValues } from "./fair-value.ts";
-import { ceilToGrid, floorToGrid, gridMultiple } from "./grid.ts";
 import { Inventory } from "./inventory.ts";
 import { MarketState, micropriceTicks } from "./market-state.ts";
 import type { QuoteParameters } from "./parameters.ts";
+import type { Adjustment } from "./policy.ts";
 import { Predictions } from "./prediction.ts";
 import { type QuoteBatch, REASON } from "./quote-batch.ts";
-import { QuoteTerms } from "./spread.ts";
 import { Stability, type StabilityCounters } from "./stability.ts";
+import { QuoteTarget } from "./target.ts";
+import { Universe } from "./universe.ts";
 
 /** How much of an underlying must be looked at again. */
 const LOOK = { none: 0, price: 1, all: 2 } as const;
@@ -19,8 +18,6 @@ const LOOK = { none: 0, price: 1, all: 2 } as const;
 const SWEEP_US = 100_000;
 /** A tightening for which the message budget had nothing left is tried again after this time. */
 const BUDGET_RETRY_US = 10_000;
-/** The full size in lots is recomputed when the underlying has moved by this much, so that it does not flicker with the price. */
-const SIZING_MOVE = 0.02;
 
 export interface QuoterOptions {
   /** Instruments are numbered below this. */
@@ -67,18 +64,13 @@ export class Quoter {
   readonly reasons: Int32Array;
 
   readonly #markets: MarketState;
-  readonly #instruments: (Instrument | undefined)[];
-  readonly #terms = new QuoteTerms();
-  readonly #underlyingOf: Int32Array;
-  readonly #members: Int32Array[];
-  readonly #memberCount: Int32Array;
-  readonly #tick: Float64Array;
+  readonly #universe: Universe;
+  readonly #target: QuoteTarget;
   readonly #dirty: Uint8Array;
   readonly #suspendedUntilUs: Float64Array;
   readonly #releaseUs: Float64Array;
   readonly #decidedInTurn: Float64Array;
   readonly #decidedPrice: Float64Array;
-  readonly #sizingPrice: Float64Array;
   readonly #look: Uint8Array;
   /** Fair values within which the last decision holds as long as nothing but prices changes; NaN when it never does. */
   readonly #holdsFrom: Float64Array;
@@ -100,17 +92,13 @@ export class Quoter {
     this.predictions = new Predictions(underlyings, parameters);
     this.reasons = new Int32Array(capacity);
     this.#markets = new MarketState(capacity, underlyings, parameters);
-    this.#instruments = new Array<Instrument | undefined>(capacity).fill(undefined);
-    this.#underlyingOf = new Int32Array(capacity).fill(-1);
-    this.#members = Array.from({ length: underlyings }, () => new Int32Array(16));
-    this.#memberCount = new Int32Array(underlyings);
-    this.#tick = new Float64Array(capacity);
+    this.#universe = new Universe(capacity, underlyings);
+    this.#target = new QuoteTarget(capacity, parameters);
     this.#dirty = new Uint8Array(capacity);
     this.#suspendedUntilUs = new Float64Array(capacity).fill(Number.NEGATIVE_INFINITY);
     this.#releaseUs = new Float64Array(capacity).fill(Number.POSITIVE_INFINITY);
     this.#decidedInTurn = new Float64Array(capacity).fill(-1);
     this.#decidedPrice = new Float64Array(underlyings).fill(Number.NaN);
-    this.#sizingPrice = new Float64Array(underlyings).fill(Number.NaN);
     this.#look = new Uint8Array(underlyings);
     this.#holdsFrom = new Float64Array(capacity).fill(Number.NaN);
     this.#holdsTo = new Float64Array(capacity).fill(Number.NaN);
@@ -124,28 +112,10 @@ export class Quoter {
    * @throws InvariantError for a spot instrument (there is no inventory to quote it from) or a number beyond the capacity
    */
   add(instrument: Instrument, underlying: number): void {
-    const id = instrument.id;
-    invariant(
-      instrument.kind !== "spot",
-      `${instrument.symbol} is quoted neither as an option nor as a future`,
-    );
-    invariant(id < this.#underlyingOf.length, `instrument ${id} is beyond the quoter's capacity`);
-    invariant(underlying < this.#members.length, `underlying ${underlying} is beyond the quoter's capacity`);
-    if (this.#instruments[id] !== undefined) return;
-    this.#instruments[id] = instrument;
-    this.#underlyingOf[id] = underlying;
-    this.#tick[id] = stepToNumber(instrument.tick);
+    if (!this.#universe.add(instrument, underlying)) return;
     this.values.add(instrument, underlying);
     this.inventory.add(instrument);
-    const count = this.#memberCount[underlying];
-    if (count === this.#members[underlying].length) {
-      const larger = new Int32Array(2 * count);
-      larger.set(this.#members[underlying]);
-      this.#members[underlying] = larger;
-    }
-    this.#members[underlying][count] = id;
-    this.#memberCount[underlying] = count + 1;
-    this.#dirty[id] = 1;
+    this.#dirty[instrument.id] = 1;
   }
 
   /** The model's heads, from its card; without a call the heads of the built-in models in their order. */
@@ -164,12 +134,12 @@ export class Quoter {
 
   /** An instrument is quoted. */
   quotes(instrument: number): boolean {
-    return this.#instruments[instrument] !== undefined;
+    return this.#universe.get(instrument) !== undefined;
   }
 
   /** Dense number of the underlying of a quoted instrument; −1 when it is not quoted. */
   underlyingOf(instrument: number): number {
-    return this.#underlyingOf[instrument];
+    return this.#universe.underlyingOf(instrument);
   }
 
   get counters(): StabilityCounters {
@@ -224,20 +194,20 @@ export class Quoter {
     bestAskLots: number,
     timeUs: number,
   ): void {
-    const known = this.#instruments[instrument];
+    const known = this.#universe.get(instrument);
     if (known === undefined) return;
     this.#markets.onBook(instrument, bestBidTicks, bestAskTicks);
     this.#dirty[instrument] = 1;
     if (known.kind === "option") return;
     const micro = micropriceTicks(bestBidTicks, bestBidLots, bestAskTicks, bestAskLots);
-    this.values.onMicroprice(instrument, micro * this.#tick[instrument], timeUs);
+    this.values.onMicroprice(instrument, micro * this.#universe.tick[instrument], timeUs);
   }
 
   /** A ticker of an option: its implied volatility and its expiry's forward. Other tickers are ignored. */
   onTicker(instrument: number, batch: EventBatch, row: number, timeUs: number): void {
-    const known = this.#instruments[instrument];
+    const known = this.#universe.get(instrument);
     if (known === undefined || known.kind !== "option") return;
-    const underlying = this.#underlyingOf[instrument];
+    const underlying = this.#universe.underlyingOf(instrument);
     const markets = this.#markets;
     if (!markets.hasReference(underlying)) {
       markets.onExchangeTime(underlying, batch.exchangeTimeUs[row], timeUs);
@@ -281,14 +251,14 @@ export class Quoter {
 
   /** Our position changed, by a fill or by reconciliation. @param lots signed */
   onPosition(instrument: number, lots: number): void {
-    if (this.#instruments[instrument] === undefined) return;
+    if (this.#universe.get(instrument) === undefined) return;
     this.inventory.setPosition(instrument, lots);
-    this.#look[this.#underlyingOf[instrument]] = LOOK.all;
+    this.#look[this.#universe.underlyingOf(instrument)] = LOOK.all;
   }
 
   /** A standing side was hit. @param side side of our quote, 0 = bid */
   onFill(instrument: number, side: number, lots: number, timeUs: number): void {
-    if (this.#instruments[instrument] === undefined) return;
+    if (this.#universe.get(instrument) === undefined) return;
     this.stability.fill(2 * instrument + side, lots, timeUs);
     this.#dirty[instrument] = 1;
   }
@@ -309,7 +279,7 @@ export class Quoter {
   onSessionDown(timeUs: number): void {
     this.#sessionUp = false;
     this.#turn += 1;
-    this.#forEach((id) => {
+    this.#universe.forEach((id) => {
       this.stability.forget(id, timeUs);
       this.stability.renew(id);
       this.reasons[id] = REASON.pulled | REASON.sessionDown;
@@ -328,7 +298,7 @@ export class Quoter {
   onRejected(quoteId: number, timeUs: number): void {
     const untilUs = timeUs + this.parameters.rejectBackoffMs * 1_000;
     const from = this.#acknowledgedId;
-    this.#forEach((id) => {
+    this.#universe.forEach((id) => {
       const sent = this.stability.quoteId[id];
       if (sent <= from || sent > quoteId || !this.stability.standing(id)) return;
       this.#suspendedUntilUs[id] = untilUs;
@@ -339,7 +309,7 @@ export class Quoter {
 
   /** The counterparty cancelled everything up to this quote. */
   onCancelled(quoteId: number, timeUs: number): void {
-    this.#forEach((id) => {
+    this.#universe.forEach((id) => {
       if (this.stability.quoteId[id] > quoteId) return;
       this.stability.forget(id, timeUs);
       this.#dirty[id] = 1;
@@ -350,7 +320,7 @@ export class Quoter {
   /** Every standing quote was cancelled by us in one message. */
   onAllCancelled(timeUs: number): void {
     this.#turn += 1;
-    this.#forEach((id) => {
+    this.#universe.forEach((id) => {
       this.stability.forget(id, timeUs);
       this.#dirty[id] = 1;
     });
@@ -385,9 +355,9 @@ export class Quoter {
   requote(underlying: number, timeUs: number, out: QuoteBatch): number {
     const predicted = this.predictions.refresh(underlying, timeUs);
     if (!this.#sessionUp) return 0;
-    const count = this.#memberCount[underlying];
+    const count = this.#universe.count(underlying);
     if (count === 0) return 0;
-    const members = this.#members[underlying];
+    const members = this.#universe.members(underlying);
     const look = predicted ? LOOK.all : this.#look[underlying];
     const before = out.count;
     this.stability.refill(timeUs);
@@ -395,7 +365,7 @@ export class Quoter {
     if (look === LOOK.all) this.#sweptUs[underlying] = timeUs;
     if (look !== LOOK.none) this.#decidedPrice[underlying] = this.#markets.referencePrice[underlying];
     const net = this.inventory.netDeltaNotional(members, count, this.values.delta, this.values.forward);
-    this.#terms.netDelta = net / this.parameters.deltaNotional;
+    this.#target.terms.netDelta = net / this.parameters.deltaNotional;
     for (let i = 0; i < count; i += 1) {
       const id = members[i];
       if (look !== LOOK.all && this.#dirty[id] === 0) {
@@ -409,7 +379,7 @@ export class Quoter {
   /** {@link requote} for every underlying, for events that touch several. */
   requoteAll(timeUs: number, out: QuoteBatch): number {
     let rows = 0;
-    for (let underlying = 0; underlying < this.#members.length; underlying += 1) {
+    for (let underlying = 0; underlying < this.#universe.underlyings; underlying += 1) {
       rows += this.requote(underlying, timeUs, out);
     }
     return rows;
@@ -417,13 +387,13 @@ export class Quoter {
 
   /** Lets time act: releases tightenings that have waited, notices late models and old data, stops at expiry. */
   onTimer(timeUs: number, out: QuoteBatch): number {
-    for (let underlying = 0; underlying < this.#members.length; underlying += 1) {
+    for (let underlying = 0; underlying < this.#universe.underlyings; underlying += 1) {
       if (timeUs - this.#sweptUs[underlying] >= SWEEP_US) {
         this.#look[underlying] = LOOK.all;
         continue;
       }
-      const members = this.#members[underlying];
-      for (let i = 0; i < this.#memberCount[underlying]; i += 1) {
+      const members = this.#universe.members(underlying);
+      for (let i = 0; i < this.#universe.count(underlying); i += 1) {
         if (this.#releaseUs[members[i]] <= timeUs) this.#dirty[members[i]] = 1;
       }
     }
@@ -436,7 +406,7 @@ export class Quoter {
 
   /** The last decision stands although the price has moved. */
   #holds(id: number, underlying: number, timeUs: number): boolean {
-    const instrument = this.#instruments[id];
+    const instrument = this.#universe.get(id);
     if (instrument === undefined || this.#releaseUs[id] <= timeUs) return false;
     const price = this.#markets.referencePrice[underlying];
     const exchangeTimeUs = timeUs + this.#markets.exchangeOffsetUs[underlying];
@@ -447,26 +417,16 @@ export class Quoter {
 
   /** @returns false when the decision could not be taken now and must be taken again. */
   #decide(id: number, underlying: number, timeUs: number, out: QuoteBatch): boolean {
-    const instrument = this.#instruments[id];
+    const instrument = this.#universe.get(id);
     if (instrument === undefined) return true;
     if (this.#decidedInTurn[id] === this.#turn || out.count === out.capacity) return false;
     const stability = this.stability;
-    const markets = this.#markets;
-    const terms = this.#terms;
-    let pulled =
-      this.#haltReasons |
-      (this.#suspendedUntilUs[id] > timeUs ? REASON.rejected : 0) |
-      markets.obstacles(instrument, underlying, this.values.sourceUs[id], timeUs);
-    if (pulled === 0) {
-      const exchangeTimeUs = timeUs + markets.exchangeOffsetUs[underlying];
-      const price = markets.referencePrice[underlying];
-      const valued = this.values.evaluate(instrument, price, exchangeTimeUs, timeUs);
-      if (!valued) pulled = REASON.noFair;
-    }
+    const target = this.#target;
+    const pulled = this.#pullReasons(instrument, underlying, timeUs);
     const adjustment = this.predictions.adjustments[underlying];
     const bid = 2 * id;
     const ask = bid + 1;
-    let reasons: number;
+    let reasons = REASON.pulled | pulled;
     let urgent = false;
     let optional = false;
     let held = false;
@@ -476,64 +436,22 @@ export class Quoter {
     let askTicks = -1;
     let askLots = 0;
     if (pulled !== 0) {
-      reasons = REASON.pulled | pulled;
       urgent = stability.standing(id);
       this.#holdsFrom[id] = Number.NaN;
     } else {
+      this.#aim(instrument, adjustment);
       reasons = REASON.base | adjustment.reasons;
-      const forward = this.values.forward[id];
-      const tick = this.#tick[id];
-      const positionNotional = this.inventory.positionNotional(id, forward);
-      terms.option = instrument.kind === "option";
-      terms.delta = this.values.delta[id];
-      terms.vega = this.values.vega[id];
-      terms.underlyingPrice = forward;
-      terms.priceUnit = terms.option && instrument.inverse ? forward : 1;
-      terms.tick = tick;
-      terms.position = positionNotional / this.parameters.positionNotional;
-      terms.compute(adjustment, this.parameters);
-      if (terms.shift !== 0) reasons |= REASON.inventory;
+      if (target.terms.shift !== 0 || target.terms.position !== 0) reasons |= REASON.inventory;
 
-      const centre = (this.values.fair[id] + terms.shift) / tick;
-      const halfBid = terms.halfBid / tick;
-      const halfAsk = terms.halfAsk / tick;
-      const bestBid = markets.bestBidTicks[id];
-      const bestAsk = markets.bestAskTicks[id];
-      const bidLimit = bestAsk >= 0 ? floorToGrid(instrument, bestAsk - 1) : Number.POSITIVE_INFINITY;
-      const askLimit = bestBid >= 0 ? ceilToGrid(instrument, bestBid + 1) : Number.NEGATIVE_INFINITY;
-      const rawBid = Math.min(centre - halfBid, bidLimit);
-      const rawAsk = Math.max(centre + halfAsk, askLimit);
-      const targetBid = floorToGrid(instrument, rawBid);
-      let targetAsk = ceilToGrid(instrument, rawAsk);
-      if (targetAsk >= 0 && targetAsk <= targetBid) targetAsk = ceilToGrid(instrument, targetBid + 1);
-
-      const full = this.#fullLots(instrument, underlying, forward);
-      const longBid = terms.delta >= 0;
-      const room = 1 - Math.min(Math.abs(terms.position), 1);
-      const bidRoom = positionNotional > 0 ? room : 1;
-      const askRoom = positionNotional < 0 ? room : 1;
-      if (positionNotional !== 0) reasons |= REASON.inventory;
-      const targetBidLots = scaledLots(
-        instrument,
-        full,
-        bidRoom * (longBid ? adjustment.sizeLong : adjustment.sizeShort),
-      );
-      const targetAskLots = scaledLots(
-        instrument,
-        full,
-        askRoom * (longBid ? adjustment.sizeShort : adjustment.sizeLong),
-      );
-
-      const bidStep = targetBid >= 0 ? gridMultiple(instrument, targetBid) : 1;
-      stability.weigh(bid, targetBid, targetBidLots, rawBid, bidLimit, halfBid, bidStep, timeUs);
+      const { rawBid, bidLimit, halfBid, bidStep, rawAsk, askLimit, halfAsk, askStep } = target;
+      stability.weigh(bid, target.bidTicks, target.bidLots, rawBid, bidLimit, halfBid, bidStep, timeUs);
       bidTicks = stability.nextTicks;
       bidLots = stability.nextLots;
       urgent = stability.urgent;
       optional = stability.optional;
       held = stability.held;
       releaseUs = stability.releaseUs;
-      const askStep = targetAsk >= 0 ? gridMultiple(instrument, targetAsk) : 1;
-      stability.weigh(ask, targetAsk, targetAskLots, rawAsk, askLimit, halfAsk, askStep, timeUs);
+      stability.weigh(ask, target.askTicks, target.askLots, rawAsk, askLimit, halfAsk, askStep, timeUs);
       askTicks = stability.nextTicks;
       askLots = stability.nextLots;
       urgent ||= stability.urgent;
@@ -542,11 +460,11 @@ export class Quoter {
       releaseUs = Math.min(releaseUs, stability.releaseUs);
 
       if (bidTicks >= 0 && askTicks >= 0 && bidTicks >= askTicks) {
-        bidTicks = targetBid;
-        askTicks = targetAsk;
+        bidTicks = target.bidTicks;
+        askTicks = target.askTicks;
         urgent = true;
       }
-      const waits = releaseUs < Number.POSITIVE_INFINITY;
+      this.#hold(id, bidTicks, askTicks, releaseUs < Number.POSITIVE_INFINITY);
       if (optional && !urgent && !stability.spend()) {
         optional = false;
         held = true;
@@ -554,22 +472,6 @@ export class Quoter {
         stability.counters.heldForBudget += 1;
       }
       if (held) reasons |= REASON.held;
-
-      const tolerated = 1 - this.parameters.retreatTolerance;
-      let from = Number.NEGATIVE_INFINITY;
-      let to = Number.POSITIVE_INFINITY;
-      if (bidTicks >= 0) {
-        from = bidTicks + tolerated * halfBid;
-        if (!waits) to = bidTicks + halfBid + stability.leastGain(halfBid, bidStep);
-      } else if (!waits) {
-        to = halfBid + 1;
-      }
-      if (askTicks >= 0) {
-        to = Math.min(to, askTicks - tolerated * halfAsk);
-        if (!waits) from = Math.max(from, askTicks - halfAsk - stability.leastGain(halfAsk, askStep));
-      }
-      this.#holdsFrom[id] = from * tick - terms.shift;
-      this.#holdsTo[id] = to * tick - terms.shift;
     }
     if (held && (this.reasons[id] & REASON.held) === 0) stability.counters.held += 1;
     this.#releaseUs[id] = releaseUs;
@@ -598,26 +500,64 @@ export class Quoter {
     return true;
   }
 
-  /** Full size of one side, at a price of the underlying that is renewed only when it has moved by 2 %. */
-  #fullLots(instrument: Instrument, underlying: number, price: number): number {
-    const sizing = this.#sizingPrice[underlying];
-    if (!(Math.abs(price / sizing - 1) <= SIZING_MOVE)) this.#sizingPrice[underlying] = price;
-    const notional =
-      instrument.kind === "option" ? this.parameters.optionNotional : this.parameters.deltaOneNotional;
-    const perLot = this.inventory.notionalPerLot(instrument.id, this.#sizingPrice[underlying]);
-    return Math.max(Math.floor(notional / perLot), instrument.minSizeLots);
+  /** Why an instrument is not to be quoted at all, as {@link REASON} bits; 0 when it is, and then its value is up to date. */
+  #pullReasons(instrument: Instrument, underlying: number, timeUs: number): number {
+    const id = instrument.id;
+    const markets = this.#markets;
+    const suspended = this.#suspendedUntilUs[id] > timeUs ? REASON.rejected : 0;
+    const reasons =
+      this.#haltReasons |
+      suspended |
+      markets.obstacles(instrument, underlying, this.values.sourceUs[id], timeUs);
+    if (reasons !== 0) return reasons;
+    const exchangeTimeUs = timeUs + markets.exchangeOffsetUs[underlying];
+    const price = markets.referencePrice[underlying];
+    return this.values.evaluate(instrument, price, exchangeTimeUs, timeUs) ? 0 : REASON.noFair;
   }
 
-  #forEach(visit: (id: number) => void): void {
-    for (let underlying = 0; underlying < this.#members.length; underlying += 1) {
-      const members = this.#members[underlying];
-      for (let i = 0; i < this.#memberCount[underlying]; i += 1) visit(members[i]);
+  /** Sets the target to what the instrument's quote should be. */
+  #aim(instrument: Instrument, adjustment: Adjustment): void {
+    const id = instrument.id;
+    const { fair, forward, delta, vega } = this.values;
+    const { lotFixed, lotPerPrice } = this.inventory;
+    const markets = this.#markets;
+    this.#target.price(
+      instrument,
+      adjustment,
+      this.#universe.tick[id],
+      fair[id],
+      forward[id],
+      delta[id],
+      vega[id],
+      this.inventory.positionNotional(id, forward[id]),
+      markets.bestBidTicks[id],
+      markets.bestAskTicks[id],
+    );
+    this.#target.size(instrument, adjustment, lotFixed[id], lotPerPrice[id]);
+  }
+
+  /**
+   * Notes between which fair values a decision holds: no side is eaten beyond the tolerance and none could improve by enough.
+   *
+   * @param waits an improvement waits for its time; it is looked at again then, not before
+   */
+  #hold(id: number, bidTicks: number, askTicks: number, waits: boolean): void {
+    const { halfBid, halfAsk, bidStep, askStep, terms } = this.#target;
+    const stability = this.stability;
+    const tolerated = 1 - this.parameters.retreatTolerance;
+    let from = Number.NEGATIVE_INFINITY;
+    let to = Number.POSITIVE_INFINITY;
+    if (bidTicks >= 0) {
+      from = bidTicks + tolerated * halfBid;
+      if (!waits) to = bidTicks + halfBid + stability.leastGain(halfBid, bidStep);
+    } else if (!waits) {
+      to = halfBid + 1;
     }
+    if (askTicks >= 0) {
+      to = Math.min(to, askTicks - tolerated * halfAsk);
+      if (!waits) from = Math.max(from, askTicks - halfAsk - stability.leastGain(halfAsk, askStep));
+    }
+    this.#holdsFrom[id] = from * terms.tick - terms.shift;
+    this.#holdsTo[id] = to * terms.tick - terms.shift;
   }
-}
-
-/** Size rounded down to lots; never below the venue's least size while any is to be quoted. */
-function scaledLots(instrument: Instrument, full: number, factor: number): number {
-  if (factor <= 0) return 0;
-  return Math.max(Math.floor(full * factor + 1e-9), instrument.minSizeLots);
 }
