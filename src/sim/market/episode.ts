@@ -43,7 +43,8 @@ const KIND = { arrive: 0, begin: 1, hit: 2, withdraw: 3, jump: 4, recover: 5 } a
 
 const ARRIVAL_STEP_US = 100_000;
 const WITHDRAW_STEP_US = 4_000;
-/** Levels that are cut in one episode. */
+/** When in the lead market makers begin to leave, as a share of it; levels that they cut. */
+const WITHDRAW_FROM = 0.4;
 const WITHDRAW_CHANGES = 160;
 /** After a scheduled episode nothing natural begins for this long, so that its end can be seen. */
 const QUIET_US = 4_000_000;
@@ -56,7 +57,7 @@ export type OnJump = (episode: Episode) => void;
 
 /**
  * Informed traders and the market makers who fear them. In an episode one-sided market orders begin 50–500 ms before a jump;
- * a third of the way in, market makers take depth away on the threatened side; then the price sweeps through what is left
+ * before long market makers take depth away on the threatened side; then the price sweeps through what is left
  * and settles behind it, and the depth comes back over seconds. One episode at a time; scheduled ones go before natural ones.
  */
 export class Episodes implements Actor {
@@ -148,7 +149,14 @@ export class Episodes implements Actor {
   }
 
   #make(startUs: number, direction: Direction, leadUs: number, jumpBp: number, feint: boolean): Episode {
-    return { startUs, withdrawUs: startUs + leadUs / 3, jumpUs: startUs + leadUs, direction, jumpBp, feint };
+    return {
+      startUs,
+      withdrawUs: startUs + leadUs * WITHDRAW_FROM,
+      jumpUs: startUs + leadUs,
+      direction,
+      jumpBp,
+      feint,
+    };
   }
 
   #beginScheduled(timeUs: number): void {
@@ -187,7 +195,8 @@ export class Episodes implements Actor {
   #hit(episode: Episode, timeUs: number): void {
     const { orders, orderLots, orderSigma } = this.#parameters;
     const leadUs = episode.jumpUs - episode.startUs;
-    const hurry = 0.5 + (timeUs - episode.startUs) / leadUs;
+    const progress = (timeUs - episode.startUs) / leadUs;
+    const hurry = 0.4 + 1.8 * progress * progress;
     this.#queue.schedule(this.#actor, KIND.hit, this.#serial, this.#rng.exponential(leadUs / orders) / hurry);
     const side = threatened(episode);
     const best = this.#leader.book.best(side);
@@ -200,7 +209,7 @@ export class Episodes implements Actor {
     const side = threatened(episode);
     const steps = Math.max(1, (episode.jumpUs - episode.withdrawUs) / WITHDRAW_STEP_US);
     const goal = 1 - this.#parameters.depthLeft;
-    this.#leader.withdrawn[side] = Math.min(goal, this.#leader.withdrawn[side] + goal / (0.6 * steps));
+    this.#leader.withdrawn[side] = Math.min(goal, this.#leader.withdrawn[side] + goal / steps);
     this.#leader.withdraw(side, Math.ceil(WITHDRAW_CHANGES / steps), 0.5);
     this.#queue.schedule(this.#actor, KIND.withdraw, this.#serial, WITHDRAW_STEP_US);
   }

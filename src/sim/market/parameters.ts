@@ -18,7 +18,7 @@ export const EPISODE_PARAMETERS: EpisodeParameters = {
   jumpMedianBp: 3.5,
   jumpSigma: 0.5,
   feintShare: 0.2,
-  orders: 24,
+  orders: 48,
   orderLots: 250,
   orderSigma: 0.9,
   depthLeft: 0.35,
