@@ -159,6 +159,11 @@ export class CaptureVenue {
     return `ws://${hostname === undefined || hostname === "0.0.0.0" ? "127.0.0.1" : hostname}:${this.port}`;
   }
 
+  /** Channels that clients are subscribed to now, one count a client. */
+  get subscriptions(): number {
+    return this.#protocol.subscriptions;
+  }
+
   summary(): CaptureVenueSummary {
     return {
       venue: this.venue,
@@ -369,7 +374,7 @@ export class CaptureVenue {
   #mayPlay(): boolean {
     if (this.#paused) return false;
     if (this.#speed !== "max") return true;
-    if (!this.#protocol.wanted || performance.now() < this.#holdUntilMs) return false;
+    if (this.#protocol.subscriptions === 0 || performance.now() < this.#holdUntilMs) return false;
     for (const client of this.#clients) if (client.backlogBytes() > BACKLOG_BYTES_MAX) return false;
     return true;
   }

@@ -121,6 +121,7 @@ describe.skipIf(!PRESENT)("Binance", () => {
     client.subscribe(ALL_USDM);
     const frames = recorded(capture);
     await until("all frames", () => client.messages.length > frames.length);
+    await served.end();
     expect(client.messages[0]).toBe('{"result":null,"id":1}');
     expect(client.messages.slice(1)).toEqual(frames);
     expect(served.summary()).toMatchObject({

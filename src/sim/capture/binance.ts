@@ -63,8 +63,8 @@ export class BinanceCapture implements CaptureProtocol {
     this.restart();
   }
 
-  get wanted(): boolean {
-    return this.#listening > 0;
+  get subscriptions(): number {
+    return this.#listening;
   }
 
   accepts(url: URL): boolean {

@@ -55,8 +55,8 @@ export class DeribitCapture implements CaptureProtocol {
     this.#rest = new DeribitSession(this.#backend);
   }
 
-  get wanted(): boolean {
-    return this.#listening > 0;
+  get subscriptions(): number {
+    return this.#listening;
   }
 
   accepts(url: URL): boolean {

@@ -34,8 +34,8 @@ export interface CaptureProtocol {
   readonly framesPlayed: number;
   /** Books given to clients beyond what was recorded: REST snapshots, snapshots after a later subscription. */
   readonly snapshotsServed: number;
-  /** Somebody is subscribed to something. */
-  readonly wanted: boolean;
+  /** Channels that clients are subscribed to now, one count a client; those that a capture can never fill may be left out. */
+  readonly subscriptions: number;
   /** Whether a WebSocket may be opened at the address. */
   accepts(url: URL): boolean;
   open(client: CaptureClient): void;
