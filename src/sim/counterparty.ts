@@ -24,6 +24,8 @@ export interface FixCounterpartyOptions {
   readonly clock: Clock;
   readonly seed: number;
   readonly flow: CounterpartyFlow | null;
+  /** Symbols it trades; quotes on others are refused. Absent = any. */
+  readonly symbols?: ReadonlySet<string>;
   /** A MassQuote has arrived: monotonic time at which its bytes were read, its QuoteID and number of entries. */
   readonly onMassQuote?: (receivedNs: number, quoteId: number, entries: number) => void;
 }
@@ -185,6 +187,8 @@ export class FixCounterparty implements SessionApplication {
     this.#nextTradeUs = Number.NaN;
   }
 
+  onResend(): void {}
+
   onReject(): void {
     this.counters.sessionRejects += 1;
   }
@@ -252,7 +256,7 @@ export class FixCounterparty implements SessionApplication {
       fields[tag] = message.textAt(i);
     }
     const symbol = fields[TAG.symbol] ?? "";
-    if (symbol === "") return UNKNOWN_SYMBOL;
+    if (symbol === "" || this.#options.symbols?.has(symbol) === false) return UNKNOWN_SYMBOL;
     const bid = Number(fields[TAG.bidSize]) > 0;
     const offer = Number(fields[TAG.offerSize]) > 0;
     const quote: LiveQuote = {

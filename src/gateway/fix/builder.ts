@@ -2,7 +2,7 @@ import { invariant } from "../../core/invariant.ts";
 import { asciiBytes, SOH, type Template, YES } from "./ascii.ts";
 import { FieldWriter, HEADROOM_BYTES } from "./field-writer.ts";
 import type { FixMessage } from "./message.ts";
-import { BEGIN_STRING, type FixVersion, MSG, msgTypeText, TAG } from "./tags.ts";
+import { BEGIN_STRING, type FixVersion, msgTypeText, TAG } from "./tags.ts";
 import { TimestampBytes } from "./timestamp.ts";
 
 /** Who speaks on a session. */
@@ -160,9 +160,4 @@ export function isRewrittenOnResend(tag: number): boolean {
     tag === TAG.targetCompId ||
     tag === TAG.origSendingTime
   );
-}
-
-/** Messages that must never be resent: a quote that has been overtaken must not go live again. */
-export function isQuoteMessage(msgType: number): boolean {
-  return msgType === MSG.massQuote || msgType === MSG.quoteCancel || msgType === 0x53;
 }

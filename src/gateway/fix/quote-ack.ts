@@ -26,60 +26,69 @@ function reasonText(message: FixMessage, code: number): string {
 }
 
 /**
- * Turns a MassQuoteAcknowledgement (35=b) or QuoteStatusReport (35=AI) into {@link GatewayEvents.onQuoteAck} calls. Entries
- * refused one by one are told in the order of their ids, with the accepted ones between them, so that each call speaks of
- * everything since the last.
- *
- * @returns false when the message carries no usable QuoteID or status; a cancellation without id counts for `lastSentId`.
+ * Turns acknowledgements into {@link GatewayEvents.onQuoteAck} calls. Quote ids only grow and the peer answers in order, so each
+ * call speaks of everything since the last one.
  */
-export function readQuoteAck(
-  message: FixMessage,
-  lastSentId: number,
-  events: GatewayEvents,
-  timeUs: number,
-): boolean {
-  const status = message.uint(TAG.quoteStatus);
-  if (status >= 1 && status <= LAST_CANCELLED) {
-    const id = message.uint(TAG.quoteId);
-    events.onQuoteAck(Number.isNaN(id) ? lastSentId : id, QUOTE_STATUS.cancelled, "", timeUs);
+export class QuoteAcks {
+  #toldId = 0;
+
+  /**
+   * Reads a MassQuoteAcknowledgement (35=b) or QuoteStatusReport (35=AI). Entries refused one by one are told in the order of
+   * their ids, with the accepted ones between them. A cancellation without a QuoteID counts for `lastSentId`.
+   *
+   * @returns false when the message carries no usable QuoteID or status.
+   */
+  read(message: FixMessage, lastSentId: number, events: GatewayEvents, timeUs: number): boolean {
+    const status = message.uint(TAG.quoteStatus);
+    const quoteId = message.uint(TAG.quoteId);
+    if (status >= 1 && status <= LAST_CANCELLED) {
+      this.#tell(Number.isNaN(quoteId) ? lastSentId : quoteId, QUOTE_STATUS.cancelled, "", events, timeUs);
+      return true;
+    }
+    if (Number.isNaN(quoteId)) return false;
+    if (status === STATUS_REJECTED) {
+      const reason = reasonText(message, message.uint(TAG.quoteRejectReason));
+      this.#tell(quoteId, QUOTE_STATUS.rejected, reason, events, timeUs);
+      return true;
+    }
+    if (status !== STATUS_ACCEPTED) return false;
+    for (const { id, reason } of refusedEntries(message)) {
+      if (id - 1 > this.#toldId) this.#tell(id - 1, QUOTE_STATUS.accepted, "", events, timeUs);
+      this.#tell(id, QUOTE_STATUS.rejected, reasonText(message, reason), events, timeUs);
+    }
+    if (quoteId > this.#toldId) this.#tell(quoteId, QUOTE_STATUS.accepted, "", events, timeUs);
     return true;
   }
-  const quoteId = message.uint(TAG.quoteId);
-  if (Number.isNaN(quoteId)) return false;
-  if (status === STATUS_REJECTED) {
-    events.onQuoteAck(
-      quoteId,
-      QUOTE_STATUS.rejected,
-      reasonText(message, message.uint(TAG.quoteRejectReason)),
-      timeUs,
-    );
-    return true;
+
+  /** Quotes up to `quoteId` are not live, for a reason of our own. */
+  withdrawn(quoteId: number, reason: string, events: GatewayEvents, timeUs: number): void {
+    this.#tell(quoteId, QUOTE_STATUS.cancelled, reason, events, timeUs);
   }
-  if (status !== STATUS_ACCEPTED) return false;
-  if (message.indexOf(TAG.quoteEntryRejectReason) >= 0) refusedEntries(message, quoteId, events, timeUs);
-  else events.onQuoteAck(quoteId, QUOTE_STATUS.accepted, "", timeUs);
-  return true;
+
+  /** The message that carried quotes up to `quoteId` was refused by the session. */
+  refused(quoteId: number, reason: string, events: GatewayEvents, timeUs: number): void {
+    this.#tell(quoteId, QUOTE_STATUS.rejected, reason, events, timeUs);
+  }
+
+  #tell(quoteId: number, status: number, text: string, events: GatewayEvents, timeUs: number): void {
+    if (quoteId > this.#toldId) this.#toldId = quoteId;
+    events.onQuoteAck(quoteId, status, text, timeUs);
+  }
 }
 
-function refusedEntries(message: FixMessage, quoteId: number, events: GatewayEvents, timeUs: number): void {
+/** Entries with a QuoteEntryRejectReason (368), by ascending id. */
+function refusedEntries(message: FixMessage): { id: number; reason: number }[] {
   const refused: { id: number; reason: number }[] = [];
   let id = Number.NaN;
-  let firstId = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < message.count; i += 1) {
-    if (message.tags[i] === TAG.quoteEntryId) {
-      id = message.uintAt(i);
-      if (id < firstId) firstId = id;
-    }
-    if (message.tags[i] === TAG.quoteEntryRejectReason && !Number.isNaN(id)) {
-      refused.push({ id, reason: message.uintAt(i) });
+  for (
+    let at = message.indexOf(TAG.quoteEntryRejectReason) < 0 ? message.count : 0;
+    at < message.count;
+    at += 1
+  ) {
+    if (message.tags[at] === TAG.quoteEntryId) id = message.uintAt(at);
+    if (message.tags[at] === TAG.quoteEntryRejectReason && !Number.isNaN(id)) {
+      refused.push({ id, reason: message.uintAt(at) });
     }
   }
-  refused.sort((a, b) => a.id - b.id);
-  let told = firstId - 1;
-  for (const entry of refused) {
-    if (entry.id - 1 > told) events.onQuoteAck(entry.id - 1, QUOTE_STATUS.accepted, "", timeUs);
-    events.onQuoteAck(entry.id, QUOTE_STATUS.rejected, reasonText(message, entry.reason), timeUs);
-    told = entry.id;
-  }
-  if (told < quoteId) events.onQuoteAck(quoteId, QUOTE_STATUS.accepted, "", timeUs);
+  return refused.sort((a, b) => a.id - b.id);
 }

@@ -4,14 +4,14 @@ import { Rng } from "../../core/rng.ts";
 import type { InstrumentTable } from "../../market/instrument.ts";
 import type { QuoteBatch } from "../../quote/quote-batch.ts";
 import type { ApprovedQuotes } from "../../risk/gate.ts";
-import { type GatewayEvents, QUOTE_STATUS, type QuoteGateway } from "../gateway.ts";
+import type { GatewayEvents, QuoteGateway } from "../gateway.ts";
 import { Backoff } from "./backoff.ts";
 import { DeferredQuotes } from "./deferred-quotes.ts";
 import { readFill } from "./execution-report.ts";
 import { openSessionStore } from "./file-store.ts";
 import { MassQuoteEncoder } from "./mass-quote.ts";
 import type { FixMessage } from "./message.ts";
-import { readQuoteAck } from "./quote-ack.ts";
+import { QuoteAcks } from "./quote-ack.ts";
 import { SeenIds } from "./seen-ids.ts";
 import { FixSession } from "./session.ts";
 import { SESSION_DEFAULTS, type SessionApplication } from "./session-options.ts";
@@ -70,7 +70,8 @@ const CONNECT_TIMEOUT_US = 10e6;
  * (35=b), QuoteStatusReport (35=AI) and ExecutionReport (35=8) in. Side (54) of an execution is our side: 1 = we bought.
  *
  * Every logon starts with a cancellation of all quotes, before the desk is told that the session is up: what an earlier
- * connection or process left behind must not stay live. Quotes are never resent; a resend request for them is gap-filled.
+ * connection or process left behind must not stay live. Quotes are never resent, because one that has been overtaken must not
+ * go live again: a resend request for them is gap-filled, all quotes are cancelled, and the desk is told that they are gone.
  * While the socket does not drain, the newest quote of each instrument waits and older ones are dropped.
  */
 export class FixQuoteGateway implements QuoteGateway, SessionApplication {
@@ -93,12 +94,15 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication {
   readonly #out: Uint8Array;
   readonly #deferred: DeferredQuotes;
   readonly #backoff: Backoff;
+  readonly #acks = new QuoteAcks();
   readonly #seen = new SeenIds(SEEN_EXECUTIONS);
   /** Which quotes went out under which MsgSeqNum, for rejects that name only the number. */
   readonly #sentSeq = new Float64Array(SENT_RING);
   readonly #sentQuoteId = new Float64Array(SENT_RING);
   #events: GatewayEvents | null = null;
   #lastQuoteId = 0;
+  /** Number of the first application message of this connection. */
+  #firstSeq = 0;
   #attempt = 0;
   #connecting = false;
   #connectAtUs = 0;
@@ -205,6 +209,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication {
     this.#backoff.reset();
     this.#deferred.clear();
     this.#up = true;
+    this.#firstSeq = this.session.store.nextOutgoing;
     this.cancelAll(timeUs);
     this.#events?.onSessionUp(timeUs);
   }
@@ -225,7 +230,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication {
       case MSG.massQuoteAck:
       case MSG.quoteStatusReport:
         this.counters.acks += 1;
-        if (!readQuoteAck(message, this.#lastQuoteId, events, timeUs)) {
+        if (!this.#acks.read(message, this.#lastQuoteId, events, timeUs)) {
           this.#problem("quote acknowledgement without a usable QuoteID (117) or QuoteStatus (297)", timeUs);
         }
         return true;
@@ -237,11 +242,18 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication {
     }
   }
 
+  /** Quotes of this connection that the peer missed are void, and so may be the cancellation at logon: both start anew. */
+  onResend(_begin: number, end: number, timeUs: number): void {
+    if (!this.#up || end < this.#firstSeq || this.#events === null) return;
+    this.cancelAll(timeUs);
+    this.#acks.withdrawn(this.#lastQuoteId, "not delivered", this.#events, timeUs);
+  }
+
   onReject(refSeq: number, reason: string, timeUs: number): void {
     this.#problem(`message ${refSeq} rejected: ${reason}`, timeUs);
     const slot = refSeq % SENT_RING;
-    if (this.#sentSeq[slot] === refSeq) {
-      this.#events?.onQuoteAck(this.#sentQuoteId[slot], QUOTE_STATUS.rejected, reason, timeUs);
+    if (this.#sentSeq[slot] === refSeq && this.#events !== null) {
+      this.#acks.refused(this.#sentQuoteId[slot], reason, this.#events, timeUs);
     }
   }
 

@@ -57,6 +57,11 @@ export interface SessionApplication {
   onLogout(reason: string, timeUs: number): void;
   /** An application message in sequence. @returns false when its type is not supported: the peer is told with a business reject. */
   onMessage(message: FixMessage, timeUs: number): boolean;
+  /**
+   * The peer has asked for our messages `begin … end` again, and has been sent those that were kept. The others are lost to it,
+   * even those it had received: a gap fill passes over what it holds back until the gap is filled.
+   */
+  onResend(begin: number, end: number, timeUs: number): void;
   /** The peer refused one of our messages (35=3 or 35=j). */
   onReject(refSeq: number, reason: string, timeUs: number): void;
 }

@@ -269,14 +269,11 @@ export class FixSession implements MessageSink {
     }
     this.#resetSent = false;
     this.#liveness.start(heartbeatSeconds, this.#timeUs);
-    if (!this.#is("active")) {
-      this.counters.logons += 1;
-      this.#enter("active");
-      this.#application.onLogon(this.#timeUs);
-    }
-    if (this.options.nextExpected && nextWanted < sentSoFar) {
-      this.#resender.start(nextWanted, sentSoFar - 1, this.#timeUs);
-    }
+    const first = !this.#is("active");
+    this.#enter("active");
+    if (first) this.counters.logons += 1;
+    if (this.options.nextExpected && nextWanted < sentSoFar) this.#resend(nextWanted, sentSoFar - 1);
+    if (first) this.#application.onLogon(this.#timeUs);
     if (seq > expected && this.#alive()) {
       this.#gap.keep(seq, null);
       const peerFills = this.options.nextExpected && !Number.isNaN(nextWanted);
@@ -317,7 +314,7 @@ export class FixSession implements MessageSink {
         this.#onResendRequest(message, seq);
         return;
       case MSG.logon:
-        if (message.isYes(TAG.resetSeqNumFlag)) {
+        if (message.isYes(TAG.resetSeqNumFlag) && this.#is("active")) {
           this.#logon(message, seq);
           return;
         }
@@ -465,7 +462,7 @@ export class FixSession implements MessageSink {
       const last = this.store.nextOutgoing - 1;
       const open = end === 0 || end > last;
       if (begin >= 1 && begin <= last + 1 && (end === 0 || end >= begin)) {
-        this.#resender.start(begin, open ? last : end, this.#timeUs);
+        this.#resend(begin, open ? last : end);
       } else {
         this.#violation.set(
           REJECT.valueOutOfRange,
@@ -485,6 +482,12 @@ export class FixSession implements MessageSink {
   }
 
   // What goes out.
+
+  #resend(begin: number, end: number): void {
+    if (end < begin) return;
+    this.#resender.start(begin, end, this.#timeUs);
+    this.#application.onResend(begin, end, this.#timeUs);
+  }
 
   #requestResend(lastMissing: number): void {
     this.#gap.requested(lastMissing, this.#timeUs);

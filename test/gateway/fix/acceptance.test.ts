@@ -48,6 +48,8 @@ class Echo implements SessionApplication {
     this.#orders.clear();
   }
 
+  onResend(): void {}
+
   onReject(): void {}
 
   onMessage(message: FixMessage, timeUs: number): boolean {

@@ -61,6 +61,10 @@ export class SessionHarness implements SessionPort, SessionApplication {
     return this.supported;
   }
 
+  onResend(begin: number, end: number): void {
+    this.events.push(`resend ${begin} ${end}`);
+  }
+
   onReject(refSeq: number, reason: string): void {
     this.events.push(`reject ${refSeq}: ${reason}`);
   }
