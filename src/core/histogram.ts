@@ -19,7 +19,7 @@ export class Histogram {
   max = 0;
 
   record(value: number): void {
-    const clamped = value <= 0 ? 0 : value >= MAX_VALUE ? MAX_VALUE : value;
+    const clamped = Math.min(Math.max(value, 0), MAX_VALUE);
     this.#counts[bucketOf(clamped >>> 0)] += 1;
     this.count += 1;
     this.sum += value;

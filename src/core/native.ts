@@ -39,7 +39,8 @@ export function loadNative(): Promise<NativeLibrary> {
 
 async function load(): Promise<NativeLibrary> {
   try {
-    const functions = BUILD === undefined ? open(await compiledFromSource()) : await openEmbedded(BUILD.nativeMissing);
+    const functions =
+      BUILD === undefined ? open(await compiledFromSource()) : await openEmbedded(BUILD.nativeMissing);
     const abi = functions.symbols.keel_abi();
     if (abi !== ABI) throw new Error(`native library has interface ${abi}, this build expects ${ABI}`);
     return { functions: functions.symbols, missing: null };
