@@ -128,6 +128,8 @@ async function run(compiler: string, args: readonly string[]): Promise<void> {
   const child = Bun.spawn([compiler, ...args], { stdout: "ignore", stderr: "pipe" });
   const [code, said] = await Promise.all([child.exited, new Response(child.stderr).text()]);
   if (code !== 0) {
-    throw new Error(`${compiler} failed (it must be gcc 11, clang 12 or newer): ${said.trim().slice(0, 2_000)}`);
+    throw new Error(
+      `${compiler} failed (it must be gcc 11, clang 12 or newer): ${said.trim().slice(0, 2_000)}`,
+    );
   }
 }

@@ -59,6 +59,23 @@ INLINE void group_i8_row(float *to, const uint8_t *x, const float *addend, const
   finish_i8(to, addend, scales, sums[0], vectors, n);
 }
 
+#define I8_SHARED_ROWS (SHARED_ROWS)
+
+INLINE void group_i8_rows(float *const *to, const uint8_t *const *x, const float *const *addend, int32_t offset, const int8_t *w,
+                          const float *scales, const int32_t *starts, int32_t k, int32_t n, int vectors) {
+  ints sums[SHARED_ROWS][4 * PANEL_VECTORS];
+  UNROLL_ALL for (int r = 0; r < SHARED_ROWS; r += 1)
+    UNROLL_ALL for (int v = 0; v < vectors; v += 1) sums[r][v] = start_of(starts + v * LANES);
+  for (int32_t i = 0; i < k; i += 4, w += vectors * LANES * 4) {
+    UNROLL_ALL for (int r = 0; r < SHARED_ROWS; r += 1) {
+      const int32_t value = four(x[r] + i);
+      UNROLL_ALL for (int v = 0; v < vectors; v += 1) sums[r][v] = dot4(sums[r][v], value, w + v * LANES * 4);
+    }
+  }
+  UNROLL_ALL for (int r = 0; r < SHARED_ROWS; r += 1)
+    finish_i8(to[r] + offset, addend[r] ? addend[r] + offset : 0, scales, sums[r], vectors, n);
+}
+
 #elif defined(__AVX2__)
 
 /* Without VNNI: bytes widened to 16 bits, so that no sum of two products can saturate. Sums of halves of four inputs. */
@@ -109,7 +126,15 @@ static void dense_i8(float *const *to, const uint8_t *const *x, const float *con
   for (int32_t start = 0; start < n; start += KEEL_DENSE_GROUP) {
     const int32_t left = n - start < KEEL_DENSE_GROUP ? n - start : KEEL_DENSE_GROUP;
     const int32_t panels = (left + KEEL_DENSE_PANEL - 1) / KEEL_DENSE_PANEL;
-    for (int32_t r = 0; r < rows; r += 1) {
+    int32_t r = 0;
+#if defined(I8_SHARED_ROWS) && I8_SHARED_ROWS > 1
+    for (; r + SHARED_ROWS <= rows; r += SHARED_ROWS) {
+#define CALL(vectors) group_i8_rows(to + r, x + r, addend + r, start, w, scales + start, starts + start, k, left, vectors)
+      BY_PANELS(CALL)
+#undef CALL
+    }
+#endif
+    for (; r < rows; r += 1) {
 #define CALL(vectors) \
   group_i8_row(to[r] + start, x[r], addend[r] ? addend[r] + start : 0, w, scales + start, starts + start, k, left, vectors)
       BY_PANELS(CALL)

@@ -99,6 +99,7 @@ export class WasmEngine implements StepEngine {
         executionProviders: ["wasm"],
         graphOptimizationLevel: "all",
         executionMode: "sequential",
+        logSeverityLevel: 3,
       });
     } catch (error) {
       throw new ModelRefusedError(

@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { int64s, type NodeSpec, writeOnnx } from "../../src/bench/onnx-writer.ts";
 import { ModelRefusedError } from "../../src/core/errors.ts";
 import { Rng } from "../../src/core/rng.ts";
 import { compileStep } from "../../src/inference/cpu/compile.ts";
@@ -8,7 +9,6 @@ import { CpuEngine, cpuIsas } from "../../src/inference/cpu.ts";
 import { readOnnx } from "../../src/inference/onnx/model-proto.ts";
 import { checkInterface, type StepModel } from "../../src/inference/step-model.ts";
 import { WasmEngine } from "../../src/inference/wasm.ts";
-import { int64s, type NodeSpec, writeOnnx } from "./onnx-writer.ts";
 import { quantisedModel } from "./quantised-model.ts";
 import { ringModel } from "./ring-model.ts";
 import { drawFeatures, lstmGraph, SMALL, testModel } from "./test-model.ts";

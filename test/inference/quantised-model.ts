@@ -1,6 +1,3 @@
-import { Rng } from "../../src/core/rng.ts";
-import { readOnnx } from "../../src/inference/onnx/model-proto.ts";
-import type { StepModel } from "../../src/inference/step-model.ts";
 import {
   floats,
   type GraphSpec,
@@ -9,7 +6,10 @@ import {
   type TensorSpec,
   uint8s,
   writeOnnx,
-} from "./onnx-writer.ts";
+} from "../../src/bench/onnx-writer.ts";
+import { Rng } from "../../src/core/rng.ts";
+import { readOnnx } from "../../src/inference/onnx/model-proto.ts";
+import type { StepModel } from "../../src/inference/step-model.ts";
 import { type TestModelShape, testCard } from "./test-model.ts";
 
 /**

@@ -1,7 +1,7 @@
+import { floats, type GraphSpec, int64s, writeOnnx } from "../../src/bench/onnx-writer.ts";
 import { Rng } from "../../src/core/rng.ts";
 import { readOnnx } from "../../src/inference/onnx/model-proto.ts";
 import type { StepModel } from "../../src/inference/step-model.ts";
-import { floats, type GraphSpec, int64s, writeOnnx } from "./onnx-writer.ts";
 import { SMALL, testCard } from "./test-model.ts";
 
 /** A decoder layer over a ring of past states, the form of the attention and convolution models. */

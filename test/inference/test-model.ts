@@ -1,8 +1,8 @@
+import { floats, type GraphSpec, type TensorSpec, writeOnnx } from "../../src/bench/onnx-writer.ts";
 import { Rng } from "../../src/core/rng.ts";
 import { HEADS, type ModelCard } from "../../src/inference/card.ts";
 import { parseModel } from "../../src/inference/model.ts";
 import type { StepModel } from "../../src/inference/step-model.ts";
-import { floats, type GraphSpec, type TensorSpec, writeOnnx } from "./onnx-writer.ts";
 
 export const TEST_SCHEMA_HASH = "0123456789abcdef";
 
