@@ -9,14 +9,18 @@ const EXPANSION_DEVIATIONS = 0.05;
 const EXPANSION_AGE_US = 500_000;
 const EXPANSION_STAGGER_US = 10_000;
 const STAGGERS = 64;
+/** The basis of an expiry is averaged over this time, unless it is off by more than the jump. */
+const BASIS_TIME_US = 500_000;
+const BASIS_JUMP = 2e-3;
 
 /**
  * Fair value and Greeks of every quoted instrument.
  *
  * A perpetual or future is worth its own book's microprice. An option is worth Black-76 at the venue's own implied volatility
- * (mark, else the middle of bid and ask), sticky to its strike, on the forward of its expiry: the underlying price that the
- * venue last gave with a ticker of that expiry, moved by the reference market since then. Time to expiry runs on the
- * exchange's clock. A full valuation holds while the forward stays within 5 bp and a twentieth of a standard deviation to
+ * (mark, else the middle of bid and ask), sticky to its strike, on the forward of its expiry: the reference market's price
+ * times the expiry's basis, which is the underlying price of the venue's tickers over the reference price at their arrival,
+ * averaged over half a second because tickers lag behind the market. Without a reference market the forward is the last ticker's
+ * underlying price. Time to expiry runs on the exchange's clock. A full valuation holds while the forward stays within 5 bp and a twentieth of a standard deviation to
  * expiry, for at most about a second (staggered over the instruments, so that a chain is not
  * valued anew in one turn); within that the value follows by delta and gamma (error below 1e-8 of the forward).
  *
@@ -39,7 +43,8 @@ export class FairValues {
   readonly #expirySlot: Int32Array;
   readonly #slotByExpiry = new Map<string, number>();
   readonly #expiryForward: Float64Array;
-  readonly #expiryReference: Float64Array;
+  readonly #expiryBasis: Float64Array;
+  readonly #expiryUs: Float64Array;
 
   readonly #anchorForward: Float64Array;
   readonly #anchorPrice: Float64Array;
@@ -59,7 +64,8 @@ export class FairValues {
     this.sourceUs = column(Number.NEGATIVE_INFINITY);
     this.#expirySlot = new Int32Array(capacity).fill(-1);
     this.#expiryForward = column(Number.NaN);
-    this.#expiryReference = column(Number.NaN);
+    this.#expiryBasis = column(Number.NaN);
+    this.#expiryUs = column(Number.NEGATIVE_INFINITY);
     this.#anchorForward = column(Number.NaN);
     this.#anchorPrice = column(Number.NaN);
     this.#anchorDelta = column(Number.NaN);
@@ -123,8 +129,8 @@ export class FairValues {
     if (!(forward > 0)) return 0;
     const assumed = this.#forwardOf(slot, referencePrice);
     this.#expiryForward[slot] = forward;
-    this.#expiryReference[slot] = referencePrice;
-    return assumed > 0 ? forward / assumed - 1 : 0;
+    if (referencePrice > 0) this.#averageBasis(slot, forward / referencePrice, timeUs);
+    return assumed > 0 ? this.#forwardOf(slot, referencePrice) / assumed - 1 : 0;
   }
 
   /**
@@ -168,9 +174,21 @@ export class FairValues {
     return true;
   }
 
+  #averageBasis(slot: number, basis: number, timeUs: number): void {
+    const before = this.#expiryBasis[slot];
+    const weight = 1 - Math.exp(-Math.max(timeUs - this.#expiryUs[slot], 0) / BASIS_TIME_US);
+    const near = Math.abs(basis / before - 1) <= BASIS_JUMP;
+    this.#expiryBasis[slot] = near ? before + weight * (basis - before) : basis;
+    this.#expiryUs[slot] = timeUs;
+  }
+
+  /** A reference market that comes up after the last ticker starts the basis with what that ticker said. */
   #forwardOf(slot: number, referencePrice: number): number {
     const forward = this.#expiryForward[slot];
-    const reference = this.#expiryReference[slot];
-    return referencePrice > 0 && reference > 0 ? forward * (referencePrice / reference) : forward;
+    if (!(referencePrice > 0)) return forward;
+    const basis = this.#expiryBasis[slot];
+    if (basis > 0) return referencePrice * basis;
+    this.#expiryBasis[slot] = forward / referencePrice;
+    return forward;
   }
 }

@@ -85,12 +85,13 @@ export class Scenario {
     return this;
   }
 
-  ticker(option: Instrument, volatility: number, forward = FORWARD): void {
-    this.#ticker.clear();
-    const row = this.#ticker.begin(EVENT.ticker, option.id, this.timeUs + EXCHANGE_AHEAD_US);
-    this.#ticker.values[row * TICKER_FIELDS + TICKER.markIv] = volatility;
-    this.#ticker.values[row * TICKER_FIELDS + TICKER.underlyingPrice] = forward;
-    this.quoter.onTicker(option.id, this.#ticker, row, this.timeUs);
+  ticker(option: Instrument, markIv: number, underlyingPrice = FORWARD): void {
+    this.#tell(option, { markIv, underlyingPrice });
+  }
+
+  /** A ticker that carries the volatilities of bid and ask but no mark. */
+  sides(option: Instrument, bidIv: number, askIv: number): void {
+    this.#tell(option, { bidIv, askIv, underlyingPrice: FORWARD });
   }
 
   /** The reference trades at a price; the model answers with the given probabilities. */
@@ -126,6 +127,15 @@ export class Scenario {
     const changed = [...this.batch.instrument.subarray(0, this.batch.count)];
     this.quoter.onSent(this.batch, this.batch.count, this.timeUs);
     return changed;
+  }
+
+  #tell(option: Instrument, fields: Partial<Record<keyof typeof TICKER, number>>): void {
+    this.#ticker.clear();
+    const row = this.#ticker.begin(EVENT.ticker, option.id, this.timeUs + EXCHANGE_AHEAD_US);
+    for (const [name, value] of Object.entries(fields)) {
+      this.#ticker.values[row * TICKER_FIELDS + TICKER[name as keyof typeof TICKER]] = value;
+    }
+    this.quoter.onTicker(option.id, this.#ticker, row, this.timeUs);
   }
 
   #quoted(spec: InstrumentSpec, underlying: number, volatility: number): Instrument {
