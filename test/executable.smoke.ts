@@ -125,39 +125,67 @@ test.each(["tick", "book"])("bench %s ends with rows", async (bench) => {
   for (const row of rows) expect(row.p50).toBeGreaterThan(0);
 });
 
-const CAPTURE = "data/binance/usdm-btcusdt-20240808.gz";
+test("a signal ends it in order, with its result", async () => {
+  const demo = Bun.spawn([executable, "demo", "--seconds", "60", "--json"], {
+    cwd: folder,
+    env: {},
+    stdout: "pipe",
+    stderr: "ignore",
+  });
+  const stop = setTimeout(() => demo.kill("SIGTERM"), 3_000);
+  const stdout = await demo.stdout.text();
+  clearTimeout(stop);
+  expect(await demo.exited).toBe(EXIT.ok);
+  expect(JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "")).toMatchObject({ gaps: 0 });
+});
 
-test.skipIf(skipUnlessShared(CAPTURE))("a capture served, quoted on, journalled and replayed", async () => {
-  const venue = Bun.spawn(
-    [executable, "venue", "--capture", sharedPath(CAPTURE), "--port", "0", "--seconds", "60"],
-    {
+/** What is served, the arguments that serve it, and what subscribes to it. */
+const CAPTURES = [
+  {
+    venue: "BINANCE_USDM",
+    feeds: "binance-usdm:BTCUSDT",
+    files: ["data/binance/usdm-btcusdt-20240808.gz"],
+    args: ["--capture"],
+  },
+  {
+    venue: "DERIBIT",
+    feeds: "deribit:options:BTC",
+    files: ["data/ws/DERIBIT.ws.1.0.gz", "data/ws/DERIBIT.0.gz"],
+    args: ["--capture", "--instruments"],
+  },
+];
+
+describe.each(CAPTURES)("a capture of $venue", ({ venue, feeds, files, args }) => {
+  test.skipIf(skipUnlessShared(...files))("served, quoted on, journalled and replayed", async () => {
+    const options = args.flatMap((name, index) => [name, sharedPath(files[index] ?? "")]);
+    const server = Bun.spawn([executable, "venue", ...options, "--port", "0", "--seconds", "60"], {
       cwd: folder,
       env: {},
       stdout: "pipe",
       stderr: "ignore",
-    },
-  );
-  const journal = mkdtempSync(join(tmpdir(), "keel-smoke-journal-"));
-  try {
-    const ran = await keel(["run", "--seconds", "5", "--json"], {
-      KEEL_FEEDS: "binance-usdm:BTCUSDT",
-      KEEL_URL_BINANCE_USDM: await addressOf(venue.stdout),
-      KEEL_JOURNAL_DIR: journal,
-      KEEL_STATE_DIR: journal,
     });
-    expect({ exitCode: ran.exitCode, stderr: ran.stderr }).toMatchObject({ exitCode: EXIT.ok });
-    const { events, gaps, quotesAcked } = ran.json() as Record<string, number>;
-    expect(events).toBeGreaterThan(0);
-    expect(gaps).toBe(0);
-    expect(quotesAcked).toBeGreaterThan(0);
-    const replayed = await keel(["replay", journal, "--verify", "--json"]);
-    expect(replayed.json()).toMatchObject({ identical: true });
-    venue.kill("SIGTERM");
-    expect(await venue.exited).toBe(EXIT.ok);
-  } finally {
-    venue.kill("SIGKILL");
-    rmSync(journal, { recursive: true, force: true });
-  }
+    const journal = mkdtempSync(join(tmpdir(), "keel-smoke-journal-"));
+    try {
+      const ran = await keel(["run", "--seconds", "5", "--json"], {
+        KEEL_FEEDS: feeds,
+        [`KEEL_URL_${venue}`]: await addressOf(server.stdout),
+        KEEL_JOURNAL_DIR: journal,
+        KEEL_STATE_DIR: journal,
+      });
+      expect({ exitCode: ran.exitCode, stderr: ran.stderr }).toMatchObject({ exitCode: EXIT.ok });
+      const { events, gaps, crossed, quotesAcked } = ran.json() as Record<string, number>;
+      expect(events).toBeGreaterThan(0);
+      expect({ gaps, crossed }).toEqual({ gaps: 0, crossed: 0 });
+      expect(quotesAcked).toBeGreaterThan(0);
+      const replayed = await keel(["replay", journal, "--verify", "--json"]);
+      expect(replayed.json()).toMatchObject({ identical: true });
+      server.kill("SIGTERM");
+      expect(await server.exited).toBe(EXIT.ok);
+    } finally {
+      server.kill("SIGKILL");
+      rmSync(journal, { recursive: true, force: true });
+    }
+  });
 });
 
 test("left nothing behind in the folder it was started in", () => {
