@@ -1,23 +1,20 @@
 import type { ModelCard } from "../inference/card.ts";
 import type { EventBatch } from "../market/event-batch.ts";
 import type { Instrument } from "../market/instrument.ts";
+import { Decider } from "./decider.ts";
 import { FairValues } from "./fair-value.ts";
 import { Inventory } from "./inventory.ts";
 import { MarketState, micropriceTicks } from "./market-state.ts";
 import type { QuoteParameters } from "./parameters.ts";
-import type { Adjustment } from "./policy.ts";
 import { Predictions } from "./prediction.ts";
 import { type QuoteBatch, REASON } from "./quote-batch.ts";
 import { Stability, type StabilityCounters } from "./stability.ts";
-import { QuoteTarget } from "./target.ts";
 import { Universe } from "./universe.ts";
 
 /** How much of an underlying must be looked at again. */
 const LOOK = { none: 0, price: 1, all: 2 } as const;
 /** Even without events everything is recomputed this often: time passes for options, and data grows old. */
 const SWEEP_US = 100_000;
-/** A tightening for which the message budget had nothing left is tried again after this time. */
-const BUDGET_RETRY_US = 10_000;
 
 export interface QuoterOptions {
   /** Instruments are numbered below this. */
@@ -63,24 +60,15 @@ export class Quoter {
   /** {@link REASON} bits of each instrument's last decision, sent or not. */
   readonly reasons: Int32Array;
 
+  readonly #decider: Decider;
   readonly #markets: MarketState;
   readonly #universe: Universe;
-  readonly #target: QuoteTarget;
   readonly #dirty: Uint8Array;
-  readonly #suspendedUntilUs: Float64Array;
-  readonly #releaseUs: Float64Array;
-  readonly #decidedInTurn: Float64Array;
   readonly #decidedPrice: Float64Array;
   readonly #look: Uint8Array;
-  /** Fair values within which the last decision holds as long as nothing but prices changes; NaN when it never does. */
-  readonly #holdsFrom: Float64Array;
-  readonly #holdsTo: Float64Array;
   readonly #sweptUs: Float64Array;
 
-  #haltReasons = 0;
   #sessionUp = false;
-  #turn = 0;
-  #nextQuoteId = 1;
   #acknowledgedId = 0;
 
   constructor(options: QuoterOptions) {
@@ -90,18 +78,21 @@ export class Quoter {
     this.inventory = new Inventory(capacity);
     this.stability = new Stability(capacity, parameters);
     this.predictions = new Predictions(underlyings, parameters);
-    this.reasons = new Int32Array(capacity);
     this.#markets = new MarketState(capacity, underlyings, parameters);
     this.#universe = new Universe(capacity, underlyings);
-    this.#target = new QuoteTarget(capacity, parameters);
+    this.#decider = new Decider(capacity, {
+      parameters,
+      universe: this.#universe,
+      markets: this.#markets,
+      values: this.values,
+      inventory: this.inventory,
+      predictions: this.predictions,
+      stability: this.stability,
+    });
+    this.reasons = this.#decider.reasons;
     this.#dirty = new Uint8Array(capacity);
-    this.#suspendedUntilUs = new Float64Array(capacity).fill(Number.NEGATIVE_INFINITY);
-    this.#releaseUs = new Float64Array(capacity).fill(Number.POSITIVE_INFINITY);
-    this.#decidedInTurn = new Float64Array(capacity).fill(-1);
     this.#decidedPrice = new Float64Array(underlyings).fill(Number.NaN);
     this.#look = new Uint8Array(underlyings);
-    this.#holdsFrom = new Float64Array(capacity).fill(Number.NaN);
-    this.#holdsTo = new Float64Array(capacity).fill(Number.NaN);
     this.#sweptUs = new Float64Array(underlyings).fill(Number.NEGATIVE_INFINITY);
   }
 
@@ -148,7 +139,7 @@ export class Quoter {
 
   /** The highest quoteId given so far; 0 before the first. */
   get lastQuoteId(): number {
-    return this.#nextQuoteId - 1;
+    return this.#decider.nextQuoteId - 1;
   }
 
   /** What stands for an instrument, for display. Allocates. */
@@ -265,8 +256,8 @@ export class Quoter {
 
   /** Stops quoting for the given {@link REASON} bits (killed, shutdown, riskLimit); 0 starts it again. */
   onHalt(reasonMask: number): void {
-    if (reasonMask === this.#haltReasons) return;
-    this.#haltReasons = reasonMask;
+    if (reasonMask === this.#decider.haltReasons) return;
+    this.#decider.haltReasons = reasonMask;
     this.#look.fill(LOOK.all);
   }
 
@@ -278,7 +269,7 @@ export class Quoter {
   /** The counterparty dropped our quotes with the session. */
   onSessionDown(timeUs: number): void {
     this.#sessionUp = false;
-    this.#turn += 1;
+    this.#decider.endTurn();
     this.#universe.forEach((id) => {
       this.stability.forget(id, timeUs);
       this.stability.renew(id);
@@ -301,7 +292,7 @@ export class Quoter {
     this.#universe.forEach((id) => {
       const sent = this.stability.quoteId[id];
       if (sent <= from || sent > quoteId || !this.stability.standing(id)) return;
-      this.#suspendedUntilUs[id] = untilUs;
+      this.#decider.suspendedUntilUs[id] = untilUs;
       this.#dirty[id] = 1;
     });
     this.onAccepted(quoteId);
@@ -319,7 +310,7 @@ export class Quoter {
 
   /** Every standing quote was cancelled by us in one message. */
   onAllCancelled(timeUs: number): void {
-    this.#turn += 1;
+    this.#decider.endTurn();
     this.#universe.forEach((id) => {
       this.stability.forget(id, timeUs);
       this.#dirty[id] = 1;
@@ -333,7 +324,7 @@ export class Quoter {
    * @param sent number of its rows, from the first, that were handed to the counterparty
    */
   onSent(batch: QuoteBatch, sent: number, timeUs: number): void {
-    this.#turn += 1;
+    this.#decider.endTurn();
     for (let row = 0; row < batch.count; row += 1) {
       const id = batch.instrument[row];
       if (row < sent) {
@@ -365,13 +356,13 @@ export class Quoter {
     if (look === LOOK.all) this.#sweptUs[underlying] = timeUs;
     if (look !== LOOK.none) this.#decidedPrice[underlying] = this.#markets.referencePrice[underlying];
     const net = this.inventory.netDeltaNotional(members, count, this.values.delta, this.values.forward);
-    this.#target.terms.netDelta = net / this.parameters.deltaNotional;
+    this.#decider.setNetDelta(net / this.parameters.deltaNotional);
     for (let i = 0; i < count; i += 1) {
       const id = members[i];
       if (look !== LOOK.all && this.#dirty[id] === 0) {
-        if (look === LOOK.none || this.#holds(id, underlying, timeUs)) continue;
+        if (look === LOOK.none || this.#decider.holds(id, underlying, timeUs)) continue;
       }
-      this.#dirty[id] = this.#decide(id, underlying, timeUs, out) ? 0 : 1;
+      this.#dirty[id] = this.#decider.decide(id, underlying, timeUs, out) ? 0 : 1;
     }
     return out.count - before;
   }
@@ -394,7 +385,7 @@ export class Quoter {
       }
       const members = this.#universe.members(underlying);
       for (let i = 0; i < this.#universe.count(underlying); i += 1) {
-        if (this.#releaseUs[members[i]] <= timeUs) this.#dirty[members[i]] = 1;
+        if (this.#decider.releaseUs[members[i]] <= timeUs) this.#dirty[members[i]] = 1;
       }
     }
     return this.requoteAll(timeUs, out);
@@ -402,162 +393,5 @@ export class Quoter {
 
   #lookAt(underlying: number, look: number): void {
     if (look > this.#look[underlying]) this.#look[underlying] = look;
-  }
-
-  /** The last decision stands although the price has moved. */
-  #holds(id: number, underlying: number, timeUs: number): boolean {
-    const instrument = this.#universe.get(id);
-    if (instrument === undefined || this.#releaseUs[id] <= timeUs) return false;
-    const price = this.#markets.referencePrice[underlying];
-    const exchangeTimeUs = timeUs + this.#markets.exchangeOffsetUs[underlying];
-    if (!this.values.evaluate(instrument, price, exchangeTimeUs, timeUs)) return false;
-    const fair = this.values.fair[id];
-    return fair >= this.#holdsFrom[id] && fair <= this.#holdsTo[id];
-  }
-
-  /** @returns false when the decision could not be taken now and must be taken again. */
-  #decide(id: number, underlying: number, timeUs: number, out: QuoteBatch): boolean {
-    const instrument = this.#universe.get(id);
-    if (instrument === undefined) return true;
-    if (this.#decidedInTurn[id] === this.#turn || out.count === out.capacity) return false;
-    const stability = this.stability;
-    const target = this.#target;
-    const pulled = this.#pullReasons(instrument, underlying, timeUs);
-    const adjustment = this.predictions.adjustments[underlying];
-    const bid = 2 * id;
-    const ask = bid + 1;
-    let reasons = REASON.pulled | pulled;
-    let urgent = false;
-    let optional = false;
-    let held = false;
-    let releaseUs = Number.POSITIVE_INFINITY;
-    let bidTicks = -1;
-    let bidLots = 0;
-    let askTicks = -1;
-    let askLots = 0;
-    if (pulled !== 0) {
-      urgent = stability.standing(id);
-      this.#holdsFrom[id] = Number.NaN;
-    } else {
-      this.#aim(instrument, adjustment);
-      reasons = REASON.base | adjustment.reasons;
-      if (target.terms.shift !== 0 || target.terms.position !== 0) reasons |= REASON.inventory;
-
-      const { rawBid, bidLimit, halfBid, bidStep, rawAsk, askLimit, halfAsk, askStep } = target;
-      stability.weigh(bid, target.bidTicks, target.bidLots, rawBid, bidLimit, halfBid, bidStep, timeUs);
-      bidTicks = stability.nextTicks;
-      bidLots = stability.nextLots;
-      urgent = stability.urgent;
-      optional = stability.optional;
-      held = stability.held;
-      releaseUs = stability.releaseUs;
-      stability.weigh(ask, target.askTicks, target.askLots, rawAsk, askLimit, halfAsk, askStep, timeUs);
-      askTicks = stability.nextTicks;
-      askLots = stability.nextLots;
-      urgent ||= stability.urgent;
-      optional ||= stability.optional;
-      held ||= stability.held;
-      releaseUs = Math.min(releaseUs, stability.releaseUs);
-
-      if (bidTicks >= 0 && askTicks >= 0 && bidTicks >= askTicks) {
-        bidTicks = target.bidTicks;
-        askTicks = target.askTicks;
-        urgent = true;
-      }
-      this.#hold(id, bidTicks, askTicks, releaseUs < Number.POSITIVE_INFINITY);
-      if (optional && !urgent && !stability.spend()) {
-        optional = false;
-        held = true;
-        releaseUs = timeUs + BUDGET_RETRY_US;
-        stability.counters.heldForBudget += 1;
-      }
-      if (held) reasons |= REASON.held;
-    }
-    if (held && (this.reasons[id] & REASON.held) === 0) stability.counters.held += 1;
-    this.#releaseUs[id] = releaseUs;
-    this.reasons[id] = reasons;
-    if (!urgent && !optional) return true;
-
-    const row = out.count;
-    out.count = row + 1;
-    out.instrument[row] = id;
-    out.quoteId[row] = this.#nextQuoteId;
-    out.bidTicks[row] = bidTicks;
-    out.bidLots[row] = bidLots;
-    out.askTicks[row] = askTicks;
-    out.askLots[row] = askLots;
-    out.reasons[row] = reasons;
-    out.fair[row] = this.values.fair[id];
-    out.widenBp[row] = pulled === 0 ? adjustment.widenBp : 0;
-    out.sizeFactor[row] = pulled === 0 ? adjustment.sizeFactor : 0;
-    out.delta[row] = this.values.delta[id];
-    out.vega[row] = this.values.vega[id];
-    out.standing[row] = stability.standing(id) ? 1 : 0;
-    this.#nextQuoteId += 1;
-    this.#decidedInTurn[id] = this.#turn;
-    stability.attempt(bid, bidTicks, bidLots, timeUs);
-    stability.attempt(ask, askTicks, askLots, timeUs);
-    return true;
-  }
-
-  /** Why an instrument is not to be quoted at all, as {@link REASON} bits; 0 when it is, and then its value is up to date. */
-  #pullReasons(instrument: Instrument, underlying: number, timeUs: number): number {
-    const id = instrument.id;
-    const markets = this.#markets;
-    const suspended = this.#suspendedUntilUs[id] > timeUs ? REASON.rejected : 0;
-    const reasons =
-      this.#haltReasons |
-      suspended |
-      markets.obstacles(instrument, underlying, this.values.sourceUs[id], timeUs);
-    if (reasons !== 0) return reasons;
-    const exchangeTimeUs = timeUs + markets.exchangeOffsetUs[underlying];
-    const price = markets.referencePrice[underlying];
-    return this.values.evaluate(instrument, price, exchangeTimeUs, timeUs) ? 0 : REASON.noFair;
-  }
-
-  /** Sets the target to what the instrument's quote should be. */
-  #aim(instrument: Instrument, adjustment: Adjustment): void {
-    const id = instrument.id;
-    const { fair, forward, delta, vega } = this.values;
-    const { lotFixed, lotPerPrice } = this.inventory;
-    const markets = this.#markets;
-    this.#target.price(
-      instrument,
-      adjustment,
-      this.#universe.tick[id],
-      fair[id],
-      forward[id],
-      delta[id],
-      vega[id],
-      this.inventory.positionNotional(id, forward[id]),
-      markets.bestBidTicks[id],
-      markets.bestAskTicks[id],
-    );
-    this.#target.size(instrument, adjustment, lotFixed[id], lotPerPrice[id]);
-  }
-
-  /**
-   * Notes between which fair values a decision holds: no side is eaten beyond the tolerance and none could improve by enough.
-   *
-   * @param waits an improvement waits for its time; it is looked at again then, not before
-   */
-  #hold(id: number, bidTicks: number, askTicks: number, waits: boolean): void {
-    const { halfBid, halfAsk, bidStep, askStep, terms } = this.#target;
-    const stability = this.stability;
-    const tolerated = 1 - this.parameters.retreatTolerance;
-    let from = Number.NEGATIVE_INFINITY;
-    let to = Number.POSITIVE_INFINITY;
-    if (bidTicks >= 0) {
-      from = bidTicks + tolerated * halfBid;
-      if (!waits) to = bidTicks + halfBid + stability.leastGain(halfBid, bidStep);
-    } else if (!waits) {
-      to = halfBid + 1;
-    }
-    if (askTicks >= 0) {
-      to = Math.min(to, askTicks - tolerated * halfAsk);
-      if (!waits) from = Math.max(from, askTicks - halfAsk - stability.leastGain(halfAsk, askStep));
-    }
-    this.#holdsFrom[id] = from * terms.tick - terms.shift;
-    this.#holdsTo[id] = to * terms.tick - terms.shift;
   }
 }
