@@ -50,12 +50,15 @@ export class FixAcceptor {
   readonly #parser = new FixParser(MAX_LOGON_BYTES);
   readonly #logon = new FixMessage(128);
   #listener: TCPSocketListener<Connection> | null = null;
+  /** As configured; once the host has chosen a port, that one. */
+  #boundPort: number;
   bytesReceived = 0;
   accepted = 0;
   refused = 0;
 
   constructor(options: FixAcceptorOptions) {
     this.#options = options;
+    this.#boundPort = options.port;
   }
 
   /** Adds a session that peers may log on to. @throws KeelError when there is one with the same comp ids already. */
@@ -80,12 +83,12 @@ export class FixAcceptor {
     return this.#connections.size;
   }
 
-  /** @returns the port listened on. */
+  /** @returns the port listened on; after {@link stop} the same one again. */
   start(): number {
     const clock = this.#options.clock;
     const listener = Bun.listen<Connection>({
       hostname: this.#options.host,
-      port: this.#options.port,
+      port: this.#boundPort,
       ...(this.#options.tls === undefined ? {} : { tls: this.#options.tls }),
       socket: {
         open: (socket) => this.#opened(socket),
@@ -100,6 +103,7 @@ export class FixAcceptor {
       },
     });
     this.#listener = listener;
+    this.#boundPort = listener.port;
     return listener.port;
   }
 
