@@ -31,6 +31,7 @@ import { LivePort } from "./live-port.ts";
 export const INSTRUMENT_CAPACITY = 8_192;
 const TIMER_MS = 10;
 const ENGINE_RESTART_MS = 1_000;
+const ABANDON_MS = 2_000;
 
 /** Stands in for a journal where none is configured. */
 const NO_JOURNAL: JournalSink = { dropped: 0, text: () => {}, bytes: () => {} };
@@ -209,6 +210,16 @@ export class LiveDesk {
         : Math.round((firstQuoteNs - this.#startedNs) / 1e4) / 100,
       journal,
     };
+  }
+
+  /**
+   * For a process that is going down on an error it did not expect: cancels everything while the socket still takes it, and
+   * holds the thread until the journal is on disk.
+   */
+  abandon(): void {
+    clearInterval(this.#interval);
+    this.gateway.cancelAll(this.clock.wallUs());
+    this.#journal?.closeSync(ABANDON_MS);
   }
 
   /** Cancels all quotes, logs out, closes everything in order; the same promise when called again. */

@@ -1,5 +1,6 @@
 import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
+import { EXIT } from "../core/errors.ts";
 import { invariant } from "../core/invariant.ts";
 import type { Logger } from "../core/log.ts";
 import type { Desk } from "../desk/desk.ts";
@@ -35,6 +36,7 @@ export class Session {
   readonly #peers: Peers | null;
   readonly #counterparty: string;
   readonly #onUsr1: () => void;
+  readonly #onUncaught: (error: unknown) => void;
 
   /** @throws KeelError naming what is missing. */
   static async start(options: SessionOptions): Promise<Session> {
@@ -77,13 +79,23 @@ export class Session {
     this.#peers = peers;
     this.#counterparty = counterparty;
     this.#onUsr1 = () => live.kill("signal");
+    // No trust, no quote: what happens after an error nobody foresaw cannot be known, so everything is cancelled first.
+    this.#onUncaught = (error) => {
+      live.log.error("uncaught error: quotes are cancelled and the process ends", { error });
+      live.abandon();
+      process.exit(EXIT.failed);
+    };
     process.on("SIGUSR1", this.#onUsr1);
+    process.on("uncaughtException", this.#onUncaught);
+    process.on("unhandledRejection", this.#onUncaught);
     live.start();
   }
 
   async stop(): Promise<SessionSummary> {
     const summary = await this.live.stop();
     process.off("SIGUSR1", this.#onUsr1);
+    process.off("uncaughtException", this.#onUncaught);
+    process.off("unhandledRejection", this.#onUncaught);
     await this.http?.stop();
     const counters = (await this.#peers?.stop()) ?? null;
     return { ...summary, counterparty: this.#counterparty, paper: counters };

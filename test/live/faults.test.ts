@@ -1,0 +1,173 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { systemClock } from "../../src/core/clock.ts";
+import { JournalReader } from "../../src/journal/reader.ts";
+import { replay } from "../../src/journal/replay.ts";
+import { showDecision } from "../../src/journal/show.ts";
+import { DecisionComparer } from "../../src/journal/verify.ts";
+import type { LiveSummary } from "../../src/live/live-desk.ts";
+import { engineForReplay } from "../../src/live/replay-engine.ts";
+import { FEED_STATE } from "../../src/market/event-batch.ts";
+import { Harness } from "./harness.ts";
+
+setDefaultTimeout(60_000);
+
+/** One desk meets every kind of trouble in turn, over real sockets, and must come back from each. */
+describe("a live desk in trouble", () => {
+  let harness: Harness;
+  let summary: LiveSummary | null = null;
+
+  beforeAll(async () => {
+    harness = await Harness.start();
+    await harness.untilQuoting();
+  });
+
+  afterAll(async () => {
+    if (summary === null) await harness.stop();
+    harness.remove();
+  });
+
+  const binance = () => harness.desk.feeds[0].counters;
+  const deribit = () => harness.desk.feeds[1].counters;
+  const nowUs = () => systemClock.wallUs();
+
+  async function recovers(trouble: () => void, noticed: () => boolean, what: string): Promise<void> {
+    trouble();
+    await harness.until(`${what} is noticed`, noticed);
+    await harness.untilQuoting();
+    expect(harness.violations).toEqual([]);
+  }
+
+  test("a lost depth diff is one gap, and the book is joined anew", async () => {
+    const { gaps, resyncs } = binance();
+    const faults = harness.simulation.binance.server.faults;
+    await recovers(
+      () => faults.inject({ kind: "drop", count: 1, channel: "@depth" }, nowUs()),
+      () => binance().gaps > gaps,
+      "the gap",
+    );
+    expect(faults.counters.drop).toBe(1);
+    expect(binance().gaps).toBe(gaps + 1);
+    expect(binance().resyncs).toBe(resyncs + 1);
+  });
+
+  test("a lost option book change is one gap of one instrument", async () => {
+    const { gaps, resyncs } = deribit();
+    const faults = harness.simulation.deribit.server.faults;
+    await recovers(
+      () => faults.inject({ kind: "drop", count: 1, channel: "book.BTC-PERPETUAL" }, nowUs()),
+      () => deribit().gaps > gaps,
+      "the gap",
+    );
+    expect(deribit().gaps).toBe(gaps + 1);
+    expect(deribit().resyncs).toBe(resyncs + 1);
+  });
+
+  test("a duplicated frame changes nothing", async () => {
+    const { gaps, resyncs } = binance();
+    const faults = harness.simulation.binance.server.faults;
+    faults.inject({ kind: "duplicate", count: 3, channel: "@depth" }, nowUs());
+    await harness.until("three duplicates were sent", () => faults.counters.duplicate === 3);
+    await Bun.sleep(100);
+    expect(binance().gaps).toBe(gaps);
+    expect(binance().resyncs).toBe(resyncs);
+    expect(harness.violations).toEqual([]);
+  });
+
+  test("garbage and half frames are counted one by one and nothing else is lost", async () => {
+    const { unparsable } = binance();
+    const faults = harness.simulation.binance.server.faults;
+    await recovers(
+      () => {
+        faults.inject({ kind: "garble", count: 2, channel: "@bookTicker" }, nowUs());
+        faults.inject({ kind: "half", count: 2, channel: "@bookTicker" }, nowUs());
+      },
+      () => binance().unparsable >= unparsable + 4,
+      "every broken frame",
+    );
+    expect(faults.counters.garble + faults.counters.half).toBe(4);
+    expect(binance().unparsable).toBe(unparsable + 4);
+  });
+
+  test("a disconnect pulls the quotes and the feed comes back", async () => {
+    const { reconnects } = binance();
+    await recovers(
+      () =>
+        harness.simulation.binance.server.faults.inject(
+          { kind: "disconnect", code: 1_011, reason: "drill" },
+          nowUs(),
+        ),
+      () => binance().reconnects > reconnects,
+      "the disconnect",
+    );
+    expect(binance().reconnects).toBe(reconnects + 1);
+  });
+
+  test("a frozen feed is silence, whatever its heartbeats say", async () => {
+    const { silences } = deribit();
+    await recovers(
+      () =>
+        harness.simulation.deribit.server.faults.inject(
+          { kind: "freeze", forMs: 2_500, control: false },
+          nowUs(),
+        ),
+      () => deribit().silences > silences,
+      "the silence",
+    );
+  });
+
+  test("a frozen reference pulls the whole chain", async () => {
+    const { silences } = binance();
+    const faults = harness.simulation.binance.server.faults;
+    faults.inject({ kind: "freeze", forMs: 2_500, control: true }, nowUs());
+    await harness.until("the silence is noticed", () => binance().silences > silences);
+    await harness.until("no option is quoted", () => harness.counterparty.liveQuotes.size <= 1, 3_000);
+    await harness.untilQuoting();
+    expect(harness.violations).toEqual([]);
+  });
+
+  test("a dead counterparty is left, and quoted again when it is back", async () => {
+    const { counterparty, live } = harness;
+    counterparty.freeze();
+    await harness.until("the session is down", () => !live.gateway.ready, 10_000);
+    counterparty.thaw();
+    await harness.untilQuoting();
+    counterparty.kill();
+    await harness.until("the session is down again", () => !live.gateway.ready, 10_000);
+    counterparty.start();
+    await harness.untilQuoting();
+    expect(counterparty.counters.cancels).toBeGreaterThanOrEqual(3);
+    expect(harness.violations).toEqual([]);
+  });
+
+  test("the kill switch cancels everything and holds until it is reset", async () => {
+    const { counterparty, live } = harness;
+    live.kill("drill");
+    await harness.until("nothing is quoted", () => counterparty.liveQuotes.size === 0);
+    await Bun.sleep(300);
+    expect(counterparty.liveQuotes.size).toBe(0);
+    expect(existsSync(join(harness.folder, "state", "kill-switch.json"))).toBe(true);
+    expect(live.resetKill()).toBe(true);
+    await harness.untilQuoting();
+  });
+
+  test("the end cancels everything, and the journal replays to the same decisions", async () => {
+    expect(harness.desk.market.feedState.includes(FEED_STATE.unsound)).toBe(false);
+    summary = await harness.stop();
+    expect(harness.counterparty.liveQuotes.size).toBe(0);
+    expect(summary.journal?.dropped).toBe(0);
+    const comparer = new DecisionComparer(showDecision);
+    const reader = new JournalReader(join(harness.folder, "journal"));
+    await replay(reader.records(), {
+      engineFor: (start) => engineForReplay(start, undefined, () => {}),
+      decisions: comparer,
+      onRecord: (record) => comparer.recorded(record),
+      stop: () => comparer.differs,
+    });
+    expect(reader.damage).toBeNull();
+    const verification = comparer.finish();
+    expect(verification.difference).toBeNull();
+    expect(verification.compared).toBeGreaterThan(100);
+  });
+});
