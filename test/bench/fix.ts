@@ -69,7 +69,7 @@ function row(name: FixBenchRow["name"], perMessage: Histogram, n: number): FixBe
 /**
  * Times the encoding of one-entry MassQuotes and the parsing of the same bytes, in ns per message.
  *
- * Messages differ in instrument, prices, sizes, ids and times. Percentiles are over groups of 16 messages.
+ * Messages differ in instrument, prices (a random walk), sizes (each changes one time in three), ids and times. Percentiles are over groups of 16 messages.
  */
 export function benchFix(options: FixBenchOptions): FixBenchResult {
   const rng = new Rng(options.seed);
@@ -101,7 +101,14 @@ export function benchFix(options: FixBenchOptions): FixBenchResult {
   const warmUp = Math.min(2_000, groups);
   for (let group = -warmUp; group < groups; group += 1) {
     const first = (seq * 7) % (INSTRUMENTS - GROUP);
-    for (let i = 0; i < GROUP; i += 1) batch.quoteId[first + i] = seq + i;
+    for (let i = 0; i < GROUP; i += 1) {
+      const row = first + i;
+      batch.quoteId[row] = seq + i;
+      batch.bidTicks[row] = Math.max(1, batch.bidTicks[row] + rng.int(5) - 2);
+      batch.askTicks[row] = batch.bidTicks[row] + 1 + rng.int(20);
+      if (rng.int(3) === 0) batch.bidLots[row] = 1 + rng.int(500);
+      if (rng.int(3) === 0) batch.askLots[row] = 1 + rng.int(500);
+    }
     const encodeStart = Bun.nanoseconds();
     for (let i = 0; i < GROUP; i += 1) {
       const length = encoder.encode(batch, first + i, 1, seq + i, timeUs + i * 37, out);

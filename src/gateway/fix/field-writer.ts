@@ -1,25 +1,12 @@
 import { invariant } from "../../core/invariant.ts";
 import { asciiBytes, DOT, EQUALS, SOH, type Template, ZERO } from "./ascii.ts";
+import { DIGIT_SUMS, DIGITS, POWERS_OF_TEN, writeDigits } from "./digits.ts";
 import type { TimestampBytes } from "./timestamp.ts";
 
 /** Room kept before the body for `8=FIX.4.4|9=nnnnnnnnn|`. */
 export const HEADROOM_BYTES = 32;
 const TRAILER_BYTES = 7;
 const BILLION = 1_000_000_000;
-
-const POWERS = new Float64Array(16);
-for (let i = 0; i < POWERS.length; i += 1) POWERS[i] = 10 ** i;
-
-/** The three digits of each number below 1,000, the first in the low byte, and their sums: a division gives three digits. */
-const DIGITS = new Int32Array(1_000);
-const DIGIT_SUMS = new Int32Array(1_000);
-for (let i = 0; i < 1_000; i += 1) {
-  const hundreds = ZERO + Math.floor(i / 100);
-  const tens = ZERO + (Math.floor(i / 10) % 10);
-  const ones = ZERO + (i % 10);
-  DIGITS[i] = hundreds | (tens << 8) | (ones << 16);
-  DIGIT_SUMS[i] = hundreds + tens + ones;
-}
 
 /**
  * Writes fields as bytes and keeps their sum as it goes, so that the checksum costs no second pass. The body is written first,
@@ -30,6 +17,7 @@ export class FieldWriter {
   bytes: Uint8Array = new Uint8Array(0);
   /** Next byte to write. */
   at = 0;
+  /** Sum of the bytes written; after {@link finish} of the whole message without its CheckSum field. */
   sum = 0;
   /** After {@link finish}: the message is `bytes[start, at)`. */
   start = 0;
@@ -102,7 +90,7 @@ export class FieldWriter {
       this.uint(units);
       return;
     }
-    const power = POWERS[scale];
+    const power = POWERS_OF_TEN[scale];
     const whole = Math.floor(units / power);
     this.uint(whole);
     this.byte(DOT);
@@ -118,26 +106,8 @@ export class FieldWriter {
 
   /** Exactly `count` digits, at most nine, with leading zeros. */
   #padded(value: number, count: number): void {
-    if (count > 3) {
-      const thousands = (value / 1_000) | 0;
-      this.#padded(thousands, count - 3);
-      this.#three(value - thousands * 1_000);
-      return;
-    }
-    const digits = DIGITS[value];
-    const bytes = this.bytes;
-    let at = this.at;
-    if (count === 3) {
-      bytes[at] = digits;
-      at += 1;
-    }
-    if (count >= 2) {
-      bytes[at] = digits >> 8;
-      at += 1;
-    }
-    bytes[at] = digits >> 16;
-    this.at = at + 1;
-    this.sum += DIGIT_SUMS[value] - (3 - count) * ZERO;
+    this.sum += writeDigits(this.bytes, this.at, count, value);
+    this.at += count;
   }
 
   /** A number below 1,000 without leading zeros. */
@@ -218,6 +188,7 @@ export class FieldWriter {
     start -= begin.length;
     for (let i = 0; i < begin.length; i += 1) this.bytes[start + i] = begin[i];
     sum += this.#begin.sum;
+    this.sum = sum;
 
     const checkSum = sum & 255;
     const bytes = this.bytes;

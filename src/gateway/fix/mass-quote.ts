@@ -4,6 +4,7 @@ import type { QuoteBatch } from "../../quote/quote-batch.ts";
 import { type Template, template } from "./ascii.ts";
 import type { SessionIdentity } from "./builder.ts";
 import { FieldWriter, HEADROOM_BYTES } from "./field-writer.ts";
+import { MARKS, QuoteImage, SENDING_TIME, SLOT, SLOTS, TRANSACT_TIME } from "./quote-image.ts";
 import { BEGIN_STRING } from "./tags.ts";
 import { TimestampBytes } from "./timestamp.ts";
 
@@ -15,6 +16,8 @@ interface EntryTemplate {
   readonly lot: DecimalStep;
   /** Number of the quote set: one per base. */
   readonly set: number;
+  /** The instrument's last one-entry message. */
+  readonly image: QuoteImage;
 }
 
 interface SetTemplate {
@@ -27,6 +30,8 @@ const LONGEST_NAME = 64;
 const ENTRY_BYTES = 4 + 17 + (9 + LONGEST_NAME * 2) + 4 * 24 + 26;
 const SET_BYTES = 10 + LONGEST_NAME * 2 + 30;
 const HEADER_BYTES = 320;
+/** Room of a one-entry message without its names: headroom, tags, times, and 17 digits for each number. */
+const IMAGE_BYTES = HEADROOM_BYTES + 120 + 2 * 21 + 7 * 17;
 
 const BID_PX = template("132=");
 const OFFER_PX = template("133=");
@@ -69,9 +74,12 @@ export class MassQuoteEncoder {
   readonly #sendingTime: Template;
   readonly #target: Template;
   readonly #noSets: Template;
+  readonly #nameBytes: number;
   readonly #entries: (EntryTemplate | undefined)[] = [];
   readonly #sets: SetTemplate[] = [];
   readonly #setOfBase = new Map<string, number>();
+  readonly #values = new Float64Array(SLOTS);
+  readonly #marks = new Int32Array(MARKS);
   #setCounts = new Int32Array(16);
 
   constructor(identity: SessionIdentity, instruments: InstrumentTable, maxEntries = 64) {
@@ -82,6 +90,7 @@ export class MassQuoteEncoder {
     this.#head = template("35=i|34=");
     this.#sendingTime = template(`|49=${plain(identity.senderCompId)}|52=`);
     this.#target = template(`|56=${plain(identity.targetCompId)}|117=`);
+    this.#nameBytes = this.#sendingTime.bytes.length + this.#target.bytes.length;
     this.#noSets = template("|301=2|296=");
   }
 
@@ -99,10 +108,37 @@ export class MassQuoteEncoder {
     timeUs: number,
     out: Uint8Array,
   ): number {
+    this.#time.update(timeUs);
+    if (count > 1) return this.#write(batch, fromRow, count, seq, out);
+
+    const id = batch.instrument[fromRow];
+    const entry = this.#entries[id] ?? this.#prepare(id);
+    const sides = (batch.bidLots[fromRow] > 0 ? 1 : 0) | (batch.askLots[fromRow] > 0 ? 2 : 0);
+    const values = this.#values;
+    values[SLOT.seq] = seq;
+    values[SLOT.quoteId] = batch.quoteId[fromRow];
+    values[SLOT.entryId] = batch.quoteId[fromRow];
+    values[SLOT.bidPx] = batch.bidTicks[fromRow] * entry.tick.mantissa;
+    values[SLOT.offerPx] = batch.askTicks[fromRow] * entry.tick.mantissa;
+    values[SLOT.bidSize] = batch.bidLots[fromRow] * entry.lot.mantissa;
+    values[SLOT.offerSize] = batch.askLots[fromRow] * entry.lot.mantissa;
+    const patched = entry.image.patch(sides, values, this.#time, out);
+    if (patched > 0) {
+      this.start = entry.image.start;
+      return patched;
+    }
+    const image = entry.image;
+    const length = this.#write(batch, fromRow, 1, seq, image.bytes);
+    image.learn(this.start, length, this.#writer.sum, sides, this.#marks, values, this.#time);
+    out.set(image.bytes);
+    return length;
+  }
+
+  #write(batch: QuoteBatch, fromRow: number, count: number, seq: number, out: Uint8Array): number {
     const writer = this.#writer;
     const endRow = fromRow + count;
     const time = this.#time;
-    time.update(timeUs);
+    const marks = this.#marks;
 
     let lastId = 0;
     let sets = 0;
@@ -116,10 +152,13 @@ export class MassQuoteEncoder {
 
     writer.open(out);
     writer.template(this.#head);
+    marks[SLOT.seq] = writer.at;
     writer.uint(seq);
     writer.template(this.#sendingTime);
+    marks[SENDING_TIME] = writer.at;
     writer.timestamp(time);
     writer.template(this.#target);
+    marks[SLOT.quoteId] = writer.at;
     writer.uint(lastId);
     writer.template(this.#noSets);
     writer.uint(sets);
@@ -150,28 +189,35 @@ export class MassQuoteEncoder {
   #entry(batch: QuoteBatch, row: number, entry: EntryTemplate, time: TimestampBytes): void {
     const writer = this.#writer;
     const { tick, lot } = entry;
+    const marks = this.#marks;
     const bidLots = batch.bidLots[row];
     const askLots = batch.askLots[row];
     writer.template(ENTRY_ID);
+    marks[SLOT.entryId] = writer.at;
     writer.uint(batch.quoteId[row]);
     writer.template(entry.instrument);
     if (bidLots > 0) {
       writer.template(BID_PX);
+      marks[SLOT.bidPx] = writer.at;
       writer.decimal(batch.bidTicks[row] * tick.mantissa, tick.scale);
     }
     if (askLots > 0) {
       writer.template(bidLots > 0 ? NEXT_OFFER_PX : OFFER_PX);
+      marks[SLOT.offerPx] = writer.at;
       writer.decimal(batch.askTicks[row] * tick.mantissa, tick.scale);
     }
     if (bidLots > 0) {
       writer.template(NEXT_BID_SIZE);
+      marks[SLOT.bidSize] = writer.at;
       writer.decimal(bidLots * lot.mantissa, lot.scale);
     } else writer.template(askLots > 0 ? NEXT_NO_BID : NO_BID);
     if (askLots > 0) {
       writer.template(NEXT_OFFER_SIZE);
+      marks[SLOT.offerSize] = writer.at;
       writer.decimal(askLots * lot.mantissa, lot.scale);
     } else writer.template(NO_OFFER);
     writer.template(NEXT_TRANSACT_TIME);
+    marks[TRANSACT_TIME] = writer.at;
     writer.timestamp(time);
     writer.template(END);
   }
@@ -190,11 +236,18 @@ export class MassQuoteEncoder {
         this.#setCounts = wider;
       }
     }
+    const scales = new Int32Array(SLOTS);
+    scales[SLOT.bidPx] = instrument.tick.scale;
+    scales[SLOT.offerPx] = instrument.tick.scale;
+    scales[SLOT.bidSize] = instrument.lot.scale;
+    scales[SLOT.offerSize] = instrument.lot.scale;
+    const symbol = template(`|55=${plain(instrument.symbol)}|207=${plain(instrument.venue)}|`);
     const entry: EntryTemplate = {
-      instrument: template(`|55=${plain(instrument.symbol)}|207=${plain(instrument.venue)}|`),
+      instrument: symbol,
       tick: instrument.tick,
       lot: instrument.lot,
       set,
+      image: new QuoteImage(IMAGE_BYTES + this.#nameBytes + symbol.bytes.length + base.length * 2, scales),
     };
     this.#entries[id] = entry;
     return entry;

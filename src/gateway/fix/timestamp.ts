@@ -27,8 +27,9 @@ function daysInMonth(year: number, month: number): number {
 export class TimestampBytes {
   readonly bytes = new Uint8Array(TIMESTAMP_LENGTH);
   sum = 0;
+  /** Start of the second the bytes stand in, in ms since the epoch. */
+  secondMs = Number.POSITIVE_INFINITY;
   #ms = -1;
-  #secondMs = Number.POSITIVE_INFINITY;
   #minute = -1;
   #day = -1;
 
@@ -37,7 +38,7 @@ export class TimestampBytes {
     const ms = Math.floor(timeUs / 1_000);
     if (ms === this.#ms) return;
     const bytes = this.bytes;
-    const sinceSecond = ms - this.#secondMs;
+    const sinceSecond = ms - this.secondMs;
     this.#ms = ms;
     if (sinceSecond >= 0 && sinceSecond < 1_000) {
       this.sum -= bytes[18] + bytes[19] + bytes[20];
@@ -59,7 +60,7 @@ export class TimestampBytes {
     }
     const within = ms - minute * 60_000;
     const second = (within / 1_000) | 0;
-    this.#secondMs = minute * 60_000 + second * 1_000;
+    this.secondMs = minute * 60_000 + second * 1_000;
     this.#two(15, second);
     this.#milliseconds(within - second * 1_000);
     let sum = 0;
