@@ -221,7 +221,7 @@ export class FixCounterparty implements SessionApplication {
     this.counters.massQuotes += 1;
     this.counters.entries += entries;
     this.counters.rejectedEntries += refused.length;
-    this.#options.onMassQuote?.(this.#options.clock.monotonicNs(), quoteId, entries);
+    this.#options.onMassQuote?.(this.acceptor.receivedNs, quoteId, entries);
     if (!this.session.established) return;
     const ack = this.session.begin(MSG.massQuoteAck, timeUs);
     ack.uint(TAG.quoteId, Number.isNaN(quoteId) ? 0 : quoteId).uint(TAG.quoteStatus, 0);

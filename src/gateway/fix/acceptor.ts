@@ -53,6 +53,8 @@ export class FixAcceptor {
   /** As configured; once the host has chosen a port, that one. */
   #boundPort: number;
   bytesReceived = 0;
+  /** Monotonic time at which the bytes now being handled were read. */
+  receivedNs = 0;
   accepted = 0;
   refused = 0;
 
@@ -154,6 +156,7 @@ export class FixAcceptor {
   }
 
   #received(socket: Socket<Connection>, chunk: Uint8Array, timeUs: number): void {
+    this.receivedNs = this.#options.clock.monotonicNs();
     this.bytesReceived += chunk.length;
     const connection = this.#connections.get(socket);
     if (connection === undefined) return;

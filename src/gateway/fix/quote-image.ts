@@ -1,4 +1,5 @@
 import { POWERS_OF_TEN, writeDigits } from "./digits.ts";
+import { HEADROOM_BYTES } from "./field-writer.ts";
 import { TIMESTAMP_LENGTH, type TimestampBytes } from "./timestamp.ts";
 
 /** Numbers of a one-entry MassQuote that change from quote to quote. */
@@ -20,6 +21,8 @@ export const MARKS = 9;
 /** Numbers above these are not kept: those with decimals are handled as 32-bit integers. */
 const LARGEST_DECIMAL = 999_999_999;
 const LARGEST_WHOLE = 999_999_999_999_999;
+/** Length of `10=nnn|`. */
+const TRAILER_BYTES = 7;
 const BILLION = 1_000_000_000;
 
 /**
@@ -33,6 +36,8 @@ export class QuoteImage {
   #sides = -1;
   #start = 0;
   #length = 0;
+  /** Where the body begins, from the message's start. */
+  #bodyAt = 0;
   #sum = 0;
   #timeSum = 0;
   #secondMs = -1;
@@ -73,6 +78,7 @@ export class QuoteImage {
   ): void {
     this.#start = start;
     this.#length = length;
+    this.#bodyAt = HEADROOM_BYTES - start;
     this.#sum = sum;
     this.#sides = sides;
     this.#timeSum = time.sum;
@@ -85,13 +91,53 @@ export class QuoteImage {
       this.#value[slot] = value;
       if (!isQuoted(slot, sides)) continue;
       if (value > largest) this.#sides = -1;
-      let width = 1;
-      while (width + scale < 15 && value >= POWERS_OF_TEN[width + scale]) width += 1;
-      this.#width[slot] = width;
+      this.#setWidth(slot, wholeDigits(value, scale));
       this.#slotSum[slot] = -1;
-      this.#least[slot] = width === 1 ? 0 : POWERS_OF_TEN[width - 1 + scale];
-      this.#most[slot] = Math.min(POWERS_OF_TEN[width + scale] - 1, largest);
     }
+  }
+
+  #setWidth(slot: number, width: number): void {
+    const scale = this.#scale[slot];
+    this.#width[slot] = width;
+    this.#least[slot] = width === 1 ? 0 : POWERS_OF_TEN[width - 1 + scale];
+    this.#most[slot] = Math.min(
+      POWERS_OF_TEN[width + scale] - 1,
+      scale === 0 ? LARGEST_WHOLE : LARGEST_DECIMAL,
+    );
+  }
+
+  /**
+   * Makes a number wider or narrower: what lies behind it moves, and BodyLength changes with it.
+   *
+   * @returns false when it cannot be done in place; nothing is kept then.
+   */
+  #resize(slot: number, value: number): boolean {
+    const scale = this.#scale[slot];
+    const width = wholeDigits(value, scale);
+    const delta = width - this.#width[slot];
+    const bodyLength = this.#length - this.#bodyAt - TRAILER_BYTES + delta;
+    const end = this.#start + this.#length;
+    if (
+      value > (scale === 0 ? LARGEST_WHOLE : LARGEST_DECIMAL) ||
+      end + delta > this.bytes.length ||
+      bodyLength < 100 ||
+      bodyLength > 999
+    ) {
+      this.#sides = -1;
+      return false;
+    }
+    const bytes = this.bytes;
+    const at = this.#at[slot];
+    if (this.#slotSum[slot] < 0) this.#slotSum[slot] = this.#digitSum(slot);
+    bytes.copyWithin(at + width, at + this.#width[slot], end);
+    for (let mark = 0; mark < MARKS; mark += 1) if (this.#at[mark] > at) this.#at[mark] += delta;
+    this.#length += delta;
+    this.#setWidth(slot, width);
+    const lengthAt = this.#start + this.#bodyAt - 4;
+    this.#sum -= bytes[lengthAt] + bytes[lengthAt + 1] + bytes[lengthAt + 2];
+    this.#sum += writeDigits(bytes, lengthAt, 3, bodyLength);
+    this.#value[slot] = Number.NaN;
+    return true;
   }
 
   /** Brings the kept message up to new values and copies it. @returns its length; 0 when it has another form. */
@@ -99,7 +145,8 @@ export class QuoteImage {
     if (sides !== this.#sides) return 0;
     for (let slot = 0; slot < SLOTS; slot += 1) {
       const value = values[slot];
-      if ((value < this.#least[slot] || value > this.#most[slot]) && isQuoted(slot, sides)) return 0;
+      if (value >= this.#least[slot] && value <= this.#most[slot]) continue;
+      if (isQuoted(slot, sides) && !this.#resize(slot, value)) return 0;
     }
     const bytes = this.bytes;
     let sum = this.#sum;
@@ -166,6 +213,13 @@ export class QuoteImage {
       bytes[transact + i] = from[i];
     }
   }
+}
+
+/** Digits before the decimal point. */
+function wholeDigits(value: number, scale: number): number {
+  let digits = 1;
+  while (digits + scale < 15 && value >= POWERS_OF_TEN[digits + scale]) digits += 1;
+  return digits;
 }
 
 function isQuoted(slot: number, sides: number): boolean {

@@ -269,10 +269,13 @@ export class FixSession implements MessageSink {
     }
     this.#resetSent = false;
     this.#liveness.start(heartbeatSeconds, this.#timeUs);
+    if (this.#is("disconnected")) return;
     const first = !this.#is("active");
     this.#enter("active");
     if (first) this.counters.logons += 1;
-    if (this.options.nextExpected && nextWanted < sentSoFar) this.#resend(nextWanted, sentSoFar - 1);
+    if (this.options.nextExpected && nextWanted < sentSoFar) {
+      this.#resend(Math.max(nextWanted, 1), sentSoFar - 1);
+    }
     if (first) this.#application.onLogon(this.#timeUs);
     if (seq > expected && this.#alive()) {
       this.#gap.keep(seq, null);
@@ -519,9 +522,9 @@ export class FixSession implements MessageSink {
 
   #sendLogout(text: string, reason: string): void {
     if (this.#state !== "active") return;
-    this.#admin.logout(text, this.#timeUs);
     this.#logoutReason = reason;
     this.#enter("logout-sent");
+    this.#admin.logout(text, this.#timeUs);
   }
 
   #tooLow(seq: number): void {
