@@ -1,5 +1,5 @@
 import { dlopen, FFIType, type Pointer, ptr } from "bun:ffi";
-import { mkdtempSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, mkdtempSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BUILD } from "./executable.ts";
@@ -63,8 +63,12 @@ async function openEmbedded(nativeMissing: string | null): Promise<ReturnType<ty
   const bytes = await Bun.file(NATIVE_LIBRARY).bytes();
   const descriptor = anonymousFile();
   if (descriptor >= 0) {
-    writeSync(descriptor, bytes);
-    return open(`/proc/self/fd/${descriptor}`);
+    try {
+      for (let written = 0; written < bytes.length; ) written += writeSync(descriptor, bytes, written);
+      return open(`/proc/self/fd/${descriptor}`);
+    } finally {
+      closeSync(descriptor);
+    }
   }
   const folder = mkdtempSync(join(tmpdir(), "keel-"));
   try {

@@ -10,6 +10,7 @@ import { readOnnx } from "../../src/inference/onnx/model-proto.ts";
 import { checkInterface, type StepModel } from "../../src/inference/step-model.ts";
 import { WasmEngine } from "../../src/inference/wasm.ts";
 import { quantisedModel } from "./quantised-model.ts";
+import { recurrentModel } from "./recurrent-model.ts";
 import { ringModel } from "./ring-model.ts";
 import { drawFeatures, lstmGraph, SMALL, testModel } from "./test-model.ts";
 
@@ -62,6 +63,10 @@ describe.skipIf(isas.length === 0)("cpu engine", () => {
 
   test("gives what ONNX Runtime gives for attention and convolution over a ring of states", async () => {
     await expectParity(ringModel(), 300);
+  });
+
+  test("gives what ONNX Runtime gives for ONNX's own LSTM and GRU", async () => {
+    await expectParity(recurrentModel(), 300);
   });
 
   test("runs 8-bit weights and activations as ONNX Runtime does, alike on every instruction set", async () => {
@@ -178,33 +183,39 @@ describe("compiling a graph for the cpu engine", () => {
     expect(() => compileStep({ ...model, graph })).toThrow(ModelRefusedError);
   });
 
-  test("never fails otherwise, whatever is changed in the file, and what it takes runs", async () => {
-    const shape = { featureCount: 3, hidden: 2, heads: 2, seed: 1 };
-    const model = testModel(shape);
-    const taken: StepModel[] = [];
-    const change = fc.tuple(fc.nat(model.onnx.length - 1), fc.nat(255));
-    fc.assert(
-      fc.property(fc.array(change, { minLength: 1, maxLength: 4 }), (changes) => {
-        const onnx = model.onnx.slice();
-        for (const [position, value] of changes) onnx[position] = value;
-        try {
-          const graph = readOnnx("fuzz", onnx);
-          checkInterface(model.card, graph);
-          compileStep({ ...model, graph });
-          taken.push({ ...model, graph });
-        } catch (error) {
-          expect(error).toBeInstanceOf(ModelRefusedError);
-        }
-      }),
-      { numRuns: 2_000, seed: 5 },
-    );
-    expect(taken.length).toBeGreaterThan(100);
-    if (isas.length === 0) return;
-    for (const each of taken.slice(0, 300)) {
-      const engine = await CpuEngine.start(each, 2, 2);
-      engine.slots.set([0, 1]);
-      engine.features.fill(1);
-      engine.step(2);
-    }
-  });
+  const fuzzed: readonly (readonly [string, StepModel])[] = [
+    ["an LSTM written out", testModel({ featureCount: 3, hidden: 2, heads: 2, seed: 1 })],
+    ["attention and convolution", ringModel()],
+    ["ONNX's LSTM and GRU", recurrentModel()],
+    ["8-bit weights", quantisedModel({ featureCount: 3, hidden: 2, heads: 2, seed: 1 })],
+  ];
+  for (const [name, model] of fuzzed) {
+    test(`never fails otherwise, whatever is changed in a file with ${name}, and what it takes runs`, async () => {
+      const taken: StepModel[] = [];
+      const change = fc.tuple(fc.nat(model.onnx.length - 1), fc.nat(255));
+      fc.assert(
+        fc.property(fc.array(change, { minLength: 1, maxLength: 8 }), (changes) => {
+          const onnx = model.onnx.slice();
+          for (const [position, value] of changes) onnx[position] = value;
+          try {
+            const graph = readOnnx("fuzz", onnx);
+            checkInterface(model.card, graph);
+            compileStep({ ...model, graph });
+            taken.push({ ...model, graph });
+          } catch (error) {
+            expect(error).toBeInstanceOf(ModelRefusedError);
+          }
+        }),
+        { numRuns: 1_000, seed: 5 },
+      );
+      expect(taken.length).toBeGreaterThan(20);
+      if (isas.length === 0) return;
+      for (const each of taken.slice(0, 100)) {
+        const engine = await CpuEngine.start(each, 2, 2);
+        engine.slots.set([0, 1]);
+        engine.features.fill(1);
+        engine.step(2);
+      }
+    });
+  }
 });

@@ -5,6 +5,7 @@ import { ModelRefusedError } from "../../src/core/errors.ts";
 import { loadNative } from "../../src/core/native.ts";
 import { type CpuIsa, NativeStep } from "../../src/inference/cpu/native-step.ts";
 import { OP, reference, SPACE, shift } from "../../src/inference/cpu/program.ts";
+import { verifyProgram } from "../../src/inference/cpu/verify.ts";
 import { cpuIsas } from "../../src/inference/cpu.ts";
 import { Lowering } from "../../src/inference/onnx/lowering.ts";
 import { type OnnxTensor, readOnnx, readOnnxTensor } from "../../src/inference/onnx/model-proto.ts";
@@ -69,6 +70,7 @@ function run(
     program.emit(OP.copy, shift(gathered, offset), { a }, [sizeOf(value.dims)]);
     offset += sizeOf(value.dims);
   }
+  verifyProgram(program, { featureCount, slotFloats: 0 });
   const compiled = { program, probabilitiesAt: gathered, slotFloats: 0, moves: [] };
   const step = new NativeStep(native, isa, compiled, { featureCount, headCount, slotCount: 1, maxBatch: 1 });
   for (const { offset: start, tensor } of features) step.features.set(Float32Array.from(tensor.data), start);

@@ -5,6 +5,7 @@ import { at } from "../onnx/value.ts";
 import { FEATURES_INPUT, nextName, PROBABILITIES_OUTPUT, type StepModel, stateSize } from "../step-model.ts";
 import { fuseLstmCells, fuseScaling, removeUnread } from "./fuse.ts";
 import { OP, type ProgramBuilder, type Reference, reference, SPACE, spaceOf } from "./program.ts";
+import { verifyProgram } from "./verify.ts";
 
 /** A model as a step program, and where its inputs and outputs are. */
 export interface CompiledStep {
@@ -59,5 +60,6 @@ export function compileStep(model: StepModel): CompiledStep {
   removeUnread(program, kept);
   fuseLstmCells(program, kept);
   fuseScaling(program, kept);
+  verifyProgram(program, { featureCount: card.featureCount, slotFloats });
   return { program, probabilitiesAt, slotFloats, moves };
 }

@@ -71,6 +71,10 @@ export const BLOCK_ROWS = 8;
 export const ARENA_FLOATS_MAX = 1 << 22;
 export const CONSTANT_FLOATS_MAX = 1 << 26;
 export const INSTRUCTIONS_MAX = 1 << 16;
+/** Multiplications and moves of one row's step; the largest STAC-ML model has 34 million. */
+export const WORK_MAX = 1 << 30;
+/** Elements of constants that are computed while a model is loaded, all together. */
+export const FOLDED_MAX = 1 << 28;
 
 /** A place of floats: `offset × 4 + space`. */
 export type Reference = number;
@@ -113,8 +117,12 @@ export class ProgramBuilder {
   readonly instructions: Instruction[] = [];
   #arenaFloats = 0;
   #constantFloats = 0;
-  /** Offsets of the scratch tensors, ascending. */
+  #work = 0;
+  #folded = 0;
+  /** Offsets of the scratch tensors, ascending, and their lengths. */
   readonly #tensors: number[] = [];
+  readonly #lengths: number[] = [];
+  readonly #constantStarts: number[] = [];
   readonly #constants: { offset: number; bytes: Uint8Array }[] = [];
 
   get arenaFloats(): number {
@@ -134,21 +142,44 @@ export class ProgramBuilder {
     }
     this.#arenaFloats = end;
     this.#tensors.push(offset);
+    this.#lengths.push(floats);
     return reference(SPACE.arena, offset);
   }
 
   /** The start of the scratch tensor that a reference points into; the reference itself where it is no scratch. */
   tensorOf(ref: Reference): Reference {
     if (spaceOf(ref) !== SPACE.arena) return ref;
+    return reference(SPACE.arena, this.#tensors[lastAtMost(this.#tensors, offsetOf(ref))]);
+  }
+
+  /** Floats from a reference into the scratch or the constants to the end of the tensor it points into. */
+  roomAt(ref: Reference): number {
     const offset = offsetOf(ref);
-    let low = 0;
-    let high = this.#tensors.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (this.#tensors[middle] <= offset) low = middle;
-      else high = middle - 1;
+    if (spaceOf(ref) === SPACE.arena) {
+      const index = lastAtMost(this.#tensors, offset);
+      return index < 0 ? 0 : this.#tensors[index] + this.#lengths[index] - offset;
     }
-    return reference(SPACE.arena, this.#tensors[low]);
+    const held = this.#constantAt(ref);
+    return held === undefined ? 0 : held.offset + Math.ceil(held.bytes.length / 4) - offset;
+  }
+
+  /** The constant at its start, as integers. */
+  intsAt(ref: Reference): Int32Array {
+    const held = this.#constantAt(ref);
+    invariant(held !== undefined && held.offset === offsetOf(ref), "a reference to a constant's start");
+    return new Int32Array(held.bytes.slice().buffer);
+  }
+
+  #constantAt(ref: Reference): { offset: number; bytes: Uint8Array } | undefined {
+    return this.#constants[lastAtMost(this.#constantStarts, offsetOf(ref))];
+  }
+
+  /** Counts elements that are about to be computed at load; throws if they are too many. */
+  fold(elements: number): void {
+    this.#folded += elements;
+    if (!(this.#folded <= FOLDED_MAX)) {
+      throw new ProgramTooLargeError("elements of computed constants", this.#folded, FOLDED_MAX);
+    }
   }
 
   /** Throws if `floats` more constants would be too many; asked before they are made. */
@@ -163,6 +194,7 @@ export class ProgramBuilder {
     const floats = Math.ceil(values.byteLength / 4);
     this.reserveConstants(floats);
     const offset = this.#constantFloats;
+    this.#constantStarts.push(offset);
     this.#constants.push({
       offset,
       bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
@@ -181,6 +213,8 @@ export class ProgramBuilder {
       throw new ProgramTooLargeError("instructions", INSTRUCTIONS_MAX + 1, INSTRUCTIONS_MAX);
     }
     invariant(p.length <= WORDS - 5, "an instruction has at most eleven parameters");
+    this.#work += workOf(op, p);
+    if (!(this.#work <= WORK_MAX)) throw new ProgramTooLargeError("operations a step", this.#work, WORK_MAX);
     const { a = NONE, b = NONE, c = NONE } = operands;
     const instruction: Instruction = { op, to, a, b, c, p: [...p], removed: false };
     this.instructions.push(instruction);
@@ -209,6 +243,36 @@ export class ProgramBuilder {
     const bytes = new Uint8Array(into.buffer, into.byteOffset, into.byteLength);
     for (const { offset, bytes: from } of this.#constants) bytes.set(from, offset * 4);
   }
+}
+
+/** About how many multiplications or moves an instruction does; copies are bounded by their tensors. */
+function workOf(op: Op, p: readonly number[]): number {
+  switch (op) {
+    case OP.dense:
+    case OP.denseI8:
+      return p[0] * p[1] * p[2];
+    case OP.matmul:
+      return p[0] * p[1] * p[2] * p[3];
+    case OP.softmax:
+    case OP.reduce:
+      return p[0] * p[1] * p[2];
+    case OP.strided:
+      return 0;
+    default:
+      return p[0];
+  }
+}
+
+/** Index of the last of ascending `offsets` that is not above `offset`; -1 where there is none. */
+function lastAtMost(offsets: readonly number[], offset: number): number {
+  let low = -1;
+  let high = offsets.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (offsets[middle] <= offset) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }
 
 function roundUp(floats: number): number {

@@ -189,7 +189,12 @@ export class NodeContext {
 
   /** The place of a value's floats; a constant is put among the constants. */
   place(value: Value): Reference {
-    return value.kind === "dynamic" ? value.place() : this.program.constant(Float32Array.from(value.data));
+    if (value.kind === "dynamic") return value.place();
+    const size = sizeOf(value.dims);
+    if (value.data.length !== size)
+      this.refuse(`a constant of ${value.data.length} values`, `${size} values`);
+    this.program.reserveConstants(size);
+    return this.program.constant(Float32Array.from(value.data));
   }
 
   emit(
@@ -246,7 +251,7 @@ export class NodeContext {
     if (sizeOf(value.dims) === total) return value;
     const strides = broadcastStrides(value.dims, dims);
     if (value.kind === "constant") {
-      this.program.reserveConstants(total);
+      this.program.fold(total);
       const data = new Float32Array(total);
       eachOffset(dims, strides, (index, offset) => {
         data[index] = value.data[offset];

@@ -68,7 +68,7 @@ function fold(
   b: Constant,
   dims: readonly number[],
 ): Constant {
-  node.program.reserveConstants(sizeOf(dims));
+  node.program.fold(sizeOf(dims));
   const right = new Float64Array(sizeOf(dims));
   eachOffset(dims, broadcastStrides(b.dims, dims), (index, offset) => {
     right[index] = b.data[offset];

@@ -252,6 +252,9 @@ const conv: Operator = (node: NodeContext) => {
   if (!(group >= 1) || channels * group !== x.dims[1] || outputs % group !== 0) {
     node.refuse(`${x.dims[1]} channels for ${group} groups of ${channels}`, "channels that fit");
   }
+  if (bias !== null && (bias.dims.length !== 1 || bias.dims[0] !== outputs)) {
+    node.refuse(`a bias of shape [${bias.dims.join(",")}]`, `[${outputs}]`);
+  }
   const each = (name: string): number[] => {
     const list = node.ints(name) ?? kernel.map(() => 1);
     if (list.length !== spatial || !list.every((value) => value >= 1))

@@ -17,8 +17,16 @@ export function rearrange(
   batchAxis: number,
 ): Value {
   const total = node.checkSize(dims);
+  const reach = (sign: number): number =>
+    dims.reduce((sum, dim, axis) => sum + Math.max(0, sign * (dim - 1) * strides[axis]) * sign, offset);
+  if (reach(-1) < 0 || reach(1) >= sizeOf(value.dims)) {
+    node.refuse(
+      `a part of shape [${dims.join(",")}] of [${value.dims.join(",")}]`,
+      "a part that lies within",
+    );
+  }
   if (value.kind === "constant") {
-    node.program.reserveConstants(total);
+    node.program.fold(total);
     const data = new Float64Array(total);
     eachOffset(dims, strides, (index, from) => {
       data[index] = value.data[offset + from];
@@ -258,7 +266,7 @@ const concat: Operator = (node) => {
   const dims = first.dims.map((dim, i) => (i === axis ? length : dim));
   const strides = stridesOf(dims);
   if (values.every((value): value is Constant => value.kind === "constant")) {
-    node.program.reserveConstants(node.checkSize(dims));
+    node.program.fold(node.checkSize(dims));
     const data = new Float64Array(sizeOf(dims));
     let start = 0;
     for (const value of values) {
@@ -375,7 +383,7 @@ const constantOfShape: Operator = (node) => {
   const dims = node.integers(node.constantInput(0, "shape"), "a shape");
   const tensor = node.node.attributes.get("value")?.tensor;
   const total = node.checkSize(dims);
-  node.program.reserveConstants(total);
+  node.program.fold(total);
   node.set(constant(dims, new Float64Array(total).fill(tensor?.data[0] ?? 0)));
 };
 

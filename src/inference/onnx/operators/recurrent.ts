@@ -112,6 +112,11 @@ function initial(
     return zeros;
   }
   const batchFirst = node.int("layout", 0) === 1;
+  const count = node.text("direction", "forward") === "bidirectional" ? 2 : 1;
+  const expected = batchFirst ? [rows, count, hidden] : [count, rows, hidden];
+  if (value.dims.join() !== expected.join()) {
+    node.refuse(`an initial state of shape [${value.dims.join(",")}]`, `[${expected.join(",")}]`);
+  }
   const strides = stridesOf(value.dims);
   const whole: Dynamic = value.kind === "dynamic" ? value : at(value.dims, -1, node.place(value));
   const state = rearrange(
@@ -206,6 +211,9 @@ const lstm: Operator = (node) => {
   const { steps, rows, hidden: H } = shape;
   const each = directions(node, 4, H, node.input(0).dims[2]);
   const peepholes = node.optionalConstant(7, "peephole weights");
+  if (peepholes !== null && peepholes.dims.join() !== [each.length, 3 * H].join()) {
+    node.refuse(`peephole weights of shape [${peepholes.dims.join(",")}]`, `[${each.length},${3 * H}]`);
+  }
   const outputs = new Outputs(node, shape, each.length, 2);
   for (const direction of each) {
     let h = initial(node, 5, shape, direction.index);
