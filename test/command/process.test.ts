@@ -40,7 +40,7 @@ describe("every verb", () => {
 
   test("is in the README's list", async () => {
     const readme = await Bun.file(join(import.meta.dir, "../../README.md")).text();
-    for (const verb of Object.keys(VERBS)) expect(readme).toContain(`| \`${verb}\` |`);
+    expect(Object.keys(VERBS).filter((verb) => !readme.includes(`| \`${verb}\` |`))).toEqual([]);
   });
 });
 
