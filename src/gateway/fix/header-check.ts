@@ -2,7 +2,7 @@ import { asciiBytes } from "./ascii.ts";
 import type { SessionIdentity } from "./builder.ts";
 import type { FixMessage } from "./message.ts";
 import { NO_TAG, REJECT, type Violation } from "./reject-reason.ts";
-import { TAG } from "./tags.ts";
+import { MSG, TAG } from "./tags.ts";
 import { parseTimestampUs } from "./timestamp.ts";
 
 /** What every message's header must have, whether or not a dictionary is in use. */
@@ -46,6 +46,19 @@ export class HeaderCheck {
     return (
       Math.abs(message.timestampUs(TAG.sendingTime) - timeUs) <= this.#toleranceUs ||
       violation.set(REJECT.sendingTimeAccuracy, NO_TAG)
+    );
+  }
+
+  /** A possible duplicate says when it was sent first, and that is not later than now (session test cases 2f, 2g). */
+  possDup(message: FixMessage, violation: Violation): boolean {
+    if (message.msgType === MSG.sequenceReset) return true;
+    if (message.indexOf(TAG.origSendingTime) < 0) {
+      return violation.set(REJECT.requiredTagMissing, TAG.origSendingTime);
+    }
+    const originalUs = message.timestampUs(TAG.origSendingTime);
+    if (Number.isNaN(originalUs)) return violation.set(REJECT.incorrectDataFormat, TAG.origSendingTime);
+    return (
+      originalUs <= message.timestampUs(TAG.sendingTime) || violation.set(REJECT.sendingTimeAccuracy, NO_TAG)
     );
   }
 }

@@ -1,6 +1,7 @@
 import { isRewrittenOnResend, type MessageBuilder } from "./builder.ts";
 import { FixMessage } from "./message.ts";
 import { FixParser, PARSE } from "./parser.ts";
+import { REJECT, type Violation } from "./reject-reason.ts";
 import type { SessionCounters, SessionPort } from "./session-options.ts";
 import type { SessionStore } from "./store.ts";
 import { MSG, TAG } from "./tags.ts";
@@ -35,6 +36,16 @@ export class Resender {
     this.#counters = counters;
     this.#parser = new FixParser(limits.maxMessageBytes);
     this.#message = new FixMessage(limits.maxFields);
+  }
+
+  /** A resend request asks for messages that were sent; `begin` may be the next one, `end` 0 or beyond it. */
+  inRange(request: FixMessage, violation: Violation): boolean {
+    const begin = request.uint(TAG.beginSeqNo);
+    const end = request.uint(TAG.endSeqNo);
+    if (!(begin >= 1 && begin <= this.#store.nextOutgoing)) {
+      return violation.set(REJECT.valueOutOfRange, TAG.beginSeqNo);
+    }
+    return end === 0 || end >= begin || violation.set(REJECT.valueOutOfRange, TAG.endSeqNo);
   }
 
   /** Starts (or replaces) a resend of `begin … end`, both included, as far as the socket takes it. */

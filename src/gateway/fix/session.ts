@@ -1,10 +1,11 @@
 import { invariant } from "../../core/invariant.ts";
 import { AdminMessages } from "./admin-messages.ts";
-import { asciiBytes, ZERO } from "./ascii.ts";
+import { asciiBytes } from "./ascii.ts";
 import { MessageBuilder } from "./builder.ts";
 import { IncomingGap } from "./gap.ts";
 import { HeaderCheck } from "./header-check.ts";
 import { DUE, Liveness } from "./liveness.ts";
+import { logonFault, logonNumberFault, tooLowText, whyNoLogon } from "./logon.ts";
 import { FixMessage } from "./message.ts";
 import { Outgoing } from "./outgoing.ts";
 import { FixParser, PARSE } from "./parser.ts";
@@ -19,7 +20,7 @@ import {
   type SessionPort,
 } from "./session-options.ts";
 import type { SessionStore } from "./store.ts";
-import { BEGIN_STRING, MSG, msgTypeText, TAG } from "./tags.ts";
+import { BEGIN_STRING, MSG, TAG } from "./tags.ts";
 
 export type SessionState = "disconnected" | "logon-sent" | "logon-awaited" | "active" | "logout-sent";
 
@@ -211,78 +212,61 @@ export class FixSession implements MessageSink {
 
   #firstMessage(message: FixMessage): void {
     const violation = this.#violation;
-    const text = (): string => message.text(TAG.text) ?? "no reason given";
-    if (!message.beginStringEquals(this.#beginString))
-      this.#drop(`logon with BeginString ${message.beginString()}`);
-    else if (message.msgType === MSG.logout) this.#drop(`logon refused: ${text()}`);
-    else if (message.msgType === MSG.reject) this.#drop(`logon rejected: ${text()}`);
-    else if (message.msgType !== MSG.logon)
-      this.#drop(`first message is ${msgTypeText(message.msgType)}, not a logon`);
+    const noLogon = whyNoLogon(message, this.#beginString);
+    if (noLogon !== null) this.#drop(noLogon);
     else if (
-      !this.#header.fields(message, violation) ||
-      !this.#header.identity(message, violation) ||
-      !this.#header.sendingTime(message, this.#timeUs, violation) ||
-      (this.options.dictionary !== null && !this.options.dictionary.check(message, violation))
+      this.#header.fields(message, violation) &&
+      this.#header.identity(message, violation) &&
+      this.#header.sendingTime(message, this.#timeUs, violation) &&
+      this.#sound(message)
     ) {
-      this.#drop(
-        `logon with tag ${violation.tag === NO_TAG ? "?" : violation.tag}: ${rejectText(violation.reason)}`,
-      );
-    } else this.#logon(message, message.uint(TAG.msgSeqNum));
+      this.#logon(message, message.uint(TAG.msgSeqNum));
+    } else {
+      const where = violation.tag === NO_TAG ? "" : ` (tag ${violation.tag})`;
+      this.#drop(`logon refused: ${rejectText(violation.reason)}${where}`);
+    }
   }
 
+  /** The peer's Logon, at the start of a connection or, with ResetSeqNumFlag, in its middle. */
   #logon(message: FixMessage, seq: number): void {
-    const acceptor = this.options.role === "acceptor";
-    const heartbeatSeconds = message.uint(TAG.heartBtInt);
-    if (message.char(TAG.encryptMethod) !== ZERO) {
-      this.#refuse("EncryptMethod must be 0 (none)");
-      return;
-    }
-    if (!(heartbeatSeconds <= 86_400)) {
-      this.#refuse("HeartBtInt must be a number of seconds");
-      return;
-    }
+    const { options, store } = this;
+    const acceptor = options.role === "acceptor";
     const reset = message.isYes(TAG.resetSeqNumFlag);
-    if (reset && seq !== 1) {
-      this.#refuse("ResetSeqNumFlag needs MsgSeqNum 1");
+    const asked = reset && !this.#resetSent;
+    const again = this.#is("active");
+    const fault = logonFault(message, seq);
+    if (fault !== null) {
+      this.#refuse(fault);
       return;
     }
-    const resetAnswered = reset && this.#resetSent;
-    if ((reset && !resetAnswered) || (acceptor && this.options.resetOnLogon && !this.#is("active"))) {
-      this.store.reset(this.#timeUs);
+    if (asked || (acceptor && options.resetOnLogon && !again)) {
+      store.reset(this.#timeUs);
       this.#gap.clear();
       this.#resender.clear();
     }
-    const expected = this.store.nextIncoming;
-    if (seq < expected && !message.isYes(TAG.possDupFlag)) {
-      this.#tooLow(seq);
+    const nextWanted = options.nextExpected ? message.uint(TAG.nextExpectedMsgSeqNum) : Number.NaN;
+    const numberFault = logonNumberFault(seq, nextWanted, store);
+    if (numberFault !== null) {
+      this.#refuse(numberFault);
       return;
     }
-    const nextWanted = message.uint(TAG.nextExpectedMsgSeqNum);
-    const sentSoFar = this.store.nextOutgoing;
-    if (this.options.nextExpected && nextWanted > sentSoFar) {
-      this.#refuse(`NextExpectedMsgSeqNum too high, at most ${sentSoFar} but received ${nextWanted}`);
-      return;
-    }
-    if (seq === expected) this.store.setNextIncoming(expected + 1);
-    if (acceptor || (reset && !resetAnswered)) {
-      this.#admin.logon(heartbeatSeconds, reset, this.store.nextIncoming, this.#timeUs);
-    }
+    const expected = store.nextIncoming;
+    const sentSoFar = store.nextOutgoing;
+    const heartbeatSeconds = message.uint(TAG.heartBtInt);
+    if (seq === expected) store.setNextIncoming(expected + 1);
+    if (acceptor || asked) this.#admin.logon(heartbeatSeconds, reset, store.nextIncoming, this.#timeUs);
+    if (this.#is("disconnected")) return;
     this.#resetSent = false;
     this.#liveness.start(heartbeatSeconds, this.#timeUs);
-    if (this.#is("disconnected")) return;
-    const first = !this.#is("active");
     this.#enter("active");
-    if (first) this.counters.logons += 1;
-    if (this.options.nextExpected && nextWanted < sentSoFar) {
-      this.#resend(Math.max(nextWanted, 1), sentSoFar - 1);
-    }
-    if (first) this.#application.onLogon(this.#timeUs);
-    if (seq > expected && this.#alive()) {
-      this.#gap.keep(seq, null);
-      const peerFills = this.options.nextExpected && !Number.isNaN(nextWanted);
-      if (peerFills) this.#gap.requested(seq - 1, this.#timeUs);
-      else this.#requestResend(seq - 1);
-    }
+    this.counters.logons += 1;
+    if (nextWanted < sentSoFar) this.#resend(Math.max(nextWanted, 1), sentSoFar - 1);
+    if (again) this.#application.onLogout("peer reset the session", this.#timeUs);
+    this.#application.onLogon(this.#timeUs);
+    if (seq === expected || !this.#alive()) return;
+    this.#gap.keep(seq, null);
+    if (Number.isNaN(nextWanted)) this.#requestResend(seq - 1);
+    else this.#gap.requested(seq - 1, this.#timeUs);
   }
 
   #laterMessage(message: FixMessage): void {
@@ -397,7 +381,7 @@ export class FixSession implements MessageSink {
       return false;
     }
     if (!message.isYes(TAG.possDupFlag)) {
-      this.#tooLow(seq);
+      this.#refuse(tooLowText(expected, seq));
       return false;
     }
     this.counters.duplicates += 1;
@@ -405,23 +389,13 @@ export class FixSession implements MessageSink {
     return false;
   }
 
-  /** A possible duplicate must say when it was sent first, and that must not be later than now (test cases 2f, 2g). */
   #possDupSound(message: FixMessage): boolean {
-    if (message.msgType === MSG.sequenceReset) return true;
-    const seq = message.uint(TAG.msgSeqNum);
-    if (message.indexOf(TAG.origSendingTime) < 0) {
-      this.#violation.set(REJECT.requiredTagMissing, TAG.origSendingTime);
-      this.#reject(message, seq, true);
-      return false;
+    const violation = this.#violation;
+    if (this.#header.possDup(message, violation)) return true;
+    this.#reject(message, message.uint(TAG.msgSeqNum), true);
+    if (violation.reason === REJECT.sendingTimeAccuracy) {
+      this.#sendLogout("", "OrigSendingTime after SendingTime");
     }
-    const originalUs = message.timestampUs(TAG.origSendingTime);
-    if (originalUs <= message.timestampUs(TAG.sendingTime)) return true;
-    this.#violation.set(
-      Number.isNaN(originalUs) ? REJECT.incorrectDataFormat : REJECT.sendingTimeAccuracy,
-      Number.isNaN(originalUs) ? TAG.origSendingTime : NO_TAG,
-    );
-    this.#reject(message, seq, true);
-    if (!Number.isNaN(originalUs)) this.#sendLogout("", "OrigSendingTime after SendingTime");
     return false;
   }
 
@@ -455,24 +429,14 @@ export class FixSession implements MessageSink {
     }
   }
 
+  /** Answered whatever its number, or two sides that both miss something would wait for each other. */
   #onResendRequest(message: FixMessage, seq: number): void {
-    const sound = this.#sound(message);
     const expected = this.store.nextIncoming;
-    if (sound) {
+    if (this.#sound(message) && this.#resender.inRange(message, this.#violation)) {
       this.counters.resendRequestsReceived += 1;
-      const begin = message.uint(TAG.beginSeqNo);
       const end = message.uint(TAG.endSeqNo);
       const last = this.store.nextOutgoing - 1;
-      const open = end === 0 || end > last;
-      if (begin >= 1 && begin <= last + 1 && (end === 0 || end >= begin)) {
-        this.#resend(begin, open ? last : end);
-      } else {
-        this.#violation.set(
-          REJECT.valueOutOfRange,
-          begin >= 1 && begin <= last + 1 ? TAG.endSeqNo : TAG.beginSeqNo,
-        );
-        this.#reject(message, seq, true);
-      }
+      this.#resend(message.uint(TAG.beginSeqNo), end === 0 ? last : Math.min(end, last));
     } else {
       this.#reject(message, seq, true);
     }
@@ -525,10 +489,6 @@ export class FixSession implements MessageSink {
     this.#logoutReason = reason;
     this.#enter("logout-sent");
     this.#admin.logout(text, this.#timeUs);
-  }
-
-  #tooLow(seq: number): void {
-    this.#refuse(`MsgSeqNum too low, expecting ${this.store.nextIncoming} but received ${seq}`);
   }
 
   /** Logout with a reason, and the connection is closed without waiting for the answer. */

@@ -43,6 +43,13 @@ describe("logon", () => {
     expect([store.nextOutgoing, store.nextIncoming]).toEqual([2, 2]);
   });
 
+  test("in the middle of a session, with a reset, starts it anew", () => {
+    const us = new SessionHarness().logon().receive("35=0").receive("35=A|34=1|98=0|108=20|141=Y");
+    expect(us.sent()).toEqual(["35=A|34=1|98=0|108=20|141=Y"]);
+    expect(us.events).toEqual(["logon", "logout: peer reset the session", "logon"]);
+    expect([us.session.store.nextOutgoing, us.session.store.nextIncoming]).toEqual([2, 2]);
+  });
+
   test("sends the fields configured", () => {
     const us = new SessionHarness({ ...initiator, logonFields: [[553, "desk"]] }).connect();
     expect(us.sent()).toEqual(["35=A|34=1|98=0|108=10|553=desk"]);
