@@ -1,4 +1,4 @@
-import type { Socket, TLSOptions } from "bun";
+import type { TLSOptions } from "bun";
 import type { Clock } from "../../core/clock.ts";
 import { Rng } from "../../core/rng.ts";
 import type { InstrumentTable } from "../../market/instrument.ts";
@@ -6,6 +6,7 @@ import type { QuoteBatch } from "../../quote/quote-batch.ts";
 import type { ApprovedQuotes } from "../../risk/gate.ts";
 import type { GatewayEvents, QuoteGateway } from "../gateway.ts";
 import { Backoff } from "./backoff.ts";
+import { type ConnectionEvents, Connector } from "./connector.ts";
 import { DeferredQuotes } from "./deferred-quotes.ts";
 import { readFill } from "./execution-report.ts";
 import { openSessionStore } from "./file-store.ts";
@@ -63,7 +64,6 @@ export interface FixQuoteGatewayCounters {
 const SEEN_EXECUTIONS = 65_536;
 const SENT_RING = 4_096;
 const CANCEL_ALL = 4;
-const CONNECT_TIMEOUT_US = 10e6;
 
 /**
  * Sends quotes over FIX as the initiator of one session: MassQuote (35=i) and QuoteCancel (35=Z) out, MassQuoteAcknowledgement
@@ -74,7 +74,7 @@ const CONNECT_TIMEOUT_US = 10e6;
  * go live again: a resend request for them is gap-filled, all quotes are cancelled, and the desk is told that they are gone.
  * While the socket does not drain, the newest quote of each instrument waits and older ones are dropped.
  */
-export class FixQuoteGateway implements QuoteGateway, SessionApplication {
+export class FixQuoteGateway implements QuoteGateway, SessionApplication, ConnectionEvents {
   readonly counters: FixQuoteGatewayCounters = {
     connects: 0,
     connectFailures: 0,
@@ -93,7 +93,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication {
   readonly #encoder: MassQuoteEncoder;
   readonly #out: Uint8Array;
   readonly #deferred: DeferredQuotes;
-  readonly #backoff: Backoff;
+  readonly #connector: Connector;
   readonly #acks = new QuoteAcks();
   readonly #seen = new SeenIds(SEEN_EXECUTIONS);
   /** Which quotes went out under which MsgSeqNum, for rejects that name only the number. */
@@ -103,9 +103,6 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication {
   #lastQuoteId = 0;
   /** Number of the first application message of this connection. */
   #firstSeq = 0;
-  #attempt = 0;
-  #connecting = false;
-  #connectAtUs = 0;
   #up = false;
   #stopping = false;
   #onStopped: (() => void) | null = null;
@@ -133,11 +130,13 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication {
     this.#encoder = new MassQuoteEncoder(options, options.instruments, options.maxEntriesPerMessage);
     this.#out = new Uint8Array(this.#encoder.maxBytes);
     this.#deferred = new DeferredQuotes(options.instruments.capacity);
-    this.#backoff = new Backoff(
+    const backoff = new Backoff(
       options.reconnectFirstMs ?? 250,
       options.reconnectCapMs ?? 30_000,
       new Rng(options.seed),
     );
+    const { host, port, clock, tls = false } = options;
+    this.#connector = new Connector({ host, port, clock, tls }, this.#port, backoff, this);
   }
 
   get ready(): boolean {
@@ -156,7 +155,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication {
 
   start(events: GatewayEvents): void {
     this.#events = events;
-    this.#connect(this.#options.clock.wallUs());
+    this.#connector.connect(this.#options.clock.wallUs());
   }
 
   /** Quotes that wait for the socket count as handed over: they go out when it drains, unless a newer one replaces them. */
@@ -182,14 +181,13 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication {
 
   onTimer(timeUs: number): void {
     this.session.onTimer(timeUs);
-    if (this.session.established) this.#drain(timeUs);
-    else if (this.#connecting) this.#giveUpConnecting(timeUs);
-    else if (!this.#stopping && !this.#port.attached && timeUs >= this.#connectAtUs) this.#connect(timeUs);
+    if (this.session.established) this.onDrain(timeUs);
+    else if (!this.#stopping) this.#connector.onTimer(timeUs);
   }
 
   async stop(timeoutMs: number): Promise<void> {
     this.#stopping = true;
-    this.#attempt += 1;
+    this.#connector.stop();
     const timeUs = this.#options.clock.wallUs();
     if (this.session.established) {
       this.cancelAll(timeUs);
@@ -206,7 +204,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication {
   }
 
   onLogon(timeUs: number): void {
-    this.#backoff.reset();
+    this.#connector.succeeded();
     this.#deferred.clear();
     this.#up = true;
     this.#firstSeq = this.session.store.nextOutgoing;
@@ -216,7 +214,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication {
 
   onLogout(reason: string, timeUs: number): void {
     this.#deferred.clear();
-    this.#connectAtUs = timeUs + this.#backoff.nextDelayUs();
+    this.#connector.retryLater(timeUs);
     if (this.#up) this.#events?.onSessionDown(reason, timeUs);
     else this.#problem(`logon failed: ${reason}`, timeUs);
     this.#up = false;
@@ -292,69 +290,29 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication {
     return row;
   }
 
-  #drain(timeUs: number): void {
+  onConnected(timeUs: number): void {
+    this.counters.connects += 1;
+    this.session.onConnected(timeUs);
+  }
+
+  onBytes(chunk: Uint8Array, timeUs: number): void {
+    this.session.onBytes(chunk, timeUs);
+  }
+
+  onDisconnected(reason: string, timeUs: number): void {
+    this.session.onDisconnected(reason, timeUs);
+  }
+
+  onConnectFailed(reason: string, timeUs: number): void {
+    this.counters.connectFailures += 1;
+    this.#problem(reason, timeUs);
+  }
+
+  onDrain(timeUs: number): void {
     if (!this.#port.flush()) return;
     this.session.onWritable(timeUs);
     if (this.#deferred.count > 0 && this.ready)
       this.#deferred.remove(this.#send(this.#deferred.batch, timeUs));
-  }
-
-  #connect(timeUs: number): void {
-    const attempt = this.#attempt + 1;
-    this.#attempt = attempt;
-    this.#connecting = true;
-    const { clock, host, port, tls } = this.#options;
-    const current = (socket: Socket): boolean => this.#port.isAttachedTo(socket);
-    const failed = (reason: string): void => {
-      if (this.#attempt !== attempt || !this.#connecting) return;
-      this.#connecting = false;
-      this.counters.connectFailures += 1;
-      this.#connectAtUs = clock.wallUs() + this.#backoff.nextDelayUs();
-      this.#problem(`cannot connect to ${host}:${port}: ${reason}`, clock.wallUs());
-    };
-    this.#connectAtUs = timeUs;
-    Bun.connect({
-      hostname: host,
-      port,
-      ...(tls === undefined ? {} : { tls }),
-      socket: {
-        open: (socket) => {
-          if (this.#attempt !== attempt) {
-            socket.terminate();
-            return;
-          }
-          this.#connecting = false;
-          this.counters.connects += 1;
-          this.#port.attach(socket);
-          this.session.onConnected(clock.wallUs());
-        },
-        data: (socket, chunk) => {
-          if (current(socket)) this.session.onBytes(chunk, clock.wallUs());
-        },
-        drain: (socket) => {
-          if (current(socket)) this.#drain(clock.wallUs());
-        },
-        close: (socket) => this.#closed(socket, "connection closed"),
-        error: (socket, error) => this.#closed(socket, `connection failed: ${error.message}`),
-        connectError: (_socket, error) => failed(error.message),
-      },
-    }).catch((error: unknown) => failed(error instanceof Error ? error.message : String(error)));
-  }
-
-  /** A connection attempt that the network swallowed: whatever still comes of it is ignored. */
-  #giveUpConnecting(timeUs: number): void {
-    if (timeUs - this.#connectAtUs < CONNECT_TIMEOUT_US) return;
-    this.#connecting = false;
-    this.#attempt += 1;
-    this.counters.connectFailures += 1;
-    this.#connectAtUs = timeUs + this.#backoff.nextDelayUs();
-    this.#problem(`cannot connect to ${this.#options.host}:${this.#options.port}: no answer`, timeUs);
-  }
-
-  #closed(socket: Socket, reason: string): void {
-    if (!this.#port.isAttachedTo(socket)) return;
-    this.#port.detach();
-    this.session.onDisconnected(reason, this.#options.clock.wallUs());
   }
 
   #problem(text: string, timeUs: number): void {
