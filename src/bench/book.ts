@@ -7,12 +7,38 @@ import { BOOK_SHAPE, L2Book } from "../market/l2-book.ts";
 import { MemoryVenue } from "../sim/memory-venue.ts";
 import { collectInputs } from "./collect.ts";
 import { benchInput } from "./input.ts";
-import { type BenchReport, benchHost, ratioOf, rowOf } from "./report.ts";
+import { type BenchReport, type BenchRow, benchHost, ratioOf, rowOf } from "./report.ts";
 
 export interface BookBenchOptions {
   readonly capture: string | undefined;
   readonly seed: number;
   readonly rounds: number;
+}
+
+/** Time per level: percentiles over messages, throughput over all levels. */
+class PerLevel {
+  readonly #perLevel = new Histogram();
+  #ns = 0;
+  #levels = 0;
+
+  add(ns: number, levels: number): void {
+    this.#perLevel.record(ns / levels);
+    this.#ns += ns;
+    this.#levels += levels;
+  }
+
+  reset(): void {
+    this.#perLevel.reset();
+    this.#ns = 0;
+    this.#levels = 0;
+  }
+
+  row(name: string): BenchRow {
+    return rowOf(name, this.#perLevel, "ns", {
+      levels: this.#levels,
+      perSecond: Math.round((this.#levels * 1e9) / this.#ns),
+    });
+  }
 }
 
 /** The book every other one is measured against: a map a side, whose best is looked for again when it goes. */
@@ -60,35 +86,24 @@ export async function runBookBench(options: BookBenchOptions): Promise<BenchRepo
   const input = benchInput(options.capture, options.seed);
   try {
     const { instrument, frames, snapshots } = await depthInputs(input.path);
-    const ours = new Histogram();
-    const theirs = new Histogram();
-    let levels = 0;
+    const ours = new PerLevel();
+    const theirs = new PerLevel();
     let checksum = "";
     for (let round = 0; round <= options.rounds; round += 1) {
-      const counted = round > 0;
       if (round === 1) {
         ours.reset();
         theirs.reset();
       }
       const book = new L2Book(BOOK_SHAPE[instrument.kind]);
       const map = new MapBook();
-      const done = replayDepth(instrument, frames, snapshots, book, map, ours, theirs);
-      if (counted) levels += done;
+      replayDepth(instrument, frames, snapshots, book, map, ours, theirs);
       checksum = `${book.bestBidTicks}/${book.bestAskTicks}/${book.levels(SIDE.bid)}/${book.levels(SIDE.ask)}`;
       if (book.bestBidTicks !== map.bestBidTicks || book.bestAskTicks !== map.bestAskTicks) {
         throw new Error(`the books differ: ${checksum} against ${map.bestBidTicks}/${map.bestAskTicks}`);
       }
     }
-    const update = rowOf("book/update", ours, "ns", {
-      perSecond: Math.round(1e9 / ours.mean),
-      mean: Math.round(ours.mean * 10) / 10,
-      levels,
-    });
-    const map = rowOf("book/map", theirs, "ns", {
-      perSecond: Math.round(1e9 / theirs.mean),
-      mean: Math.round(theirs.mean * 10) / 10,
-      levels,
-    });
+    const update = ours.row("book/update");
+    const map = theirs.row("book/map");
     return {
       bench: "book",
       host: benchHost(),
@@ -124,12 +139,11 @@ function replayDepth(
   snapshots: readonly string[],
   book: Book,
   map: MapBook,
-  ours: Histogram,
-  theirs: Histogram,
-): number {
+  ours: PerLevel,
+  theirs: PerLevel,
+): void {
   const decoder = new BinanceDecoder(new Map([[instrument.symbol, instrument]]));
   const batch = new EventBatch();
-  let levels = 0;
   for (const body of snapshots.slice(0, 1)) {
     batch.clear();
     decoder.decodeSnapshot(body, instrument, batch);
@@ -141,14 +155,13 @@ function replayDepth(
     decoder.decode(frame, batch);
     if (batch.count === 0 || batch.kind[0] !== EVENT.bookDelta || batch.levelCount[0] === 0) continue;
     const count = batch.levelCount[0];
-    levels += count;
     // Whoever comes second finds the levels in the cache, so they take turns.
     for (const first of at % 2 === 0 ? [true, false] : [false, true]) {
       const before = Bun.nanoseconds();
       if (first) book.applyDelta(batch, 0);
       else map.apply(batch, 0, false);
-      (first ? ours : theirs).record((Bun.nanoseconds() - before) / count);
+      const spentNs = Bun.nanoseconds() - before;
+      (first ? ours : theirs).add(spentNs, count);
     }
   }
-  return levels;
 }

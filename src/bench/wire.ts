@@ -29,6 +29,8 @@ export interface WireBenchOptions {
 }
 
 const READY_TIMEOUT_MS = 20_000;
+/** The venue's last depth frame has come by then. */
+const SETTLE_MS = 800;
 /** Events before the first measured one: the model's features have to warm up, and the code too. */
 const WARM_UP_MS = 2_500;
 
@@ -59,7 +61,13 @@ export async function runWireBench(options: WireBenchOptions): Promise<BenchRepo
         seed: options.seed,
         clock: systemClock,
       });
-      return noteQuotes(gateway, () => frameOfQuote.push(desk.counters.frames));
+      let answered = 0;
+      return noteQuotes(gateway, () => {
+        const { frames } = desk.counters;
+        // A quote that a timer sends (a prediction's life is over) answers no frame.
+        frameOfQuote.push(frames > answered ? frames : 0);
+        answered = frames;
+      });
     },
   });
   const relay = await Relay.start(outside.address);
@@ -155,6 +163,7 @@ async function ready(live: LiveDesk): Promise<void> {
     if (Bun.nanoseconds() > untilNs) throw new Error("the desk was not ready in time");
     await Bun.sleep(20);
   }
+  await Bun.sleep(SETTLE_MS);
 }
 
 /** The other thread. */

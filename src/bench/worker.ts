@@ -15,6 +15,7 @@ declare const self: Worker;
 const HOST = "127.0.0.1";
 const BURST_MS = 1;
 const SETTLE_MS = 300;
+const DEPTH_FRAMES_MS = [0, 50, 150, 300, 500] as const;
 const START_TICKS = 600_000;
 /** Each frame moves the market by 30 bp, more than any spread and hysteresis, so that every quote must follow. */
 const STEP_TICKS = 1_800;
@@ -34,6 +35,7 @@ let arrivedNs = new Float64Array(0);
 let arrived = 0;
 let path: WireRound["path"] = "keel";
 let updateId = 1_000;
+let depthId = updateId;
 let frameNumber = 0;
 let relayedBytes = 0;
 const sockets: Record<WireRound["path"], Bun.ServerWebSocket<WireRound["path"]> | null> = {
@@ -111,9 +113,8 @@ function serve(role: WireRound["path"]) {
       message: (socket, text) => {
         const { id } = JSON.parse(String(text)) as { id: number };
         socket.send(JSON.stringify({ result: null, id }));
-        // A first diff lets the client ask for the snapshot that it joins.
-        socket.send(depthFrame());
-        setTimeout(() => socket.send(depthFrame()), 50);
+        // The client needs diffs before and after the snapshot that it joins to them.
+        for (const delayMs of DEPTH_FRAMES_MS) setTimeout(() => socket.send(depthFrame()), delayMs);
       },
     },
   });
@@ -142,8 +143,19 @@ function rest(pathname: string): unknown {
       ],
     };
   }
+  if (pathname.endsWith("/premiumIndex")) {
+    const price = "60000.00";
+    return {
+      symbol: WIRE_SYMBOL,
+      markPrice: price,
+      indexPrice: price,
+      lastFundingRate: "0.00010000",
+      nextFundingTime: Date.now() + 3_600_000,
+      time: Date.now(),
+    };
+  }
   return {
-    lastUpdateId: updateId,
+    lastUpdateId: depthId,
     E: Date.now(),
     T: Date.now(),
     bids: [["50000.00", "1.000"]],
@@ -152,10 +164,11 @@ function rest(pathname: string): unknown {
 }
 
 function depthFrame(): string {
-  const previous = updateId;
+  const previous = depthId;
   updateId += 1;
+  depthId = updateId;
   const time = Date.now();
-  return `{"stream":"btcusdt@depth@0ms","data":{"e":"depthUpdate","E":${time},"T":${time},"s":"${WIRE_SYMBOL}","U":${updateId},"u":${updateId},"pu":${previous},"b":[["50000.00","1.000"]],"a":[["70000.00","1.000"]]}}`;
+  return `{"stream":"btcusdt@depth@0ms","data":{"e":"depthUpdate","E":${time},"T":${time},"s":"${WIRE_SYMBOL}","U":${previous + 1},"u":${depthId},"pu":${previous},"b":[["50000.00","1.000"]],"a":[["70000.00","1.000"]]}}`;
 }
 
 /** The best prices step up and down by turns, so that one side of every quote is through the market until it is moved. */

@@ -1,0 +1,66 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { runBookBench } from "../../src/bench/book.ts";
+import { simulatedCapture } from "../../src/bench/input.ts";
+import type { BenchReport } from "../../src/bench/report.ts";
+import { benchTable } from "../../src/bench/report.ts";
+import { runTickBench } from "../../src/bench/tick.ts";
+import { runWireBench } from "../../src/bench/wire.ts";
+
+setDefaultTimeout(120_000);
+
+/** The benchmarks of the line, small, so that they cannot rot. Their figures are not judged here. */
+describe("benchmarks of the line", () => {
+  let folder = "";
+  let capture = "";
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "keel-bench-test-"));
+    capture = join(folder, "simulated.txt");
+    writeFileSync(capture, simulatedCapture(1, 5));
+  });
+
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  function expectSound(report: BenchReport, rows: readonly string[], ratios: readonly string[]): void {
+    for (const name of rows) {
+      const row = report.rows.find((candidate) => candidate.name === name);
+      expect(row?.n).toBeGreaterThan(0);
+      expect(row?.p50).toBeLessThanOrEqual(row?.p99 ?? 0);
+      expect(row?.p99).toBeLessThanOrEqual(row?.max ?? 0);
+    }
+    for (const name of ratios) {
+      expect(report.ratios.find((candidate) => candidate.name === name)?.value).toBeGreaterThan(0);
+    }
+    expect(benchTable(report).length).toBeGreaterThan(rows.length);
+  }
+
+  test("the simulated input is the same for the same seed", () => {
+    expect(simulatedCapture(4, 1)).toBe(simulatedCapture(4, 1));
+    expect(simulatedCapture(4, 1)).not.toBe(simulatedCapture(5, 1));
+  });
+
+  test("book", async () => {
+    const report = await runBookBench({ capture, seed: 1, rounds: 1 });
+    expectSound(report, ["book/update", "book/map"], ["book/map:update"]);
+  });
+
+  test("tick gives every stage, and the same decisions every time", async () => {
+    const options = { capture, seed: 1, rounds: 1, log: () => {} };
+    const report = await runTickBench(options);
+    const stages = ["decode", "book", "feature", "inference", "quote", "risk", "encode", "total"];
+    expectSound(
+      report,
+      stages.map((stage) => `tick/${stage}`),
+      [],
+    );
+    expect((await runTickBench(options)).checksum).toBe(report.checksum);
+  });
+
+  test("wire answers frames over real sockets, beside the relay", async () => {
+    const report = await runWireBench({ seed: 1, rounds: 1, framesPerRound: 400, perSecond: 1_000 });
+    expectSound(report, ["wire/keel", "wire/relay"], ["wire/keel:relay", "wire/keel:relay/p99"]);
+  });
+});
