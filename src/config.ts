@@ -42,6 +42,8 @@ export interface Config {
   readonly device: EngineName | "auto";
   readonly model: string;
   readonly seed: number;
+  /** How long the line is run on simulated data before the first real frame; 0 = not at all. */
+  readonly warmUpMs: number;
   /** Undefined when no counterparty is configured. */
   readonly fix: FixConfig | undefined;
   /** Undefined when nothing is to be journalled. */
@@ -126,6 +128,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     device: values.KEEL_DEVICE,
     model: values.KEEL_MODEL,
     seed: values.KEEL_SEED,
+    warmUpMs: values.KEEL_WARM_UP_MS,
     fix:
       values.KEEL_FIX_HOST === undefined
         ? undefined

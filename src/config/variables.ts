@@ -73,6 +73,12 @@ const NAMED = {
     "1",
     "Seed of all randomness: back-off jitter, simulation",
   ),
+  KEEL_WARM_UP_MS: variable(
+    integerIn(0, 60_000),
+    "500",
+    "Time for which the line is run on simulated data before the first real frame, so that its code is compiled by then",
+    "ms",
+  ),
   KEEL_FIX_HOST: variable(
     word("host name or address"),
     null,

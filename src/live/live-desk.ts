@@ -26,6 +26,7 @@ import { type JournalSummary, JournalWriter } from "../journal/writer.ts";
 import { type RunSummary, summarise } from "../monitor/summary.ts";
 import { KILL_SWITCH_FILE, KillSwitchStore } from "../risk/kill-switch-store.ts";
 import { LivePort } from "./live-port.ts";
+import { warmUpLine } from "./warm-up.ts";
 
 /** Instruments a process may hold; Deribit's chains of BTC and ETH have about 2,500. */
 export const INSTRUMENT_CAPACITY = 8_192;
@@ -85,6 +86,10 @@ export class LiveDesk {
       maxBatch: UNDERLYING_CAPACITY,
       log: (line) => log.info(line),
     });
+    if (config.warmUpMs > 0) {
+      const frames = warmUpLine(config, engine, options.clock, config.warmUpMs);
+      log.debug("the line is warm", { frames, warmUpMs: config.warmUpMs });
+    }
     const journal =
       config.journal === undefined
         ? null

@@ -119,7 +119,7 @@ function refuse(status: number, code: number, msg: string): HttpAnswer {
 }
 
 /** The part of `exchangeInfo` that says how a symbol trades. */
-function exchangeInfo(timeMs: number, symbol: string): object {
+export function exchangeInfo(timeMs: number, symbol: string): object {
   return {
     timezone: "UTC",
     serverTime: timeMs,

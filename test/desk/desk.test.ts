@@ -81,7 +81,7 @@ describe("Desk", () => {
   test("a gap pulls the quote in the same turn and forgets the model's state", () => {
     const { bed, engine } = warmBed();
     const resets = engine.resets;
-    bed.alter = (frame) => frame.replace(/"pu":\d+/, '"pu":1');
+    bed.market.alter = (frame) => frame.replace(/"pu":\d+/, '"pu":1');
     const sentBefore = bed.sent.length;
     for (let ms = 0; ms < 200 && bed.desk.market.feedState[0] === FEED_STATE.live; ms += 1) bed.run(1);
     expect(bed.desk.market.feedState[0]).not.toBe(FEED_STATE.live);
@@ -90,7 +90,7 @@ describe("Desk", () => {
     expect(pulled?.askLots).toBe(0);
     expect(pulled?.timeUs).toBeLessThanOrEqual(bed.timeUs);
     expect(engine.resets).toBeGreaterThan(resets);
-    bed.alter = null;
+    bed.market.alter = null;
     bed.run(4_000);
     expect(bed.desk.market.feedState[0]).toBe(FEED_STATE.live);
     expect(bed.last.bidLots).toBeGreaterThan(0);
@@ -98,7 +98,7 @@ describe("Desk", () => {
 
   test("silence pulls the quote", () => {
     const { bed } = warmBed();
-    bed.muted = true;
+    bed.market.muted = true;
     bed.run(3_000);
     expect(bed.last.reasons).toContain("pulled");
     expect(bed.last.bidLots + bed.last.askLots).toBe(0);
