@@ -40,7 +40,7 @@ HIDDEN = 64
 TEACHERS = 5
 TEACHER_EPOCHS = 8
 STUDENT_EPOCHS = 12
-RATE = 2e-3
+RATE = 4e-3
 ROW_WEIGHT_BASE = 40_000
 """A row of a capture with N training rows weighs √(base/N), so that busy captures do not drown quiet ones."""
 SELF_TEST_ROWS = 24
