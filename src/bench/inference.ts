@@ -9,7 +9,8 @@ import { probeIsa } from "../inference/probe.ts";
 import { ENGINE_STARTERS } from "../inference/registry.ts";
 import { FEATURES_INPUT, nextName, type StepModel } from "../inference/step-model.ts";
 import { type BenchReport, type BenchRow, benchHost, ratioOf, rowOf } from "./report.ts";
-import { STAC_SHAPES, type StacShape, stacMacs, stacModel } from "./stac.ts";
+import { measureCeilings, stepWork } from "./roofline.ts";
+import { STAC_SHAPES, type StacShape, stacModel } from "./stac.ts";
 
 export interface InferenceBenchOptions {
   readonly seed: number;
@@ -52,9 +53,15 @@ export async function runInferenceBench(options: InferenceBenchOptions): Promise
   const notes: string[] = [];
   const digest = new Bun.CryptoHasher("sha256");
   const ortNode = await loadOrtNode(notes);
+  for (const { precision, weights, macsPerNs } of await measureCeilings()) {
+    notes.push(
+      `ceiling of this core, ${precision} weights from ${weights.toUpperCase()}: ${macsPerNs} MAC/ns`,
+    );
+  }
 
   const measure = async (model: StepModel, label: string, slots: number, extra: RowExtra): Promise<void> => {
     const subjects = await startAll(model, label, slots, ortNode, notes);
+    const work = workOf(model);
     for (let round = 0; round < rounds; round += 1) {
       for (const subject of subjects) await slice(subject, seed, sliceMs);
     }
@@ -66,6 +73,7 @@ export async function runInferenceBench(options: InferenceBenchOptions): Promise
         rowOf(subject.name, subject.histogram, "us", {
           perSecond,
           ...extra,
+          ...work,
           modelBytes: model.onnx.byteLength,
           ...(subject.engine === null ? {} : { memoryBytes: subject.engine.memoryBytes() }),
           ...batches,
@@ -98,7 +106,7 @@ export async function runInferenceBench(options: InferenceBenchOptions): Promise
       for (const precision of ["int8", "f32"] as const) {
         const label = precision === "int8" ? shape.name : `${shape.name}_F32`;
         const model = stacModel(shape, precision, seed);
-        await measure(model, label, Math.max(...BATCHES), { precision, macs: stacMacs(shape) });
+        await measure(model, label, Math.max(...BATCHES), { precision });
         const window = await windowRow(model, shape, label, sliceMs * rounds);
         if (window !== null) rows.push(window);
       }
@@ -114,6 +122,15 @@ export async function runInferenceBench(options: InferenceBenchOptions): Promise
     ratios,
     notes,
   };
+}
+
+/** What a step works through; nothing where the cpu engine does not take the model. */
+function workOf(model: StepModel): RowExtra {
+  try {
+    return stepWork(model);
+  } catch {
+    return {};
+  }
 }
 
 type RowExtra = Readonly<Record<string, string | number | boolean>>;
