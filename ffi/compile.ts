@@ -37,12 +37,25 @@ const stepRows = (isa: string, flags: readonly string[]): Unit => ({
   flags: [`-DKEEL_ISA=${isa}`, ...flags],
 });
 
+/** Decoders give the same bits as JavaScript does: a product and a sum stay two roundings. */
+const decoder = (venue: string, isa: string, flags: readonly string[]): Unit => ({
+  source: `decode_${venue}.c`,
+  object: `decode_${venue}_${isa}.o`,
+  flags: [`-DKEEL_ISA=${isa}`, "-ffp-contract=off", ...flags],
+});
+const decoders = (isa: string, flags: readonly string[]): Unit[] =>
+  ["binance", "deribit"].map((venue) => decoder(venue, isa, flags));
+
 /** What is compiled for this architecture; sources with kernels once for each instruction set. */
 export function nativeUnits(arch: string = process.arch): readonly Unit[] {
-  const units = [plain("host.c"), plain("step.c"), stepRows("portable", [])];
+  const units = [
+    ...[plain("host.c"), plain("step.c"), plain("decode.c"), stepRows("portable", [])],
+    ...decoders("portable", []),
+  ];
   if (arch !== "x64") return units;
   return [
     ...units,
+    ...decoders("avx2", AVX2),
     stepRows("avx2", AVX2),
     stepRows("avxvnni", [...AVX2, "-mavxvnni"]),
     stepRows("avx512", AVX512),

@@ -1,5 +1,6 @@
 import { loadConfig } from "../config.ts";
 import { Histogram } from "../core/histogram.ts";
+import { loadNative } from "../core/native.ts";
 import { Desk, type DeskPort, UNDERLYING_CAPACITY } from "../desk/desk.ts";
 import { STAGE, STAGES, StageHistograms } from "../desk/latency.ts";
 import { FEATURE_COUNT, SCHEMA_HASH } from "../feature/schema.ts";
@@ -31,6 +32,7 @@ export async function runTickBench(options: TickBenchOptions): Promise<BenchRepo
   // The environment decides nothing here but device, model, quoting and risk, as in `run`.
   const config = loadConfig(process.env);
   const model = await loadModel(config.model, { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT });
+  await loadNative();
   const { engine } = await startEngine({
     device: config.device,
     model,

@@ -14,6 +14,9 @@ const SYMBOLS = {
   keel_isa_mask: { args: [], returns: FFIType.u32 },
   keel_monotonic_ns: { args: [], returns: FFIType.f64 },
   keel_step_run: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
+  keel_decode_binance: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
+  keel_decode_binance_depth: { args: [FFIType.ptr, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+  keel_decode_deribit: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
 } as const;
 
 const open = (path: string) => dlopen(path, SYMBOLS);
@@ -27,6 +30,7 @@ export type NativeLibrary =
   | { readonly functions: null; readonly missing: string };
 
 let loaded: Promise<NativeLibrary> | null = null;
+let functions: NativeFunctions | null = null;
 
 /**
  * Loads the native library once for the process: from inside the executable, or, when keel runs from source, from
@@ -37,13 +41,19 @@ export function loadNative(): Promise<NativeLibrary> {
   return loaded;
 }
 
+/** What {@link loadNative} has loaded by now: null before it has ended, and where there is no library. */
+export function loadedNative(): NativeFunctions | null {
+  return functions;
+}
+
 async function load(): Promise<NativeLibrary> {
   try {
-    const functions =
+    const { symbols } =
       BUILD === undefined ? open(await compiledFromSource()) : await openEmbedded(BUILD.nativeMissing);
-    const abi = functions.symbols.keel_abi();
+    const abi = symbols.keel_abi();
     if (abi !== ABI) throw new Error(`native library has interface ${abi}, this build expects ${ABI}`);
-    return { functions: functions.symbols, missing: null };
+    functions = symbols;
+    return { functions: symbols, missing: null };
   } catch (error) {
     return { functions: null, missing: error instanceof Error ? error.message : String(error) };
   }

@@ -17,6 +17,8 @@ import type { FrameOutcome } from "./feed.ts";
  */
 export interface FrameDecoder {
   decode(frame: string, out: EventBatch): FrameOutcome;
+  /** Data frames that a faster way had to leave to JSON.parse. */
+  readonly fallbacks: number;
   /** Best guess of the instrument that an unparsable frame was about, −1 when it does not say. */
   attribute(frame: string): number;
 }

@@ -1,3 +1,4 @@
+import type { NativeFunctions } from "../core/native.ts";
 import type { EventBatch } from "../market/event-batch.ts";
 import type { Instrument, InstrumentTable, VenueName } from "../market/instrument.ts";
 
@@ -32,6 +33,8 @@ export interface FeedCounters {
   reconnects: number;
   silences: number;
   overflows: number;
+  /** Data frames that the native decoder left to JSON.parse: of a form that it does not know, or off the grid. */
+  decodeFallbacks: number;
   /** How long the last resync took, from unsound to live; NaN before the first. */
   lastResyncUs: number;
 }
@@ -53,6 +56,8 @@ export interface FeedOptions {
    * authenticated connections only.
    */
   readonly interval?: "raw" | "100ms";
+  /** The native decoders to use, null for none; default those that are loaded. They give what the others give. */
+  readonly native?: NativeFunctions | null;
 }
 
 /**

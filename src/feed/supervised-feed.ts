@@ -31,6 +31,7 @@ export abstract class SupervisedFeed implements Feed {
     reconnects: 0,
     silences: 0,
     overflows: 0,
+    decodeFallbacks: 0,
     lastResyncUs: Number.NaN,
   };
   problem = "";
@@ -81,6 +82,7 @@ export abstract class SupervisedFeed implements Feed {
     const row = out.count;
     const level = out.levels;
     const outcome = this.decoder.decode(frame, out);
+    this.counters.decodeFallbacks = this.decoder.fallbacks;
     switch (outcome) {
       case FRAME.ok:
         this.connection.onData(timeUs);

@@ -1,4 +1,5 @@
 import { BadInputError, ModelRefusedError } from "../core/errors.ts";
+import { loadNative } from "../core/native.ts";
 import { Desk, type DeskPort } from "../desk/desk.ts";
 import { noTimer } from "../desk/latency.ts";
 import { SCHEMA_HASH } from "../feature/schema.ts";
@@ -132,6 +133,8 @@ async function begin(record: JournalRecord, engineFor: EngineFor, decisions: Jou
     );
   }
   const engine = await engineFor(start);
+  // Feeds decode natively where the library is there.
+  await loadNative();
   const port = new ReplayPort(decisions);
   const desk = new Desk({ ...start, engine, port, timer: noTimer });
   return { start, desk, port, engine };

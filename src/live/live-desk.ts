@@ -9,6 +9,7 @@ import packageJson from "../../package.json";
 import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
+import { loadNative } from "../core/native.ts";
 import { Desk, UNDERLYING_CAPACITY } from "../desk/desk.ts";
 import { StageHistograms } from "../desk/latency.ts";
 import { FEATURE_COUNT, SCHEMA_HASH } from "../feature/schema.ts";
@@ -79,6 +80,8 @@ export class LiveDesk {
   static async prepare(options: LiveDeskOptions): Promise<LiveDesk> {
     const { config, log } = options;
     const model = await loadModel(config.model, { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT });
+    // Feeds decode natively where the library is there.
+    await loadNative();
     const { engine } = await startEngine({
       device: config.device,
       model,

@@ -48,9 +48,11 @@ function registerMarket(metrics: MetricRegistry, desk: Desk): void {
     ["reconnects", "Connections made again."],
     ["silences", "Times a feed went silent."],
     ["overflows", "Frames that did not fit the desk's buffers."],
+    ["decodeFallbacks", "Data frames that the native decoder left to JSON.parse."],
   ] as const) {
+    const name = counter.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
     metrics.add({
-      name: `keel_feed_${counter}_total`,
+      name: `keel_feed_${name}_total`,
       type: "counter",
       help,
       collect: (emit) => {

@@ -37,6 +37,10 @@ export class BinanceDecoder implements FrameDecoder, SnapshotDecoder {
     this.#bySymbol = bySymbol;
   }
 
+  get fallbacks(): number {
+    return 0;
+  }
+
   decode(frame: string, out: EventBatch): FrameOutcome {
     const root = parseJson(frame);
     if (!isObject(root)) return FRAME.unparsable;

@@ -6,9 +6,10 @@ import { isObject, parseJson } from "../decoder.ts";
 import { type FeedOptions, FRAME, type FrameOutcome } from "../feed.ts";
 import { SupervisedFeed } from "../supervised-feed.ts";
 import { Backoff } from "../supervisor.ts";
-import { BinanceDecoder } from "./decoder.ts";
+import type { BinanceDecoder } from "./decoder.ts";
 import { DepthJoin, DIFF, JOINED, MATCH } from "./depth-join.ts";
 import { listSymbols, readSymbol } from "./instruments.ts";
+import { createBinanceDecoder } from "./native-decoder.ts";
 import { RestRequests } from "./rest.ts";
 import type { BinanceVenue } from "./venue.ts";
 
@@ -63,7 +64,7 @@ export class BinanceFeed extends SupervisedFeed {
   constructor(venue: BinanceVenue, options: FeedOptions) {
     super(options);
     this.#venue = venue;
-    this.decoder = new BinanceDecoder(this.#bySymbol);
+    this.decoder = createBinanceDecoder(this.#bySymbol, options.native);
     this.#rng = new Rng(options.seed ^ 0x5eed);
     this.#rest = new RestRequests(options.id, options.port, this.#rng);
     this.#recoveryOf = new Int32Array(options.instruments.capacity).fill(-1);

@@ -36,6 +36,10 @@ export class DeribitDecoder implements FrameDecoder {
     this.#bySymbol = bySymbol;
   }
 
+  get fallbacks(): number {
+    return 0;
+  }
+
   decode(frame: string, out: EventBatch): FrameOutcome {
     const root = parseJson(frame);
     if (!isObject(root)) return FRAME.unparsable;

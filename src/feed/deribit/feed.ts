@@ -6,8 +6,9 @@ import { isObject, type JsonObject, parseJson } from "../decoder.ts";
 import { type FeedOptions, FRAME, type FrameOutcome } from "../feed.ts";
 import { MAX_OLD_IN_A_ROW, SupervisedFeed } from "../supervised-feed.ts";
 import { Backoff } from "../supervisor.ts";
-import { DeribitDecoder } from "./decoder.ts";
+import type { DeribitDecoder } from "./decoder.ts";
 import { readInstrument } from "./instruments.ts";
+import { createDeribitDecoder } from "./native-decoder.ts";
 import { type Call, Outbox } from "./outbox.ts";
 import { type DeribitInterval, type DeribitKind, type DeribitSubscription, RPC_ERROR } from "./venue.ts";
 
@@ -55,7 +56,7 @@ export class DeribitFeed extends SupervisedFeed {
   constructor(options: FeedOptions, wanted: readonly DeribitSubscription[]) {
     super(options);
     this.#wanted = wanted;
-    this.decoder = new DeribitDecoder(this.#bySymbol);
+    this.decoder = createDeribitDecoder(this.#bySymbol, options.native);
     this.#rng = new Rng(options.seed ^ 0xde71b17);
     this.#outbox = new Outbox(options.id, options.port);
     this.#callBackoff = new Backoff(this.#rng, CALL_RETRY);

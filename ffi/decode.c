@@ -1,0 +1,51 @@
+/* Checks what a call brings and hands it to the decoder of the host's instruction set. */
+#include "decode.h"
+
+#include <string.h>
+
+#include "host.h"
+
+typedef int32_t (*decode_frame)(const keel_decoder *decoder, int32_t length, int32_t *count, int32_t *levels);
+typedef int32_t (*decode_depth)(const keel_decoder *decoder, int32_t length, const keel_listing *listing, int32_t *count,
+                                int32_t *levels);
+
+int32_t keel_decode_binance_portable(const keel_decoder *, int32_t, int32_t *, int32_t *);
+int32_t keel_decode_deribit_portable(const keel_decoder *, int32_t, int32_t *, int32_t *);
+int32_t keel_decode_binance_depth_portable(const keel_decoder *, int32_t, const keel_listing *, int32_t *, int32_t *);
+
+#if defined(__x86_64__)
+int32_t keel_decode_binance_avx2(const keel_decoder *, int32_t, int32_t *, int32_t *);
+int32_t keel_decode_deribit_avx2(const keel_decoder *, int32_t, int32_t *, int32_t *);
+int32_t keel_decode_binance_depth_avx2(const keel_decoder *, int32_t, const keel_listing *, int32_t *, int32_t *);
+#define BEST(name) name##_avx2
+#else
+#define BEST(name) name##_portable
+#endif
+
+static const decode_frame BINANCE[2] = {keel_decode_binance_portable, BEST(keel_decode_binance)};
+static const decode_frame DERIBIT[2] = {keel_decode_deribit_portable, BEST(keel_decode_deribit)};
+static const decode_depth DEPTH[2] = {keel_decode_binance_depth_portable, BEST(keel_decode_binance_depth)};
+
+/* Ends the frame with zeros; false when it does not fit where it is said to be. */
+static int32_t close_frame(const keel_decoder *d, int32_t length) {
+  if (length < 1 || length > d->frame_capacity) return 0;
+  if (d->count < 0 || d->count > d->max_events || d->levels < 0 || d->levels > d->max_levels) return 0;
+  memset(d->frame + length, 0, KEEL_DECODE_BACK);
+  return 1;
+}
+
+int32_t keel_decode_binance(keel_decoder *decoder, int32_t length) {
+  if (!close_frame(decoder, length)) return 0;
+  return BINANCE[decoder->isa >= KEEL_ISA_AVX2](decoder, length, &decoder->count, &decoder->levels);
+}
+
+int32_t keel_decode_deribit(keel_decoder *decoder, int32_t length) {
+  if (!close_frame(decoder, length)) return 0;
+  return DERIBIT[decoder->isa >= KEEL_ISA_AVX2](decoder, length, &decoder->count, &decoder->levels);
+}
+
+int32_t keel_decode_binance_depth(keel_decoder *decoder, int32_t length, int32_t listing) {
+  if (!close_frame(decoder, length) || listing < 0 || listing >= decoder->listing_count) return 0;
+  const keel_listing *const of = decoder->listings + listing;
+  return DEPTH[decoder->isa >= KEEL_ISA_AVX2](decoder, length, of, &decoder->count, &decoder->levels);
+}

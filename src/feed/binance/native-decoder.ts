@@ -1,0 +1,57 @@
+import { loadedNative, type NativeFunctions } from "../../core/native.ts";
+import type { EventBatch } from "../../market/event-batch.ts";
+import type { Instrument } from "../../market/instrument.ts";
+import { FRAME, type FrameOutcome } from "../feed.ts";
+import { NativeDecoderMemory } from "../native-decoder.ts";
+import { BinanceDecoder } from "./decoder.ts";
+
+/** The decoder of this process: native where the library is loaded. */
+export function createBinanceDecoder(
+  bySymbol: ReadonlyMap<string, Instrument>,
+  native: NativeFunctions | null = loadedNative(),
+): BinanceDecoder {
+  return native === null ? new BinanceDecoder(bySymbol) : new NativeBinanceDecoder(bySymbol, native);
+}
+
+/** {@link BinanceDecoder} by `ffi/decode_binance.c`; what that does not take goes the way of JSON.parse, with the same result. */
+export class NativeBinanceDecoder extends BinanceDecoder {
+  readonly #native: NativeFunctions;
+  readonly #memory: NativeDecoderMemory;
+  #fallbacks = 0;
+
+  constructor(bySymbol: ReadonlyMap<string, Instrument>, native: NativeFunctions, isa?: number) {
+    super(bySymbol);
+    this.#native = native;
+    this.#memory = new NativeDecoderMemory(native, bySymbol, isa);
+  }
+
+  override get fallbacks(): number {
+    return this.#fallbacks;
+  }
+
+  override decode(frame: string, out: EventBatch): FrameOutcome {
+    const memory = this.#memory;
+    const length = memory.load(frame, out);
+    if (length > 0 && this.#native.keel_decode_binance(memory.address, length) === 1) {
+      memory.commit(out);
+      return FRAME.ok;
+    }
+    return this.#counted(super.decode(frame, out));
+  }
+
+  override decodeSnapshot(body: string, instrument: Instrument, out: EventBatch): FrameOutcome {
+    const memory = this.#memory;
+    const length = memory.load(body, out);
+    const listing = memory.listingOf(instrument);
+    if (length > 0 && this.#native.keel_decode_binance_depth(memory.address, length, listing) === 1) {
+      memory.commit(out);
+      return FRAME.ok;
+    }
+    return this.#counted(super.decodeSnapshot(body, instrument, out));
+  }
+
+  #counted(outcome: FrameOutcome): FrameOutcome {
+    if (outcome === FRAME.ok) this.#fallbacks += 1;
+    return outcome;
+  }
+}

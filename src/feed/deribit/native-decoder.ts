@@ -1,0 +1,43 @@
+import { loadedNative, type NativeFunctions } from "../../core/native.ts";
+import type { EventBatch } from "../../market/event-batch.ts";
+import type { Instrument } from "../../market/instrument.ts";
+import { FRAME, type FrameOutcome } from "../feed.ts";
+import { NativeDecoderMemory } from "../native-decoder.ts";
+import { DeribitDecoder } from "./decoder.ts";
+
+/** The decoder of this process: native where the library is loaded. */
+export function createDeribitDecoder(
+  bySymbol: ReadonlyMap<string, Instrument>,
+  native: NativeFunctions | null = loadedNative(),
+): DeribitDecoder {
+  return native === null ? new DeribitDecoder(bySymbol) : new NativeDeribitDecoder(bySymbol, native);
+}
+
+/** {@link DeribitDecoder} by `ffi/decode_deribit.c`; what that does not take goes the way of JSON.parse, with the same result. */
+export class NativeDeribitDecoder extends DeribitDecoder {
+  readonly #native: NativeFunctions;
+  readonly #memory: NativeDecoderMemory;
+  #fallbacks = 0;
+
+  constructor(bySymbol: ReadonlyMap<string, Instrument>, native: NativeFunctions, isa?: number) {
+    super(bySymbol);
+    this.#native = native;
+    this.#memory = new NativeDecoderMemory(native, bySymbol, isa);
+  }
+
+  override get fallbacks(): number {
+    return this.#fallbacks;
+  }
+
+  override decode(frame: string, out: EventBatch): FrameOutcome {
+    const memory = this.#memory;
+    const length = memory.load(frame, out);
+    if (length > 0 && this.#native.keel_decode_deribit(memory.address, length) === 1) {
+      memory.commit(out);
+      return FRAME.ok;
+    }
+    const outcome = super.decode(frame, out);
+    if (outcome === FRAME.ok) this.#fallbacks += 1;
+    return outcome;
+  }
+}
