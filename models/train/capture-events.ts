@@ -68,6 +68,8 @@ export class CaptureSession {
   readonly batch = new EventBatch();
   readonly #decoder: BinanceDecoder;
   readonly #join: DepthJoin;
+  /** A snapshot that no diff has reached yet. */
+  #waiting: string | null = null;
 
   constructor(venue: BinanceVenueName, symbol: string) {
     this.instrument = captureInstrument(venue, symbol);
@@ -84,8 +86,9 @@ export class CaptureSession {
     this.batch.clear();
     if (text.startsWith('{"lastUpdateId"')) this.#snapshot(text);
     else if (!this.#frame(text)) return false;
-    for (let row = 0; row < this.batch.count; row += 1) this.#apply(row, timeUs);
-    return this.batch.count > 0;
+    let changed = false;
+    for (let row = 0; row < this.batch.count; row += 1) changed = this.#apply(row, timeUs) || changed;
+    return changed;
   }
 
   #snapshot(text: string): void {
@@ -93,8 +96,11 @@ export class CaptureSession {
     const outcome = this.#decoder.decodeSnapshot(text, this.instrument, batch);
     if (outcome !== FRAME.ok) throw this.#bad(text, "a depth snapshot");
     const sequence = batch.lastSequence[0];
-    if (this.#join.match(sequence) === MATCH.stale) throw this.#bad(text, "a snapshot that joins the diffs");
-    if (this.#join.join(sequence, batch) !== JOINED.done) throw this.#bad(text, "diffs without a gap");
+    const match = this.#join.match(sequence);
+    if (match === MATCH.stale) throw this.#bad(text, "a snapshot that joins the diffs");
+    this.#waiting = match === MATCH.waits ? text : null;
+    if (match === MATCH.waits) batch.clear();
+    else if (this.#join.join(sequence, batch) !== JOINED.done) throw this.#bad(text, "diffs without a gap");
   }
 
   #frame(text: string): boolean {
@@ -105,35 +111,40 @@ export class CaptureSession {
     if (batch.kind[0] !== EVENT.bookDelta) return this.#join.live;
     if (!this.#join.live) {
       this.#join.keep(batch, 0);
-      return false;
+      batch.clear();
+      if (this.#waiting !== null) this.#snapshot(this.#waiting);
+      return batch.count > 0;
     }
     const verdict = this.#join.judge(batch, 0);
     if (verdict === DIFF.gap) throw this.#bad(text, "the next diff");
     return verdict === DIFF.next;
   }
 
-  #apply(row: number, timeUs: number): void {
+  #apply(row: number, timeUs: number): boolean {
     const { batch, book, features } = this;
     switch (batch.kind[row]) {
       case EVENT.bookSnapshot:
         book.applySnapshot(batch, row);
         features.onBook(0, book, batch, row, timeUs);
-        break;
+        return true;
       case EVENT.bookDelta:
         book.applyDelta(batch, row);
         features.onBook(0, book, batch, row, timeUs);
-        break;
+        return true;
       case EVENT.top:
         book.applyTop(batch, row);
         features.onTop(0, book, timeUs);
-        break;
+        return true;
       case EVENT.trade: {
         const level = batch.levelStart[row];
         features.onTrade(0, batch.side[level], batch.sizeLots[level], timeUs);
-        break;
+        return true;
       }
+      case EVENT.ticker:
+        features.onTicker(0, this.instrument, batch, row, timeUs);
+        return false;
       default:
-        throw this.#bad(`event kind ${batch.kind[row]}`, "a book event or a trade");
+        throw this.#bad(`event kind ${batch.kind[row]}`, "a book event, a trade or a ticker");
     }
   }
 
