@@ -4,25 +4,43 @@ export interface WritableSocket {
   write(data: Uint8Array, byteOffset: number, byteLength: number): number;
 }
 
-/** Bytes on their way to a socket. What the socket does not take at once waits in a buffer of fixed size. */
+/** Gathered bytes after which the socket is offered them without waiting for the batch's end. */
+const GATHERED_BYTES_MAX = 16 * 1_024;
+
+/** Calls back once the event loop has delivered everything that was readable together. */
+export type AfterBatch = (flush: () => void) => void;
+
+/**
+ * Bytes on their way to a socket, in order. The first write of an event-loop batch goes to the socket at once; what follows in
+ * the same batch is gathered and leaves as one write when the batch is over, because each write costs a system call. What the
+ * socket does not take waits in the same buffer, whose size is fixed.
+ */
 export class SocketWriter {
-  readonly #pending: Uint8Array;
+  readonly #waiting: Uint8Array;
+  readonly #afterBatch: AfterBatch;
   #from = 0;
   #to = 0;
   #socket: WritableSocket | null = null;
+  /** A write went out in this batch; {@link #endBatch} is due. */
+  #gathering = false;
+  /** The socket has refused bytes and was not asked again since. */
+  #blocked = false;
 
-  constructor(capacityBytes: number) {
-    this.#pending = new Uint8Array(capacityBytes);
+  constructor(capacityBytes: number, afterBatch: AfterBatch = (flush) => void setImmediate(flush)) {
+    this.#waiting = new Uint8Array(capacityBytes);
+    this.#afterBatch = afterBatch;
   }
 
   attach(socket: WritableSocket | null): void {
     this.#socket = socket;
     this.#from = 0;
     this.#to = 0;
+    this.#blocked = false;
   }
 
+  /** Bytes that the socket has refused so far; what is only being gathered is not counted. */
   get pendingBytes(): number {
-    return this.#to - this.#from;
+    return this.#blocked ? this.#to - this.#from : 0;
   }
 
   /** @returns false when the waiting bytes outgrow the buffer: nothing of this call is then sent, and the connection must be closed. */
@@ -30,20 +48,24 @@ export class SocketWriter {
     const socket = this.#socket;
     if (socket === null) return true;
     let at = start;
-    if (this.#from === this.#to) {
+    if (this.#from === this.#to && !this.#gathering) {
+      this.#gathering = true;
+      this.#afterBatch(this.#endBatch);
       const taken = socket.write(bytes, start, end - start);
       if (taken > 0) at += taken;
       if (at === end) return true;
+      this.#blocked = true;
     }
     const left = end - at;
-    if (this.#to + left > this.#pending.length) {
-      this.#pending.copyWithin(0, this.#from, this.#to);
+    if (this.#to + left > this.#waiting.length) {
+      this.#waiting.copyWithin(0, this.#from, this.#to);
       this.#to -= this.#from;
       this.#from = 0;
     }
-    if (this.#to + left > this.#pending.length) return false;
-    this.#pending.set(bytes.subarray(at, end), this.#to);
+    if (this.#to + left > this.#waiting.length) return false;
+    this.#waiting.set(bytes.subarray(at, end), this.#to);
     this.#to += left;
+    if (!this.#blocked && this.#to - this.#from >= GATHERED_BYTES_MAX) this.flush();
     return true;
   }
 
@@ -51,8 +73,9 @@ export class SocketWriter {
   flush(): boolean {
     const socket = this.#socket;
     if (socket !== null && this.#from < this.#to) {
-      const taken = socket.write(this.#pending, this.#from, this.#to - this.#from);
+      const taken = socket.write(this.#waiting, this.#from, this.#to - this.#from);
       if (taken > 0) this.#from += taken;
+      this.#blocked = this.#from < this.#to;
     }
     if (this.#from === this.#to) {
       this.#from = 0;
@@ -61,4 +84,9 @@ export class SocketWriter {
     }
     return false;
   }
+
+  readonly #endBatch = (): void => {
+    this.#gathering = false;
+    if (!this.#blocked) this.flush();
+  };
 }
