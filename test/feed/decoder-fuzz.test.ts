@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { loadNative } from "../../src/core/native.ts";
 import { BinanceDecoder } from "../../src/feed/binance/decoder.ts";
 import { readSymbol } from "../../src/feed/binance/instruments.ts";
 import type { FrameDecoder } from "../../src/feed/decoder.ts";
@@ -8,6 +9,8 @@ import { readInstrument } from "../../src/feed/deribit/instruments.ts";
 import { FRAME } from "../../src/feed/feed.ts";
 import { EVENT, EventBatch } from "../../src/market/event-batch.ts";
 import { InstrumentTable } from "../../src/market/instrument.ts";
+import { skipUnless } from "../support/shared-data.ts";
+import { binancePair, deribitPair } from "./decoder-pair.ts";
 import { exchangeInfo, FakeBinance } from "./fake-binance.ts";
 import { FakeDeribit, OPTION, PERPETUAL } from "./fake-deribit.ts";
 import { Session } from "./fake-venue.ts";
@@ -112,6 +115,26 @@ describe.each(DECODERS.map(([name, decoder, frames]) => ({ name, decoder, frames
           decoder.attribute(text);
         }),
         { numRuns: 1_000, seed: 12 },
+      );
+    });
+  },
+);
+
+const { functions: native, missing } = await loadNative();
+describe.each(DECODERS.map(([name, , frames]) => ({ name, frames })))(
+  "mutated frames: $name, natively",
+  ({ name, frames }) => {
+    test.skipIf(skipUnless(native !== null, `no native library: ${missing}`))("come to the same", () => {
+      if (native === null) return;
+      const pairOf = name === "binance" ? binancePair : deribitPair;
+      const pair = pairOf(bySymbol, native, { maxEvents: 16, maxLevels: 256 });
+      fc.assert(
+        fc.property(
+          fc.constantFrom(...frames),
+          fc.array(mutation, { maxLength: 4 }),
+          (frame, mutations) => pair.disagreement(mutate(frame, mutations)) === "",
+        ),
+        { numRuns: 3_000, seed: 14 },
       );
     });
   },

@@ -1,0 +1,132 @@
+import type { NativeFunctions } from "../../src/core/native.ts";
+import { BinanceDecoder } from "../../src/feed/binance/decoder.ts";
+import { NativeBinanceDecoder } from "../../src/feed/binance/native-decoder.ts";
+import type { FrameDecoder } from "../../src/feed/decoder.ts";
+import { DeribitDecoder } from "../../src/feed/deribit/decoder.ts";
+import { NativeDeribitDecoder } from "../../src/feed/deribit/native-decoder.ts";
+import { EVENT, EventBatch, TICKER_FIELDS } from "../../src/market/event-batch.ts";
+import type { Instrument } from "../../src/market/instrument.ts";
+
+/** What stands in a batch before each frame, so that decoders are seen to append. */
+const BEFORE = { events: 1, levels: 2 } as const;
+
+const EVENT_COLUMNS = [
+  "kind",
+  "instrument",
+  "exchangeTimeUs",
+  "firstSequence",
+  "lastSequence",
+  "previousSequence",
+  "code",
+  "reason",
+  "levelStart",
+  "levelCount",
+] as const;
+
+/** The first difference between two batches, bit by bit; empty when there is none. */
+export function batchDifference(expected: EventBatch, found: EventBatch): string {
+  if (expected.count !== found.count) return `${expected.count} events, found ${found.count}`;
+  if (expected.levels !== found.levels) return `${expected.levels} levels, found ${found.levels}`;
+  const { count, levels } = expected;
+  for (const column of EVENT_COLUMNS) {
+    const difference = arrayDifference(column, expected[column], found[column], 0, count);
+    if (difference !== "") return difference;
+  }
+  for (const column of ["side", "priceTicks", "sizeLots"] as const) {
+    const difference = arrayDifference(column, expected[column], found[column], 0, levels);
+    if (difference !== "") return difference;
+  }
+  for (let row = 0; row < count; row += 1) {
+    if (expected.kind[row] !== EVENT.ticker) continue;
+    const from = row * TICKER_FIELDS;
+    const difference = arrayDifference("values", expected.values, found.values, from, from + TICKER_FIELDS);
+    if (difference !== "") return difference;
+  }
+  return "";
+}
+
+function arrayDifference(
+  name: string,
+  expected: ArrayLike<number>,
+  found: ArrayLike<number>,
+  from: number,
+  to: number,
+): string {
+  for (let i = from; i < to; i += 1) {
+    if (!Object.is(expected[i], found[i])) return `${name}[${i}] ${expected[i]}, found ${found[i]}`;
+  }
+  return "";
+}
+
+/** Room of the batches that a comparison uses. */
+export interface BatchBounds {
+  readonly maxEvents: number;
+  readonly maxLevels: number;
+}
+
+const ROOMY: BatchBounds = { maxEvents: 64, maxLevels: 8_192 };
+
+/** The reference decoder of a venue beside the native ones of every instruction set, all fed the same frames. */
+export class DecoderPair<Decoder extends FrameDecoder> {
+  readonly reference: Decoder;
+  readonly natives: readonly Decoder[];
+  readonly #expected: EventBatch;
+  readonly #found: EventBatch;
+
+  constructor(reference: Decoder, natives: readonly Decoder[], { maxEvents, maxLevels }: BatchBounds) {
+    this.reference = reference;
+    this.natives = natives;
+    this.#expected = new EventBatch(maxEvents, maxLevels);
+    this.#found = new EventBatch(maxEvents, maxLevels);
+  }
+
+  /** Frames that a native decoder left to the reference. */
+  get fallbacks(): number {
+    return Math.max(...this.natives.map(({ fallbacks }) => fallbacks));
+  }
+
+  /** How the native decoders' answer to a frame differs from the reference's; empty when it does not. */
+  disagreement(frame: string): string {
+    return this.compare((decoder, out) => decoder.decode(frame, out));
+  }
+
+  /** The same for anything that decoders do. */
+  compare(run: (decoder: Decoder, out: EventBatch) => number): string {
+    const outcome = run(this.reference, prepared(this.#expected));
+    for (const [isa, decoder] of this.natives.entries()) {
+      const found = run(decoder, prepared(this.#found));
+      if (found !== outcome) return `isa ${isa}: outcome ${outcome}, found ${found}`;
+      const difference = batchDifference(this.#expected, this.#found);
+      if (difference !== "") return `isa ${isa}: ${difference}`;
+    }
+    return "";
+  }
+}
+
+export function binancePair(
+  bySymbol: ReadonlyMap<string, Instrument>,
+  native: NativeFunctions,
+  bounds = ROOMY,
+): DecoderPair<BinanceDecoder> {
+  const natives = ISAS.map((isa) => new NativeBinanceDecoder(bySymbol, native, isa));
+  return new DecoderPair(new BinanceDecoder(bySymbol), natives, bounds);
+}
+
+export function deribitPair(
+  bySymbol: ReadonlyMap<string, Instrument>,
+  native: NativeFunctions,
+  bounds = ROOMY,
+): DecoderPair<DeribitDecoder> {
+  const natives = ISAS.map((isa) => new NativeDeribitDecoder(bySymbol, native, isa));
+  return new DecoderPair(new DeribitDecoder(bySymbol), natives, bounds);
+}
+
+/** Instruction sets with decoders of their own: numbers of `ffi/host.h`. */
+const ISAS = [0, 1];
+
+function prepared(out: EventBatch): EventBatch {
+  out.clear();
+  for (let i = 0; i < BEFORE.events; i += 1) out.begin(EVENT.trade, 7, 7);
+  for (let i = 0; i < BEFORE.levels; i += 1) out.level(0, 7, 7);
+  return out;
+}
