@@ -35,6 +35,7 @@ export async function runTickBench(options: TickBenchOptions): Promise<BenchRepo
   await loadNative();
   const { engine } = await startEngine({
     device: config.device,
+    settings: config.engines,
     model,
     slotCount: UNDERLYING_CAPACITY,
     maxBatch: UNDERLYING_CAPACITY,
@@ -164,7 +165,6 @@ async function runPass(
     (timeUs) => {
       if (timeUs - timerUs < TIMER_US) return;
       timerUs = timeUs;
-      timer.begin(Bun.nanoseconds());
       desk.onTimer(timeUs);
     },
     (timeUs) => (submitted === null ? null : drain(timeUs)),

@@ -364,7 +364,10 @@ export class Desk implements GatewayEvents {
     const market = this.market;
     if (market.books.length < market.instruments.size) market.admit(feed, timeUs);
     const batch = this.#batch;
-    if (batch.count === 0) return;
+    if (batch.count === 0) {
+      this.#timer.end(false);
+      return;
+    }
     for (let row = 0; row < batch.count; row += 1) market.apply(batch, row, this.feeds, timeUs);
     this.#infer(timeUs);
   }

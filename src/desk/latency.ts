@@ -25,7 +25,7 @@ export interface Percentiles {
 
 /** What the desk tells about where its time goes. Measuring never changes a decision, so replay leaves it out. */
 export interface StageTimer {
-  /** A frame (or other input) has arrived: `receivedNs` on the monotonic clock. */
+  /** A frame has arrived: `receivedNs` on the monotonic clock. Turns that were not begun are not measured. */
   begin(receivedNs: number): void;
   /** Time since the last mark belongs to `stage`. */
   mark(stage: number): void;
@@ -56,6 +56,7 @@ export class StageHistograms implements StageTimer {
   #ran = 0;
   #begunNs = 0;
   #markedNs = 0;
+  #open = false;
   #suspendedBegunNs = 0;
   #suspendedMarkedNs = 0;
 
@@ -68,9 +69,11 @@ export class StageHistograms implements StageTimer {
     this.#markedNs = receivedNs;
     this.#ran = 0;
     this.#spent.fill(0);
+    this.#open = true;
   }
 
   mark(stage: number): void {
+    if (!this.#open) return;
     const nowNs = this.#monotonicNs();
     this.#spent[stage] += nowNs - this.#markedNs;
     this.#ran |= 1 << stage;
@@ -78,7 +81,7 @@ export class StageHistograms implements StageTimer {
   }
 
   end(quoted: boolean): void {
-    if (this.#ran === 0) return;
+    if (!this.#open || this.#ran === 0) return;
     this.#recordStages();
     const totalNs = this.#markedNs - this.#begunNs;
     this.stages[STAGE.total].record(totalNs);
@@ -101,6 +104,7 @@ export class StageHistograms implements StageTimer {
       if ((this.#ran & (1 << stage)) !== 0) this.stages[stage].record(this.#spent[stage]);
     }
     this.#ran = 0;
+    this.#open = false;
   }
 
   reset(): void {

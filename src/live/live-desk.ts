@@ -84,6 +84,7 @@ export class LiveDesk {
     await loadNative();
     const { engine } = await startEngine({
       device: config.device,
+      settings: config.engines,
       model,
       slotCount: UNDERLYING_CAPACITY,
       maxBatch: UNDERLYING_CAPACITY,
@@ -286,7 +287,6 @@ export class LiveDesk {
     this.loopLagMsMax = Math.max(this.loopLagMsMax, (nowNs - this.#timerNs) / 1e6 - TIMER_MS);
     this.#timerNs = nowNs;
     const timeUs = this.#input(RECORD.timer, 0, "");
-    this.timer.begin(nowNs);
     this.desk.onTimer(timeUs);
     this.gateway.onTimer(timeUs);
   }
@@ -327,6 +327,7 @@ export class LiveDesk {
       try {
         const { engine } = await startEngine({
           device: this.#engine.name,
+          settings: this.#config.engines,
           model: this.model,
           slotCount: UNDERLYING_CAPACITY,
           maxBatch: UNDERLYING_CAPACITY,

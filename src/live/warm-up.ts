@@ -5,7 +5,7 @@ import { StageHistograms } from "../desk/latency.ts";
 import { MassQuoteEncoder } from "../gateway/fix/mass-quote.ts";
 import type { StepEngine } from "../inference/engine.ts";
 import { NOT_TRIPPED } from "../risk/kill-switch.ts";
-import { MemoryMarket } from "../sim/memory-market.ts";
+import { MemoryMarket, type MemoryMarketSink } from "../sim/memory-market.ts";
 
 const STEP_US = 1_000;
 const TIMER_STEPS = 10;
@@ -60,12 +60,19 @@ export function warmUpLine(config: Config, engine: StepEngine, clock: Clock, for
   bytes = new Uint8Array(encoder.maxBytes);
   desk.start(startUs);
   desk.onSessionUp(startUs);
+  const sink: MemoryMarketSink = {
+    onFeedOpen: (feed, timeUs) => desk.onFeedOpen(feed, timeUs),
+    onFrame: (feed, text, timeUs) => {
+      timer.begin(clock.monotonicNs());
+      desk.onFrame(feed, text, timeUs);
+    },
+    onFeedResponse: (...answer) => desk.onFeedResponse(...answer),
+  };
   const untilNs = clock.monotonicNs() + forMs * 1e6;
   let episodeUs = startUs + EPISODE_US;
   for (let step = 1; clock.monotonicNs() < untilNs; step += 1) {
     const timeUs = startUs + step * STEP_US;
-    timer.begin(clock.monotonicNs());
-    market.advance(timeUs, desk);
+    market.advance(timeUs, sink);
     if (step % TIMER_STEPS === 0) desk.onTimer(timeUs);
     if (timeUs < episodeUs) continue;
     market.market.scheduleToxicEpisode(timeUs + STEP_US, step % 2 === 0 ? "down" : "up");

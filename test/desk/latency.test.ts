@@ -1,0 +1,67 @@
+import { describe, expect, test } from "bun:test";
+import { STAGE, StageHistograms } from "../../src/desk/latency.ts";
+
+/** A timer whose clock is moved by hand. */
+function timerAt() {
+  const clock = { ns: 0 };
+  return { clock, timer: new StageHistograms(() => clock.ns) };
+}
+
+describe("StageHistograms", () => {
+  test("adds up a stage's parts within a turn and the whole as total", () => {
+    const { clock, timer } = timerAt();
+    timer.begin(0);
+    for (const [stage, ns] of [
+      [STAGE.decode, 10],
+      [STAGE.book, 20],
+      [STAGE.feature, 5],
+      [STAGE.book, 30],
+    ] as const) {
+      clock.ns += ns;
+      timer.mark(stage);
+    }
+    timer.end(false);
+    expect(timer.stages[STAGE.book].max).toBe(50);
+    expect(timer.stages[STAGE.total].max).toBe(65);
+    expect(timer.stages[STAGE.quote].count).toBe(0);
+    expect(timer.quoted.count).toBe(0);
+  });
+
+  test("a turn that waits for its engine counts the wait as inference and in the total", () => {
+    const { clock, timer } = timerAt();
+    timer.begin(0);
+    clock.ns = 10;
+    timer.mark(STAGE.decode);
+    timer.suspend();
+    clock.ns = 1_000;
+    timer.begin(1_000);
+    clock.ns = 1_004;
+    timer.mark(STAGE.decode);
+    timer.end(false);
+    clock.ns = 5_010;
+    timer.resume();
+    timer.mark(STAGE.inference);
+    timer.end(true);
+    expect(timer.stages[STAGE.decode].count).toBe(2);
+    expect(timer.stages[STAGE.inference].max).toBe(5_000);
+    expect(timer.quoted.max).toBe(5_010);
+    expect(timer.stages[STAGE.total].count).toBe(2);
+  });
+
+  test("measures nothing outside a turn that was begun", () => {
+    const { clock, timer } = timerAt();
+    clock.ns = 1_000_000;
+    timer.mark(STAGE.quote);
+    timer.end(true);
+    expect(timer.stages[STAGE.quote].count).toBe(0);
+    timer.begin(1_000_000);
+    clock.ns += 5;
+    timer.mark(STAGE.decode);
+    timer.end(false);
+    clock.ns += 1_000_000;
+    timer.mark(STAGE.quote);
+    timer.end(true);
+    expect(timer.stages[STAGE.quote].count).toBe(0);
+    expect(timer.stages[STAGE.total].max).toBe(5);
+  });
+});
