@@ -16,7 +16,11 @@
 /* Rows that share a read of the weights: as many as leave registers for their accumulators. */
 #define SHARED_ROWS (LANES == 16 ? 4 : 1)
 
+#if defined(__clang__)
+#define UNROLL_ALL _Pragma("unroll")
+#else
 #define UNROLL_ALL _Pragma("GCC unroll 32")
+#endif
 
 INLINE void dense_finish(float *to, const float *addend, const lanes *sums, int vectors, int32_t n) {
   UNROLL_ALL for (int v = 0; v < vectors; v += 1) {

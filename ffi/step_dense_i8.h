@@ -78,28 +78,44 @@ INLINE void group_i8_rows(float *const *to, const uint8_t *const *x, const float
 
 #elif defined(__AVX2__)
 
-/* Without VNNI: bytes widened to 16 bits, so that no sum of two products can saturate. Sums of halves of four inputs. */
-INLINE void group_i8_row(float *to, const uint8_t *x, const float *addend, const int8_t *w, const float *scales,
-                         const int32_t *starts, int32_t k, int32_t n, int vectors) {
-  const int eights = vectors * LANES / 8;
-  for (int e = 0; e < eights && e * 8 < n; e += 1) {
-    __m256i low = _mm256_setzero_si256(), high = _mm256_setzero_si256();
-    const int8_t *from = w + e * 32;
-    for (int32_t i = 0; i < k; i += 4, from += vectors * LANES * 4) {
-      int32_t value;
-      memcpy(&value, x + i, sizeof value);
-      const __m256i wide = _mm256_cvtepu8_epi16(_mm_set1_epi32(value));
-      const __m128i *weights = (const __m128i *)from;
-      low = _mm256_add_epi32(low, _mm256_madd_epi16(wide, _mm256_cvtepi8_epi16(_mm_loadu_si128(weights))));
-      high = _mm256_add_epi32(high, _mm256_madd_epi16(wide, _mm256_cvtepi8_epi16(_mm_loadu_si128(weights + 1))));
+/* Outputs that a pass over the inputs sums at once, eight in a pair of registers: as many as leave some for the operands. */
+#define EIGHTS 4
+
+/* Without VNNI: bytes widened to 16 bits, so that no sum of two products can saturate; sums of the halves of four inputs. */
+INLINE void eights_i8(float *to, const uint8_t *x, const float *addend, const int8_t *w, const float *scales,
+                      const int32_t *starts, int32_t k, int32_t n, int stride, int eights) {
+  __m256i low[EIGHTS], high[EIGHTS];
+  UNROLL_ALL for (int e = 0; e < eights; e += 1) low[e] = high[e] = _mm256_setzero_si256();
+  for (int32_t i = 0; i < k; i += 4, w += stride) {
+    int32_t value;
+    memcpy(&value, x + i, sizeof value);
+    const __m256i wide = _mm256_cvtepu8_epi16(_mm_set1_epi32(value));
+    UNROLL_ALL for (int e = 0; e < eights; e += 1) {
+      const __m128i *weights = (const __m128i *)(w + e * 32);
+      low[e] = _mm256_add_epi32(low[e], _mm256_madd_epi16(wide, _mm256_cvtepi8_epi16(_mm_loadu_si128(weights))));
+      high[e] = _mm256_add_epi32(high[e], _mm256_madd_epi16(wide, _mm256_cvtepi8_epi16(_mm_loadu_si128(weights + 1))));
     }
-    const __m256i pairs = _mm256_permute4x64_epi64(_mm256_hadd_epi32(low, high), 0xd8);
+  }
+  UNROLL_ALL for (int e = 0; e < eights; e += 1) {
+    const int32_t left = n - e * 8;
+    if (left <= 0) return;
+    const __m256i pairs = _mm256_permute4x64_epi64(_mm256_hadd_epi32(low[e], high[e]), 0xd8);
     const __m256i sum = _mm256_add_epi32(pairs, _mm256_loadu_si256((const __m256i *)(starts + e * 8)));
     __m256 value = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_loadu_ps(scales + e * 8));
     if (addend) value = _mm256_add_ps(value, _mm256_loadu_ps(addend + e * 8));
-    const int32_t left = n - e * 8;
     if (left >= 8) _mm256_storeu_ps(to + e * 8, value);
     else memcpy(to + e * 8, &value, (size_t)left * sizeof(float));
+  }
+}
+
+INLINE void group_i8_row(float *to, const uint8_t *x, const float *addend, const int8_t *w, const float *scales,
+                         const int32_t *starts, int32_t k, int32_t n, int vectors) {
+  const int eights = vectors * LANES / 8;
+  UNROLL_ALL for (int e = 0; e < eights; e += EIGHTS) {
+    if (e * 8 >= n) return;
+    const int now = eights - e < EIGHTS ? eights - e : EIGHTS;
+    eights_i8(to + e * 8, x, addend ? addend + e * 8 : 0, w + e * 32, scales + e * 8, starts + e * 8, k, n - e * 8,
+              vectors * LANES * 4, now);
   }
 }
 
