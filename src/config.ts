@@ -9,6 +9,7 @@ import type { ParameterDescription } from "./core/parameter.ts";
 import type { Secret } from "./core/secret.ts";
 import { defaultEndpoint, endpointAt, type VenueEndpoint, type VenueSubscriptions } from "./feed/registry.ts";
 import type { EngineName } from "./inference/engine.ts";
+import type { EngineSettings } from "./inference/settings.ts";
 import { VENUES, type VenueName } from "./market/instrument.ts";
 import { QUOTE_PARAMETERS, type QuoteParameters } from "./quote/parameters.ts";
 import { RISK_LIMITS, type RiskLimits } from "./risk/limits.ts";
@@ -40,6 +41,8 @@ export interface Config {
   /** Where each venue is reached: by `KEEL_URL_…`, else the venue itself. */
   readonly endpoints: Readonly<Record<VenueName, ConfiguredEndpoint>>;
   readonly device: EngineName | "auto";
+  /** `KEEL_GPU`, `KEEL_VULKAN_DIR`, `KEEL_CUDA_DEVICE`, `KEEL_TENSORRT_…` */
+  readonly engines: EngineSettings;
   readonly model: string;
   readonly seed: number;
   /** How long the line is run on simulated data before the first real frame; 0 = not at all. */
@@ -126,6 +129,16 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     feeds: values.KEEL_FEEDS ?? [],
     endpoints: venueEndpoints(values),
     device: values.KEEL_DEVICE,
+    engines: {
+      gpu: { adapter: values.KEEL_GPU ?? null, vulkanDir: values.KEEL_VULKAN_DIR ?? null },
+      tensorrt: {
+        library: values.KEEL_TENSORRT_LIBRARY ?? null,
+        device: values.KEEL_CUDA_DEVICE,
+        precision: values.KEEL_TENSORRT_PRECISION,
+        wait: values.KEEL_TENSORRT_WAIT,
+        cacheDir: values.KEEL_TENSORRT_CACHE_DIR ?? join(stateDir, "tensorrt"),
+      },
+    },
     model: values.KEEL_MODEL,
     seed: values.KEEL_SEED,
     warmUpMs: values.KEEL_WARM_UP_MS,

@@ -27,6 +27,7 @@ export const checkEngine = defineCommand({
     const model = await loadModel(config.model, { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT });
     const { engine, chosen, passedOver } = await startEngine({
       device: config.device,
+      settings: config.engines,
       model,
       slotCount: 1,
       maxBatch: 1,

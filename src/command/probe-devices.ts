@@ -8,9 +8,9 @@ export const probeDevicesCommand = defineCommand({
   usage: "--json",
   options: {},
   environment: false,
-  async run({ out }) {
-    const { probeDevices } = await import("../inference/probe.ts");
-    out.result(await probeDevices());
+  async run({ env, out }) {
+    const { gpuSelection, probeDevices } = await import("../inference/probe.ts");
+    out.result(await probeDevices(gpuSelection(env)));
     return EXIT.ok;
   },
 });

@@ -2,15 +2,15 @@ import { cpus } from "node:os";
 import packageJson from "../../package.json";
 import { EXIT } from "../core/errors.ts";
 import { BUILD } from "../core/executable.ts";
+import { isolatedProbe } from "../inference/probe.ts";
 import { defineCommand } from "./command.ts";
-import { isolatedProbe } from "./isolated.ts";
 
 export const version = defineCommand({
   name: "version",
   summary: "Show version, commit, what is embedded and what the host offers",
   usage: "[options]",
   details:
-    "The result holds `version`, `commit`, `date`, `bun`, `compiled`, `embedded` (name, bytes, sha256), `nativeMissing` and\n`host` (cpu, cores, isa, gpuAdapters, gpuReason, tensorrt).",
+    "The result holds `version`, `commit`, `date`, `bun`, `compiled`, `embedded` (name, bytes, sha256), `nativeMissing` and\n`host` (cpu, cores, isa, gpuAdapters, gpuCompute, gpuReason, tensorrt).",
   options: {},
   environment: false,
   async run({ env, out }) {

@@ -67,6 +67,13 @@ export function word(label: string): ValueType<string> {
   return valueType(label, "a", (text) => (/^[\x21-\x7e]{1,255}$/.test(text) ? text : new Misfit()));
 }
 
+/** Printable text, with spaces within it, as device names are. */
+export function phrase(label: string): ValueType<string> {
+  return valueType(label, "", (text) =>
+    /^[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?$/.test(text) ? text : new Misfit(),
+  );
+}
+
 export const path: ValueType<string> = valueType("path", "a", (text) =>
   text.includes("\0") ? new Misfit() : text,
 );

@@ -2,6 +2,7 @@ import { LOG_FORMATS, LOG_LEVELS } from "../core/log.ts";
 import { SIGNALS } from "../feature/schema.ts";
 import { DEFAULT_MODEL } from "../inference/builtin.ts";
 import { ENGINES } from "../inference/engine.ts";
+import { TENSORRT_PRECISIONS, TENSORRT_WAITS } from "../inference/settings.ts";
 import { VENUES, type VenueName } from "../market/instrument.ts";
 import { QUOTE_PARAMETERS } from "../quote/parameters.ts";
 import { RISK_LIMITS } from "../risk/limits.ts";
@@ -14,6 +15,7 @@ import {
   numberIn,
   oneOf,
   path,
+  phrase,
   secretFile,
   signalList,
   type ValueType,
@@ -68,6 +70,33 @@ const NAMED = {
     DEFAULT_MODEL,
     "Built-in model by name, or the folder of one (`model.onnx` and `card.json`)",
   ),
+  KEEL_GPU: variable(
+    phrase("part of an adapter's name, its number, or software"),
+    null,
+    "GPU of the webgpu engine; without it the first that is hardware. `keel version` lists them",
+  ),
+  KEEL_VULKAN_DIR: variable(
+    path,
+    null,
+    "Folder with a Vulkan driver (ICD file and library) that is used instead of the host's",
+  ),
+  KEEL_CUDA_DEVICE: variable(integerIn(0, 255), "0", "CUDA's number of the tensorrt engine's GPU"),
+  KEEL_TENSORRT_PRECISION: variable(
+    oneOf(...TENSORRT_PRECISIONS),
+    "model",
+    "What TensorRT computes in: as the model states, products in half precision, or refusing a model that is not quantised",
+  ),
+  KEEL_TENSORRT_WAIT: variable(
+    oneOf(...TENSORRT_WAITS),
+    "spin",
+    "How the loop waits for TensorRT: with its core busy, or asleep",
+  ),
+  KEEL_TENSORRT_CACHE_DIR: variable(
+    path,
+    null,
+    "Plans that TensorRT has built; default `tensorrt` in the state directory",
+  ),
+  KEEL_TENSORRT_LIBRARY: variable(path, null, "TensorRT shim that is used instead of the one inside keel"),
   KEEL_SEED: variable(
     integerIn(0, 4_294_967_295),
     "1",

@@ -1,14 +1,18 @@
 import { dlopen, FFIType } from "bun:ffi";
 import { readFileSync } from "node:fs";
-import { pinGpuObject, startDawn } from "./gpu.ts";
+import { runIsolated } from "../core/child.ts";
+import { ANY_GPU, type GpuSelection, listAdapters } from "./gpu.ts";
+import { checkCompute, type GpuCompute } from "./gpu-compute.ts";
 
 /** What this host offers to the engines; for `keel version` and `keel doctor`. */
 export interface DeviceProbe {
   /** Instruction sets that the cpu engine has kernels for, best first: `avx512vnni`, `avx512`, `avxvnni`, `avx2`. */
   readonly isa: readonly string[];
-  /** Descriptions of the GPU adapters that Dawn finds. */
+  /** Names of the GPU adapters that Dawn finds; a software adapter says so. */
   readonly gpuAdapters: readonly string[];
-  /** Why there is no adapter, or null. */
+  /** What the selected adapter computed, or null. */
+  readonly gpuCompute: GpuCompute | null;
+  /** Why there is no adapter, or why the selected one does not compute; null when it does. */
   readonly gpuReason: string | null;
   /** Version of the TensorRT library that the loader finds, or null. */
   readonly tensorrt: string | null;
@@ -18,9 +22,32 @@ export interface DeviceProbe {
 const TENSORRT_LIBRARIES = ["libnvinfer.so.11", "libnvinfer.so.10"] as const;
 
 /** Looks for engines' devices. Never throws; what is not there is reported as absent. */
-export async function probeDevices(): Promise<DeviceProbe> {
-  const { adapters, reason } = await probeGpu();
-  return { isa: probeIsa(), gpuAdapters: adapters, gpuReason: reason, tensorrt: probeTensorrt() };
+export async function probeDevices(gpu: GpuSelection = ANY_GPU): Promise<DeviceProbe> {
+  return { isa: probeIsa(), ...(await probeGpu(gpu)), tensorrt: probeTensorrt() };
+}
+
+/** Names of the variables that {@link gpuSelection} reads. */
+export const GPU_VARIABLES = { adapter: "KEEL_GPU", vulkanDir: "KEEL_VULKAN_DIR" } as const;
+
+/** The GPU that an environment selects, good or bad; for verbs that look at devices without a whole configuration. */
+export function gpuSelection(env: Readonly<Record<string, string | undefined>>): GpuSelection {
+  return { adapter: env[GPU_VARIABLES.adapter] || null, vulkanDir: env[GPU_VARIABLES.vulkanDir] || null };
+}
+
+/**
+ * {@link probeDevices} in a child process, so that a graphics driver that faults or hangs takes nothing else with it. What
+ * the child did not tell is reported as absent, with the reason.
+ *
+ * @param command how this program is started; a test gives its own
+ */
+export async function isolatedProbe(
+  env: Readonly<Record<string, string | undefined>>,
+  command?: readonly string[],
+): Promise<DeviceProbe> {
+  const end = await runIsolated<DeviceProbe>("probe-devices", env, command);
+  if ("result" in end) return end.result;
+  const gpuReason = `the search for GPUs ${end.error.message}`;
+  return { isa: probeIsa(), gpuAdapters: [], gpuCompute: null, gpuReason, tensorrt: null };
 }
 
 /** Reads the CPU's flags from the kernel. The kernel lists only what it also saves on a context switch. */
@@ -45,17 +72,20 @@ function readCpuinfo(): string {
   }
 }
 
-async function probeGpu(): Promise<{ adapters: string[]; reason: string | null }> {
+async function probeGpu(
+  selection: GpuSelection,
+): Promise<Pick<DeviceProbe, "gpuAdapters" | "gpuCompute" | "gpuReason">> {
+  let gpuAdapters: string[] = [];
   try {
-    const gpu = startDawn();
-    const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
-    if (adapter === null) return { adapters: [], reason: "webgpu: Dawn finds no adapter: no Vulkan driver" };
-    pinGpuObject(adapter);
-    const { vendor, architecture, device, description } = adapter.info;
-    const words = [vendor, architecture, device, description].filter((word) => word !== "");
-    return { adapters: [words.join(" ")], reason: null };
+    const entries = await listAdapters(selection.vulkanDir);
+    gpuAdapters = entries.map(({ name, software }) => (software ? `${name} (software)` : name));
+    return { gpuAdapters, gpuCompute: await checkCompute(selection), gpuReason: null };
   } catch (error) {
-    return { adapters: [], reason: error instanceof Error ? error.message : String(error) };
+    return {
+      gpuAdapters,
+      gpuCompute: null,
+      gpuReason: error instanceof Error ? error.message : String(error),
+    };
   }
 }
 

@@ -2,20 +2,35 @@ import { DeviceUnavailableError } from "../core/errors.ts";
 import { CpuEngine } from "./cpu.ts";
 import { ENGINES, type EngineName, type StepEngine } from "./engine.ts";
 import { selfTest } from "./self-test.ts";
+import { DEFAULT_ENGINE_SETTINGS, type EngineSettings } from "./settings.ts";
 import type { StepModel } from "./step-model.ts";
 import { WasmEngine } from "./wasm.ts";
+import { WebGpuEngine } from "./webgpu.ts";
 
 export const DEVICES = ["auto", ...ENGINES] as const;
 export type DeviceName = (typeof DEVICES)[number];
 
-/** Starts one engine. @throws KeelError when the engine cannot run here or does not take the model. */
-export type EngineStarter = (model: StepModel, slotCount: number, maxBatch: number) => Promise<StepEngine>;
+/**
+ * Starts one engine.
+ *
+ * @param automatic the engine was not asked for by name: one that would serve badly may then say no.
+ * @throws KeelError when the engine cannot run here or does not take the model.
+ */
+export type EngineStarter = (
+  model: StepModel,
+  slotCount: number,
+  maxBatch: number,
+  settings?: EngineSettings,
+  automatic?: boolean,
+) => Promise<StepEngine>;
 
 export interface EngineOptions {
   readonly device: DeviceName;
   readonly model: StepModel;
   readonly slotCount: number;
   readonly maxBatch: number;
+  /** {@link DEFAULT_ENGINE_SETTINGS} when left out. */
+  readonly settings?: EngineSettings;
   /** Takes the one line that says which engine was chosen and why the others were not. */
   readonly log: (line: string) => void;
 }
@@ -29,7 +44,12 @@ export interface StartedEngine {
 /** The engines of this build, best first for one small model on one host. */
 export const ENGINE_STARTERS: readonly { readonly name: EngineName; readonly start: EngineStarter }[] = [
   { name: "cpu", start: (model, slotCount, maxBatch) => CpuEngine.start(model, slotCount, maxBatch) },
-  { name: "wasm", start: WasmEngine.start },
+  {
+    name: "webgpu",
+    start: (model, slotCount, maxBatch, settings = DEFAULT_ENGINE_SETTINGS, automatic = false) =>
+      WebGpuEngine.start(model, slotCount, maxBatch, settings, automatic),
+  },
+  { name: "wasm", start: (model, slotCount, maxBatch) => WasmEngine.start(model, slotCount, maxBatch) },
 ];
 
 /**
@@ -62,7 +82,8 @@ export async function startEngine(options: EngineOptions): Promise<StartedEngine
 }
 
 async function startOne(start: EngineStarter, options: EngineOptions): Promise<StepEngine> {
-  const engine = await start(options.model, options.slotCount, options.maxBatch);
+  const { model, slotCount, maxBatch, settings, device } = options;
+  const engine = await start(model, slotCount, maxBatch, settings, device === "auto");
   try {
     await engine.warmUp();
     await selfTest(engine);

@@ -9,8 +9,9 @@ import { killSwitch } from "../../src/command/doctor/kill-switch.ts";
 import { limits, memory, nofile } from "../../src/command/doctor/limits.ts";
 import { fix, http, signal } from "../../src/command/doctor/network.ts";
 import { clockOffset, venues } from "../../src/command/doctor/venues.ts";
-import { isolatedProbe, runIsolated } from "../../src/command/isolated.ts";
 import { loadConfig } from "../../src/config.ts";
+import { runIsolated } from "../../src/core/child.ts";
+import { isolatedProbe } from "../../src/inference/probe.ts";
 import { KILL_SWITCH_FILE, KillSwitchStore } from "../../src/risk/kill-switch-store.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "keel-doctor-"));
@@ -222,6 +223,7 @@ describe("what runs in a child process", () => {
     const probe = await isolatedProbe(process.env, ["sh", "-c", "kill -SEGV $$"]);
     expect(probe).toMatchObject({
       gpuAdapters: [],
+      gpuCompute: null,
       gpuReason: "the search for GPUs ended with SIGSEGV: a faulty driver",
       tensorrt: null,
     });

@@ -1,6 +1,7 @@
+import { runIsolated } from "../../core/child.ts";
 import { loadNative } from "../../core/native.ts";
+import { type DeviceProbe, isolatedProbe } from "../../inference/probe.ts";
 import type { EngineReport } from "../check-engine.ts";
-import { isolatedProbe, runIsolated } from "../isolated.ts";
 import { type Check, type Finding, findings } from "./check.ts";
 
 /** What the host offers, the native library, and the configured engine with the configured model, started and self-tested. */
@@ -11,12 +12,28 @@ export const devices: Check = {
     const probe = await isolatedProbe(env);
     const host = [
       ok("cpu", probe.isa.join(", ") || "no instruction set that there are kernels for: portable code"),
-      ok("gpu", probe.gpuAdapters.join("; ") || `none: ${probe.gpuReason ?? "no reason given"}`),
+      gpu(probe, config.engines.gpu.adapter),
       ok("tensorrt", probe.tensorrt ?? "none"),
     ];
     return [...host, await nativeLibrary(), ...(await engine(config.device, config.model, env))];
   },
 };
+
+/** An adapter that is there must compute; none at all is no fault unless one was asked for. */
+export function gpu({ gpuAdapters, gpuCompute, gpuReason }: DeviceProbe, asked: string | null): Finding {
+  const { ok, warn, fail } = findings("device");
+  if (gpuCompute !== null) {
+    const { adapter, software, driver, roundTripUs } = gpuCompute;
+    const kind = software ? " (software: for tests only)" : "";
+    return ok("gpu", `${adapter}${kind}, ${driver}: computes rightly, round trip ${roundTripUs} µs`);
+  }
+  const reason = gpuReason ?? "no reason given";
+  if (asked !== null) return fail("gpu", reason, `check KEEL_GPU, which is ${JSON.stringify(asked)}`);
+  if (gpuAdapters.some((name) => !name.endsWith("(software)"))) {
+    return warn("gpu", reason, "see docs/gpu.md; the webgpu engine cannot be used");
+  }
+  return ok("gpu", `none: ${reason}`);
+}
 
 async function nativeLibrary(): Promise<Finding> {
   const { ok, warn } = findings("device");

@@ -1,6 +1,5 @@
-import { BUILD } from "../core/executable.ts";
-import { type DeviceProbe, probeIsa } from "../inference/probe.ts";
-import type { Environment } from "./command.ts";
+import { join } from "node:path";
+import { BUILD } from "./executable.ts";
 
 const TIMEOUT_MS = 60_000;
 
@@ -9,16 +8,20 @@ export type ChildEnd<T> =
   | { readonly result: T }
   | { readonly error: { readonly code: string; readonly message: string } };
 
+/** How this very program is started. */
+const THIS_PROGRAM: readonly string[] =
+  BUILD === undefined ? [process.execPath, join(import.meta.dir, "../main.ts")] : [process.execPath];
+
 /**
- * Runs a verb of this very program in a child process, so that a graphics driver that faults or hangs takes nothing else
- * with it. Never throws.
+ * Runs a verb of this very program in a child process, so that a driver that faults or hangs takes nothing else with it.
+ * Never throws.
  *
  * @param command how this program is started; a test gives its own
  */
 export async function runIsolated<T>(
   verb: string,
-  env: Environment,
-  command: readonly string[] = BUILD === undefined ? [process.execPath, Bun.main] : [process.execPath],
+  env: Readonly<Record<string, string | undefined>>,
+  command: readonly string[] = THIS_PROGRAM,
 ): Promise<ChildEnd<T>> {
   const failed = (code: string, message: string) => ({ error: { code, message } });
   try {
@@ -39,12 +42,4 @@ export async function runIsolated<T>(
   } catch (error) {
     return failed("child-broken", error instanceof Error ? error.message : String(error));
   }
-}
-
-/** Looks for devices in a child process. What the child did not tell is reported as absent, with the reason. */
-export async function isolatedProbe(env: Environment, command?: readonly string[]): Promise<DeviceProbe> {
-  const end = await runIsolated<DeviceProbe>("probe-devices", env, command);
-  if ("result" in end) return end.result;
-  const gpuReason = `the search for GPUs ${end.error.message}`;
-  return { isa: probeIsa(), gpuAdapters: [], gpuReason, tensorrt: null };
 }

@@ -1,0 +1,99 @@
+import { describe, expect, test } from "bun:test";
+import { writeOnnx } from "../../src/bench/onnx-writer.ts";
+import { DeviceUnavailableError } from "../../src/core/errors.ts";
+import { Rng } from "../../src/core/rng.ts";
+import { EngineLostError, type StepEngine } from "../../src/inference/engine.ts";
+import { ALLOCATING_MODEL } from "../../src/inference/ort-webgpu.ts";
+import { startEngine } from "../../src/inference/registry.ts";
+import { DEFAULT_ENGINE_SETTINGS } from "../../src/inference/settings.ts";
+import { WasmEngine } from "../../src/inference/wasm.ts";
+import { WebGpuEngine } from "../../src/inference/webgpu.ts";
+import { SOFTWARE_ENGINES, skipUnlessSoftwareGpu } from "../support/software-gpu.ts";
+import { drawFeatures, SMALL, testModel } from "./test-model.ts";
+
+test("the allocating model is the one its comment states", () => {
+  const dims = ["N"];
+  const written = writeOnnx({
+    initializers: [],
+    inputs: [{ name: "x", dims }],
+    outputs: [{ name: "y", dims }],
+    nodes: [{ operator: "Neg", inputs: ["x"], outputs: ["y"] }],
+  });
+  expect(Buffer.from(written).equals(Buffer.from(ALLOCATING_MODEL))).toBe(true);
+});
+
+test("an adapter that is not there is an error that names what to do", async () => {
+  const model = testModel();
+  const settings = { ...DEFAULT_ENGINE_SETTINGS, gpu: { ...SOFTWARE_ENGINES.gpu, adapter: "no such GPU" } };
+  const attempt = startEngine({
+    device: "webgpu",
+    model,
+    slotCount: 1,
+    maxBatch: 1,
+    settings,
+    log: () => {},
+  });
+  await expect(attempt).rejects.toThrow(DeviceUnavailableError);
+  await expect(attempt).rejects.toThrow(
+    /^webgpu: no (adapter "no such GPU" here; there are 0: |Vulkan loader)/,
+  );
+});
+
+describe.skipIf(skipUnlessSoftwareGpu())("on the software adapter", () => {
+  const model = testModel();
+  const { featureCount: F, heads: K } = SMALL;
+  const start = () => WebGpuEngine.start(model, 3, 2, SOFTWARE_ENGINES);
+
+  const step = async (engine: StepEngine, rows: readonly { slot: number; features: number[] }[]) => {
+    for (const [row, { slot, features }] of rows.entries()) {
+      engine.slots[row] = slot;
+      engine.features.set(features, row * F);
+    }
+    await engine.submit(rows.length);
+    return [...engine.probabilities.subarray(0, rows.length * K)];
+  };
+
+  test("a lost device is an error, and the engine starts again and computes as before", async () => {
+    const reference = await WasmEngine.start(model, 3, 2);
+    const rng = new Rng(5);
+    const draw = (slot: number) => ({ slot, features: drawFeatures(rng, F) });
+    const compare = async (engine: StepEngine) => {
+      for (const rows of [[draw(0)], [draw(2), draw(0)], [draw(1), draw(2)], [draw(0), draw(1)]]) {
+        const expected = await step(reference, rows);
+        const found = await step(engine, rows);
+        for (const [i, value] of found.entries()) expect(Math.abs(value - expected[i])).toBeLessThan(1e-5);
+      }
+    };
+    const first = await start();
+    expect(first.graphCaptured).toBe(true);
+    await first.warmUp();
+    await compare(first);
+
+    first.slots[0] = 0;
+    const flight = first.submit(1);
+    first.loseDevice();
+    await expect(flight).rejects.toThrow(EngineLostError);
+    await expect(first.submit(1)).rejects.toThrow(EngineLostError);
+    first.resetSlot(1);
+    await first.dispose();
+
+    const second = await start();
+    for (let slot = 0; slot < 3; slot += 1) reference.resetSlot(slot);
+    await second.warmUp();
+    await compare(second);
+    await second.dispose();
+    await reference.dispose();
+  }, 60_000);
+
+  test("a device that cannot hold the slots refuses before anything is taken", async () => {
+    const attempt = WebGpuEngine.start(model, 2 ** 30, 2, SOFTWARE_ENGINES);
+    await expect(attempt).rejects.toThrow(
+      /need a buffer of \d+ bytes, the device allows \d+: use fewer slots/,
+    );
+  });
+
+  test("automatic choice never takes a software adapter", async () => {
+    const attempt = WebGpuEngine.start(model, 1, 1, SOFTWARE_ENGINES, true);
+    await expect(attempt).rejects.toThrow(/SwiftShader.* is a software adapter, used only when asked for/);
+  });
+});
