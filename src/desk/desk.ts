@@ -8,7 +8,6 @@
  * @module
  */
 import { invariant } from "../core/invariant.ts";
-import { SCHEMA_HASH } from "../feature/schema.ts";
 import { FeatureState } from "../feature/tick.ts";
 import type { Feed, FeedPort } from "../feed/feed.ts";
 import { createFeed } from "../feed/registry.ts";
@@ -26,7 +25,8 @@ import type { RiskLimits } from "../risk/limits.ts";
 import { newDeskCounters } from "./counters.ts";
 import { DecisionEncoder } from "./decision.ts";
 import { STAGE, type StageTimer } from "./latency.ts";
-import { MarketState, TOUCHED_QUOTE, TOUCHED_STEP } from "./market-state.ts";
+import { MarketState, TOUCHED_QUOTE } from "./market-state.ts";
+import { Predictor } from "./predictor.ts";
 
 /** What the desk does to the outside. */
 export interface DeskPort extends FeedPort {
@@ -84,26 +84,12 @@ export class Desk implements GatewayEvents {
   readonly counters = newDeskCounters();
   /** How many sent quotes gave each reason, by bit of {@link REASON}. */
   readonly reasonCounts = new Float64Array(32);
-  /** Latest prediction of each underlying, `[underlying][head]`; NaN while there is none. */
-  readonly probabilities: Float32Array;
-
   readonly #port: DeskPort;
   readonly #timer: StageTimer;
-  readonly #features = new FeatureState(UNDERLYING_CAPACITY);
   readonly #batch = new EventBatch();
   readonly #quotes = new QuoteBatch(QUOTE_CAPACITY);
   readonly #decisions: DecisionEncoder;
-  readonly #heads: number;
-  readonly #modelStatus = new Int32Array(UNDERLYING_CAPACITY).fill(REASON.modelMissing);
-  /** The underlying moved while a submit was in flight. */
-  readonly #waiting = new Uint8Array(UNDERLYING_CAPACITY);
-  /** The underlying's state was reset while a submit was in flight: its row of the result is void. */
-  readonly #voided = new Uint8Array(UNDERLYING_CAPACITY);
-  readonly #submitted = new Int32Array(UNDERLYING_CAPACITY);
-  #submittedUs = 0;
-  #inFlight = 0;
-  #engine: StepEngine | null;
-  #engineLost = false;
+  readonly #predictor: Predictor;
   #sessionUp = false;
   #stopping = false;
   #killHandled: boolean;
@@ -113,34 +99,36 @@ export class Desk implements GatewayEvents {
 
   constructor(options: DeskOptions) {
     const { engine, port, timer } = options;
-    if (engine !== null) {
-      invariant(engine.card.schemaHash === SCHEMA_HASH, `the model's features are those of ${SCHEMA_HASH}`);
-      invariant(engine.slotCount >= UNDERLYING_CAPACITY, "the engine has a slot for every underlying");
-    }
     this.#port = port;
     this.#timer = timer;
-    this.#engine = engine;
-    this.#heads = engine?.card.heads.length ?? 0;
-    this.#decisions = new DecisionEncoder(QUOTE_CAPACITY, this.#heads);
-    this.probabilities = new Float32Array(UNDERLYING_CAPACITY * this.#heads).fill(Number.NaN);
     this.quoter = new Quoter({
       capacity: options.instrumentCapacity,
       underlyings: UNDERLYING_CAPACITY,
       parameters: options.quote,
     });
     if (engine !== null) this.quoter.setHeads(engine.card.heads);
+    const features = new FeatureState(UNDERLYING_CAPACITY);
+    this.#predictor = new Predictor({
+      engine,
+      underlyingCapacity: UNDERLYING_CAPACITY,
+      features,
+      quoter: this.quoter,
+      timer,
+      counters: this.counters,
+    });
+    this.#decisions = new DecisionEncoder(QUOTE_CAPACITY, this.#predictor.heads);
     const instruments = new InstrumentTable(options.instrumentCapacity);
     this.gate = new RiskGate({ instruments, limits: options.risk, kill: options.kill });
     this.market = new MarketState({
       instruments,
       underlyingCapacity: UNDERLYING_CAPACITY,
-      features: this.#features,
+      features,
       quoter: this.quoter,
       gate: this.gate,
       timer,
       counters: this.counters,
-      onReferenceBroken: (underlying) => this.#forget(underlying),
-      onReferenceState: (underlying, timeUs) => this.#updateModelStatus(underlying, timeUs),
+      onReferenceBroken: (underlying) => this.#predictor.forget(underlying),
+      onReferenceState: (underlying, timeUs) => this.#predictor.updateStatus(underlying, this.market, timeUs),
     });
     this.#killHandled = options.kill.tripped;
     if (options.kill.tripped) this.quoter.onHalt(REASON.killed);
@@ -219,51 +207,24 @@ export class Desk implements GatewayEvents {
 
   /** The submit has ended: `engine.probabilities` holds its rows. */
   onInference(timeUs: number): void {
-    invariant(this.#inFlight > 0, "a result follows a submit");
     this.#timer.resume();
     this.#timer.mark(STAGE.inference);
-    const rows = this.#inFlight;
-    this.#inFlight = 0;
     this.#published = false;
-    for (let row = 0; row < rows; row += 1) {
-      const underlying = this.#submitted[row];
-      if (this.#voided[underlying] === 0) {
-        this.#predicted(row, timeUs);
-        continue;
-      }
-      this.#voided[underlying] = 0;
-      this.#engine?.resetSlot(underlying);
-    }
+    this.#predictor.resolve(this.market, timeUs);
     this.#requote(timeUs);
     this.#timer.end(this.#published);
-    for (let underlying = 0; underlying < this.market.underlyings.size; underlying += 1) {
-      if (this.#waiting[underlying] === 0) continue;
-      this.#waiting[underlying] = 0;
-      this.market.touched[underlying] |= TOUCHED_STEP;
-    }
     this.#infer(timeUs);
   }
 
   /** The device is gone: defensive quotes at once, until `onEngineRestored`. */
   onEngineLost(timeUs: number): void {
-    this.#engineLost = true;
-    this.#inFlight = 0;
-    this.#voided.fill(0);
-    this.#begin();
-    for (let underlying = 0; underlying < this.market.underlyings.size; underlying += 1) {
-      this.#forget(underlying);
-      this.#updateModelStatus(underlying, timeUs);
-    }
+    this.#predictor.lose(this.market, timeUs);
     this.#requoteAll(timeUs);
   }
 
   /** The model runs again, with all states reset. */
   onEngineRestored(engine: StepEngine, timeUs: number): void {
-    this.#engine = engine;
-    this.#engineLost = false;
-    for (let underlying = 0; underlying < this.market.underlyings.size; underlying += 1) {
-      this.#updateModelStatus(underlying, timeUs);
-    }
+    this.#predictor.restore(engine, this.market, timeUs);
   }
 
   onSessionUp(timeUs: number): void {
@@ -342,9 +303,14 @@ export class Desk implements GatewayEvents {
     this.#stopping = true;
   }
 
+  /** Latest prediction of each underlying, `[underlying][head]`; NaN while there is none. */
+  get probabilities(): Float32Array {
+    return this.#predictor.probabilities;
+  }
+
   /** Why the model of an underlying is not in force, as {@link REASON} bits; 0 when it is. */
   modelStatus(underlying: number): number {
-    return this.#modelStatus[underlying];
+    return this.#predictor.status(underlying);
   }
 
   #feed(id: number): Feed {
@@ -374,82 +340,15 @@ export class Desk implements GatewayEvents {
 
   /** Steps the model for every underlying that moved, then requotes; or begins a submit, and the turn ends there. */
   #infer(timeUs: number): void {
-    const { touched, underlyings } = this.market;
-    const engine = this.#engineLost ? null : this.#engine;
-    let rows = 0;
-    for (let underlying = 0; underlying < underlyings.size; underlying += 1) {
-      if ((touched[underlying] & TOUCHED_STEP) === 0) continue;
-      touched[underlying] &= ~TOUCHED_STEP;
-      if (engine === null) {
-        touched[underlying] |= TOUCHED_QUOTE;
-      } else if (this.#inFlight > 0 || rows === engine.maxBatch) {
-        this.#waiting[underlying] = 1;
-        this.counters.conflated += 1;
-      } else {
-        this.#features.write(underlying, timeUs, engine.features, rows * engine.card.featureCount);
-        engine.slots[rows] = underlying;
-        this.#submitted[rows] = underlying;
-        rows += 1;
-      }
-    }
-    if (engine === null || rows === 0) {
-      this.#requote(timeUs);
-      this.#timer.end(this.#published);
-      return;
-    }
-    this.#timer.mark(STAGE.feature);
-    this.#submittedUs = timeUs;
-    if (engine.synchronous) {
-      engine.step(rows);
-      this.#timer.mark(STAGE.inference);
-      for (let row = 0; row < rows; row += 1) this.#predicted(row, timeUs);
-      this.#requote(timeUs);
-      this.#timer.end(this.#published);
-      return;
-    }
-    // What needs no new prediction leaves now; what does follows with the result.
+    const rows = this.#predictor.step(this.market, timeUs);
+    // With a submit under way, what needs no new prediction leaves now; what does follows with the result.
     this.#requote(timeUs);
-    this.#inFlight = rows;
+    if (rows === 0) {
+      this.#timer.end(this.#published);
+      return;
+    }
     this.#timer.suspend();
     this.#port.submit(rows);
-  }
-
-  #predicted(row: number, timeUs: number): void {
-    const engine = this.#engine;
-    invariant(engine !== null, "a prediction comes from an engine");
-    const underlying = this.#submitted[row];
-    const heads = this.#heads;
-    const to = underlying * heads;
-    for (let head = 0; head < heads; head += 1) {
-      this.probabilities[to + head] = engine.probabilities[row * heads + head];
-    }
-    this.counters.predictions += 1;
-    this.#updateModelStatus(underlying, timeUs);
-    if (this.#modelStatus[underlying] === 0) {
-      this.quoter.onPrediction(underlying, this.probabilities, to, this.#submittedUs);
-    }
-    this.market.touched[underlying] |= TOUCHED_QUOTE;
-  }
-
-  /** What the model remembers of an underlying is void: its features and its state begin anew. */
-  #forget(underlying: number): void {
-    this.#features.reset(underlying);
-    this.#waiting[underlying] = 0;
-    this.probabilities.fill(Number.NaN, underlying * this.#heads, (underlying + 1) * this.#heads);
-    if (this.#engine === null || this.#engineLost) return;
-    if (this.#submitted.subarray(0, this.#inFlight).includes(underlying)) this.#voided[underlying] = 1;
-    else this.#engine.resetSlot(underlying);
-  }
-
-  #updateModelStatus(underlying: number, timeUs: number): void {
-    let status = 0;
-    if (this.#engine === null) status = REASON.modelMissing;
-    else if (this.#engineLost) status = REASON.engineLost;
-    else if (!this.market.referenceLive(underlying)) status = REASON.inputUnsound;
-    else if (!this.#features.ready(underlying, timeUs)) status = REASON.modelWarming;
-    if (status === this.#modelStatus[underlying]) return;
-    this.#modelStatus[underlying] = status;
-    this.quoter.onModelStatus(underlying, status);
   }
 
   #requote(timeUs: number): void {
@@ -482,9 +381,10 @@ export class Desk implements GatewayEvents {
       this.#timer.mark(STAGE.encode);
       this.#published = true;
       this.#count(quotes);
-      const heads = underlying < 0 ? 0 : this.#heads;
-      const from = Math.max(underlying, 0) * this.#heads;
-      const payload = this.#decisions.encode(quotes, underlying, this.probabilities, from, heads);
+      const { heads, probabilities } = this.#predictor;
+      const from = Math.max(underlying, 0) * heads;
+      const shown = underlying < 0 ? 0 : heads;
+      const payload = this.#decisions.encode(quotes, underlying, probabilities, from, shown);
       this.#port.decided(underlying, timeUs, payload);
     }
     this.quoter.onSent(quotes, sent, timeUs);

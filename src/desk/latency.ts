@@ -89,7 +89,8 @@ export class StageHistograms implements StageTimer {
   }
 
   suspend(): void {
-    this.#suspendedBegunNs = this.#begunNs;
+    // A submit for events that waited for the one before it: their receipt is not known, so it counts from the last turn's end.
+    this.#suspendedBegunNs = this.#open ? this.#begunNs : this.#markedNs;
     this.#suspendedMarkedNs = this.#markedNs;
     this.#recordStages();
   }

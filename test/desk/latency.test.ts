@@ -48,6 +48,22 @@ describe("StageHistograms", () => {
     expect(timer.stages[STAGE.total].count).toBe(2);
   });
 
+  test("a submit that follows a result counts from that result, not from the frame before it", () => {
+    const { clock, timer } = timerAt();
+    timer.begin(0);
+    clock.ns = 1_000;
+    timer.mark(STAGE.decode);
+    timer.end(false);
+    timer.suspend();
+    clock.ns = 1_200;
+    timer.resume();
+    timer.mark(STAGE.inference);
+    timer.end(false);
+    expect(timer.stages[STAGE.inference].max).toBe(200);
+    expect(timer.stages[STAGE.total].max).toBe(1_000);
+    expect(timer.stages[STAGE.total].min).toBe(200);
+  });
+
   test("measures nothing outside a turn that was begun", () => {
     const { clock, timer } = timerAt();
     clock.ns = 1_000_000;
