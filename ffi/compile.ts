@@ -46,21 +46,26 @@ const decoder = (venue: string, isa: string, flags: readonly string[]): Unit => 
 const decoders = (isa: string, flags: readonly string[]): Unit[] =>
   ["binance", "deribit"].map((venue) => decoder(venue, isa, flags));
 
-/** What is compiled for this architecture; sources with kernels once for each instruction set. */
-export function nativeUnits(arch: string = process.arch): readonly Unit[] {
-  const units = [
-    ...[plain("host.c"), plain("step.c"), plain("decode.c"), stepRows("portable", [])],
-    ...decoders("portable", []),
-  ];
+function decodeUnits(arch: string): Unit[] {
+  const units = [plain("host.c"), plain("decode.c"), ...decoders("portable", [])];
+  return arch === "x64" ? [...units, ...decoders("avx2", AVX2)] : units;
+}
+
+function stepUnits(arch: string): Unit[] {
+  const units = [plain("step.c"), stepRows("portable", [])];
   if (arch !== "x64") return units;
   return [
     ...units,
-    ...decoders("avx2", AVX2),
     stepRows("avx2", AVX2),
     stepRows("avxvnni", [...AVX2, "-mavxvnni"]),
     stepRows("avx512", AVX512),
     stepRows("avx512vnni", [...AVX512, "-mavx512vnni"]),
   ];
+}
+
+/** What is compiled for this architecture; sources with kernels once for each instruction set. */
+export function nativeUnits(arch: string = process.arch): readonly Unit[] {
+  return [...decodeUnits(arch), ...stepUnits(arch)];
 }
 
 /** Hex digest of everything the library is made from; names the library that is kept between runs. */
@@ -95,10 +100,14 @@ export async function compileNative(outPath: string): Promise<{ path: string; co
 }
 
 /**
- * Compiles the library together with `ffi/sanitize_main.c` as a program that checks every access and every undefined
+ * Compiles the library together with the source of a program as one that checks every access and every undefined
  * operation. @throws Error as {@link compileNative}, also where the compiler has no sanitizers.
  */
-export async function compileSanitized(outPath: string): Promise<{ path: string; compiler: string }> {
+export async function compileSanitized(
+  outPath: string,
+  main: "sanitize_main.c" | "fuzz_decode.c",
+): Promise<{ path: string; compiler: string }> {
+  const units = main === "fuzz_decode.c" ? decodeUnits(process.arch) : nativeUnits();
   const flags = [
     "-O1",
     "-g",
@@ -107,7 +116,7 @@ export async function compileSanitized(outPath: string): Promise<{ path: string;
     "-fno-sanitize-recover=all",
     "-fno-omit-frame-pointer",
   ];
-  return compileAndLink(outPath, [...nativeUnits(), plain("sanitize_main.c")], flags, flags);
+  return compileAndLink(outPath, [...units, plain(main)], flags, flags);
 }
 
 async function compileAndLink(

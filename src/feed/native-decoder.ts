@@ -10,9 +10,14 @@ const MAX_FRAME_BYTES = 1 << 18;
 const FRONT_BYTES = 64;
 const BACK_BYTES = 64;
 
-/** Layout of `keel_listing` in `ffi/decode.h`. */
+/** Layout of `keel_listing` in `ffi/decode.h`: two grids, number, length of the name, name. */
+const GRID_BYTES = 24;
+const NAME_AT = 2 * GRID_BYTES + 8;
 const NAME_BYTES = 48;
-const LISTING_BYTES = 56 + NAME_BYTES;
+const LISTING_BYTES = NAME_AT + NAME_BYTES;
+/** Powers of ten up to this one are doubles. */
+const SCALE_MAX = 22;
+const FREE = -1;
 /** Layout of `keel_decoder`: addresses of frame, listings and slots, eight numbers, addresses of the batch's fourteen arrays. */
 const NUMBERS_AT = 24;
 const COUNT_AT = NUMBERS_AT + 24;
@@ -23,7 +28,7 @@ const highestIsa = (mask: number): number => 31 - Math.clz32(mask);
 
 const utf8 = new TextEncoder();
 
-/** An instrument's place in the table, or why it has none. */
+/** The number of an instrument that is not in the table: the native decoders take nothing of it. */
 export const NOT_LISTED = -1;
 
 /**
@@ -36,17 +41,14 @@ export class NativeDecoderMemory {
   readonly #state: DataView;
   readonly #counts: Int32Array;
   readonly #bySymbol: ReadonlyMap<string, Instrument>;
-  readonly #listed = new Map<number, number>();
+  #table: ListingTable;
   #known = 0;
   #out: EventBatch | null = null;
-  /** Kept so that what the addresses point to stays. */
-  readonly #memories: { readonly fixed: readonly NativeMemory[]; table: readonly NativeMemory[] };
 
   /** @param isa instruction set, at most the host's best; default the best. */
   constructor(functions: NativeFunctions, bySymbol: ReadonlyMap<string, Instrument>, isa?: number) {
     const frame = nativeMemory(FRONT_BYTES + MAX_FRAME_BYTES + BACK_BYTES);
     const state = nativeMemory(DECODER_BYTES);
-    this.#memories = { fixed: [frame, state], table: [] };
     this.#bySymbol = bySymbol;
     this.#frame = new Uint8Array(frame.buffer, frame.byteOffset + FRONT_BYTES, MAX_FRAME_BYTES);
     this.#state = new DataView(state.buffer, state.byteOffset, DECODER_BYTES);
@@ -56,6 +58,7 @@ export class NativeDecoderMemory {
     const best = highestIsa(functions.keel_isa_mask());
     this.#number(0, MAX_FRAME_BYTES);
     this.#number(3, Math.min(isa ?? best, best));
+    this.#table = new ListingTable(bySymbol);
     this.#list();
   }
 
@@ -85,7 +88,7 @@ export class NativeDecoderMemory {
   /** Number of an instrument in the table, {@link NOT_LISTED} when it is not in it. */
   listingOf(instrument: Instrument): number {
     if (this.#bySymbol.size !== this.#known) this.#list();
-    return this.#listed.get(instrument.id) ?? NOT_LISTED;
+    return this.#table.indexOf(instrument);
   }
 
   #bind(out: EventBatch): void {
@@ -105,32 +108,12 @@ export class NativeDecoderMemory {
 
   /** Makes the table anew from the instruments there are. */
   #list(): void {
-    const instruments = [...this.#bySymbol].filter(([symbol, instrument]) => isListable(symbol, instrument));
-    let slotCount = 16;
-    while (slotCount < instruments.length * 2) slotCount *= 2;
-    const listings = nativeMemory(Math.max(instruments.length, 1) * LISTING_BYTES);
-    const slots = nativeMemory(slotCount * 4);
-    const slotOf = new Int32Array(slots.buffer, slots.byteOffset, slotCount).fill(-1);
-    this.#listed.clear();
-    for (const [index, [symbol, instrument]] of instruments.entries()) {
-      const name = new Uint8Array(NAME_BYTES);
-      utf8.encodeInto(symbol, name);
-      const view = new DataView(listings.buffer, listings.byteOffset + index * LISTING_BYTES, LISTING_BYTES);
-      writeGrid(view, 0, instrument.tick);
-      writeGrid(view, 24, instrument.lot);
-      view.setInt32(48, instrument.id, true);
-      view.setInt32(52, symbol.length, true);
-      new Uint8Array(view.buffer, view.byteOffset + 56, NAME_BYTES).set(name);
-      let slot = hashOf(name, symbol.length) & (slotCount - 1);
-      while (slotOf[slot] !== -1) slot = (slot + 1) & (slotCount - 1);
-      slotOf[slot] = index;
-      this.#listed.set(instrument.id, index);
-    }
-    this.#memories.table = [listings, slots];
-    this.#point(1, listings.address);
-    this.#point(2, slots.address);
-    this.#number(1, instruments.length);
-    this.#number(2, slotCount - 1);
+    const table = new ListingTable(this.#bySymbol);
+    this.#table = table;
+    this.#point(1, table.listings.address);
+    this.#point(2, table.slots.address);
+    this.#number(1, table.count);
+    this.#number(2, table.slotCount - 1);
     this.#known = this.#bySymbol.size;
   }
 
@@ -143,10 +126,56 @@ export class NativeDecoderMemory {
   }
 }
 
+/** Instruments by symbol in the form of `ffi/decode.h`: an array of them and a hash table of indices into it. */
+export class ListingTable {
+  readonly count: number;
+  readonly slotCount: number;
+  readonly listingBytes: number;
+  readonly listings: NativeMemory;
+  readonly slots: NativeMemory;
+  readonly #indices = new Map<number, number>();
+
+  constructor(bySymbol: ReadonlyMap<string, Instrument>) {
+    const instruments = [...bySymbol].filter(([symbol, instrument]) => isListable(symbol, instrument));
+    let slotCount = 16;
+    while (slotCount < instruments.length * 2) slotCount *= 2;
+    this.count = instruments.length;
+    this.slotCount = slotCount;
+    this.listingBytes = this.count * LISTING_BYTES;
+    this.listings = nativeMemory(this.listingBytes);
+    this.slots = nativeMemory(slotCount * 4);
+    const slots = new Int32Array(this.slots.buffer, this.slots.byteOffset, slotCount).fill(FREE);
+    for (const [index, [symbol, instrument]] of instruments.entries()) {
+      let slot = this.#write(index, symbol, instrument) & (slotCount - 1);
+      while (slots[slot] !== FREE) slot = (slot + 1) & (slotCount - 1);
+      slots[slot] = index;
+      this.#indices.set(instrument.id, index);
+    }
+  }
+
+  /** The instrument's number in the table, {@link NOT_LISTED} when it is not in it. */
+  indexOf(instrument: Instrument): number {
+    return this.#indices.get(instrument.id) ?? NOT_LISTED;
+  }
+
+  /** @returns the hash of the symbol. */
+  #write(index: number, symbol: string, { id, tick, lot }: Instrument): number {
+    const { buffer, byteOffset } = this.listings;
+    const listing = new DataView(buffer, byteOffset + index * LISTING_BYTES, LISTING_BYTES);
+    const name = new Uint8Array(buffer, listing.byteOffset + NAME_AT, NAME_BYTES);
+    writeGrid(listing, 0, tick);
+    writeGrid(listing, GRID_BYTES, lot);
+    listing.setInt32(NAME_AT - 8, id, true);
+    listing.setInt32(NAME_AT - 4, symbol.length, true);
+    utf8.encodeInto(symbol, name);
+    return hashOf(listing, symbol.length);
+  }
+}
+
 /** Whether the native decoders can hold an instrument; frames of the others are left to the reference. */
 function isListable(symbol: string, { tick, lot }: Instrument): boolean {
   const fits = ({ mantissa, scale }: DecimalStep): boolean =>
-    Number.isSafeInteger(mantissa) && mantissa > 0 && scale >= 0 && scale <= 22;
+    Number.isSafeInteger(mantissa) && mantissa > 0 && scale >= 0 && scale <= SCALE_MAX;
   return /^[!-~]{1,48}$/.test(symbol) && fits(tick) && fits(lot);
 }
 
@@ -157,11 +186,10 @@ function writeGrid(view: DataView, at: number, { mantissa, scale }: DecimalStep)
 }
 
 /** `find_listing` of `ffi/decode_batch.h` uses the same function. */
-function hashOf(name: Uint8Array, length: number): number {
-  const words = new DataView(name.buffer, name.byteOffset, NAME_BYTES);
+function hashOf(listing: DataView, length: number): number {
   let hash = length;
   for (let at = 0; at < length; at += 4) {
-    hash = Math.imul(hash ^ words.getUint32(at, true), 0x9e3779b1);
+    hash = Math.imul(hash ^ listing.getUint32(NAME_AT + at, true), 0x9e3779b1);
     hash ^= hash >>> 15;
   }
   return hash;

@@ -39,7 +39,7 @@ const folder = mkdtempSync(join(tmpdir(), "keel-sanitize-"));
 try {
   const program = join(folder, "sanitize");
   let compiled = true;
-  await compileSanitized(program).catch((error: Error) => {
+  await compileSanitized(program, "sanitize_main.c").catch((error: Error) => {
     if (!/option.*-fsanitize|cannot find.*(asan|ubsan)|no C compiler/.test(error.message)) throw error;
     console.warn(`native kernels not run under sanitizers: ${error.message}`);
     compiled = false;
