@@ -1,0 +1,38 @@
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { StageHistograms } from "../../src/desk/latency.ts";
+import { registerDeskMetrics } from "../../src/monitor/desk-metrics.ts";
+import { MetricRegistry } from "../../src/monitor/metrics.ts";
+import { DeskBed } from "../desk/desk-bed.ts";
+import { ScriptedEngine } from "../desk/scripted-engine.ts";
+
+const root = join(import.meta.dir, "../..");
+
+test("every metric stands in docs/metrics.md, and nothing else does", () => {
+  const metrics = new MetricRegistry();
+  const bed = new DeskBed(new ScriptedEngine());
+  registerDeskMetrics(metrics, bed.desk, new StageHistograms(() => 0));
+  const ofProcess = [
+    ...readFileSync(join(root, "src/live/http-target.ts"), "utf8").matchAll(/"(keel_[a-z_]+)"/g),
+  ].map(([, name]) => name);
+  const listed = [
+    ...readFileSync(join(root, "docs/metrics.md"), "utf8").matchAll(/^\| `(keel_[a-z_]+)` \|/gm),
+  ].map(([, name]) => name);
+  expect(listed.toSorted()).toEqual([...metrics.names(), ...ofProcess].toSorted());
+});
+
+test("the exposition follows what the desk counts", () => {
+  const metrics = new MetricRegistry();
+  const bed = new DeskBed(new ScriptedEngine());
+  registerDeskMetrics(metrics, bed.desk, new StageHistograms(() => 0));
+  bed.run(3_000);
+  const text = metrics.expose();
+  const { counters } = bed.desk;
+  expect(counters.quotesSent).toBeGreaterThan(0);
+  expect(text).toContain(`\nkeel_market_events_total ${counters.events}\n`);
+  expect(text).toContain(`\nkeel_quote_sent_total ${counters.quotesSent}\n`);
+  expect(text).toContain('\nkeel_feed_instruments{state="live"} 1\n');
+  expect(text).toContain('\nkeel_feed_gaps_total{venue="binance-usdm"} 0\n');
+  expect(text).toContain("\nkeel_risk_killed 0\n");
+});
