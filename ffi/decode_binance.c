@@ -28,6 +28,8 @@ typedef struct {
   const keel_listing *listing;
 } message;
 
+INLINE bool is_letter(uint8_t byte) { return (uint8_t)((byte | 0x20) - 'a') < 26; }
+
 INLINE int32_t kind_of(const message *m, char letter) {
   return (m->seen >> (letter - 'A')) & 1 ? m->letters[letter - 'A'].kind : ABSENT;
 }
@@ -135,7 +137,7 @@ static const uint8_t *read_message(const keel_decoder *d, const uint8_t *at, mes
     const uint8_t letter = at[1];
     if (at[2] == '"' && at[3] == ':') {
       const uint32_t index = (uint32_t)letter - 'A';
-      if (UNLIKELY(index >= LETTERS || (m->seen >> index) & 1)) return 0;
+      if (UNLIKELY(!is_letter(letter) || (m->seen >> index) & 1)) return 0;
       m->seen |= 1ull << index;
       field *const to = &m->letters[index];
       at += 4;
@@ -154,8 +156,7 @@ static const uint8_t *read_message(const keel_decoder *d, const uint8_t *at, mes
         if (UNLIKELY(at == 0)) return 0;
       }
     } else {
-      if (at[3] != '"' || at[4] != ':' || at[1] < 'A' || at[1] > 'z' || at[2] < 'A' || at[2] > 'z') return 0;
-      if (at[1] == '\\' || at[2] == '\\') return 0;
+      if (!is_letter(at[1]) || !is_letter(at[2]) || at[3] != '"' || at[4] != ':') return 0;
       if (at[1] == 'p' && at[2] == 'u') {
         if (m->previous_update.kind != ABSENT) return 0;
         at = read_field(at + 5, &m->previous_update);

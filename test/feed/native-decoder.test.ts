@@ -141,6 +141,15 @@ describe("native decoding equals JSON.parse's, bit for bit", () => {
     });
   });
 
+  test.skipIf(absent)("keys that are escapes", () => {
+    const pair = binancePair(simulated.binance.bySymbol, nativeOrThrow());
+    const top = (key: string): string =>
+      `{${key}:"x","e":"bookTicker","u":5,"s":"BTCUSDT","b":"1.0","B":"1","a":"1.1","A":"1","T":1,"E":1}`;
+    for (const key of ['"\\"', '"\\b"', '"a\\"', '"["', '"_"', '"zz"']) {
+      expect(pair.disagreement(top(key))).toBe("");
+    }
+  });
+
   test.skipIf(absent)("REST depth, whole, cut and changed", () => {
     const { bySymbol, snapshots } = simulated.binance;
     const pair = binancePair(bySymbol, nativeOrThrow());
