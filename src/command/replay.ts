@@ -7,11 +7,12 @@ export const replay = defineCommand({
   summary: "Run a journal's inputs through a fresh desk, and compare every decision",
   usage: "DIR [--run ID] [--verify]",
   details: `Reads the run's journal in DIR (the latest run unless --run names another), feeds its inputs to a fresh desk with the same
-model and parameters, as fast as it goes. With --verify every decision must be the recorded one, bit for bit; the first
-difference is shown with its context and the exit code is 1. A damaged tail is reported and everything before it is used.
+model and parameters, on the recorded engine and instruction set where this host has them, as fast as it goes. With
+--verify every decision must be the recorded one, bit for bit; the first difference is shown with its context and the exit code is 1. A damaged tail is reported and everything before it is used.
 
 The result holds \`identical\` (null without --verify), \`compared\`, \`difference\`, \`inputs\`, \`predictions\`,
-\`predictionsDifferent\`, \`damage\`, \`missing\`, and counters of the replayed desk.`,
+\`predictionsDifferent\`, \`recordedWith\` and \`replayedWith\` (engine and instruction set), \`mayDiffer\` (why probabilities may
+differ in their last bits, or null), \`damage\`, \`missing\`, and counters of the replayed desk.`,
   options: {
     run: { type: "string", value: "ID", description: "Run to replay; the latest when left out" },
     verify: { type: "boolean", description: "Compare every decision with the recorded one" },
@@ -38,9 +39,20 @@ The result holds \`identical\` (null without --verify), \`compared\`, \`differen
     }
     const reader = new JournalReader(directory, options.run);
     const comparer = new DecisionComparer(showDecision);
+    let mayDiffer: string | null = null;
+    let replayedWith: { engine: string; isa: string | null } | null = null;
     const startedNs = Bun.nanoseconds();
     const result = await run(reader.records(), {
-      engineFor: (start) => engineForReplay(start, device, (line) => log.info(line)),
+      engineFor: async (start) => {
+        const engine = await engineForReplay(start, device, {
+          info: (line) => log.info(line),
+          warn: (line) => {
+            mayDiffer = line;
+          },
+        });
+        replayedWith = engine === null ? null : { engine: engine.name, isa: engine.isa ?? null };
+        return engine;
+      },
       decisions: comparer,
       ...(options.verify
         ? { onRecord: (record) => comparer.recorded(record), stop: () => comparer.differs }
@@ -49,6 +61,7 @@ The result holds \`identical\` (null without --verify), \`compared\`, \`differen
     const seconds = (Bun.nanoseconds() - startedNs) / 1e9;
     const verification = options.verify ? comparer.finish() : null;
     const { counters } = result.desk;
+    const { model } = result.start;
     const recordedSeconds = (result.lastTimeUs - result.firstTimeUs) / 1e6;
 
     out.line(`run ${reader.run.runId}: ${reader.count} records over ${recordedSeconds.toFixed(1)} s`);
@@ -63,6 +76,7 @@ The result holds \`identical\` (null without --verify), \`compared\`, \`differen
       const { file, offset, reason } = reader.damage;
       out.line(`the journal is readable up to byte ${offset} of ${file}: ${reason}`);
     }
+    if (mayDiffer !== null) out.line(mayDiffer);
     if (result.predictionsDifferent > 0) {
       out.line(`${result.predictionsDifferent} predictions differ from the recorded bits`);
     }
@@ -77,6 +91,9 @@ The result holds \`identical\` (null without --verify), \`compared\`, \`differen
       inputs: result.inputs,
       predictions: result.predictions,
       predictionsDifferent: result.predictionsDifferent,
+      recordedWith: model === null ? null : { engine: model.engine, isa: model.isa },
+      replayedWith,
+      mayDiffer,
       identical: verification?.identical ?? null,
       compared: verification?.compared ?? null,
       difference: verification?.difference ?? null,

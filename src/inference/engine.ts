@@ -1,4 +1,5 @@
 import type { ModelCard } from "./card.ts";
+import type { CpuIsa } from "./cpu/native-step.ts";
 
 export const ENGINES = ["cpu", "wasm", "webgpu", "tensorrt"] as const;
 export type EngineName = (typeof ENGINES)[number];
@@ -14,6 +15,8 @@ export type EngineName = (typeof ENGINES)[number];
 export interface StepEngine {
   readonly name: EngineName;
   readonly card: ModelCard;
+  /** Instruction set that the arithmetic uses, where the last bits of the probabilities depend on it. */
+  readonly isa?: CpuIsa;
   readonly slotCount: number;
   readonly maxBatch: number;
   /** True when `step` is available: the result is there in the same turn. */

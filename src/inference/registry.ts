@@ -43,7 +43,11 @@ export interface StartedEngine {
 
 /** The engines of this build, best first for one small model on one host. */
 export const ENGINE_STARTERS: readonly { readonly name: EngineName; readonly start: EngineStarter }[] = [
-  { name: "cpu", start: (model, slotCount, maxBatch) => CpuEngine.start(model, slotCount, maxBatch) },
+  {
+    name: "cpu",
+    start: (model, slotCount, maxBatch, settings) =>
+      CpuEngine.start(model, slotCount, maxBatch, settings?.cpuIsa),
+  },
   {
     name: "webgpu",
     start: (model, slotCount, maxBatch, settings = DEFAULT_ENGINE_SETTINGS, automatic = false) =>

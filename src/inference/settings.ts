@@ -1,3 +1,4 @@
+import type { CpuIsa } from "./cpu/native-step.ts";
 import { ANY_GPU, type GpuSelection } from "./gpu.ts";
 
 /**
@@ -25,6 +26,8 @@ export interface TensorRtSettings {
 /** What engines need to know of the host beyond the model. */
 export interface EngineSettings {
   readonly gpu: GpuSelection;
+  /** Instruction set of the cpu engine; the best of the host when left out. */
+  readonly cpuIsa?: CpuIsa;
   readonly tensorrt: TensorRtSettings;
 }
 

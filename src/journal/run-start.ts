@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { BadInputError } from "../core/errors.ts";
+import { CPU_ISAS } from "../inference/cpu/native-step.ts";
 import { ENGINES } from "../inference/engine.ts";
 import { VENUES } from "../market/instrument.ts";
 import { DEFAULT_QUOTE_PARAMETERS, type QuoteParameters } from "../quote/parameters.ts";
@@ -21,6 +22,8 @@ const runStart = z.strictObject({
       source: z.string(),
       onnxSha256: z.string(),
       engine: z.enum(ENGINES),
+      /** Instruction set of the cpu engine; null on other engines, and in journals from before it was recorded. */
+      isa: z.enum(CPU_ISAS).nullable().default(null),
       heads: z.int(),
     })
     .nullable(),

@@ -144,6 +144,7 @@ export class LiveDesk {
         source: config.model,
         onnxSha256: model.card.onnxSha256,
         engine: engine.name,
+        isa: engine.isa ?? null,
         heads: model.card.heads.length,
       },
       feeds: config.feeds.map(({ venue, subscriptions }) => ({ venue, subscriptions: [...subscriptions] })),

@@ -1,37 +1,73 @@
 import { ModelRefusedError } from "../core/errors.ts";
 import { UNDERLYING_CAPACITY } from "../desk/desk.ts";
 import { FEATURE_COUNT, SCHEMA_HASH } from "../feature/schema.ts";
+import type { CpuIsa } from "../inference/cpu/native-step.ts";
+import { cpuIsas } from "../inference/cpu.ts";
 import type { EngineName, StepEngine } from "../inference/engine.ts";
 import { loadModel } from "../inference/model.ts";
 import { startEngine } from "../inference/registry.ts";
+import { DEFAULT_ENGINE_SETTINGS } from "../inference/settings.ts";
 import type { RunStart } from "../journal/run-start.ts";
 
+export interface ReplayLog {
+  info(line: string): void;
+  /** Takes why the replayed probabilities may differ from the recorded ones in their last bits. */
+  warn(line: string): void;
+}
+
 /**
- * The engine a journalled run used, with the very model it used.
+ * The engine a journalled run used, with the very model it used and, on the cpu engine, with the instruction set it used,
+ * where this host has it: only then are the probabilities the same bits. Where it has not, that is told and the best that is
+ * here is used.
  *
  * @param device overrides the recorded engine
+ * @param present the host's instruction sets; a test gives its own
  * @throws ModelRefusedError when the model found under the recorded name has other contents
  */
 export async function engineForReplay(
   start: RunStart,
   device: EngineName | undefined,
-  log: (line: string) => void,
+  log: ReplayLog,
+  present?: readonly CpuIsa[],
 ): Promise<StepEngine | null> {
-  if (start.model === null) return null;
-  const model = await loadModel(start.model.source, { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT });
-  if (model.card.onnxSha256 !== start.model.onnxSha256) {
+  const recorded = start.model;
+  if (recorded === null) return null;
+  const model = await loadModel(recorded.source, { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT });
+  if (model.card.onnxSha256 !== recorded.onnxSha256) {
     throw new ModelRefusedError(
-      start.model.name,
-      `SHA-256 ${model.card.onnxSha256} in ${start.model.source}`,
-      `${start.model.onnxSha256}, with which the run was made`,
+      recorded.name,
+      `SHA-256 ${model.card.onnxSha256} in ${recorded.source}`,
+      `${recorded.onnxSha256}, with which the run was made`,
     );
   }
+  const isas = present ?? (await cpuIsas());
+  const best = isas.at(-1);
+  const isa = recorded.isa !== null && isas.includes(recorded.isa) ? recorded.isa : best;
   const { engine } = await startEngine({
-    device: device ?? start.model.engine,
+    device: device ?? recorded.engine,
     model,
     slotCount: UNDERLYING_CAPACITY,
     maxBatch: UNDERLYING_CAPACITY,
-    log,
+    settings: { ...DEFAULT_ENGINE_SETTINGS, ...(isa === undefined ? {} : { cpuIsa: isa }) },
+    log: (line) => log.info(line),
   });
+  const difference = whyBitsMayDiffer(recorded, engine, isas);
+  if (difference !== null) log.warn(`probabilities may differ in their last bits: ${difference}`);
   return engine;
+}
+
+/** Null when the engine computes the recorded bits. */
+function whyBitsMayDiffer(
+  recorded: NonNullable<RunStart["model"]>,
+  engine: StepEngine,
+  present: readonly CpuIsa[],
+): string | null {
+  if (engine.name !== recorded.engine) {
+    return `the run was made on the ${recorded.engine} engine and is replayed on ${engine.name}`;
+  }
+  if (engine.isa === undefined || engine.isa === recorded.isa) return null;
+  if (recorded.isa === null) {
+    return `the journal does not tell the instruction set of its run; it is replayed with ${engine.isa}`;
+  }
+  return `the run was made with ${recorded.isa}, this host has ${present.join(", ")}; it is replayed with ${engine.isa}`;
 }

@@ -160,7 +160,7 @@ describe("a live desk in trouble", () => {
     const comparer = new DecisionComparer(showDecision);
     const reader = new JournalReader(join(harness.folder, "journal"));
     await replay(reader.records(), {
-      engineFor: (start) => engineForReplay(start, undefined, () => {}),
+      engineFor: (start) => engineForReplay(start, undefined, { info: () => {}, warn: () => {} }),
       decisions: comparer,
       onRecord: (record) => comparer.recorded(record),
       stop: () => comparer.differs,

@@ -1,0 +1,171 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { Desk, type DeskPort, UNDERLYING_CAPACITY } from "../../src/desk/desk.ts";
+import { noTimer } from "../../src/desk/latency.ts";
+import { FEATURE_COUNT, SCHEMA_HASH } from "../../src/feature/schema.ts";
+import { DEFAULT_MODEL } from "../../src/inference/builtin.ts";
+import type { CpuIsa } from "../../src/inference/cpu/native-step.ts";
+import { CpuEngine, cpuIsas } from "../../src/inference/cpu.ts";
+import { loadModel } from "../../src/inference/model.ts";
+import { type JournalRecord, RECORD, type RecordType } from "../../src/journal/record.ts";
+import { replay } from "../../src/journal/replay.ts";
+import { parseRunStart, type RunStart } from "../../src/journal/run-start.ts";
+import { showDecision } from "../../src/journal/show.ts";
+import { DecisionComparer } from "../../src/journal/verify.ts";
+import { engineForReplay } from "../../src/live/replay-engine.ts";
+import { DEFAULT_QUOTE_PARAMETERS } from "../../src/quote/parameters.ts";
+import { NOT_TRIPPED } from "../../src/risk/kill-switch.ts";
+import { DEFAULT_RISK_LIMITS } from "../../src/risk/limits.ts";
+import { MemoryMarket } from "../../src/sim/memory-market.ts";
+
+const START_US = 1_700_000_000_000_000;
+const isas = await cpuIsas();
+if (isas.length === 0) console.warn("replay on an instruction set not tested: no native library");
+
+const RUN_MS = 6_000;
+/** Informed flow every so often, so that there is something to requote. */
+const EPISODE_MS = 500;
+
+/** Six seconds of the simulated market through a desk on this instruction set, as a journal would hold it. */
+async function recordRun(isa: CpuIsa): Promise<JournalRecord[]> {
+  const records: JournalRecord[] = [];
+  const write = (type: RecordType, subject: number, timeUs: number, payload: string | Uint8Array): void => {
+    records.push({
+      sequence: records.length,
+      type,
+      subject,
+      timeUs,
+      payload: typeof payload === "string" ? Buffer.from(payload) : payload.slice(),
+    });
+  };
+  const model = await loadModel(DEFAULT_MODEL, { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT });
+  const engine = await CpuEngine.start(model, UNDERLYING_CAPACITY, UNDERLYING_CAPACITY, isa);
+  const { name, onnxSha256, heads } = model.card;
+  const start: RunStart = {
+    keel: "0",
+    schemaHash: SCHEMA_HASH,
+    model: { name, source: DEFAULT_MODEL, onnxSha256, engine: "cpu", isa: engine.isa, heads: heads.length },
+    feeds: [{ venue: "binance-usdm", subscriptions: ["BTCUSDT"] }],
+    signals: [],
+    instrumentCapacity: 64,
+    silenceMs: 2_000,
+    seed: 1,
+    quote: { ...DEFAULT_QUOTE_PARAMETERS },
+    risk: { ...DEFAULT_RISK_LIMITS },
+    kill: NOT_TRIPPED,
+  };
+  const market = new MemoryMarket(3, START_US);
+  const port: DeskPort = {
+    connect: (feed) => market.connect(feed),
+    send: (feed, text) => market.send(feed, text),
+    disconnect: () => market.disconnect(),
+    request: (feed, request, path) => market.request(feed, request, path),
+    submit: () => {},
+    publish: () => {},
+    killChanged: () => {},
+    cancelAll: (timeUs) => write(RECORD.cancelAll, 0, timeUs, ""),
+    decided: (underlying, timeUs, payload) => write(RECORD.quote, underlying, timeUs, payload),
+  };
+  const desk = new Desk({ ...start, engine, port, timer: noTimer });
+  write(RECORD.start, 0, START_US, JSON.stringify(start));
+  desk.start(START_US);
+  write(RECORD.gateway, 0, START_US, JSON.stringify({ on: "up" }));
+  desk.onSessionUp(START_US);
+  for (let ms = 1; ms <= RUN_MS; ms += 1) {
+    const timeUs = START_US + ms * 1_000;
+    market.advance(timeUs, {
+      onFeedOpen: (feed, atUs) => {
+        write(RECORD.feedOpen, feed, atUs, "");
+        desk.onFeedOpen(feed, atUs);
+      },
+      onFrame: (feed, text, atUs) => {
+        write(RECORD.feedFrame, feed, atUs, text);
+        desk.onFrame(feed, text, atUs);
+      },
+      onFeedResponse: (feed, request, status, body, retryAfterMs, atUs) => {
+        write(RECORD.feedResponse, feed, atUs, JSON.stringify({ request, status, retryAfterMs: null, body }));
+        desk.onFeedResponse(feed, request, status, body, retryAfterMs, atUs);
+      },
+    });
+    if (ms % EPISODE_MS === 0)
+      market.market.scheduleToxicEpisode(timeUs + 1_000, ms % 1_000 === 0 ? "down" : "up");
+    if (ms % 10 !== 0) continue;
+    write(RECORD.timer, 0, timeUs, "");
+    desk.onTimer(timeUs);
+  }
+  write(RECORD.end, 0, START_US + RUN_MS * 1_000, "{}");
+  await engine.dispose();
+  return records;
+}
+
+async function verify(records: readonly JournalRecord[], present?: readonly CpuIsa[]) {
+  const comparer = new DecisionComparer(showDecision);
+  const warnings: string[] = [];
+  let used: string | undefined;
+  await replay(records, {
+    engineFor: async (start) => {
+      const log = { info: () => {}, warn: (line: string) => warnings.push(line) };
+      const engine = await engineForReplay(start, undefined, log, present);
+      used = engine?.isa;
+      return engine;
+    },
+    decisions: comparer,
+    onRecord: (record) => comparer.recorded(record),
+  });
+  return { ...comparer.finish(), warnings, used };
+}
+
+/** The records with another instruction set named in the first. */
+function claiming(records: readonly JournalRecord[], isa: string | undefined): JournalRecord[] {
+  const [first, ...rest] = records;
+  const start = JSON.parse(Buffer.from(first.payload).toString()) as { model: { isa: string | undefined } };
+  start.model.isa = isa;
+  return [{ ...first, payload: Buffer.from(JSON.stringify(start)) }, ...rest];
+}
+
+describe.skipIf(isas.length === 0)("replaying a run of the cpu engine", () => {
+  const worst = isas[0] ?? "portable";
+  const best = isas.at(-1) ?? "portable";
+  const runs = new Map<CpuIsa, Promise<JournalRecord[]>>();
+  const runOn = (isa: CpuIsa): Promise<JournalRecord[]> => {
+    const made = runs.get(isa) ?? recordRun(isa);
+    runs.set(isa, made);
+    return made;
+  };
+  afterAll(() => runs.clear());
+
+  test.each([...new Set([worst, best])])("made with %s gives the very same decisions", async (isa) => {
+    const { identical, compared, difference, warnings, used } = await verify(await runOn(isa));
+    expect(difference).toBeNull();
+    expect([identical, warnings, used]).toEqual([true, [], isa]);
+    expect(compared).toBeGreaterThan(20);
+  });
+
+  test("made with an instruction set this host lacks is compared nevertheless, with a word that bits may differ", async () => {
+    if (worst === best) {
+      console.warn(`a lacking instruction set not tested: this host has only ${best}`);
+      return;
+    }
+    const present = isas.slice(0, -1);
+    const { compared, warnings, used } = await verify(await runOn(best), present);
+    expect(used).toBe(present.at(-1));
+    expect(warnings).toEqual([
+      `probabilities may differ in their last bits: the run was made with ${best}, this host has ${present.join(", ")}; it is replayed with ${used}`,
+    ]);
+    expect(compared).toBeGreaterThan(0);
+  });
+
+  test("from before the instruction set was recorded still replays, with a word about it", async () => {
+    const { identical, warnings } = await verify(claiming(await runOn(best), undefined));
+    expect(identical).toBe(true);
+    expect(warnings[0]).toContain("the journal does not tell the instruction set of its run");
+  });
+});
+
+test("a start without an instruction set is read as one that does not tell", () => {
+  const model = { name: "m", source: "m", onnxSha256: "0", engine: "wasm", heads: 1 };
+  const start = {
+    ...{ keel: "0", schemaHash: "0", model, feeds: [], signals: [], instrumentCapacity: 1, silenceMs: 1 },
+    ...{ seed: 1, quote: DEFAULT_QUOTE_PARAMETERS, risk: DEFAULT_RISK_LIMITS, kill: NOT_TRIPPED },
+  };
+  expect(parseRunStart(JSON.stringify(start)).model?.isa).toBeNull();
+});
