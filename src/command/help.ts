@@ -4,14 +4,16 @@ import type { Command, OptionSpec } from "./command.ts";
 /** The help of one verb, made from its option table. */
 export function commandHelp(command: Command): string {
   const parts = [`${command.summary}.`, `Usage: ${usageLine(command)}`];
-  if (command.details !== undefined) parts.push(wrapLongLines(command.details.trim()));
+  if (command.details !== undefined) parts.push(flow(command.details.trim()));
   const rows = Object.entries({ ...command.options, ...SHARED_OPTIONS }).map(
     ([name, spec]): [string, string] => [optionHead(name, spec), optionText(spec)],
   );
   parts.push(`Options:\n${columns(rows)}`);
   if (command.environment) {
     parts.push(
-      "Reads the KEEL_… environment variables; the table of them is in README.md and in `keel doctor --variables`.",
+      flow(
+        "Reads the KEEL_… environment variables; the table of them is in README.md and in `keel doctor --variables`.",
+      ),
     );
   }
   return parts.join("\n\n");
@@ -20,31 +22,43 @@ export function commandHelp(command: Command): string {
 /** The list of verbs. */
 export function overview(commands: readonly Command[]): string {
   return [
-    "keel keeps quotes steady: market data in, a model on every change, FIX quotes out.",
+    flow("keel keeps quotes steady: market data in, a model on every change, FIX quotes out."),
     "Usage: keel VERB [options]",
     `Verbs:\n${columns(commands.map((command) => [command.name, command.summary]))}`,
-    "`keel VERB --help` tells each verb's options. Configuration is by KEEL_… environment variables.",
+    flow("`keel VERB --help` tells each verb's options. Configuration is by KEEL_… environment variables."),
   ].join("\n\n");
 }
 
-const COLUMNS = 100;
+const COLUMNS = 80;
+/** A line of a table: a word or two, at least two spaces, text. */
+const TABLE_LINE = /^(\S+(?: \S+)* {2,})\S/;
 
-/** Breaks lines that are too long between words; those that fit stay as they were written. */
-function wrapLongLines(text: string): string {
-  return text.split("\n").map(wrapLine).join("\n");
+/** Fills each paragraph's lines anew; the lines of a table stay lines, what is too long goes on below its text. */
+function flow(text: string): string {
+  return text.split("\n\n").map(flowParagraph).join("\n\n");
 }
 
-function wrapLine(line: string): string {
-  if (line.length <= COLUMNS) return line;
+function flowParagraph(paragraph: string): string {
+  const lines = paragraph.split("\n");
+  if (!lines.some((line) => TABLE_LINE.test(line))) return fill("", lines.join(" "));
+  return lines
+    .map((line) => {
+      const head = TABLE_LINE.exec(line)?.[1] ?? "";
+      return fill(head, line.slice(head.length));
+    })
+    .join("\n");
+}
+
+/** Breaks between words; every line but the first begins below the end of the head. */
+function fill(head: string, text: string): string {
   const lines: string[] = [];
-  let current = "";
-  for (const word of line.split(" ")) {
-    if (current !== "" && current.length + 1 + word.length > COLUMNS) {
+  let current = head;
+  for (const word of text.split(/\s+/)) {
+    if (current.length > head.length && current.length + 1 + word.length > COLUMNS) {
       lines.push(current);
-      current = word;
-    } else {
-      current = current === "" ? word : `${current} ${word}`;
+      current = " ".repeat(head.length);
     }
+    current += current.length > head.length ? ` ${word}` : word;
   }
   return [...lines, current].join("\n");
 }
@@ -68,5 +82,5 @@ function optionText(spec: OptionSpec): string {
 
 function columns(rows: readonly (readonly [string, string])[]): string {
   const width = Math.max(...rows.map(([head]) => head.length));
-  return rows.map(([head, text]) => `  ${head.padEnd(width)}  ${text}`).join("\n");
+  return rows.map(([head, text]) => fill(`  ${head.padEnd(width)}  `, text)).join("\n");
 }

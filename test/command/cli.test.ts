@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
 import { runCommandLine } from "../../src/command/cli.ts";
 import { type Command, defineCommand } from "../../src/command/command.ts";
+import { commandHelp } from "../../src/command/help.ts";
+import { VERBS } from "../../src/command/verbs.ts";
 import { EXIT, KeelError } from "../../src/core/errors.ts";
 
 const echo = defineCommand({
@@ -136,7 +138,15 @@ test("--help shows every option with what it takes", async () => {
           --tag TEXT        Label (may repeat)
       -l, --loud            Shout
       -h, --help            Show this help
-          --json            End with the result as one JSON object on the last line of stdout
+          --json            End with the result as one JSON object on the last line
+                            of stdout
     "
   `);
+});
+
+test("no verb's help is wider than 80 columns", async () => {
+  for (const load of Object.values(VERBS)) {
+    const lines = commandHelp(await load()).split("\n");
+    expect(lines.filter((line) => line.length > 80)).toEqual([]);
+  }
 });
