@@ -7,7 +7,6 @@ export const EXIT = {
   deviceUnavailable: 4,
   modelRefused: 5,
   badInputFile: 6,
-  killed: 7,
 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
