@@ -55,7 +55,11 @@ function unready(live: LiveDesk): string[] {
   const reasons: string[] = [];
   if (!live.gateway.ready) reasons.push("the counterparty's session is not established");
   if (desk.gate.kill.tripped) reasons.push(`the kill switch is tripped: ${desk.gate.kill.state.reason}`);
-  if (!desk.market.feedState.includes(FEED_STATE.live)) reasons.push("no instrument's feed is live");
+  for (const feed of desk.feeds) {
+    if (feed.carried.some(({ id }) => desk.market.feedState[id] === FEED_STATE.live)) continue;
+    reasons.push(`${feed.venue}: no instrument is live`);
+    if (feed.problem !== "") reasons.push(feed.problem);
+  }
   for (let underlying = 0; underlying < underlyings.size; underlying += 1) {
     const status = desk.modelStatus(underlying);
     if (status !== 0) reasons.push(`${underlyings.base(underlying)}: ${reasonNames(status).join(", ")}`);

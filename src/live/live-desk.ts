@@ -27,6 +27,7 @@ import { type JournalSummary, JournalWriter } from "../journal/writer.ts";
 import { type RunSummary, summarise } from "../monitor/summary.ts";
 import { KILL_SWITCH_FILE, KillSwitchStore } from "../risk/kill-switch-store.ts";
 import { LivePort } from "./live-port.ts";
+import { ProblemLog } from "./problem-log.ts";
 import { warmUpLine } from "./warm-up.ts";
 
 /** Instruments a process may hold; Deribit's chains of BTC and ETH have about 2,500. */
@@ -69,6 +70,7 @@ export class LiveDesk {
   readonly #journal: JournalWriter | null;
   readonly #sink: JournalSink;
   readonly #port: LivePort;
+  readonly #problems: ProblemLog;
   readonly #startedNs: number;
   #engine: StepEngine;
   #probabilityBytes: Uint8Array;
@@ -171,6 +173,8 @@ export class LiveDesk {
       },
     });
     this.desk = new Desk({ ...start, engine, port: this.#port, timer: this.timer });
+    const { feeds, signals } = this.desk;
+    this.#problems = new ProblemLog(signals === null ? feeds : [...feeds, signals], log);
     this.gateway = options.gateway(this.desk);
     this.#port.attach(this.gateway);
     this.#sink.text(RECORD.start, 0, clock.wallUs(), JSON.stringify(start));
@@ -183,8 +187,11 @@ export class LiveDesk {
     this.gateway.start(
       new RecordedGatewayEvents(this.desk, (event, atUs) => {
         this.#sink.text(RECORD.gateway, 0, atUs, JSON.stringify(event));
-        if (event.on === "down") this.log.warn("counterparty session is down", { reason: event.reason });
-        else if (event.on === "up") this.log.info("counterparty session is up");
+        if (event.on === "down") {
+          const level = this.#stopped === null ? "warn" : "info";
+          this.log[level]("counterparty session is down", { reason: event.reason });
+        }
+        if (event.on === "up") this.log.info("counterparty session is up");
       }),
     );
     this.#timerNs = this.clock.monotonicNs();
@@ -268,6 +275,7 @@ export class LiveDesk {
     const timeUs = this.#input(RECORD.feedClose, feed, JSON.stringify({ code, reason }));
     this.log.warn("feed disconnected", { feed: this.desk.feeds[feed]?.venue ?? "signal", code, reason });
     this.desk.onFeedClose(feed, code, reason, timeUs);
+    this.#problems.told(feed);
   }
 
   #onFeedResponse(feed: number, request: number, status: number, body: string, retryAfterMs: number): void {
@@ -281,6 +289,7 @@ export class LiveDesk {
       });
     }
     this.desk.onFeedResponse(feed, request, status, body, retryAfterMs, timeUs);
+    if (status !== 200) this.#problems.told(feed);
   }
 
   #onTimer(): void {
@@ -290,6 +299,7 @@ export class LiveDesk {
     const timeUs = this.#input(RECORD.timer, 0, "");
     this.desk.onTimer(timeUs);
     this.gateway.onTimer(timeUs);
+    this.#problems.tell();
   }
 
   #control(command: "kill" | "reset" | "shutdown", reason: string): number {

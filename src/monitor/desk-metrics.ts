@@ -26,7 +26,7 @@ export function registerDeskMetrics(metrics: MetricRegistry, desk: Desk, timer: 
 }
 
 function registerMarket(metrics: MetricRegistry, desk: Desk): void {
-  const { counters, feeds } = desk;
+  const { counters, feeds, signals } = desk;
   metrics.single("keel_feed_frames_total", "counter", "Frames received.", () => counters.frames);
   metrics.single("keel_market_events_total", "counter", "Market events applied.", () => counters.events);
   metrics.single(
@@ -47,6 +47,7 @@ function registerMarket(metrics: MetricRegistry, desk: Desk): void {
     ["resyncs", "Books resynchronised."],
     ["reconnects", "Connections made again."],
     ["silences", "Times a feed went silent."],
+    ["ignored", "Frames that were not asked for, and subscriptions that the venue does not know."],
     ["overflows", "Frames that did not fit the desk's buffers."],
     ["decodeFallbacks", "Data frames that the native decoder left to JSON.parse."],
   ] as const) {
@@ -57,6 +58,9 @@ function registerMarket(metrics: MetricRegistry, desk: Desk): void {
       help,
       collect: (emit) => {
         for (const feed of feeds) emit(feed.counters[counter], { venue: feed.venue });
+        if (signals !== null && counter in signals.counters) {
+          emit(signals.counters[counter as keyof typeof signals.counters], { venue: "signal" });
+        }
       },
     });
   }

@@ -10,7 +10,13 @@ export function summaryLines(summary: RunSummary & { readonly seconds: number })
   return [
     `${summary.seconds.toFixed(1)} s, ${count(summary.frames)} frames, ${count(summary.events)} events, ${count(summary.levelUpdates)} level updates`,
     `gaps ${summary.gaps}, crossed ${summary.crossed}, unparsable ${summary.unparsable}, resyncs ${summary.resyncs}, reconnects ${summary.reconnects}, silences ${summary.silences}`,
-    `instruments ${summary.instruments}: ${named(summary.feedStates)}`,
+    `instruments ${summary.instruments}: ${named(summary.feedStates) || "none"}`,
+    ...(summary.signals === null
+      ? []
+      : [
+          `signals: ${count(summary.signals.frames)} frames, unparsable ${summary.signals.unparsable}, of other names ${summary.signals.ignored}, reconnects ${summary.signals.reconnects}`,
+        ]),
+    ...summary.problems.map((problem) => `last trouble: ${problem}`),
     `predictions ${count(summary.predictions)}, conflated ${count(summary.conflated)}`,
     `quotes sent ${count(summary.quotesSent)}, acknowledged ${count(summary.quotesAcked)}, rejected ${count(summary.quotesRejected)}, changed by the model ${count(summary.widened)}; fills ${count(summary.executions)}`,
     `reasons: ${reasons.join(", ") || "none"}`,

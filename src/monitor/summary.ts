@@ -1,6 +1,7 @@
 import type { Desk } from "../desk/desk.ts";
 import type { Percentiles, StageHistograms, StageName } from "../desk/latency.ts";
 import { percentilesUs } from "../desk/latency.ts";
+import type { SignalCounters } from "../feed/signal.ts";
 import { FEED_STATE, FEED_STATE_NAMES } from "../market/event-batch.ts";
 import { REASON } from "../quote/quote-batch.ts";
 
@@ -17,6 +18,10 @@ export interface RunSummary {
   readonly reconnects: number;
   readonly silences: number;
   readonly instruments: number;
+  /** The last thing that went wrong with each feed that had trouble. */
+  readonly problems: readonly string[];
+  /** What came from the server of external signals; null when none is configured. */
+  readonly signals: Readonly<SignalCounters> | null;
   /** Instruments by feed state. */
   readonly feedStates: Readonly<Record<string, number>>;
   readonly predictions: number;
@@ -49,6 +54,8 @@ export function summarise(desk: Desk, timer: StageHistograms): RunSummary {
     resyncs: sum("resyncs"),
     reconnects: sum("reconnects"),
     silences: sum("silences"),
+    problems: problems(desk),
+    signals: desk.signals === null ? null : { ...desk.signals.counters },
     instruments: desk.market.instruments.size,
     feedStates: feedStates(desk),
     predictions: counters.predictions,
@@ -63,6 +70,12 @@ export function summarise(desk: Desk, timer: StageHistograms): RunSummary {
     latencyUs: { ...timer.report(), quoted: percentilesUs(timer.quoted) },
     rssMb: Math.round(process.memoryUsage.rss() / 104_857.6) / 10,
   };
+}
+
+function problems(desk: Desk): string[] {
+  const { feeds, signals } = desk;
+  const all = signals === null ? feeds : [...feeds, signals];
+  return all.map(({ problem }) => problem).filter((problem) => problem !== "");
 }
 
 /** Instruments by the name of their feed state. */
