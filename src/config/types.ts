@@ -114,7 +114,9 @@ export const feedList: ValueType<readonly VenueSubscriptions[]> = valueType(
     try {
       return parseFeedList(text);
     } catch (error) {
-      return new Misfit(error instanceof BadInputError ? error.message : undefined);
+      if (!(error instanceof BadInputError)) return new Misfit();
+      const { found, expected } = error;
+      return new Misfit(found === JSON.stringify(text) ? expected : `${expected}, in place of ${found}`);
     }
   },
 );

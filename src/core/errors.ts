@@ -26,8 +26,13 @@ export class KeelError extends Error {
 
 /** A file, frame or message that does not have the form it must have. */
 export class BadInputError extends KeelError {
+  readonly found: string;
+  readonly expected: string;
+
   constructor(where: string, found: string, expected: string) {
     super("bad-input", `${where}: found ${found}, expected ${expected}`, EXIT.badInputFile);
+    this.found = found;
+    this.expected = expected;
   }
 }
 

@@ -89,8 +89,11 @@ export function parseFeedList(text: string): VenueSubscriptions[] {
         `venue:subscription, venue one of ${VENUES.join(", ")}`,
       );
     }
+    const subscription = colon < 0 ? "" : entry.slice(colon + 1);
+    const problem = subscriptionProblem(venue, [subscription]);
+    if (problem !== undefined) throw new BadInputError("feed list", JSON.stringify(entry), problem.expected);
     const set = byVenue.get(venue) ?? new Set<string>();
-    set.add(colon < 0 ? "" : entry.slice(colon + 1));
+    set.add(subscription);
     byVenue.set(venue, set);
   }
   const feeds = [...byVenue].map(([venue, set]) => ({ venue, subscriptions: [...set] }));
@@ -110,7 +113,7 @@ function subscriptionProblem(venue: VenueName, subscriptions: readonly string[])
     return new BadInputError(
       where,
       JSON.stringify(bad),
-      "an instrument such as BTC-PERPETUAL, or options:BTC, or futures:BTC",
+      "an instrument such as deribit:BTC-PERPETUAL, or deribit:options:BTC, or deribit:futures:BTC",
     );
   }
   if (subscriptions.length > MAX_BINANCE_SYMBOLS) {
@@ -119,5 +122,5 @@ function subscriptionProblem(venue: VenueName, subscriptions: readonly string[])
   const bad = subscriptions.find((text) => !/^[A-Z0-9]{2,24}(_[A-Z0-9]{4,8})?$/.test(text));
   if (bad === undefined) return undefined;
   const example = venue === "binance-coinm" ? "BTCUSD_PERP" : "BTCUSDT";
-  return new BadInputError(where, JSON.stringify(bad), `a symbol in capitals such as ${example}`);
+  return new BadInputError(where, JSON.stringify(bad), `a symbol in capitals such as ${venue}:${example}`);
 }

@@ -24,11 +24,13 @@ describe("feed list", () => {
       'feed list: found "kraken:XBTUSD", expected venue:subscription, venue one of binance-spot, binance-usdm, binance-coinm, deribit',
     );
     expect(() => parseFeedList("")).toThrow('found ""');
-    expect(() => parseFeedList("binance-usdm")).toThrow('subscriptions of binance-usdm: found ""');
-    expect(() => parseFeedList("binance-coinm:btcusd_perp")).toThrow(
-      "a symbol in capitals such as BTCUSD_PERP",
+    expect(() => parseFeedList("binance-usdm")).toThrow(
+      'feed list: found "binance-usdm", expected a symbol in capitals such as binance-usdm:BTCUSDT',
     );
-    expect(() => parseFeedList("deribit:calls:BTC")).toThrow("options:BTC, or futures:BTC");
+    expect(() => parseFeedList("binance-coinm:btcusd_perp")).toThrow(
+      "a symbol in capitals such as binance-coinm:BTCUSD_PERP",
+    );
+    expect(() => parseFeedList("deribit:calls:BTC")).toThrow("deribit:options:BTC, or deribit:futures:BTC");
     const many = Array.from({ length: 51 }, (_, i) => `binance-spot:A${i}B`).join(",");
     expect(() => parseFeedList(many)).toThrow("found 51, expected at most 50");
   });
