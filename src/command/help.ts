@@ -3,7 +3,7 @@ import type { Command, OptionSpec } from "./command.ts";
 
 /** The help of one verb, made from its option table. */
 export function commandHelp(command: Command): string {
-  const parts = [`${command.summary}.`, `Usage: ${usageLine(command)}`];
+  const parts = [flow(`${command.summary}.`), `Usage: ${usageLine(command)}`];
   if (command.details !== undefined) parts.push(flow(command.details.trim()));
   const rows = Object.entries({ ...command.options, ...SHARED_OPTIONS }).map(
     ([name, spec]): [string, string] => [optionHead(name, spec), optionText(spec)],

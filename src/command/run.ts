@@ -6,7 +6,7 @@ export const run = defineCommand({
   summary: "Quote: take in market data, price, predict, and send quotes until stopped",
   usage: "[--seconds N]",
   details: `Configured by environment only; see the README's table, and \`keel doctor\` to check it. SIGTERM and SIGINT cancel all
-quotes, log out and end with exit code 0. SIGUSR1 trips the kill switch: everything is cancelled and nothing is quoted, also
+quotes, log out and end with exit code 0. When no venue has sent anything by the end of --seconds the exit code is 3. SIGUSR1 trips the kill switch: everything is cancelled and nothing is quoted, also
 after a restart, until it is reset by \`POST /reset\` (KEEL_HTTP).
 
 The result holds \`frames\`, \`events\`, \`levelUpdates\`, \`gaps\`, \`crossed\`, \`resyncs\`, \`quotesSent\`, \`quotesAcked\`, \`widened\`,
@@ -27,6 +27,8 @@ The result holds \`frames\`, \`events\`, \`levelUpdates\`, \`gaps\`, \`crossed\`
     const { summaryLines } = await import("../monitor/summary-text.ts");
     for (const line of summaryLines(summary)) out.line(line);
     out.result(summary);
-    return EXIT.ok;
+    if (summary.frames > 0 || shutdown.aborted) return EXIT.ok;
+    log.error("no frame came from any venue");
+    return EXIT.unreachable;
   },
 });
