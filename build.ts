@@ -1,5 +1,5 @@
 /**
- * Builds `dist/keel`: one file with Bun, Dawn, ONNX Runtime's WebAssembly, the native library, the shaders and the built-in
+ * Builds `dist/keel`: one file with Bun, Dawn, ONNX Runtime's WebAssembly, the native libraries, the shaders and the built-in
  * models. Run it as `bun run build`.
  *
  * @module
@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import type { BuildConfig, BunPlugin } from "bun";
 import { compileNative } from "./ffi/compile.ts";
+import { compileTensorRt } from "./ffi/compile-tensorrt.ts";
 import packageJson from "./package.json";
 import type { BuildInfo, EmbeddedFile } from "./src/core/executable.ts";
 
@@ -23,13 +24,17 @@ if (Bun.version !== packageJson.engines.bun) {
 }
 rmSync(scratch, { recursive: true, force: true });
 mkdirSync(scratch, { recursive: true });
-const native = await buildNative();
+const native = await buildLibrary("libkeel.so", "the native library", compileNative);
+const tensorrt = await buildLibrary("libkeel_tensorrt.so", "the TensorRT shim", compileTensorRt);
 const common = {
   entrypoints: [join(root, "src/main.ts"), ...(await workers())],
   root: join(root, "src"),
   target: "bun",
   minify: { whitespace: true, syntax: true },
-  plugins: [nativeLibrary(native.path)],
+  plugins: [
+    embeddedLibrary("src/core/native-library", "NATIVE_LIBRARY", native.path),
+    embeddedLibrary("src/inference/tensorrt-shim", "TENSORRT_SHIM", tensorrt.path),
+  ],
 } as const satisfies BuildConfig;
 
 const started = performance.now();
@@ -39,6 +44,7 @@ const info: BuildInfo = {
   bun: Bun.version,
   embedded: await embeddedFiles(),
   nativeMissing: native.missing,
+  tensorrtMissing: tensorrt.missing,
 };
 const partial = join(scratch, "keel");
 const result = await Bun.build({
@@ -56,30 +62,34 @@ renameSync(partial, outfile);
 rmSync(scratch, { recursive: true, force: true });
 report();
 
-/** Compiles the native library, or says why there will be none. */
-async function buildNative(): Promise<{ path: string | null; missing: string | null }> {
-  const path = join(scratch, "libkeel.so");
+/** Compiles a library, or says why there will be none. */
+async function buildLibrary(
+  file: string,
+  what: string,
+  compile: (path: string) => Promise<unknown>,
+): Promise<{ path: string | null; missing: string | null }> {
+  const path = join(scratch, file);
   try {
-    await compileNative(path);
+    await compile(path);
     return { path, missing: null };
   } catch (error) {
     const missing = error instanceof Error ? error.message : String(error);
-    console.warn(`building without the native library: ${missing}`);
+    console.warn(`building without ${what}: ${missing}`);
     return { path: null, missing };
   }
 }
 
-/** Puts the library into the module that tells where it is. */
-function nativeLibrary(path: string | null): BunPlugin {
+/** Puts a library into the module that tells where it is. */
+function embeddedLibrary(module: string, constant: string, path: string | null): BunPlugin {
   return {
-    name: "native-library",
+    name: module,
     setup(build) {
-      build.onLoad({ filter: /src\/core\/native-library\.ts$/ }, () => ({
+      build.onLoad({ filter: new RegExp(`/${module}\\.ts$`) }, () => ({
         loader: "ts",
         contents:
           path === null
-            ? "export const NATIVE_LIBRARY = null;"
-            : `import path from ${JSON.stringify(path)} with { type: "file" };\nexport const NATIVE_LIBRARY = path;`,
+            ? `export const ${constant} = null;`
+            : `import path from ${JSON.stringify(path)} with { type: "file" };\nexport const ${constant} = path;`,
       }));
     },
   };

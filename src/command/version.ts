@@ -10,7 +10,7 @@ export const version = defineCommand({
   summary: "Show version, commit, what is embedded and what the host offers",
   usage: "[options]",
   details:
-    "The result holds `version`, `commit`, `date`, `bun`, `compiled`, `embedded` (name, bytes, sha256), `nativeMissing` and\n`host` (cpu, cores, isa, gpuAdapters, gpuCompute, gpuReason, tensorrt).",
+    "The result holds `version`, `commit`, `date`, `bun`, `compiled`, `embedded` (name, bytes, sha256), `nativeMissing`,\n`tensorrtMissing` and `host` (cpu, cores, isa, gpuAdapters, gpuCompute, gpuReason, tensorrt).",
   options: {},
   environment: false,
   async run({ env, out }) {
@@ -24,6 +24,7 @@ export const version = defineCommand({
       compiled: BUILD !== undefined,
       embedded: BUILD?.embedded ?? [],
       nativeMissing: BUILD === undefined ? "running from source" : BUILD.nativeMissing,
+      tensorrtMissing: BUILD === undefined ? "running from source" : BUILD.tensorrtMissing,
       host,
     };
     out.line(`keel ${result.version}`);
@@ -38,7 +39,9 @@ export const version = defineCommand({
     out.line(`cpu       ${host.cpu}, ${host.cores} cores`);
     out.line(`isa       ${host.isa.join(", ") || "portable"}`);
     out.line(`gpu       ${host.gpuAdapters.join("; ") || `none (${host.gpuReason ?? "no reason given"})`}`);
-    out.line(`tensorrt  ${host.tensorrt ?? "none"}`);
+    const shim =
+      result.tensorrtMissing === null ? "shim inside" : `no shim inside: ${result.tensorrtMissing}`;
+    out.line(`tensorrt  ${host.tensorrt ?? "none"}, ${shim}`);
     out.result(result);
     return EXIT.ok;
   },

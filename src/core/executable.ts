@@ -19,6 +19,8 @@ export interface BuildInfo {
   readonly embedded: readonly EmbeddedFile[];
   /** Why there is no native library inside; null when there is one. */
   readonly nativeMissing: string | null;
+  /** Why there is no TensorRT shim inside; null when there is one. */
+  readonly tensorrtMissing: string | null;
 }
 
 /** Set by `build.ts`; not there when running from source. */

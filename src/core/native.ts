@@ -67,24 +67,30 @@ async function compiledFromSource(): Promise<string> {
   return path;
 }
 
-/** The dynamic loader reads only files, so the library is written to memory that no other user can reach. */
 async function openEmbedded(nativeMissing: string | null): Promise<ReturnType<typeof open>> {
   if (NATIVE_LIBRARY === null) throw new Error(nativeMissing ?? "built without the native library");
-  const bytes = await Bun.file(NATIVE_LIBRARY).bytes();
+  return openLibrary(await Bun.file(NATIVE_LIBRARY).bytes(), open);
+}
+
+/**
+ * Opens a shared library that is inside the executable. The dynamic loader reads only files, so the library is written to
+ * memory that no other user can reach, and `openFile` is given its path there.
+ */
+export function openLibrary<T>(bytes: Uint8Array, openFile: (path: string) => T): T {
   const descriptor = anonymousFile();
   if (descriptor >= 0) {
     try {
       for (let written = 0; written < bytes.length; ) written += writeSync(descriptor, bytes, written);
-      return open(`/proc/self/fd/${descriptor}`);
+      return openFile(`/proc/self/fd/${descriptor}`);
     } finally {
       closeSync(descriptor);
     }
   }
   const folder = mkdtempSync(join(tmpdir(), "keel-"));
   try {
-    const path = join(folder, "libkeel.so");
+    const path = join(folder, "library.so");
     writeFileSync(path, bytes, { mode: 0o500 });
-    return open(path);
+    return openFile(path);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

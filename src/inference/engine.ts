@@ -17,6 +17,8 @@ export interface StepEngine {
   readonly card: ModelCard;
   /** Instruction set that the arithmetic uses, where the last bits of the probabilities depend on it. */
   readonly isa?: CpuIsa;
+  /** Probabilities may differ from the card's self-test by this where it is more than the card allows; 0 when left out. */
+  readonly precisionTolerance?: number;
   readonly slotCount: number;
   readonly maxBatch: number;
   /** True when `step` is available: the result is there in the same turn. */

@@ -9,7 +9,8 @@ import type { StepEngine } from "./engine.ts";
  */
 export async function selfTest(engine: StepEngine): Promise<number> {
   const { card } = engine;
-  const { features, probabilities, tolerance } = card.selfTest;
+  const { features, probabilities } = card.selfTest;
+  const tolerance = Math.max(card.selfTest.tolerance, engine.precisionTolerance ?? 0);
   engine.resetSlot(0);
   let worst = 0;
   for (let row = 0; row < features.length; row += 1) {
