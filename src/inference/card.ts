@@ -43,6 +43,8 @@ export const modelCard = z.strictObject({
         meanMoveBp: z.number().positive().nullable(),
         baseRate: z.number(),
         metrics: z.record(z.string(), headMetrics),
+        /** Recalibration that every instrument begins with: p' = sigmoid(slope · logit(p) + intercept); identity when left out. */
+        platt: z.strictObject({ slope: z.number().positive(), intercept: z.number() }).optional(),
       }),
     )
     .min(1),
@@ -56,7 +58,7 @@ export const modelCard = z.strictObject({
     ),
     rows: z.strictObject({ train: z.int(), validate: z.int(), test: z.int() }),
   }),
-  /** Probabilities for a fixed feature sequence from the initial state: `features[n][F]` → `probabilities[n][K]`. */
+  /** Probabilities, before recalibration, for a fixed feature sequence from the initial state: `features[n][F]` → `probabilities[n][K]`. */
   selfTest: z.strictObject({
     features: z.array(z.array(z.number())),
     probabilities: z.array(z.array(z.number())),

@@ -1,0 +1,148 @@
+import { invariant } from "../core/invariant.ts";
+import type { ModelCard } from "./card.ts";
+import type { EngineName, StepEngine } from "./engine.ts";
+
+/**
+ * Platt scaling of one head: `p' = sigmoid(slope · logit(p) + intercept)` (Platt 1999, *Probabilistic outputs for support
+ * vector machines*). A positive slope keeps the order of predictions, so ranking metrics stay.
+ */
+export interface Platt {
+  readonly slope: number;
+  readonly intercept: number;
+}
+
+export const IDENTITY: Platt = { slope: 1, intercept: 0 };
+
+/**
+ * Platt parameters of each head for each slot, so that every instrument can be calibrated by its own recent outcomes. They
+ * begin as the card states them, the identity where it states none, and outlive a reset of the slot's state: a gap in the
+ * market data does not change how far a model's probabilities are off.
+ */
+export class Calibration {
+  readonly #heads: number;
+  readonly #initial: readonly Platt[];
+  /** `[slotCount, heads, 2]`: slope, intercept. */
+  readonly #parameters: Float64Array;
+  /** `[slotCount]`: 1 where a head is not the identity. */
+  readonly #active: Uint8Array;
+
+  constructor(heads: ModelCard["heads"], slotCount: number) {
+    this.#heads = heads.length;
+    this.#initial = heads.map(({ platt }) => platt ?? IDENTITY);
+    this.#parameters = new Float64Array(slotCount * heads.length * 2);
+    this.#active = new Uint8Array(slotCount);
+    for (let slot = 0; slot < slotCount; slot += 1) this.restore(slot);
+  }
+
+  /** Replaces a head's parameters for one slot from its next step on. @throws InvariantError when they are no order-keeping scaling. */
+  set(slot: number, head: number, { slope, intercept }: Platt): void {
+    const at = this.#at(slot, head);
+    invariant(Number.isFinite(slope) && slope > 0, `a positive slope, not ${slope}`);
+    invariant(Number.isFinite(intercept), `a finite intercept, not ${intercept}`);
+    this.#parameters[at] = slope;
+    this.#parameters[at + 1] = intercept;
+    const own = this.#parameters.subarray(slot * this.#heads * 2, (slot + 1) * this.#heads * 2);
+    this.#active[slot] = own.every((value, i) => value === (i % 2 === 0 ? 1 : 0)) ? 0 : 1;
+  }
+
+  get(slot: number, head: number): Platt {
+    const at = this.#at(slot, head);
+    return { slope: this.#parameters[at], intercept: this.#parameters[at + 1] };
+  }
+
+  /** Takes the slot back to the card's parameters. */
+  restore(slot: number): void {
+    for (const [head, platt] of this.#initial.entries()) this.set(slot, head, platt);
+  }
+
+  /**
+   * Calibrates rows in place. A slot whose parameters are the identity keeps its probabilities bit for bit; NaN stays NaN.
+   *
+   * @param probabilities `[count, heads]`
+   * @param slots `[count]`: whose rows they are
+   */
+  apply(probabilities: Float32Array, slots: Int32Array, count: number): void {
+    const heads = this.#heads;
+    for (let row = 0; row < count; row += 1) {
+      const slot = slots[row];
+      if (this.#active[slot] === 0) continue;
+      for (let head = 0; head < heads; head += 1) {
+        const at = (slot * heads + head) * 2;
+        const p = probabilities[row * heads + head];
+        const logit = Math.log(p / (1 - p));
+        const scaled = this.#parameters[at] * logit + this.#parameters[at + 1];
+        probabilities[row * heads + head] = 1 / (1 + Math.exp(-scaled));
+      }
+    }
+  }
+
+  #at(slot: number, head: number): number {
+    invariant(slot >= 0 && slot < this.#active.length, "0 ≤ slot < slotCount");
+    invariant(head >= 0 && head < this.#heads, "0 ≤ head < heads");
+    return (slot * this.#heads + head) * 2;
+  }
+}
+
+/** Whether the card states a calibration of its own, so that even its initial one changes probabilities. */
+export const statesCalibration = ({ heads }: ModelCard): boolean =>
+  heads.some(({ platt }) => platt !== undefined);
+
+/** An engine whose probabilities are calibrated slot by slot; otherwise the engine it is given. */
+export class CalibratedEngine implements StepEngine {
+  readonly name: EngineName;
+  readonly card: ModelCard;
+  readonly isa?: NonNullable<StepEngine["isa"]>;
+  readonly slotCount: number;
+  readonly maxBatch: number;
+  readonly synchronous: boolean;
+  readonly features: Float32Array;
+  readonly slots: Int32Array;
+  readonly probabilities: Float32Array;
+  readonly calibration: Calibration;
+  readonly #engine: StepEngine;
+  /** Slots of the rows in flight. */
+  readonly #inFlight: Int32Array;
+
+  constructor(engine: StepEngine) {
+    this.#engine = engine;
+    this.name = engine.name;
+    this.card = engine.card;
+    if (engine.isa !== undefined) this.isa = engine.isa;
+    this.slotCount = engine.slotCount;
+    this.maxBatch = engine.maxBatch;
+    this.synchronous = engine.synchronous;
+    this.features = engine.features;
+    this.slots = engine.slots;
+    this.probabilities = engine.probabilities;
+    this.calibration = new Calibration(engine.card.heads, engine.slotCount);
+    this.#inFlight = new Int32Array(engine.maxBatch);
+  }
+
+  step(count: number): void {
+    this.#engine.step(count);
+    this.calibration.apply(this.probabilities, this.slots, count);
+  }
+
+  async submit(count: number): Promise<void> {
+    const flight = this.#engine.submit(count);
+    this.#inFlight.set(this.slots);
+    await flight;
+    this.calibration.apply(this.probabilities, this.#inFlight, count);
+  }
+
+  resetSlot(slot: number): void {
+    this.#engine.resetSlot(slot);
+  }
+
+  warmUp(): Promise<void> {
+    return this.#engine.warmUp();
+  }
+
+  memoryBytes(): number {
+    return this.#engine.memoryBytes() + this.slotCount * this.card.heads.length * 16;
+  }
+
+  dispose(): Promise<void> {
+    return this.#engine.dispose();
+  }
+}

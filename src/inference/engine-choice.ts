@@ -1,0 +1,95 @@
+import { Histogram } from "../core/histogram.ts";
+import type { EngineName, StepEngine } from "./engine.ts";
+
+/** Engines by what it costs to find out how fast they are: the first start in milliseconds, the last compile shaders. */
+const CHEAPEST_FIRST: readonly EngineName[] = ["cpu", "wasm", "tensorrt", "webgpu"];
+
+/**
+ * Least time of one step on any host and with any model, µs: what a call into ONNX Runtime, the launch of a captured CUDA
+ * graph and a mapped read-back from a GPU take with nothing to compute. Where an engine at hand is faster than that, the
+ * slower kind is not even started.
+ */
+const FLOOR_US: Readonly<Record<EngineName, number>> = { cpu: 0, wasm: 5, tensorrt: 8, webgpu: 40 };
+
+/** Longest time one engine is measured, and fewest and most steps. */
+const MEASURE_MS = 40;
+const STEPS_MIN = 3;
+const STEPS_MAX = 2_000;
+
+export interface PassedOver {
+  readonly engine: EngineName;
+  readonly reason: string;
+}
+
+/** A started engine and its median time of one step at batch 1, µs. */
+interface Timed {
+  readonly engine: StepEngine;
+  readonly stepUs: number;
+}
+
+export interface Choice extends Timed {
+  readonly passedOver: readonly PassedOver[];
+}
+
+/**
+ * Starts the engines that may be the fastest, the cheap ones first, times a step of each and keeps the fastest. Measuring
+ * takes at most {@link MEASURE_MS} for each engine, unless a few steps take longer.
+ *
+ * @param starters starts each engine of this build, warmed up and self-tested; rejects when it does not work here
+ * @returns the fastest, or only the reasons when none works
+ */
+export async function chooseEngine(
+  starters: ReadonlyMap<EngineName, () => Promise<StepEngine>>,
+): Promise<Choice | readonly PassedOver[]> {
+  const passedOver: PassedOver[] = [];
+  let best: Timed | null = null;
+  for (const name of CHEAPEST_FIRST) {
+    const start = starters.get(name);
+    if (start === undefined) continue;
+    if (best !== null && best.stepUs <= FLOOR_US[name]) {
+      passedOver.push({ engine: name, reason: `a call alone takes ${FLOOR_US[name]} µs and more` });
+      continue;
+    }
+    try {
+      const timed = await startTimed(start);
+      const slower: Timed | null = best !== null && best.stepUs <= timed.stepUs ? timed : best;
+      if (slower !== timed) best = timed;
+      if (slower === null) continue;
+      passedOver.push({ engine: slower.engine.name, reason: `${shownUs(slower.stepUs)} a step` });
+      await slower.engine.dispose();
+    } catch (error) {
+      passedOver.push({ engine: name, reason: error instanceof Error ? error.message : String(error) });
+    }
+  }
+  return best === null ? passedOver : { ...best, passedOver };
+}
+
+/** A time for people: two digits below 10 µs, whole ones above. */
+export const shownUs = (us: number): string => `${us < 10 ? us.toPrecision(2) : Math.round(us)} µs`;
+
+async function startTimed(start: () => Promise<StepEngine>): Promise<Timed> {
+  const engine = await start();
+  try {
+    return { engine, stepUs: await medianStepUs(engine) };
+  } catch (error) {
+    await engine.dispose();
+    throw error;
+  }
+}
+
+/** Times single steps on slot 0 with the features of the card's self-test, and resets the slot. */
+async function medianStepUs(engine: StepEngine): Promise<number> {
+  const { features } = engine.card.selfTest;
+  const histogram = new Histogram();
+  const deadlineNs = Bun.nanoseconds() + MEASURE_MS * 1e6;
+  for (let i = 0; i < STEPS_MAX && (i < STEPS_MIN || Bun.nanoseconds() < deadlineNs); i += 1) {
+    engine.slots[0] = 0;
+    engine.features.set(features[i % features.length]);
+    const beforeNs = Bun.nanoseconds();
+    if (engine.synchronous) engine.step(1);
+    else await engine.submit(1);
+    histogram.record(Bun.nanoseconds() - beforeNs);
+  }
+  engine.resetSlot(0);
+  return histogram.quantile(0.5) / 1_000;
+}
