@@ -6,6 +6,7 @@ import { chooseEngine, type PassedOver, shownUs } from "./engine-choice.ts";
 import { selfTest } from "./self-test.ts";
 import { DEFAULT_ENGINE_SETTINGS, type EngineSettings } from "./settings.ts";
 import type { StepModel } from "./step-model.ts";
+import { TensorRtEngine } from "./tensorrt.ts";
 import { WasmEngine } from "./wasm.ts";
 import { WebGpuEngine } from "./webgpu.ts";
 
@@ -51,6 +52,11 @@ export const ENGINE_STARTERS: readonly { readonly name: EngineName; readonly sta
     name: "cpu",
     start: (model, slotCount, maxBatch, settings) =>
       CpuEngine.start(model, slotCount, maxBatch, settings?.cpuIsa),
+  },
+  {
+    name: "tensorrt",
+    start: (model, slotCount, maxBatch, settings = DEFAULT_ENGINE_SETTINGS) =>
+      TensorRtEngine.start(model, slotCount, maxBatch, settings),
   },
   {
     name: "webgpu",
