@@ -34,18 +34,23 @@ static int32_t close_frame(const keel_decoder *d, int32_t length) {
   return 1;
 }
 
-int32_t keel_decode_binance(keel_decoder *decoder, int32_t length) {
-  if (!close_frame(decoder, length)) return 0;
-  return BINANCE[decoder->isa >= KEEL_ISA_AVX2](decoder, length, &decoder->count, &decoder->levels);
+static int32_t decode(const decode_frame *decoders, keel_decoder *d, int32_t length) {
+  if (!close_frame(d, length)) return 0;
+  if (d->isa < KEEL_ISA_AVX2) return decoders[0](d, length, &d->count, &d->levels);
+  const int32_t answer = decoders[1](d, length, &d->count, &d->levels);
+  keel_end_wide();
+  return answer;
 }
 
-int32_t keel_decode_deribit(keel_decoder *decoder, int32_t length) {
-  if (!close_frame(decoder, length)) return 0;
-  return DERIBIT[decoder->isa >= KEEL_ISA_AVX2](decoder, length, &decoder->count, &decoder->levels);
-}
+int32_t keel_decode_binance(keel_decoder *decoder, int32_t length) { return decode(BINANCE, decoder, length); }
+
+int32_t keel_decode_deribit(keel_decoder *decoder, int32_t length) { return decode(DERIBIT, decoder, length); }
 
 int32_t keel_decode_binance_depth(keel_decoder *decoder, int32_t length, int32_t listing) {
   if (!close_frame(decoder, length) || listing < 0 || listing >= decoder->listing_count) return 0;
   const keel_listing *const of = decoder->listings + listing;
-  return DEPTH[decoder->isa >= KEEL_ISA_AVX2](decoder, length, of, &decoder->count, &decoder->levels);
+  if (decoder->isa < KEEL_ISA_AVX2) return DEPTH[0](decoder, length, of, &decoder->count, &decoder->levels);
+  const int32_t answer = DEPTH[1](decoder, length, of, &decoder->count, &decoder->levels);
+  keel_end_wide();
+  return answer;
 }

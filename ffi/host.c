@@ -6,6 +6,9 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <immintrin.h>
+
+__attribute__((target("avx"))) void keel_end_wide(void) { _mm256_zeroupper(); }
 
 static uint64_t saved_by_system(void) {
   uint32_t low, high;
@@ -36,6 +39,8 @@ uint32_t keel_isa_mask(void) {
   return mask;
 }
 #else
+void keel_end_wide(void) {}
+
 uint32_t keel_isa_mask(void) { return 1u << KEEL_ISA_PORTABLE; }
 #endif
 

@@ -16,6 +16,12 @@ enum {
 /* Bit i: the host runs instruction set i, and its operating system saves the registers. */
 KEEL_EXPORT uint32_t keel_isa_mask(void);
 
+/*
+ * Ends the use of wide vector registers; for hosts with AVX2 only. Compilers do that by themselves but on some paths forget it, and
+ * then all narrow vector code that follows, JavaScript's own included, runs several times slower.
+ */
+void keel_end_wide(void);
+
 KEEL_EXPORT int32_t keel_abi(void);
 
 /* CLOCK_MONOTONIC in nanoseconds: one origin for all processes of the host. */
