@@ -18,6 +18,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
       perSecond: 10_000,
     }),
   book: async (options) => (await import("../bench/book.ts")).runBookBench(options),
+  ingest: async (options) => (await import("../bench/ingest.ts")).runIngestBench(options),
   inference: async (options) => {
     const { FEATURE_COUNT, SCHEMA_HASH } = await import("../feature/schema.ts");
     const schema = { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT };
@@ -32,6 +33,7 @@ export const bench = defineCommand({
   details: `tick       frame in memory → encoded FIX bytes, by stage, on a capture
 wire       venue WebSocket → FIX quote on the peer's socket over loopback, beside a bare WebSocket → TCP relay
 book       order book updates, beside a map
+ingest     a capture through decoder, book and features, beside JSON.parse alone, ccxt pro and tardis-dev
 inference  one step of every engine on every built-in model and on STAC-ML's shapes, beside onnxruntime-node
 
 The result holds \`bench\`, \`host\`, \`seed\`, \`checksum\`, \`input\`, \`rows\` (name, unit, n, p50, p99, p999, max, perSecond) and

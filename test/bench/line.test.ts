@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runBookBench } from "../../src/bench/book.ts";
+import { runIngestBench } from "../../src/bench/ingest.ts";
 import { simulatedCapture } from "../../src/bench/input.ts";
 import type { BenchReport } from "../../src/bench/report.ts";
 import { benchTable } from "../../src/bench/report.ts";
@@ -45,6 +46,12 @@ describe("benchmarks of the line", () => {
   test("book", async () => {
     const report = await runBookBench({ capture, seed: 1, rounds: 1 });
     expectSound(report, ["book/update", "book/map"], ["book/map:update"]);
+  });
+
+  test("ingest, the same at the end every time", async () => {
+    const report = await runIngestBench({ capture, seed: 1, rounds: 1 });
+    expectSound(report, ["ingest/keel", "ingest/json-parse"], ["ingest/json-parse:keel"]);
+    expect((await runIngestBench({ capture, seed: 1, rounds: 1 })).checksum).toBe(report.checksum);
   });
 
   test("tick gives every stage, and the same decisions every time", async () => {

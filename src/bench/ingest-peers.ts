@@ -1,0 +1,210 @@
+/**
+ * The peers of the ingest benchmark: what users of ccxt pro and of tardis-dev have to keep a book with, fed the same frames. They
+ * are there in a checkout and not in the executable.
+ *
+ * @module
+ */
+import type { VenueName } from "../market/instrument.ts";
+import type { IngestSubject } from "./ingest.ts";
+
+/** The peers that are installed and know the venue; what is missing is told in `notes`. */
+export async function loadPeers(
+  venue: VenueName,
+  subscriptions: readonly string[],
+  notes: string[],
+): Promise<IngestSubject[]> {
+  const symbol = subscriptions[0];
+  if (venue === "deribit" || symbol === undefined || subscriptions.length > 1) {
+    notes.push("ccxt and tardis-dev are fed captures of one Binance symbol only");
+    return [];
+  }
+  const peers: IngestSubject[] = [];
+  const ccxt = await load<CcxtModule>("ccxt", notes);
+  if (ccxt !== null) peers.push(new CcxtIngest(ccxt, venue, symbol));
+  const tardis = await load<TardisModule>("tardis-dev", notes);
+  if (tardis !== null) peers.push(new TardisIngest(tardis, venue, symbol));
+  return peers;
+}
+
+async function load<Module>(name: string, notes: string[]): Promise<Module | null> {
+  try {
+    // The name is no literal, so that the bundler does not put the package into the executable.
+    return (await import(name)) as Module;
+  } catch {
+    notes.push(`${name} is not installed: no ratio against it`);
+    return null;
+  }
+}
+
+interface CcxtBook {
+  nonce: number | undefined;
+}
+
+interface CcxtClient {
+  onMessage(event: { readonly data: string }): void;
+}
+
+interface CcxtExchange {
+  readonly markets: Readonly<Record<string, unknown>>;
+  readonly orderbooks: Record<string, CcxtBook>;
+  setMarkets(markets: readonly unknown[]): void;
+  safeMarketStructure(market: object): unknown;
+  client(url: string): CcxtClient;
+  orderBook(snapshot: unknown): CcxtBook;
+  parseOrderBook(snapshot: unknown, symbol: string): unknown;
+}
+
+interface CcxtModule {
+  readonly pro: Readonly<Record<string, new (options: object) => CcxtExchange>>;
+}
+
+type BinanceName = Exclude<VenueName, "deribit">;
+
+const CCXT_NAME = {
+  "binance-spot": "binance",
+  "binance-usdm": "binanceusdm",
+  "binance-coinm": "binancecoinm",
+} as const satisfies Record<BinanceName, string>;
+
+const CCXT_URL = {
+  "binance-spot": "wss://stream.binance.com:9443/stream",
+  "binance-usdm": "wss://fstream.binance.com/public/ws",
+  "binance-coinm": "wss://dstream.binance.com/ws",
+} as const satisfies Record<BinanceName, string>;
+
+/** ccxt pro's live path: its WebSocket client's message handler, the exchange behind it, and the order book that this keeps. */
+class CcxtIngest implements IngestSubject {
+  readonly name = "ccxt";
+  readonly #make: () => CcxtExchange;
+  readonly #url: string;
+  #exchange: CcxtExchange;
+  #client: CcxtClient;
+  /** Frames before the snapshot, which the exchange drops; null from then on. */
+  #early: string[] | null = [];
+
+  constructor({ pro }: CcxtModule, venue: BinanceName, symbol: string) {
+    const Exchange = pro[CCXT_NAME[venue]];
+    const spot = venue === "binance-spot";
+    const market = {
+      ...{
+        id: symbol,
+        lowercaseId: symbol.toLowerCase(),
+        symbol,
+        base: symbol,
+        quote: symbol,
+        settle: symbol,
+      },
+      ...{ type: spot ? "spot" : "swap", spot, swap: !spot, contract: !spot, active: true },
+      ...{ linear: venue === "binance-usdm", inverse: venue === "binance-coinm" },
+    };
+    this.#url = CCXT_URL[venue];
+    this.#make = () => {
+      const exchange = new Exchange({});
+      exchange.setMarkets([exchange.safeMarketStructure(market)]);
+      return exchange;
+    };
+    this.#exchange = this.#make();
+    this.#client = this.#exchange.client(this.#url);
+  }
+
+  restart(): void {
+    this.#exchange = this.#make();
+    this.#client = this.#exchange.client(this.#url);
+    this.#early = [];
+  }
+
+  onOpen(): void {}
+
+  onResponse(_request: number, _status: number, body: string): void {
+    const snapshot: unknown = JSON.parse(body);
+    if (!hasUpdateId(snapshot)) return;
+    const symbol = Object.keys(this.#exchange.markets)[0] ?? "";
+    const book = this.#exchange.orderBook(this.#exchange.parseOrderBook(snapshot, symbol));
+    book.nonce = snapshot.lastUpdateId;
+    this.#exchange.orderbooks[symbol] = book;
+    for (const text of this.#early ?? []) this.#client.onMessage({ data: text });
+    this.#early = null;
+  }
+
+  onFrame(text: string): void {
+    this.#client.onMessage({ data: text });
+    this.#early?.push(text);
+  }
+}
+
+interface TardisMapper {
+  canHandle(message: unknown): boolean;
+  map(message: unknown, localTimestamp: Date): Iterable<TardisMessage> | undefined;
+}
+
+interface TardisMessage {
+  readonly type: string;
+}
+
+interface TardisModule {
+  readonly normalizeBookChanges: (exchange: string, localTimestamp: Date) => TardisMapper;
+  readonly normalizeTrades: (exchange: string, localTimestamp: Date) => TardisMapper;
+  readonly normalizeBookTickers: (exchange: string, localTimestamp: Date) => TardisMapper;
+  readonly OrderBook: new () => { update(change: TardisMessage): void };
+}
+
+const TARDIS_NAME = {
+  "binance-spot": "binance",
+  "binance-usdm": "binance-futures",
+  "binance-coinm": "binance-delivery",
+} as const satisfies Record<BinanceName, string>;
+
+/** tardis-dev's way: JSON.parse, the venue's mappers, and its order book. */
+class TardisIngest implements IngestSubject {
+  readonly name = "tardis";
+  readonly #module: TardisModule;
+  readonly #exchange: string;
+  readonly #stream: string;
+  #mappers: readonly TardisMapper[] = [];
+  #book: { update(change: TardisMessage): void };
+  /** Kept, so that what is mapped is not optimised away. */
+  last: TardisMessage | null = null;
+
+  constructor(module: TardisModule, venue: BinanceName, symbol: string) {
+    this.#module = module;
+    this.#exchange = TARDIS_NAME[venue];
+    this.#stream = `${symbol.toLowerCase()}@depthSnapshot`;
+    this.#book = new module.OrderBook();
+  }
+
+  restart(): void {
+    const { normalizeBookChanges, normalizeTrades, normalizeBookTickers, OrderBook } = this.#module;
+    const start = new Date(0);
+    this.#book = new OrderBook();
+    this.#mappers = [normalizeBookChanges, normalizeTrades, normalizeBookTickers].map((make) =>
+      make(this.#exchange, start),
+    );
+  }
+
+  onOpen(): void {}
+
+  onResponse(_request: number, _status: number, body: string, timeUs: number): void {
+    const snapshot: unknown = JSON.parse(body);
+    if (!hasUpdateId(snapshot)) return;
+    this.#take({ stream: this.#stream, generated: true, data: snapshot }, timeUs);
+  }
+
+  onFrame(text: string, timeUs: number): void {
+    this.#take(JSON.parse(text), timeUs);
+  }
+
+  #take(message: unknown, timeUs: number): void {
+    const localTimestamp = new Date(timeUs / 1_000);
+    for (const mapper of this.#mappers) {
+      if (!mapper.canHandle(message)) continue;
+      for (const mapped of mapper.map(message, localTimestamp) ?? []) {
+        this.last = mapped;
+        if (mapped.type === "book_change") this.#book.update(mapped);
+      }
+    }
+  }
+}
+
+function hasUpdateId(value: unknown): value is { readonly lastUpdateId: number } {
+  return typeof value === "object" && value !== null && "lastUpdateId" in value;
+}
