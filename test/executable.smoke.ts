@@ -77,7 +77,9 @@ test("names commit, embedded files and host", async () => {
   expect(commit).toMatch(/^[0-9a-f]{40}\+?$/);
   expect(compiled).toBe(true);
   const names = (embedded as { name: string }[]).map(({ name }) => name);
-  expect(names.some((name) => name.endsWith("dawn.node"))).toBe(true);
+  for (const name of ["dawn.node", "asyncify.wasm", "shaders/probe.wgsl", "shaders/slots.wgsl"]) {
+    expect([name, names.some((embeddedName) => embeddedName.endsWith(name))]).toEqual([name, true]);
+  }
   expect(Object.keys(host as object)).toContain("isa");
 });
 

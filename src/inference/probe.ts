@@ -8,7 +8,7 @@ import { checkCompute, type GpuCompute } from "./gpu-compute.ts";
 export interface DeviceProbe {
   /** Instruction sets that the cpu engine has kernels for, best first: `avx512vnni`, `avx512`, `avxvnni`, `avx2`. */
   readonly isa: readonly string[];
-  /** Names of the GPU adapters that Dawn finds; a software adapter says so. */
+  /** Numbers and names of the GPU adapters that Dawn finds; a software adapter says so. */
   readonly gpuAdapters: readonly string[];
   /** What the selected adapter computed, or null. */
   readonly gpuCompute: GpuCompute | null;
@@ -78,7 +78,9 @@ async function probeGpu(
   let gpuAdapters: string[] = [];
   try {
     const entries = await listAdapters(selection.vulkanDir);
-    gpuAdapters = entries.map(({ name, software }) => (software ? `${name} (software)` : name));
+    gpuAdapters = entries.map(
+      ({ name, software }, index) => `${index}: ${name}${software ? " (software)" : ""}`,
+    );
     return { gpuAdapters, gpuCompute: await checkCompute(selection), gpuReason: null };
   } catch (error) {
     return {

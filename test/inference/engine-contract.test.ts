@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { ModelRefusedError } from "../../src/core/errors.ts";
 import { InvariantError } from "../../src/core/invariant.ts";
 import { Rng } from "../../src/core/rng.ts";
@@ -9,6 +9,9 @@ import { selfTest } from "../../src/inference/self-test.ts";
 import type { StepModel } from "../../src/inference/step-model.ts";
 import { SOFTWARE_ENGINES } from "../support/software-gpu.ts";
 import { drawFeatures, ReferenceLstm, SMALL, testModel } from "./test-model.ts";
+
+// A GPU in software takes seconds to compile a model's pipelines.
+setDefaultTimeout(60_000);
 
 const SLOTS = 6;
 const BATCH = 4;

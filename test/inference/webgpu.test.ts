@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { writeOnnx } from "../../src/bench/onnx-writer.ts";
 import { DeviceUnavailableError } from "../../src/core/errors.ts";
 import { Rng } from "../../src/core/rng.ts";
@@ -10,6 +10,9 @@ import { WasmEngine } from "../../src/inference/wasm.ts";
 import { WebGpuEngine } from "../../src/inference/webgpu.ts";
 import { SOFTWARE_ENGINES, skipUnlessSoftwareGpu } from "../support/software-gpu.ts";
 import { drawFeatures, SMALL, testModel } from "./test-model.ts";
+
+// The software adapter takes seconds to compile a model's pipelines.
+setDefaultTimeout(60_000);
 
 test("the allocating model is the one its comment states", () => {
   const dims = ["N"];
@@ -83,7 +86,7 @@ describe.skipIf(skipUnlessSoftwareGpu())("on the software adapter", () => {
     await compare(second);
     await second.dispose();
     await reference.dispose();
-  }, 60_000);
+  });
 
   test("a device that cannot hold the slots refuses before anything is taken", async () => {
     const attempt = WebGpuEngine.start(model, 2 ** 30, 2, SOFTWARE_ENGINES);
