@@ -59,6 +59,8 @@ export interface Output {
   readonly json: boolean;
   /** Standard output is a terminal of this many columns; 0 when it is none. */
   readonly columns: number;
+  /** Its height; 0 when it is none. */
+  readonly rows: number;
   /** Writes a line of readable text. */
   line(text?: string): void;
   /** Writes text as it is, without a line feed; for live views. */

@@ -4,6 +4,8 @@ import { defineCommand } from "./command.ts";
 /** The simulated underlying's first price, USD. */
 const PRICE = 60_000;
 const FRAME_MS = 200;
+/** Size of the view at the end when it is not shown live. */
+const PIPED = { columns: 120, rows: 60 } as const;
 /** Informed traders come this often, so that the model has something to see. */
 const EPISODE_MS = 6_000;
 const FIRST_EPISODE_MS = 5_000;
@@ -80,17 +82,19 @@ the demo's own. The result is that of \`keel run\`.`,
     });
     const { live } = session;
     const startedNs = systemClock.monotonicNs();
+    const onTerminal = out.columns > 0 && !out.json;
     const render = (): string[] =>
       renderView(live.desk, live.timer, {
         title: `keel demo · seed ${options.seed} · ${live.engineName} · ${live.model.card.name}`,
         headNames: live.model.card.heads.map(({ name }) => name),
         sessionUp: live.gateway.ready,
         seconds: (systemClock.monotonicNs() - startedNs) / 1e9,
+        columns: onTerminal ? out.columns : PIPED.columns,
+        rows: onTerminal ? out.rows : PIPED.rows,
       });
-    const onTerminal = out.columns > 0 && !out.json;
     if (onTerminal) out.raw("\x1b[2J");
     const drawing = onTerminal
-      ? setInterval(() => out.raw(drawInPlace(render(), out.columns)), FRAME_MS)
+      ? setInterval(() => out.raw(drawInPlace(render(), out.columns, out.rows)), FRAME_MS)
       : setInterval(() => {
           if (!out.json) out.line(render().at(-1));
         }, 1_000);
@@ -108,7 +112,7 @@ the demo's own. The result is that of \`keel run\`.`,
     const last = render();
     const summary = await session.stop();
     rmSync(stateDir, { recursive: true, force: true });
-    if (onTerminal) out.raw(`${drawInPlace(last, out.columns)}\n\n`);
+    if (onTerminal) out.raw(`${drawInPlace(last, out.columns, out.rows)}\n\n`);
     else if (!out.json) for (const line of last) out.line(line);
     out.line();
     for (const line of summaryLines(summary)) out.line(line);

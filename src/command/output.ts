@@ -5,6 +5,7 @@ export interface TextSink {
   write(text: string): unknown;
   readonly isTTY?: boolean;
   readonly columns?: number;
+  readonly rows?: number;
 }
 
 /** Writes lines as they come and keeps the result back until {@link StreamOutput.finish}, so that it is the last line. */
@@ -20,6 +21,10 @@ export class StreamOutput implements Output {
 
   get columns(): number {
     return this.#sink.isTTY === true ? (this.#sink.columns ?? 80) : 0;
+  }
+
+  get rows(): number {
+    return this.#sink.isTTY === true ? (this.#sink.rows ?? 24) : 0;
   }
 
   line(text = ""): void {

@@ -12,34 +12,49 @@ export interface ViewLabels {
   readonly headNames: readonly string[];
   readonly sessionUp: boolean;
   readonly seconds: number;
+  /** Size of the terminal. */
+  readonly columns: number;
+  readonly rows: number;
 }
+
+/** From this width on a quote's reasons stand beside it and every stage has its full name. */
+const WIDE_COLUMNS = 120;
 
 const BAR_WIDTH = 20;
 const QUOTE_ROWS = 10;
 const BOOK_ROWS = 4;
 
-/** The state of a desk as lines of text: books, probabilities, quotes with their reasons, latency by stage. */
+/**
+ * The state of a desk as lines of text: books, probabilities, quotes with their reasons, latency by stage; on a small
+ * terminal without blank lines and with fewer quotes.
+ */
 export function renderView(desk: Desk, timer: StageHistograms, labels: ViewLabels): string[] {
   const kill = desk.gate.kill.tripped ? `  KILLED: ${desk.gate.kill.state.reason}` : "";
+  const isWide = labels.columns >= WIDE_COLUMNS;
+  const sections = [
+    books(desk),
+    probabilities(desk, labels.headNames),
+    latency(timer, isWide),
+    [counts(desk)],
+  ];
+  const others = 2 + sections.reduce((total, lines) => total + lines.length, 0);
+  const room = labels.rows - 1 - others;
+  const linesPerQuote = isWide ? 1 : 2;
+  const isTall = room >= sections.length + 1 + QUOTE_ROWS;
+  const quoteRows = isTall ? QUOTE_ROWS / linesPerQuote : Math.max(Math.floor(room / linesPerQuote), 1);
+  sections.splice(2, 0, isWide ? quotes(desk, quoteRows) : narrowQuotes(desk, quoteRows));
   const session = labels.sessionUp ? "session up" : "session down";
   return [
     `${labels.title}  ${labels.seconds.toFixed(1)} s  ${session}${kill}`,
-    "",
-    ...books(desk),
-    "",
-    ...probabilities(desk, labels.headNames),
-    "",
-    ...quotes(desk),
-    "",
-    ...latency(timer),
-    "",
-    counts(desk),
+    ...sections.flatMap((lines) => (isTall ? ["", ...lines] : lines)),
   ];
 }
 
 /** Redraws in place on a terminal: home, each line cleared to its end, the rest of the screen cleared. */
-export function drawInPlace(lines: readonly string[], columns: number): string {
-  const clipped = lines.map((line) => `${line.slice(0, Math.max(columns - 1, 20))}\x1b[K`);
+export function drawInPlace(lines: readonly string[], columns: number, rows: number): string {
+  const clipped = lines
+    .slice(0, Math.max(rows - 1, 5))
+    .map((line) => `${line.slice(0, Math.max(columns - 1, 20))}\x1b[K`);
   return `\x1b[H${clipped.join("\n")}\x1b[J`;
 }
 
@@ -71,28 +86,49 @@ function probabilities(desk: Desk, headNames: readonly string[]): string[] {
       const filled = Number.isNaN(p) ? 0 : Math.round(p * BAR_WIDTH);
       const value = Number.isNaN(p) ? "–" : p.toFixed(3);
       lines.push(
-        `${`  P(${headName})`.padEnd(20)}${"█".repeat(filled)}${"·".repeat(BAR_WIDTH - filled)} ${value}`,
+        `${`  P(${headName})`.padEnd(21)}${"█".repeat(filled)}${"·".repeat(BAR_WIDTH - filled)} ${value}`,
       );
     }
   }
   return lines.length === 0 ? ["model: no underlying yet"] : lines;
 }
 
-function quotes(desk: Desk): string[] {
+function quotes(desk: Desk, count: number): string[] {
   const head = `${"quote".padEnd(26)}${"bid".padStart(18)}  ${"ask".padEnd(18)}${"widen bp".padStart(9)}${"size ×".padStart(8)}  reasons`;
-  const rows = shown(desk).map(({ instrument, quote }) => {
+  const rows = shown(desk, count).map(({ instrument, quote }) => {
     const bid = side(instrument, quote.bidTicks, quote.bidLots);
     const ask = side(instrument, quote.askTicks, quote.askLots);
-    const reasons = reasonNames(quote.reasons)
-      .filter((reason) => reason !== "base")
-      .join(" ");
+    const reasons = reasonText(quote);
     return `${name(instrument).padEnd(26)}${bid.padStart(18)}  ${ask.padEnd(18)}${quote.widenBp.toFixed(1).padStart(9)}${quote.sizeFactor.toFixed(2).padStart(8)}  ${reasons}`;
   });
   return [head, ...rows];
 }
 
+/** Each quote with its reasons on a line of their own. */
+function narrowQuotes(desk: Desk, count: number): string[] {
+  const row = (what: string, bid: string, ask: string, widen: string, size: string): string =>
+    `${what.padEnd(22)}${bid.padStart(18)}  ${ask.padEnd(18)}${widen.padStart(9)}${size.padStart(8)}`;
+  const rows = shown(desk, count).flatMap(({ instrument, quote }) => [
+    row(
+      name(instrument),
+      side(instrument, quote.bidTicks, quote.bidLots),
+      side(instrument, quote.askTicks, quote.askLots),
+      quote.widenBp.toFixed(1),
+      quote.sizeFactor.toFixed(2),
+    ),
+    `    ${reasonText(quote)}`,
+  ]);
+  return [row("quote", "bid", "ask", "widen bp", "size ×"), ...rows];
+}
+
+function reasonText(quote: StandingQuote): string {
+  return reasonNames(quote.reasons)
+    .filter((reason) => reason !== "base")
+    .join(" ");
+}
+
 /** The futures that are quoted and the options nearest the money, nearest expiry first. */
-function shown(desk: Desk): { instrument: Instrument; quote: StandingQuote }[] {
+function shown(desk: Desk, rows: number): { instrument: Instrument; quote: StandingQuote }[] {
   const { quoter } = desk;
   const quoted = desk.market.instruments
     .all()
@@ -107,22 +143,23 @@ function shown(desk: Desk): { instrument: Instrument; quote: StandingQuote }[] {
         Math.abs(Math.abs(a.quote.delta) - 0.5) - Math.abs(Math.abs(b.quote.delta) - 0.5),
     );
   const expiries = [...new Set(options.map(({ instrument }) => instrument.expiryMs))].slice(0, 2);
-  const room = Math.max(QUOTE_ROWS - futures.length, 2);
+  const room = Math.max(rows - futures.length, 2);
   const perExpiry = Math.floor(room / Math.max(expiries.length, 1));
   const near = expiries.flatMap((expiryMs) =>
     options.filter(({ instrument }) => instrument.expiryMs === expiryMs).slice(0, perExpiry),
   );
-  return [...futures.slice(0, QUOTE_ROWS - 2), ...near];
+  return [...futures, ...near].slice(0, rows);
 }
 
-function latency(timer: StageHistograms): string[] {
+function latency(timer: StageHistograms, isWide: boolean): string[] {
+  const [titleWidth, cellWidth] = isWide ? [14, 11] : [6, 9];
   const cells = STAGES.map((stage, at) => ({ stage, ...percentilesUs(timer.stages[at]) }));
   const row = (title: string, values: readonly string[]): string =>
-    title.padEnd(14) + values.map((value) => value.padStart(11)).join("");
+    title.padEnd(titleWidth) + values.map((value) => value.padStart(cellWidth)).join("");
   return [
     row(
-      "latency, µs",
-      cells.map(({ stage }) => stage),
+      isWide ? "latency, µs" : "µs",
+      cells.map(({ stage }) => (isWide ? stage : stage.slice(0, cellWidth - 1))),
     ),
     row(
       "  p50",
@@ -140,12 +177,11 @@ function counts(desk: Desk): string {
   const gaps = desk.feeds.reduce((total, feed) => total + feed.counters.gaps, 0);
   return [
     `events ${counters.events}`,
-    `levels ${counters.levelUpdates}`,
     `gaps ${gaps}`,
     `predictions ${counters.predictions}`,
-    `quotes ${counters.quotesSent} (acknowledged ${counters.quotesAcked}, by the model ${counters.widened})`,
+    `quotes ${counters.quotesSent}`,
+    `by model ${counters.widened}`,
     `fills ${counters.executions}`,
-    `instruments ${desk.market.instruments.size}`,
   ].join("  ");
 }
 
