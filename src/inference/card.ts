@@ -12,6 +12,22 @@ export const HEADS = [
 ] as const;
 export type HeadName = (typeof HEADS)[number];
 
+/** How a window of `T` events with `F` features lies in a windowed model's input. */
+export const WINDOW_LAYOUTS = ["BTF", "B1TF"] as const;
+
+const window = z.strictObject({
+  /** T: events that the model looks at, oldest first. */
+  length: z.int().min(1).max(65_536),
+  layout: z.enum(WINDOW_LAYOUTS),
+  /** Names of the graph's input and of the output that holds the probabilities. */
+  input: z.string().min(1).default("features"),
+  output: z.string().min(1).default("probabilities"),
+  /** Which columns of the feature schema the model takes, in its order; all of them when null. */
+  features: z.array(z.int().nonnegative()).min(1).nullable().default(null),
+  /** Which column of the output each head is; one each, in order, when null. */
+  columns: z.array(z.int().nonnegative()).min(1).nullable().default(null),
+});
+
 const headMetrics = z.strictObject({
   auc: z.number(),
   averagePrecision: z.number(),
@@ -31,6 +47,11 @@ export const modelCard = z.strictObject({
   featureCount: z.int().positive(),
   /** Recurrent states: ONNX inputs `name` and outputs `name_next`, each `[B, ...shape]`, f32, initially zero. */
   states: z.array(z.strictObject({ name: z.string(), shape: z.array(z.int().positive()).min(1) })),
+  /**
+   * Set for a model without states that is given the last events each time (DeepLOB style) in place of one event at a time.
+   * Normalisation is part of the graph here too.
+   */
+  window: window.optional(),
   /** Outputs in order. `thetaBp`: the move that counts; NaN-free; null where the head has none. */
   heads: z
     .array(
@@ -58,7 +79,10 @@ export const modelCard = z.strictObject({
     ),
     rows: z.strictObject({ train: z.int(), validate: z.int(), test: z.int() }),
   }),
-  /** Probabilities, before recalibration, for a fixed feature sequence from the initial state: `features[n][F]` → `probabilities[n][K]`. */
+  /**
+   * Probabilities, before recalibration, for a fixed feature sequence from the initial state: `features[n][F]` →
+   * `probabilities[n][K]`. A windowed model predicts nothing before its window is full: it has `length - 1` rows fewer of them.
+   */
   selfTest: z.strictObject({
     features: z.array(z.array(z.number())),
     probabilities: z.array(z.array(z.number())),
@@ -67,3 +91,8 @@ export const modelCard = z.strictObject({
 });
 
 export type ModelCard = z.infer<typeof modelCard>;
+export type ModelWindow = NonNullable<ModelCard["window"]>;
+
+/** Rows at the start of a sequence for which the model predicts nothing. */
+export const silentRows = ({ window }: Pick<ModelCard, "window">): number =>
+  window === undefined ? 0 : window.length - 1;

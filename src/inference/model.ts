@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import { z } from "zod";
 import { ModelRefusedError } from "../core/errors.ts";
 import { BUILTIN_MODELS } from "./builtin.ts";
-import { type ModelCard, modelCard } from "./card.ts";
+import { type ModelCard, modelCard, silentRows } from "./card.ts";
 import { readOnnx } from "./onnx/model-proto.ts";
 import { checkInterface, type StepModel } from "./step-model.ts";
 
@@ -110,15 +110,15 @@ function parseCard(name: string, text: string): ModelCard {
   const card = parsed.data;
   const { features, probabilities } = card.selfTest;
   const ragged =
-    features.length === 0 ||
-    features.length !== probabilities.length ||
+    probabilities.length === 0 ||
+    features.length !== probabilities.length + silentRows(card) ||
     features.some((row) => row.length !== card.featureCount) ||
     probabilities.some((row) => row.length !== card.heads.length);
   if (ragged) {
     throw new ModelRefusedError(
       card.name,
       `self-test of ${features.length} feature rows and ${probabilities.length} probability rows`,
-      `as many of both, one or more, of ${card.featureCount} and ${card.heads.length} numbers`,
+      `${silentRows(card) === 0 ? "as many of both" : `${silentRows(card)} more of the former`}, one or more, of ${card.featureCount} and ${card.heads.length} numbers`,
     );
   }
   return card;

@@ -1,4 +1,4 @@
-import { DeviceUnavailableError } from "../core/errors.ts";
+import { DeviceUnavailableError, ModelRefusedError } from "../core/errors.ts";
 import { CalibratedEngine, statesCalibration } from "./calibration.ts";
 import { CpuEngine } from "./cpu.ts";
 import { ENGINES, type EngineName, type StepEngine } from "./engine.ts";
@@ -9,6 +9,7 @@ import type { StepModel } from "./step-model.ts";
 import { TensorRtEngine } from "./tensorrt.ts";
 import { WasmEngine } from "./wasm.ts";
 import { WebGpuEngine } from "./webgpu.ts";
+import { WindowedEngine } from "./windowed.ts";
 
 export const DEVICES = ["auto", ...ENGINES] as const;
 export type DeviceName = (typeof DEVICES)[number];
@@ -46,24 +47,47 @@ export interface StartedEngine {
   readonly passedOver: readonly PassedOver[];
 }
 
+/** Refuses windowed models for an engine that only steps. */
+const stepsOnly =
+  (name: EngineName, start: EngineStarter): EngineStarter =>
+  async (model, ...rest) => {
+    if (model.card.window === undefined) return start(model, ...rest);
+    throw new ModelRefusedError(
+      model.card.name,
+      `a windowed model, which the ${name} engine does not run`,
+      "a step model, or the wasm engine",
+    );
+  };
+
 /** The engines of this build, best first for one small model on one host. */
 export const ENGINE_STARTERS: readonly { readonly name: EngineName; readonly start: EngineStarter }[] = [
   {
     name: "cpu",
-    start: (model, slotCount, maxBatch, settings) =>
+    start: stepsOnly("cpu", (model, slotCount, maxBatch, settings) =>
       CpuEngine.start(model, slotCount, maxBatch, settings?.cpuIsa),
+    ),
   },
   {
     name: "tensorrt",
-    start: (model, slotCount, maxBatch, settings = DEFAULT_ENGINE_SETTINGS) =>
+    start: stepsOnly("tensorrt", (model, slotCount, maxBatch, settings = DEFAULT_ENGINE_SETTINGS) =>
       TensorRtEngine.start(model, slotCount, maxBatch, settings),
+    ),
   },
   {
     name: "webgpu",
-    start: (model, slotCount, maxBatch, settings = DEFAULT_ENGINE_SETTINGS, automatic = false) =>
-      WebGpuEngine.start(model, slotCount, maxBatch, settings, automatic),
+    start: stepsOnly(
+      "webgpu",
+      (model, slotCount, maxBatch, settings = DEFAULT_ENGINE_SETTINGS, automatic = false) =>
+        WebGpuEngine.start(model, slotCount, maxBatch, settings, automatic),
+    ),
   },
-  { name: "wasm", start: (model, slotCount, maxBatch) => WasmEngine.start(model, slotCount, maxBatch) },
+  {
+    name: "wasm",
+    start: (model, slotCount, maxBatch) =>
+      model.card.window === undefined
+        ? WasmEngine.start(model, slotCount, maxBatch)
+        : WindowedEngine.start(model, slotCount, maxBatch),
+  },
 ];
 
 /**

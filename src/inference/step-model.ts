@@ -1,8 +1,9 @@
 import { ModelRefusedError } from "../core/errors.ts";
 import type { ModelCard } from "./card.ts";
-import type { OnnxGraph, OnnxValueInfo } from "./onnx/model-proto.ts";
+import { type OnnxGraph, type OnnxValueInfo, shownValue } from "./onnx/model-proto.ts";
+import { checkWindowInterface } from "./window.ts";
 
-/** A model whose card and ONNX file have been read and agree with each other; what every engine starts from. */
+/** A model, of steps or windowed, whose card and ONNX file have been read and agree with each other; what every engine starts from. */
 export interface StepModel {
   readonly card: ModelCard;
   /** The ONNX file. */
@@ -26,12 +27,16 @@ export const stateSize = (shape: readonly number[]): number =>
 export const STATE_FLOATS_MAX = 1 << 22;
 
 /**
- * Checks that the graph's inputs and outputs are those of a step model with this card: `features [B,F]`, each state
+ * Checks that the graph's inputs and outputs are those of a model with this card; of a step model: `features [B,F]`, each state
  * `[B, …shape]`, `probabilities [B,K]` and each `<state>_next`, all f32, the first dimension open.
  *
  * @throws ModelRefusedError naming the value, what it is and what it must be.
  */
 export function checkInterface(card: ModelCard, graph: OnnxGraph): void {
+  if (card.window !== undefined) {
+    checkWindowInterface(card, card.window, graph);
+    return;
+  }
   const inputs = new Map<string, readonly number[]>([[FEATURES_INPUT, [card.featureCount]]]);
   const outputs = new Map<string, readonly number[]>([[PROBABILITIES_OUTPUT, [card.heads.length]]]);
   let stateFloats = 0;
@@ -67,7 +72,7 @@ function checkValues(
     if (value === undefined) {
       throw new ModelRefusedError(model, `no ${kind} ${name} (it has ${names.join(", ") || "none"})`, wanted);
     }
-    const shown = `${kind} ${name}: ${value.type} ${value.dims === null ? "of unknown rank" : `[${value.dims.map((dim) => dim ?? "?").join(",")}]`}`;
+    const shown = `${kind} ${shownValue(value)}`;
     if (value.type !== "float" || value.dims === null || value.dims.length !== shape.length + 1) {
       throw new ModelRefusedError(model, shown, wanted);
     }

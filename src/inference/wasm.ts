@@ -1,8 +1,8 @@
-import wasmPath from "onnxruntime-web/ort-wasm-simd-threaded.wasm" with { type: "file" };
 import * as ort from "onnxruntime-web/wasm";
-import { DeviceUnavailableError, ModelRefusedError } from "../core/errors.ts";
+import { ModelRefusedError } from "../core/errors.ts";
 import { InvariantError, invariant } from "../core/invariant.ts";
 import { EngineLostError, type StepEngine } from "./engine.ts";
+import { createWasmSession, messageOf } from "./ort-wasm.ts";
 import { FEATURES_INPUT, nextName, PROBABILITIES_OUTPUT, type StepModel, stateSize } from "./step-model.ts";
 
 /** Steps run by `warmUp`; ONNX Runtime's timings settle within the first few dozen. */
@@ -17,18 +17,6 @@ interface State {
   readonly held: Float32Array;
   /** `[maxBatch, size]`: the rows of the batch in flight. */
   readonly batch: Float32Array<ArrayBuffer>;
-}
-
-let runtime: Promise<void> | null = null;
-
-function startRuntime(): Promise<void> {
-  runtime ??= (async () => {
-    ort.env.wasm.numThreads = 1;
-    ort.env.wasm.proxy = false;
-    ort.env.logLevel = "error";
-    ort.env.wasm.wasmBinary = await Bun.file(wasmPath).arrayBuffer();
-  })();
-  return runtime;
 }
 
 /**
@@ -90,24 +78,7 @@ export class WasmEngine implements StepEngine {
    */
   static async start(model: StepModel, slotCount: number, maxBatch: number): Promise<WasmEngine> {
     invariant(slotCount >= 1 && maxBatch >= 1 && maxBatch <= slotCount, "1 ≤ maxBatch ≤ slotCount");
-    await startRuntime().catch((error: unknown) => {
-      throw new DeviceUnavailableError("wasm", `ONNX Runtime's WebAssembly file cannot be read: ${error}`);
-    });
-    let session: ort.InferenceSession;
-    try {
-      session = await ort.InferenceSession.create(model.onnx, {
-        executionProviders: ["wasm"],
-        graphOptimizationLevel: "all",
-        executionMode: "sequential",
-        logSeverityLevel: 3,
-      });
-    } catch (error) {
-      throw new ModelRefusedError(
-        model.card.name,
-        `an ONNX file that ONNX Runtime does not take (${messageOf(error)})`,
-        "an ONNX model with operators of opset 7 to 25",
-      );
-    }
+    const session = await createWasmSession(model);
     return new WasmEngine(model, session, slotCount, maxBatch);
   }
 
@@ -209,8 +180,4 @@ export class WasmEngine implements StepEngine {
     }
     return data;
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -69,6 +69,12 @@ export interface OnnxValueInfo {
   readonly dims: readonly (number | string | null)[] | null;
 }
 
+/** The value as errors and listings show it, e.g. `features: float [B,96]`. */
+export function shownValue({ name, type, dims }: OnnxValueInfo): string {
+  const shape = dims === null ? "of unknown rank" : `[${dims.map((dim) => dim ?? "?").join(",")}]`;
+  return `${name}: ${type} ${shape}`;
+}
+
 export interface OnnxGraph {
   readonly model: string;
   readonly opset: number;
