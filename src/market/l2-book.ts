@@ -74,7 +74,15 @@ export class L2Book implements Book {
   applyDelta(batch: EventBatch, row: number): void {
     const start = batch.levelStart[row];
     const end = start + batch.levelCount[row];
-    for (let i = start; i < end; i += 1) this.#set(batch.side[i], batch.priceTicks[i], batch.sizeLots[i]);
+    const { side, priceTicks, sizeLots } = batch;
+    for (let from = start; from < end; ) {
+      const isBid = side[from] === SIDE.bid;
+      let to = from + 1;
+      while (to < end && (side[to] === SIDE.bid) === isBid) to += 1;
+      if (isBid) this.#bids.setRun(priceTicks, sizeLots, from, to, -1);
+      else this.#asks.setRun(priceTicks, sizeLots, from, to, 1);
+      from = to;
+    }
     this.lastSequence = batch.lastSequence[row];
     this.#refresh();
   }

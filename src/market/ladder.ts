@@ -71,6 +71,26 @@ export class Ladder {
     }
   }
 
+  /** Sets the sizes at `sign` times each price of a run, in its order. */
+  setRun(priceTicks: Int32Array, sizeLots: Float64Array, from: number, to: number, sign: 1 | -1): void {
+    const sizes = this.#sizes;
+    const mask = this.#mask;
+    const window = this.#window;
+    let base = this.#base;
+    for (let i = from; i < to; i += 1) {
+      const key = 0 + sign * priceTicks[i];
+      const size = sizeLots[i];
+      const offset = key - base;
+      // Most changes are of levels that are there and stay: these touch their size and nothing else.
+      if (size > 0 && offset >= 0 && offset < window && sizes[key & mask] > 0) {
+        sizes[key & mask] = size;
+        continue;
+      }
+      this.set(key, size);
+      base = this.#base;
+    }
+  }
+
   sizeAt(key: number): number {
     const offset = key - this.#base;
     if (this.best === NO_KEY || offset < 0) return 0;
