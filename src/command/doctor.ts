@@ -70,6 +70,7 @@ async function checks(): Promise<readonly Check[]> {
   const { fix, http, signal } = await import("./doctor/network.ts");
   return [
     (await import("./doctor/venues.ts")).venues,
+    (await import("./doctor/instruments.ts")).instruments,
     signal,
     fix,
     http,

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Check, Finding } from "../../src/command/doctor/check.ts";
 import { disk } from "../../src/command/doctor/disk.ts";
+import { instruments } from "../../src/command/doctor/instruments.ts";
 import { kernelClock, kernelFinding } from "../../src/command/doctor/kernel-clock.ts";
 import { killSwitch } from "../../src/command/doctor/kill-switch.ts";
 import { limits, memory, nofile } from "../../src/command/doctor/limits.ts";
@@ -116,6 +117,52 @@ describe("clock", () => {
 
   test("the kernel of this host answers", async () => {
     expect(statuses(await look(kernelClock, {}))[0]).toMatch(/^clock kernel: (ok|warn)$/);
+  });
+});
+
+describe("instruments", () => {
+  function listing(answer: (url: URL) => Response): string {
+    const server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch: (request) => answer(new URL(request.url)),
+    });
+    servers.push(server);
+    return `http://127.0.0.1:${server.port}`;
+  }
+
+  test("a subscription that the venue does not list fails by name", async () => {
+    const url = listing(() => Response.json({ symbols: [{ symbol: "BTCUSDT" }] }));
+    const env = { KEEL_URL_BINANCE_USDM: url };
+    const known = await look(instruments, { ...env, KEEL_FEEDS: "binance-usdm:BTCUSDT" });
+    expect(statuses(known)).toEqual(["feed binance-usdm instruments: ok"]);
+    const found = await look(instruments, { ...env, KEEL_FEEDS: "binance-usdm:BTCUSDT,binance-usdm:NOSUCH" });
+    expect(found[0]).toMatchObject({ status: "fail", detail: "not listed by the venue: NOSUCH" });
+  });
+
+  test("a whole chain counts its options, and one that is empty fails", async () => {
+    const url = listing(({ searchParams }) =>
+      Response.json({
+        result:
+          searchParams.get("currency") === "BTC" ? [{ instrument_name: "A" }, { instrument_name: "B" }] : [],
+      }),
+    );
+    const env = { KEEL_URL_DERIBIT: url };
+    const known = await look(instruments, { ...env, KEEL_FEEDS: "deribit:options:BTC" });
+    expect(known[0]).toMatchObject({ status: "ok", detail: "2 listed for options:BTC" });
+    const found = await look(instruments, { ...env, KEEL_FEEDS: "deribit:options:BTC,deribit:options:ETH" });
+    expect(found[0]).toMatchObject({ status: "fail", detail: "not listed by the venue: options:ETH" });
+  });
+
+  test("where one symbol is asked for, 400 means that there is none", async () => {
+    const url = listing(() => Response.json({ code: -1121, msg: "Invalid symbol." }, { status: 400 }));
+    const found = await look(instruments, { KEEL_URL_BINANCE_SPOT: url, KEEL_FEEDS: "binance-spot:NOSUCH" });
+    expect(found[0]?.status).toBe("fail");
+  });
+
+  test("of a venue that cannot be reached nothing is said twice", async () => {
+    const url = `http://127.0.0.1:${closedPort()}`;
+    expect(await look(instruments, { KEEL_URL_DERIBIT: url, KEEL_FEEDS: "deribit:options:BTC" })).toEqual([]);
   });
 });
 
