@@ -111,7 +111,7 @@ export function expectation(spec: StringOption | NumberOption): string {
 function checkOption(name: string, spec: OptionSpec, given: unknown): Value {
   if (spec.type === "boolean") return given === true;
   if (given === undefined) {
-    if (spec.required === true) throw new UsageError(`--${name} is required: ${expectation(spec)}`);
+    if (spec.required === true) throw new UsageError(`--${name} ${expectation(spec)} is required`);
     return spec.type === "string" && spec.multiple === true ? [] : spec.default;
   }
   if (spec.type === "number") return checkNumber(name, spec, String(given));
@@ -140,13 +140,11 @@ function checkPositionals(command: Command, given: readonly string[]): void {
   const required = names.filter((name) => !/[?…]$/.test(name)).length;
   const repeats = names.at(-1)?.endsWith("…") === true;
   if (given.length < required) {
-    throw new UsageError(
-      `keel ${command.name}: ${names[given.length]} is missing (usage: ${usageLine(command)})`,
-    );
+    throw new UsageError(`${names[given.length]} is missing (usage: ${usageLine(command)})`);
   }
   if (given.length > names.length && !repeats) {
     throw new UsageError(
-      `keel ${command.name}: ${JSON.stringify(given[names.length])} is one argument too many (usage: ${usageLine(command)})`,
+      `${JSON.stringify(given[names.length])} is one argument too many (usage: ${usageLine(command)})`,
     );
   }
 }

@@ -1,6 +1,16 @@
-import { EXIT } from "../core/errors.ts";
+import { BadInputError, EXIT } from "../core/errors.ts";
 import { ENGINES } from "../inference/engine.ts";
+import type { JournalReader } from "../journal/reader.ts";
+import type { JournalRecord } from "../journal/record.ts";
 import { defineCommand, UsageError } from "./command.ts";
+
+/** The run's records. @throws BadInputError when not even the first one can be read. */
+function* readable(reader: JournalReader): Generator<JournalRecord> {
+  yield* reader.records();
+  if (reader.count > 0 || reader.damage === null) return;
+  const { file, reason } = reader.damage;
+  throw new BadInputError(file, reason, "a segment of a journal that begins with the start of its run");
+}
 
 export const replay = defineCommand({
   name: "replay",
@@ -42,7 +52,7 @@ differ in their last bits, or null), \`damage\`, \`missing\`, and counters of th
     let mayDiffer: string | null = null;
     let replayedWith: { engine: string; isa: string | null } | null = null;
     const startedNs = Bun.nanoseconds();
-    const result = await run(reader.records(), {
+    const result = await run(readable(reader), {
       engineFor: async (start) => {
         const engine = await engineForReplay(start, device, {
           info: (line) => log.info(line),
