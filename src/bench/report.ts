@@ -1,5 +1,6 @@
 import { cpus } from "node:os";
 import type { Histogram } from "../core/histogram.ts";
+import { probeIsa } from "../inference/probe.ts";
 
 /** One measured thing. Percentiles are in `unit`. */
 export interface BenchRow {
@@ -42,7 +43,7 @@ export interface BenchReport {
   readonly notes: readonly string[];
 }
 
-export function benchHost(isa: readonly string[] = [], gpu: string | null = null): BenchHost {
+export function benchHost(isa: readonly string[] = probeIsa(), gpu: string | null = null): BenchHost {
   const all = cpus();
   return { cpu: all[0]?.model ?? "unknown", cores: all.length, isa, gpu, bun: Bun.version };
 }
