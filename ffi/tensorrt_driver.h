@@ -51,7 +51,7 @@ struct Driver {
   }
     KEEL_DRIVER_FUNCTIONS(KEEL_LOAD)
 #undef KEEL_LOAD
-    check(cuInit_(0), "NVIDIA's driver does not start", KEEL_TRT_UNAVAILABLE);
+    check(cuInit_(0), "NVIDIA's driver does not start (nvidia-smi must show the GPU)", KEEL_TRT_UNAVAILABLE);
     int version = 0;
     check(cuDriverGetVersion_(&version), "version of NVIDIA's driver", KEEL_TRT_UNAVAILABLE);
     if (version < CUDA_VERSION / 1000 * 1000) {

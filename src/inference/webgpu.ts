@@ -187,11 +187,6 @@ export class WebGpuEngine implements StepEngine {
     return arrays + this.#buffers.bytes + this.#modelBytes;
   }
 
-  /** Gives the device up as a fault of its driver would; for trying out how a desk goes on. */
-  loseDevice(): void {
-    this.#device.destroy();
-  }
-
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;

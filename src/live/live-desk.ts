@@ -312,16 +312,20 @@ export class LiveDesk {
     return timeUs;
   }
 
+  /** What comes back after the stop has begun is of no more use. */
   #submit(rows: number): void {
     const engine = this.#engine;
     engine.submit(rows).then(
       () => {
+        if (this.#stopped !== null) return;
         const timeUs = this.clock.wallUs();
         const bytes = this.#probabilityBytes.subarray(0, rows * engine.card.heads.length * 4);
         this.#sink.bytes(RECORD.inference, rows, timeUs, bytes);
         this.desk.onInference(timeUs);
       },
-      (error: unknown) => this.#onEngineLost(error),
+      (error: unknown) => {
+        if (this.#stopped === null) this.#onEngineLost(error);
+      },
     );
   }
 
