@@ -20,7 +20,10 @@ export const replay = defineCommand({
 model and parameters, on the recorded engine and instruction set where this host has them, as fast as it goes. With
 --verify every decision must be the recorded one, bit for bit; the first difference is shown with its context and the exit code is 1. A damaged tail is reported and everything before it is used.
 
-The result holds \`identical\` (null without --verify), \`compared\`, \`difference\`, \`inputs\`, \`predictions\`,
+The result holds \`identical\` (null without --verify), \`compared\
+
+\`predictions\` and \`predictionsDifferent\` count the journalled answers of an engine that answers after its turn; there
+are none with the cpu engine, whose predictions are made again and show in the decisions.`, \`difference\`, \`inputs\`, \`predictions\`,
 \`predictionsDifferent\`, \`recordedWith\` and \`replayedWith\` (engine and instruction set), \`mayDiffer\` (why probabilities may
 differ in their last bits, or null), \`damage\`, \`missing\`, and counters of the replayed desk.`,
   options: {
@@ -75,11 +78,10 @@ differ in their last bits, or null), \`damage\`, \`missing\`, and counters of th
     const recordedSeconds = (result.lastTimeUs - result.firstTimeUs) / 1e6;
 
     out.line(`run ${reader.run.runId}: ${reader.count} records over ${recordedSeconds.toFixed(1)} s`);
+    const answers = result.predictions === 0 ? "" : ` and ${result.predictions} later answers of the engine`;
+    out.line(`replayed ${result.inputs} inputs${answers} in ${seconds.toFixed(2)} s`);
     out.line(
-      `replayed ${result.inputs} inputs and ${result.predictions} predictions in ${seconds.toFixed(2)} s`,
-    );
-    out.line(
-      `quotes ${counters.quotesSent}, events ${counters.events}, level updates ${counters.levelUpdates}, fills ${counters.executions}`,
+      `quotes ${counters.quotesSent}, predictions ${counters.predictions}, events ${counters.events}, level updates ${counters.levelUpdates}, fills ${counters.executions}`,
     );
     if (reader.missing > 0) out.line(`${reader.missing} records were dropped when the journal was written`);
     if (reader.damage !== null) {

@@ -52,6 +52,9 @@ export class Session {
     if (config.fix === undefined && options.peers === undefined) {
       log.warn("KEEL_FIX_HOST is not set: quotes go to a paper counterparty on this host");
     }
+    if (config.feeds.every(({ venue }) => venue === "binance-spot")) {
+      log.warn("spot instruments are predicted on, not quoted: with these feeds no quote is sent");
+    }
     const live = await LiveDesk.prepare({
       config,
       log,
