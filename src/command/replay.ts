@@ -20,12 +20,12 @@ export const replay = defineCommand({
 model and parameters, on the recorded engine and instruction set where this host has them, as fast as it goes. With
 --verify every decision must be the recorded one, bit for bit; the first difference is shown with its context and the exit code is 1. A damaged tail is reported and everything before it is used.
 
-The result holds \`identical\` (null without --verify), \`compared\
+The result holds \`identical\` (null without --verify), \`compared\`, \`difference\`, \`inputs\`, \`predictions\`,
+\`predictionsDifferent\`, \`recordedWith\` and \`replayedWith\` (engine and instruction set), \`mayDiffer\` (why probabilities may
+differ in their last bits, or null), \`damage\`, \`missing\`, and counters of the replayed desk.
 
 \`predictions\` and \`predictionsDifferent\` count the journalled answers of an engine that answers after its turn; there
-are none with the cpu engine, whose predictions are made again and show in the decisions.`, \`difference\`, \`inputs\`, \`predictions\`,
-\`predictionsDifferent\`, \`recordedWith\` and \`replayedWith\` (engine and instruction set), \`mayDiffer\` (why probabilities may
-differ in their last bits, or null), \`damage\`, \`missing\`, and counters of the replayed desk.`,
+are none with the cpu engine, whose predictions are made again and show in the decisions.`,
   options: {
     run: { type: "string", value: "ID", description: "Run to replay; the latest when left out" },
     verify: { type: "boolean", description: "Compare every decision with the recorded one" },
