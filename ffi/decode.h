@@ -8,7 +8,7 @@
 
 #include "keel.h"
 
-/* Memory that must be there before a frame's first byte and after its capacity; `FRONT` and `BACK` of src/feed/native-decoder.ts. */
+/* Memory that must be there before a frame's first byte and after its capacity; FRONT_BYTES and BACK_BYTES of src/feed/native-decoder.ts. */
 #define KEEL_DECODE_FRONT 16
 #define KEEL_DECODE_BACK 64
 
