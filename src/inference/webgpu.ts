@@ -190,6 +190,7 @@ export class WebGpuEngine implements StepEngine {
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
+    // Releasing a session of a lost device would block every later call of ONNX Runtime.
     if (this.#lost === null) {
       await inTurn(() => this.#session.release());
       await this.#buffers.release();
@@ -385,7 +386,8 @@ async function createSession(
         preferredOutputLocation: "gpu-buffer",
         graphOptimizationLevel: "all",
         enableGraphCapture,
-        logSeverityLevel: 3,
+        // That a model cannot be captured is no error.
+        logSeverityLevel: enableGraphCapture ? 4 : 3,
         ...(typeof batchName === "string" ? { freeDimensionOverrides: { [batchName]: batch } } : {}),
       }),
     );

@@ -203,7 +203,7 @@ test.skipIf(headers === null || hasDriver)(
   "the shim compiles without warnings and says that there is no driver",
   async () => {
     const library = join(folder, "shim.so");
-    await compileTensorRt(library, headers ?? undefined);
+    await compileTensorRt(library, headers ?? undefined, ["-Werror"]);
     const attempt = TensorRtEngine.start(testModel(), 2, 2, {
       tensorrt: { ...DEFAULT_ENGINE_SETTINGS.tensorrt, library },
     });
