@@ -13,6 +13,7 @@ export const VERBS: VerbTable = {
   replay: async () => (await import("./replay.ts")).replay,
   explain: async () => (await import("./explain.ts")).explain,
   bench: async () => (await import("./bench.ts")).bench,
+  model: async () => (await import("./model.ts")).model,
   doctor: async () => (await import("./doctor.ts")).doctor,
   version: async () => (await import("./version.ts")).version,
 };

@@ -63,7 +63,7 @@ const NAMED = {
   KEEL_DEVICE: variable(
     oneOf("auto", ...ENGINES),
     "auto",
-    "Engine that runs the model; `auto` takes the best that works, any other is used or refused",
+    "Engine that runs the model; `auto` takes the one on which the model is fastest here, any other is used or refused",
   ),
   KEEL_MODEL: variable(
     path,

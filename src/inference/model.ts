@@ -22,20 +22,24 @@ export function builtinModelNames(): string[] {
   return Object.keys(BUILTIN_MODELS);
 }
 
+/** Where the two files of a model lie. */
+export interface ModelFiles {
+  readonly name: string;
+  readonly cardPath: string;
+  readonly onnxPath: string;
+  /** `built-in` or the folder. */
+  readonly source: string;
+}
+
 /**
- * Loads a model by its built-in name, or from a folder that holds `model.onnx` and `card.json`.
- *
- * Checked here: the card's form, the ONNX file's digest against the card, the feature schema, the ONNX file's form and that
- * its inputs and outputs are those the card states. What it computes is checked by `selfTest` once an engine runs it.
+ * Finds a model by its built-in name, or as a folder.
  *
  * @param nameOrFolder a built-in name, or a path (anything with a `/`, or that is no built-in name).
- * @throws ModelRefusedError naming what was found and what was expected.
+ * @throws ModelRefusedError when it is neither.
  */
-export async function loadModel(nameOrFolder: string, expected: ExpectedSchema): Promise<StepModel> {
+export async function locateModel(nameOrFolder: string): Promise<ModelFiles> {
   const builtin = Object.hasOwn(BUILTIN_MODELS, nameOrFolder) ? BUILTIN_MODELS[nameOrFolder] : undefined;
-  if (builtin !== undefined) {
-    return readModel(nameOrFolder, builtin.cardPath, builtin.onnxPath, "built-in", expected);
-  }
+  if (builtin !== undefined) return { name: nameOrFolder, ...builtin, source: "built-in" };
   const isFolder = await stat(nameOrFolder).then(
     (entry) => entry.isDirectory(),
     () => false,
@@ -47,13 +51,26 @@ export async function loadModel(nameOrFolder: string, expected: ExpectedSchema):
       `one of ${builtinModelNames().join(", ") || "(no built-in models)"}, or a folder with card.json and model.onnx`,
     );
   }
-  return readModel(
-    basename(nameOrFolder),
-    join(nameOrFolder, "card.json"),
-    join(nameOrFolder, "model.onnx"),
-    nameOrFolder,
-    expected,
-  );
+  return {
+    name: basename(nameOrFolder),
+    cardPath: join(nameOrFolder, "card.json"),
+    onnxPath: join(nameOrFolder, "model.onnx"),
+    source: nameOrFolder,
+  };
+}
+
+/**
+ * Loads a model by its built-in name, or from a folder that holds `model.onnx` and `card.json`.
+ *
+ * Checked here: the card's form, the ONNX file's digest against the card, the feature schema, the ONNX file's form and that
+ * its inputs and outputs are those the card states. What it computes is checked by `selfTest` once an engine runs it.
+ *
+ * @throws ModelRefusedError naming what was found and what was expected.
+ */
+export async function loadModel(nameOrFolder: string, expected: ExpectedSchema): Promise<StepModel> {
+  const { name, cardPath, onnxPath, source } = await locateModel(nameOrFolder);
+  const card = await readCardFile(name, cardPath);
+  return parseModel(name, card, await readOnnxFile(name, onnxPath), source, expected);
 }
 
 /** Builds a model from the two files' contents. @throws ModelRefusedError as {@link loadModel}. */
@@ -65,34 +82,40 @@ export function parseModel(
   expected: ExpectedSchema,
 ): StepModel {
   const card = parseCard(name, cardText);
-  const digest = new Bun.CryptoHasher("sha256").update(onnx).digest("hex");
-  if (digest !== card.onnxSha256) {
-    throw new ModelRefusedError(
-      card.name,
-      `model.onnx with SHA-256 ${digest}`,
-      `${card.onnxSha256} (its card)`,
-    );
-  }
-  if (card.schemaHash !== expected.schemaHash) {
-    throw new ModelRefusedError(
-      card.name,
-      `feature schema ${card.schemaHash}`,
-      `${expected.schemaHash} (this build)`,
-    );
-  }
-  if (card.featureCount !== expected.featureCount) {
-    throw new ModelRefusedError(
-      card.name,
-      `${card.featureCount} features`,
-      `${expected.featureCount} (this build)`,
-    );
-  }
+  checkDigest(card, onnx);
+  checkSchema(card, expected);
   const graph = readOnnx(card.name, onnx);
   checkInterface(card, graph);
   return { card, onnx, graph, source };
 }
 
-function parseCard(name: string, text: string): ModelCard {
+/** @throws ModelRefusedError when the card is of another ONNX file. */
+export function checkDigest(card: ModelCard, onnx: Uint8Array): void {
+  const digest = digestOf(onnx);
+  if (digest === card.onnxSha256) return;
+  throw new ModelRefusedError(
+    card.name,
+    `model.onnx with SHA-256 ${digest}`,
+    `${card.onnxSha256} (its card)`,
+  );
+}
+
+export const digestOf = (onnx: Uint8Array): string =>
+  new Bun.CryptoHasher("sha256").update(onnx).digest("hex");
+
+/** @throws ModelRefusedError when the model was trained on other features. */
+export function checkSchema(card: ModelCard, expected: ExpectedSchema): void {
+  const { schemaHash, featureCount } = expected;
+  if (card.schemaHash !== schemaHash) {
+    throw new ModelRefusedError(card.name, `feature schema ${card.schemaHash}`, `${schemaHash} (this build)`);
+  }
+  if (card.featureCount !== featureCount) {
+    throw new ModelRefusedError(card.name, `${card.featureCount} features`, `${featureCount} (this build)`);
+  }
+}
+
+/** Reads a card's text. @throws ModelRefusedError naming the first thing that is wrong with it. */
+export function parseCard(name: string, text: string): ModelCard {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -124,16 +147,14 @@ function parseCard(name: string, text: string): ModelCard {
   return card;
 }
 
-async function readModel(
-  name: string,
-  cardPath: string,
-  onnxPath: string,
-  source: string,
-  expected: ExpectedSchema,
-): Promise<StepModel> {
-  const cardBytes = await readBounded(name, cardPath, CARD_BYTES_MAX);
-  const onnx = await readBounded(name, onnxPath, MODEL_BYTES_MAX);
-  return parseModel(name, new TextDecoder().decode(cardBytes), onnx, source, expected);
+/** @throws ModelRefusedError when the file is missing or too large. */
+export async function readCardFile(name: string, path: string): Promise<string> {
+  return new TextDecoder().decode(await readBounded(name, path, CARD_BYTES_MAX));
+}
+
+/** @throws ModelRefusedError when the file is missing or too large. */
+export function readOnnxFile(name: string, path: string): Promise<Uint8Array<ArrayBuffer>> {
+  return readBounded(name, path, MODEL_BYTES_MAX);
 }
 
 async function readBounded(name: string, path: string, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
