@@ -1,5 +1,7 @@
 import lstmCard from "../../models/lstm-residual/card.json" with { type: "file" };
 import lstmOnnx from "../../models/lstm-residual/model.onnx" with { type: "file" };
+import lstmInt8Card from "../../models/lstm-residual-int8/card.json" with { type: "file" };
+import lstmInt8Onnx from "../../models/lstm-residual-int8/model.onnx" with { type: "file" };
 
 /** Where the parts of a built-in model lie: paths on disk, or inside the executable when it is compiled. */
 export interface BuiltinModel {
@@ -9,8 +11,9 @@ export interface BuiltinModel {
 
 /** The models inside the executable, by name. */
 export const BUILTIN_MODELS: Readonly<Record<string, BuiltinModel>> = {
+  "lstm-residual-int8": { cardPath: String(lstmInt8Card), onnxPath: lstmInt8Onnx },
   "lstm-residual": { cardPath: String(lstmCard), onnxPath: lstmOnnx },
 };
 
 /** The model that is used when none is named. */
-export const DEFAULT_MODEL = "lstm-residual";
+export const DEFAULT_MODEL = "lstm-residual-int8";

@@ -53,7 +53,9 @@ describe.each(builtinModelNames())("built-in model %s", (name) => {
         worst = Math.max(worst, Math.abs(cpu.probabilities[head] - expected));
       }
     }
-    expect(worst).toBeLessThanOrEqual(1e-5);
+    // A sum that lies between two levels may fall on either, by the order of its terms.
+    const rounds = model.graph.nodes.some((node) => node.operator === "QuantizeLinear");
+    expect(worst).toBeLessThanOrEqual(rounds ? model.card.selfTest.tolerance : 1e-5);
     await wasm.dispose();
   }, 30_000);
 });
