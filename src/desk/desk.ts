@@ -95,6 +95,7 @@ export class Desk implements GatewayEvents {
   #killHandled: boolean;
   /** The highest quoteId that the counterparty has answered. */
   #answeredId = 0;
+  #unansweredSinceUs = Number.NaN;
   #published = false;
 
   constructor(options: DeskOptions) {
@@ -235,6 +236,7 @@ export class Desk implements GatewayEvents {
 
   onSessionDown(_reason: string, timeUs: number): void {
     this.#sessionUp = false;
+    this.#unansweredSinceUs = Number.NaN;
     this.quoter.onSessionDown(timeUs);
   }
 
@@ -244,6 +246,8 @@ export class Desk implements GatewayEvents {
     const span = Math.max(quoteId - this.#answeredId, 0);
     const answered = Math.min(span, quotesSent - quotesAcked - quotesRejected);
     this.#answeredId += span;
+    if (span > 0)
+      this.#unansweredSinceUs = answered < quotesSent - quotesAcked - quotesRejected ? timeUs : Number.NaN;
     if (status === QUOTE_STATUS.rejected) {
       this.counters.quotesRejected += answered;
       this.quoter.onRejected(quoteId, timeUs);
@@ -301,6 +305,14 @@ export class Desk implements GatewayEvents {
     this.quoter.onHalt(REASON.shutdown);
     this.#cancelAll(timeUs);
     this.#stopping = true;
+  }
+
+  /**
+   * Since when sent quotes wait for the counterparty's answer, µs; NaN when none does. An answer to some of them begins the
+   * wait of the rest anew.
+   */
+  get unansweredSinceUs(): number {
+    return this.#unansweredSinceUs;
   }
 
   /** Latest prediction of each underlying, `[underlying][head]`; NaN while there is none. */
@@ -380,7 +392,7 @@ export class Desk implements GatewayEvents {
       this.#port.publish(approved, timeUs);
       this.#timer.mark(STAGE.encode);
       this.#published = true;
-      this.#count(quotes);
+      this.#count(quotes, timeUs);
       const { heads, probabilities } = this.#predictor;
       const from = Math.max(underlying, 0) * heads;
       const shown = underlying < 0 ? 0 : heads;
@@ -391,8 +403,9 @@ export class Desk implements GatewayEvents {
     this.#afterGate(timeUs);
   }
 
-  #count(quotes: QuoteBatch): void {
+  #count(quotes: QuoteBatch, timeUs: number): void {
     this.counters.quotesSent += quotes.count;
+    if (Number.isNaN(this.#unansweredSinceUs)) this.#unansweredSinceUs = timeUs;
     for (let row = 0; row < quotes.count; row += 1) {
       const reasons = quotes.reasons[row];
       if ((reasons & MODEL_REASONS) !== 0) this.counters.widened += 1;

@@ -28,6 +28,8 @@ export interface JournalDamage {
   /** Byte in the file at which the unreadable part begins. */
   readonly offset: number;
   readonly reason: string;
+  /** What is lost is the end of the run's last file, as after a crash; false when whole files lie behind the damage. */
+  readonly tail: boolean;
 }
 
 /** Records that the desk wrote and the journal dropped. */
@@ -109,7 +111,7 @@ export class JournalReader {
       try {
         const header = reader.open();
         if (header === null || !this.#follows(reader, header, segment, digest)) {
-          this.damage = reader.damage;
+          this.damage = this.#placed(reader.damage, header === null && file === this.run.files.at(-1));
           return;
         }
         for (let record = reader.next(); record !== null; record = reader.next()) {
@@ -121,7 +123,7 @@ export class JournalReader {
           yield record;
         }
         if (reader.damage !== null) {
-          this.damage = reader.damage;
+          this.damage = this.#placed(reader.damage, file === this.run.files.at(-1));
           return;
         }
         digest = reader.digest();
@@ -130,6 +132,10 @@ export class JournalReader {
       }
       segment += 1;
     }
+  }
+
+  #placed(damage: FileDamage | null, tail: boolean): JournalDamage | null {
+    return damage === null ? null : { ...damage, tail };
   }
 
   #follows(
@@ -160,9 +166,11 @@ export class JournalReader {
   }
 }
 
+type FileDamage = Omit<JournalDamage, "tail">;
+
 /** A window of bytes that slides over one file. */
 class SegmentReader {
-  damage: JournalDamage | null = null;
+  damage: FileDamage | null = null;
   readonly #path: string;
   readonly #hash = new Bun.CryptoHasher("sha256");
   #file = -1;

@@ -7,6 +7,8 @@ import type { LiveDesk } from "./live-desk.ts";
 
 /** A loop that was this late is not healthy. */
 const LOOP_LAG_MS_MAX = 1_000;
+/** Quotes that the counterparty leaves unanswered for longer are not known to stand. */
+const UNANSWERED_SECONDS_MAX = 5;
 
 /** What the HTTP server shows of a live desk and what it may ask of it. */
 export function httpTarget(live: LiveDesk): HttpTarget {
@@ -18,6 +20,12 @@ export function httpTarget(live: LiveDesk): HttpTarget {
     "gauge",
     "1 while the counterparty's session is established.",
     () => (live.gateway.ready ? 1 : 0),
+  );
+  metrics.single(
+    "keel_gateway_unanswered_seconds",
+    "gauge",
+    "For how long sent quotes have waited for an answer of the counterparty.",
+    () => unansweredSeconds(live),
   );
   metrics.single(
     "keel_journal_dropped_total",
@@ -49,11 +57,20 @@ export function httpTarget(live: LiveDesk): HttpTarget {
   };
 }
 
+function unansweredSeconds({ desk, clock }: LiveDesk): number {
+  const sinceUs = desk.unansweredSinceUs;
+  return Number.isNaN(sinceUs) ? 0 : (clock.wallUs() - sinceUs) / 1e6;
+}
+
 function unready(live: LiveDesk): string[] {
   const { desk } = live;
   const { underlyings } = desk.market;
   const reasons: string[] = [];
   if (!live.gateway.ready) reasons.push("the counterparty's session is not established");
+  const waitedSeconds = unansweredSeconds(live);
+  if (waitedSeconds > UNANSWERED_SECONDS_MAX) {
+    reasons.push(`the counterparty has not answered quotes for ${waitedSeconds.toFixed(0)} s`);
+  }
   if (desk.gate.kill.tripped) reasons.push(`the kill switch is tripped: ${desk.gate.kill.state.reason}`);
   for (const feed of desk.feeds) {
     if (feed.carried.some(({ id }) => desk.market.feedState[id] === FEED_STATE.live)) continue;

@@ -1,4 +1,5 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { QUOTE_STATUS } from "../../src/gateway/gateway.ts";
 import { FEED_STATE } from "../../src/market/event-batch.ts";
 import { REASON } from "../../src/quote/quote-batch.ts";
 import { DeskBed } from "./desk-bed.ts";
@@ -188,6 +189,19 @@ describe("Desk", () => {
     expect(bed.sent.length).toBe(sentBefore);
     bed.desk.onSessionUp(bed.timeUs);
     expect(bed.sent.length).toBeGreaterThan(sentBefore);
+  });
+
+  test("tells since when the counterparty has not answered", () => {
+    const { bed, engine } = warmBed();
+    expect(bed.desk.unansweredSinceUs).toBeGreaterThan(0);
+    bed.desk.onQuoteAck(bed.last.quoteId, QUOTE_STATUS.accepted, "", bed.timeUs);
+    expect(bed.desk.unansweredSinceUs).toBeNaN();
+    expect(bed.desk.counters.quotesAcked).toBe(bed.desk.counters.quotesSent);
+    engine.answer[0] = 0.9;
+    bed.run(50);
+    expect(bed.desk.unansweredSinceUs).toBe(bed.sent.at(-1)?.timeUs ?? 0);
+    bed.desk.onSessionDown("cut", bed.timeUs);
+    expect(bed.desk.unansweredSinceUs).toBeNaN();
   });
 
   test("the end cancels everything and nothing follows", () => {

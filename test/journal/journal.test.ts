@@ -238,7 +238,7 @@ describe("damage", () => {
       copy[at] ^= 0x41;
       const { read, reader } = readSpoiled(copy);
       expect(read).toEqual(records.slice(0, read.length));
-      expect(reader.damage).not.toBeNull();
+      expect(reader.damage).toMatchObject({ tail: true });
       expect(reader.damage?.offset).toBeLessThanOrEqual(at);
     }
   });
@@ -269,7 +269,7 @@ describe("damage", () => {
     rmSync(join(directory, segmentName("run", 3)));
     const missing = new JournalReader(directory);
     expect([...missing.records()]).toHaveLength(read);
-    expect(missing.damage?.reason).toBe("segment 3 is missing before segment 4");
+    expect(missing.damage).toMatchObject({ reason: "segment 3 is missing before segment 4", tail: false });
   });
 
   test("a folder without a journal is named", () => {

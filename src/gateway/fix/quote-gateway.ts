@@ -101,6 +101,8 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
   readonly #sentQuoteId = new Float64Array(SENT_RING);
   #events: GatewayEvents | null = null;
   #lastQuoteId = 0;
+  /** Quotes went out after the last cancellation of all. */
+  #quoted = false;
   /** Number of the first application message of this connection. */
   #firstSeq = 0;
   #up = false;
@@ -176,6 +178,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
     if (this.#options.version === "4.2") builder.uint(TAG.noQuoteEntries, 0);
     this.session.send(false);
     this.counters.cancels += 1;
+    this.#quoted = false;
     return true;
   }
 
@@ -190,7 +193,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
     this.#connector.stop();
     const timeUs = this.#options.clock.wallUs();
     if (this.session.established) {
-      this.cancelAll(timeUs);
+      if (this.#quoted || this.#deferred.count > 0) this.cancelAll(timeUs);
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#onStopped = resolve;
       this.session.logout("", timeUs);
@@ -281,6 +284,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
       const start = this.#encoder.start;
       row += count;
       this.#lastQuoteId = batch.quoteId[row - 1];
+      this.#quoted = true;
       this.#sentSeq[seq % SENT_RING] = seq;
       this.#sentQuoteId[seq % SENT_RING] = this.#lastQuoteId;
       this.session.sendEncoded(this.#out, start, start + length, timeUs);
