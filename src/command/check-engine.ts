@@ -4,6 +4,8 @@ import { defineCommand } from "./command.ts";
 /** What {@link checkEngine} ends with. */
 export interface EngineReport {
   readonly engine: string;
+  /** Median time of a step, µs; null for a device that was named. */
+  readonly stepUs: number | null;
   readonly passedOver: readonly { readonly engine: string; readonly reason: string }[];
   readonly model: string;
   readonly version: string;
@@ -25,7 +27,7 @@ export const checkEngine = defineCommand({
     const { loadModel } = await import("../inference/model.ts");
     const { startEngine } = await import("../inference/registry.ts");
     const model = await loadModel(config.model, { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT });
-    const { engine, chosen, passedOver } = await startEngine({
+    const { engine, chosen, stepUs, passedOver } = await startEngine({
       device: config.device,
       settings: config.engines,
       model,
@@ -35,6 +37,7 @@ export const checkEngine = defineCommand({
     });
     const report: EngineReport = {
       engine: chosen,
+      stepUs,
       passedOver,
       model: model.card.name,
       version: model.card.version,

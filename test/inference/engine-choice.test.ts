@@ -83,7 +83,7 @@ describe("choosing an engine", () => {
     if (!("engine" in choice)) throw new Error("an engine was to be chosen");
     expect([names, choice.engine.name]).toEqual([["cpu"], "cpu"]);
     expect(choice.passedOver).toEqual([
-      { engine: "wasm", reason: "a call alone takes 5 µs and more" },
+      { engine: "wasm", reason: "a call alone takes 13 µs and more" },
       { engine: "tensorrt", reason: "a call alone takes 8 µs and more" },
       { engine: "webgpu", reason: "a call alone takes 40 µs and more" },
     ]);

@@ -1,5 +1,6 @@
 import { runIsolated } from "../../core/child.ts";
 import { loadNative } from "../../core/native.ts";
+import { shownUs } from "../../inference/engine-choice.ts";
 import { type DeviceProbe, isolatedProbe } from "../../inference/probe.ts";
 import type { EngineReport } from "../check-engine.ts";
 import { type Check, type Finding, findings } from "./check.ts";
@@ -58,12 +59,21 @@ async function engine(
       ? [findings("model").fail(model, message, "check KEEL_MODEL")]
       : [findings("device").fail(device, message, "check KEEL_DEVICE")];
   }
-  const { engine: chosen, passedOver, version, source, onnxSha256, schemaHash, memoryBytes } = end.result;
+  const {
+    engine: chosen,
+    stepUs,
+    passedOver,
+    version,
+    source,
+    onnxSha256,
+    schemaHash,
+    memoryBytes,
+  } = end.result;
   const others = passedOver.map((other) => `; not ${other.engine}: ${other.reason}`).join("");
   return [
     findings("device").ok(
       "engine",
-      `${chosen}, ${(memoryBytes / 1e6).toFixed(1)} MB, self-test passed${others}`,
+      `${chosen}, ${stepUs === null ? "" : `${shownUs(stepUs)} a step, `}${(memoryBytes / 1e6).toFixed(1)} MB, self-test passed${others}`,
     ),
     findings("model").ok(
       end.result.model,
