@@ -44,7 +44,10 @@ export async function tryEngines(
     const variants =
       name === "cpu" && isas.length > 0 ? isas.map((cpuIsa) => ({ ...settings, cpuIsa })) : [settings];
     for (const variant of variants) {
-      trials.push(await tryOne(name, () => start(model, 1, 1, variant), kind));
+      const trial = await tryOne(name, () => start(model, 1, 1, variant), kind);
+      trials.push(trial);
+      // What is refused before it starts is refused with every instruction set.
+      if (trial.memoryBytes === null) break;
     }
   }
   return trials;
