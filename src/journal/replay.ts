@@ -9,6 +9,8 @@ import { type JournalRecord, type JournalSink, RECORD } from "./record.ts";
 import { parseRunStart, type RunStart } from "./run-start.ts";
 
 const decoder = new TextDecoder();
+/** The engine whose predictions are there in the turn of their event. */
+const SYNCHRONOUS_ENGINE = "cpu";
 const NOTHING = new Uint8Array(0);
 
 /** Makes the engine that a run used. @throws KeelError when it cannot be had here. */
@@ -100,6 +102,7 @@ export async function replay(
       inputs += 1;
     } else if (apply(record, run.desk, run.port)) {
       inputs += 1;
+      if (run.start.model?.engine === SYNCHRONOUS_ENGINE) await answerAtOnce(record.timeUs, run);
     }
     if (options.stop?.() === true) break;
   }
@@ -138,6 +141,19 @@ async function begin(record: JournalRecord, engineFor: EngineFor, decisions: Jou
   const port = new ReplayPort(decisions);
   const desk = new Desk({ ...start, engine, port, timer: noTimer });
   return { start, desk, port, engine };
+}
+
+/** The recorded engine answered in the same turn and left no record of it; one that does not is waited for. */
+async function answerAtOnce(
+  timeUs: number,
+  { desk, port, engine }: { desk: Desk; port: ReplayPort; engine: StepEngine | null },
+): Promise<void> {
+  while (port.pending !== null && engine !== null) {
+    const { rows } = port.pending;
+    port.pending = null;
+    await engine.submit(rows);
+    desk.onInference(timeUs);
+  }
 }
 
 /** The journalled submit has ended: so must the replayed one. @returns whether the probabilities are the same bits. */

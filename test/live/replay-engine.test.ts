@@ -97,21 +97,21 @@ async function recordRun(isa: CpuIsa): Promise<JournalRecord[]> {
   return records;
 }
 
-async function verify(records: readonly JournalRecord[], present?: readonly CpuIsa[]) {
+async function verify(records: readonly JournalRecord[], present?: readonly CpuIsa[], device?: "wasm") {
   const comparer = new DecisionComparer(showDecision);
   const warnings: string[] = [];
   let used: string | undefined;
-  await replay(records, {
+  const result = await replay(records, {
     engineFor: async (start) => {
       const log = { info: () => {}, warn: (line: string) => warnings.push(line) };
-      const engine = await engineForReplay(start, undefined, log, present);
+      const engine = await engineForReplay(start, device, log, present);
       used = engine?.isa;
       return engine;
     },
     decisions: comparer,
     onRecord: (record) => comparer.recorded(record),
   });
-  return { ...comparer.finish(), warnings, used };
+  return { ...comparer.finish(), warnings, used, predictions: result.desk.counters.predictions };
 }
 
 /** The records with another instruction set named in the first. */
@@ -152,6 +152,14 @@ describe.skipIf(isas.length === 0)("replaying a run of the cpu engine", () => {
       `probabilities may differ in their last bits: the run was made with ${best}, this host has ${present.join(", ")}; it is replayed with ${used}`,
     ]);
     expect(compared).toBeGreaterThan(0);
+  });
+
+  test("is replayed on an asynchronous engine with as many predictions", async () => {
+    const records = await runOn(best);
+    const own = await verify(records);
+    const other = await verify(records, undefined, "wasm");
+    expect(other.predictions).toBe(own.predictions);
+    expect(other.warnings[0]).toContain("was made on the cpu engine and is replayed on wasm");
   });
 
   test("from before the instruction set was recorded still replays, with a word about it", async () => {
