@@ -1,7 +1,12 @@
 /** The thread outside keel in the wire benchmark: a venue's WebSocket, a counterparty's FIX socket, and a relay's sink. */
 import type { Clock } from "../core/clock.ts";
 import { systemClock } from "../core/clock.ts";
-import { FixCounterparty } from "../sim/counterparty.ts";
+import { FixAcceptor } from "../gateway/fix/acceptor.ts";
+import type { FixMessage } from "../gateway/fix/message.ts";
+import type { FixSession } from "../gateway/fix/session.ts";
+import { SESSION_DEFAULTS, type SessionApplication } from "../gateway/fix/session-options.ts";
+import { MemoryStore } from "../gateway/fix/store.ts";
+import { MSG, TAG } from "../gateway/fix/tags.ts";
 import {
   RELAY_BYTES,
   WIRE_SYMBOL,
@@ -14,6 +19,10 @@ declare const self: Worker;
 
 const HOST = "127.0.0.1";
 const BURST_MS = 1;
+const TIMER_MS = 5;
+/** QuoteStatus (297). */
+const ACCEPTED = 0;
+const CANCELLED = 4;
 const SETTLE_MS = 300;
 const DEPTH_FRAMES_MS = [0, 50, 150, 300, 500] as const;
 const START_TICKS = 600_000;
@@ -43,17 +52,38 @@ const sockets: Record<WireRound["path"], Bun.ServerWebSocket<WireRound["path"]> 
   relay: null,
 };
 
-const counterparty = new FixCounterparty({
-  host: HOST,
-  port: 0,
-  version: "4.4",
-  senderCompId: "PAPER",
-  targetCompId: "KEEL",
-  clock: arrivalClock,
-  seed: 1,
-  flow: null,
-  onMassQuote: () => note("keel", readNs),
-});
+/** A counterparty that does no more than FIX asks of it: it parses, notes the arrival, and acknowledges. */
+class Peer implements SessionApplication {
+  readonly acceptor = new FixAcceptor({ host: HOST, port: 0, clock: arrivalClock });
+  readonly #session: FixSession;
+
+  constructor() {
+    this.#session = this.acceptor.add(
+      { ...SESSION_DEFAULTS, role: "acceptor", version: "4.4", senderCompId: "PAPER", targetCompId: "KEEL" },
+      new MemoryStore(),
+      this,
+    );
+  }
+
+  onLogon(): void {}
+  onLogout(): void {}
+  onReject(): void {}
+  onResend(): void {}
+
+  onMessage(message: FixMessage, timeUs: number): boolean {
+    if (message.msgType === MSG.massQuote) note("keel", readNs);
+    else if (message.msgType !== MSG.quoteCancel) return false;
+    const status = message.msgType === MSG.massQuote ? ACCEPTED : CANCELLED;
+    this.#session
+      .begin(MSG.massQuoteAck, timeUs)
+      .uint(TAG.quoteId, message.uint(TAG.quoteId))
+      .uint(TAG.quoteStatus, status);
+    this.#session.send(false);
+    return true;
+  }
+}
+
+const peer = new Peer();
 
 function note(from: WireRound["path"], atNs: number): void {
   if (from !== path || arrived === arrivedNs.length) return;
@@ -85,8 +115,8 @@ function start(): WireReply {
       },
     },
   });
-  const fixPort = counterparty.start();
-  setInterval(() => counterparty.onTimer(systemClock.wallUs()), 5);
+  const fixPort = peer.acceptor.start();
+  setInterval(() => peer.acceptor.onTimer(systemClock.wallUs()), TIMER_MS);
   return {
     say: "listening",
     venueUrl: `ws://${HOST}:${venue.port}`,
