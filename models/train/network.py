@@ -27,6 +27,15 @@ class Residual(nn.Module):
         hidden, state = self.lstm(self.input_dropout(features), state)
         return self.head(self.dropout(hidden)), state
 
+    def states(self):
+        """Names and shapes of what is carried from step to step."""
+        return [("h", [self.lstm.hidden_size]), ("c", [self.lstm.hidden_size])]
+
+    def body(self, step):
+        """The same for one step, as ONNX. @returns the name of what the head reads."""
+        step.lstm(self.lstm)
+        return "h_next"
+
 
 def run(network, features):
     """Residual logits [N, K] of one capture from the initial state on, as live."""

@@ -28,7 +28,7 @@ from onnx import helper, numpy_helper
 import graph
 from dataset import Dataset
 from metrics import score
-from train import HIDDEN, TEST, gate
+from train import TEST, gate
 
 REACH = 0.9995
 """Activations beyond this quantile of training rows, on either side, are clipped: outliers would cost all others resolution."""
@@ -115,7 +115,7 @@ def reference_steps(model, features):
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     copy.opset_import[0].version = 19
-    return graph.steps(copy, features, HIDDEN)
+    return graph.steps(copy, features)
 
 
 def main():

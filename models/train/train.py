@@ -4,7 +4,7 @@ One command from captures to a shipped model:
     python models/train/train.py --data ../shared/data/binance --seed 1
 
 Exports features and labels with the desk's own code (bun), fits the baselines and the frozen linear branch, trains the
-recurrent residual, calibrates, writes `model.onnx` and `card.json`, and prints the table of scores. With `--leave-out NAME`
+residual, calibrates, writes `model.onnx` and `card.json`, and prints the table of scores. With `--leave-out NAME`
 (part of a capture's name) those captures are not trained on, are scored, and nothing is written.
 """
 
@@ -21,6 +21,7 @@ import torch
 
 import graph
 from dataset import Dataset
+from families import LstmAttention, Tcn, Transformer
 from linear import Bins, Normaliser, fit_logistic
 from metrics import gain_interval, score
 from network import Residual, run, train
@@ -47,6 +48,22 @@ RESIDUAL_SHARE_SPIKE = 0.5
 ROW_WEIGHT_BASE = 40_000
 """A row of a capture with N training rows weighs √(base/N), so that busy captures do not drown quiet ones."""
 SELF_TEST_ROWS = 24
+MODELS = {
+    "lstm-residual": (
+        lambda features, heads: Residual(features, HIDDEN, heads),
+        f"an LSTM residual of {HIDDEN} units",
+    ),
+    "lstm-attn": (
+        LstmAttention,
+        f"an LSTM residual of {LstmAttention.HIDDEN} units with attention over its last {LstmAttention.REACH} states",
+    ),
+    "tcn": (Tcn, f"a causal convolution residual of {len(Tcn.DILATIONS)} layers of {Tcn.WIDTH} channels over 64 events"),
+    "transformer": (
+        Transformer,
+        f"a residual of one causal transformer block of width {Transformer.WIDTH} over {Transformer.REACH} events",
+    ),
+}
+"""Families of residuals: how to make the network, and what the card says of it."""
 MOVE_COLUMN = {"down50": 0, "down100": 1, "up50": 2, "up100": 3}
 
 
@@ -104,8 +121,11 @@ def fit_frozen(data, parts, weights):
     return Frozen(normaliser, bins, baseline, queue, linear, binned, queue_column)
 
 
-def fit_residual(data, frozen, parts, weights, validation, seed):
-    """Teachers of different seeds, then one student that learns the mean of their probabilities and the labels."""
+def fit_residual(data, frozen, parts, weights, validation, seed, make, teacher_count):
+    """
+    Teachers of different seeds, then one student that learns the mean of their probabilities and the labels; without teachers,
+    one network that learns the labels. `make(feature_count, head_count)` makes a network.
+    """
     prepared = [(frozen.normaliser(part.features), part.labels) for part in parts]
     linear = [frozen.logits(normalised) for normalised, _ in prepared]
     held = [(frozen.normaliser(part.features), part.labels) for part in validation]
@@ -125,7 +145,7 @@ def fit_residual(data, frozen, parts, weights, validation, seed):
 
     def fit(targets, epochs, network_seed):
         torch.manual_seed(network_seed)
-        network = Residual(data.feature_count, HIDDEN, len(data.heads))
+        network = make(data.feature_count, len(data.heads))
         captures = [
             (normalised, logits, target, weight)
             for (normalised, _), logits, target, weight in zip(prepared, linear, targets, weights)
@@ -134,12 +154,14 @@ def fit_residual(data, frozen, parts, weights, validation, seed):
         print(f"  seed {network_seed}: validation by epoch {' '.join(f'{s:.4f}' for s in scores)}", flush=True)
         return network
 
-    teachers = [fit([labels for _, labels in prepared], TEACHER_EPOCHS, seed * 100 + at) for at in range(TEACHERS)]
+    hard = [labels for _, labels in prepared]
+    teachers = [fit(hard, TEACHER_EPOCHS, seed * 100 + at) for at in range(teacher_count)]
     soft = []
     for (normalised, labels), logits in zip(prepared, linear):
-        mean = np.mean([sigmoid(logits + run(teacher, normalised)) for teacher in teachers], axis=0)
+        probabilities = [sigmoid(logits + run(teacher, normalised)) for teacher in teachers]
+        mean = np.mean(probabilities, axis=0) if teachers else labels
         soft.append((0.5 * mean + 0.5 * labels).astype(np.float32))
-    student = fit(soft, STUDENT_EPOCHS, seed)
+    student = fit(soft, STUDENT_EPOCHS if teachers else TEACHER_EPOCHS, seed)
     share = [RESIDUAL_SHARE_SPIKE if name == "volatilitySpike" else RESIDUAL_SHARE for name in data.heads]
     with torch.no_grad():
         student.head.weight.mul_(torch.tensor(share)[:, None])
@@ -236,7 +258,9 @@ def main():
     root = Path(__file__).resolve().parents[2]
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--data", default=str(root.parent / "shared" / "data" / "binance"))
-    arguments.add_argument("--out", default=str(root / "models" / "lstm-residual"))
+    arguments.add_argument("--family", choices=MODELS, default="lstm-residual")
+    arguments.add_argument("--teachers", type=int, default=TEACHERS)
+    arguments.add_argument("--out", help="folder of the model; models/FAMILY when left out")
     arguments.add_argument("--scratch", help="folder for the matrices; a temporary one when left out")
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--bun", default="bun")
@@ -260,8 +284,9 @@ def main():
 
     print("linear branch", flush=True)
     frozen = fit_frozen(data, parts, weights)
-    print("recurrent residual", flush=True)
-    network = fit_residual(data, frozen, parts, weights, validation, options.seed)
+    print(f"residual: {options.family}", flush=True)
+    make = MODELS[options.family][0]
+    network = fit_residual(data, frozen, parts, weights, validation, options.seed, make, options.teachers)
     normalised = [frozen.normaliser(part.features) for part in validation]
     logits = np.concatenate([frozen.logits(rows) + run(network, rows) for rows in normalised])
     calibration = calibrate(data, logits, np.concatenate([part.labels for part in validation]))
@@ -290,29 +315,15 @@ def main():
 
 
 def write_model(data, frozen, network, calibration, parts, validation, validation_scores, test_scores, options):
-    out = Path(options.out)
+    out = Path(options.out or Path(__file__).resolve().parents[1] / options.family)
     out.mkdir(parents=True, exist_ok=True)
-    lstm, head = network.lstm, network.head
-
-    def array(tensor):
-        return tensor.detach().numpy()
-
-    gates = np.concatenate([array(lstm.weight_ih_l0).T, array(lstm.weight_hh_l0).T])
-    model = graph.build(
-        frozen.normaliser,
-        frozen.bins,
-        frozen.linear,
-        frozen.binned,
-        (gates, array(lstm.bias_ih_l0) + array(lstm.bias_hh_l0)),
-        (array(head.weight).T, array(head.bias)),
-        calibration,
-    )
+    model = graph.build(frozen, network, calibration)
     digest = graph.save(model, out / "model.onnx")
 
     probe = parts[0].features[:200]
     normalised = frozen.normaliser(probe)
     expected = sigmoid((frozen.logits(normalised) + run(network, normalised)) * calibration[0] + calibration[1])
-    worst = float(np.abs(graph.steps(model, probe, HIDDEN) - expected).max())
+    worst = float(np.abs(graph.steps(model, probe) - expected).max())
     if worst > 1e-4:
         raise ValueError(f"the ONNX graph differs from the trained network by {worst}, expected at most 1e-4")
     print(f"\nONNX graph against the trained network over 200 steps: largest difference {worst:.1e}")
@@ -338,19 +349,22 @@ def write_model(data, frozen, network, calibration, parts, validation, validatio
     captures = [c for c in data.manifest["captures"] if c["name"] != TEST]
     training_digests = "".join(c["sha256"] for c in captures)
     features = self_test_rows(frozen.normaliser, options.seed)
+    chosen = [] if options.family == "lstm-residual" else [f"--family {options.family}"]
+    if options.teachers != TEACHERS:
+        chosen.append(f"--teachers {options.teachers}")
     card = {
         "name": out.name,
         "version": "1.0.0",
-        "description": "Frozen mirrored logistic regression (piecewise-linear bins for the withdrawal heads) plus an LSTM "
-        f"residual of {HIDDEN} units, one step per event. A spike is a range of the mid within 100 ms of at least "
+        "description": "Frozen mirrored logistic regression (piecewise-linear bins for the withdrawal heads) plus "
+        f"{MODELS[options.family][1]}, one step per event. A spike is a range of the mid within 100 ms of at least "
         f"{labels['spikeMultiple']} times its 10 s mean and {labels['spikeFloorBp']} bp; withdrawal is measured at the end of the horizon.",
         "schemaHash": data.manifest["schemaHash"],
         "onnxSha256": digest,
         "featureCount": data.feature_count,
-        "states": [{"name": "h", "shape": [HIDDEN]}, {"name": "c", "shape": [HIDDEN]}],
+        "states": [{"name": name, "shape": shape} for name, shape in network.states()],
         "heads": heads,
         "training": {
-            "command": f"python models/train/train.py --seed {options.seed}",
+            "command": " ".join(["python models/train/train.py", *chosen, f"--seed {options.seed}"]),
             "seed": options.seed,
             "dataDigest": hashlib.sha256(training_digests.encode()).hexdigest(),
             "captures": [
@@ -366,7 +380,7 @@ def write_model(data, frozen, network, calibration, parts, validation, validatio
         },
         "selfTest": {
             "features": features.astype(float).round(4).tolist(),
-            "probabilities": graph.steps(model, features, HIDDEN).astype(float).round(7).tolist(),
+            "probabilities": graph.steps(model, features).astype(float).round(7).tolist(),
             "tolerance": 1e-3,
         },
     }

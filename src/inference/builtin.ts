@@ -1,7 +1,13 @@
+import attentionCard from "../../models/lstm-attn/card.json" with { type: "file" };
+import attentionOnnx from "../../models/lstm-attn/model.onnx" with { type: "file" };
 import lstmCard from "../../models/lstm-residual/card.json" with { type: "file" };
 import lstmOnnx from "../../models/lstm-residual/model.onnx" with { type: "file" };
 import lstmInt8Card from "../../models/lstm-residual-int8/card.json" with { type: "file" };
 import lstmInt8Onnx from "../../models/lstm-residual-int8/model.onnx" with { type: "file" };
+import tcnCard from "../../models/tcn/card.json" with { type: "file" };
+import tcnOnnx from "../../models/tcn/model.onnx" with { type: "file" };
+import transformerCard from "../../models/transformer/card.json" with { type: "file" };
+import transformerOnnx from "../../models/transformer/model.onnx" with { type: "file" };
 
 /** Where the parts of a built-in model lie: paths on disk, or inside the executable when it is compiled. */
 export interface BuiltinModel {
@@ -13,6 +19,9 @@ export interface BuiltinModel {
 export const BUILTIN_MODELS: Readonly<Record<string, BuiltinModel>> = {
   "lstm-residual-int8": { cardPath: String(lstmInt8Card), onnxPath: lstmInt8Onnx },
   "lstm-residual": { cardPath: String(lstmCard), onnxPath: lstmOnnx },
+  "lstm-attn": { cardPath: String(attentionCard), onnxPath: attentionOnnx },
+  tcn: { cardPath: String(tcnCard), onnxPath: tcnOnnx },
+  transformer: { cardPath: String(transformerCard), onnxPath: transformerOnnx },
 };
 
 /** The model that is used when none is named. */
