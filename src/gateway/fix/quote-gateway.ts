@@ -177,6 +177,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
     builder.uint(TAG.quoteId, this.#lastQuoteId).uint(TAG.quoteCancelType, CANCEL_ALL);
     if (this.#options.version === "4.2") builder.uint(TAG.noQuoteEntries, 0);
     this.session.send(false);
+    this.#port.flush();
     this.counters.cancels += 1;
     this.#quoted = false;
     return true;

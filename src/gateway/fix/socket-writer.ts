@@ -11,9 +11,10 @@ const GATHERED_BYTES_MAX = 16 * 1_024;
 export type AfterBatch = (flush: () => void) => void;
 
 /**
- * Bytes on their way to a socket, in order. The first write of an event-loop batch goes to the socket at once; what follows in
- * the same batch is gathered and leaves as one write when the batch is over, because each write costs a system call. What the
- * socket does not take waits in the same buffer, whose size is fixed.
+ * Bytes on their way to a socket, in order. What is written in one batch of the event loop is gathered and leaves as one write
+ * when the batch is over, a few microseconds later: a write is a system call and may have to wake the peer, tens of microseconds
+ * that would hold up every other frame of the batch. {@link flush} sends at once. What the socket does not take waits in the
+ * same buffer, whose size is fixed.
  */
 export class SocketWriter {
   readonly #waiting: Uint8Array;
@@ -21,7 +22,7 @@ export class SocketWriter {
   #from = 0;
   #to = 0;
   #socket: WritableSocket | null = null;
-  /** A write went out in this batch; {@link #endBatch} is due. */
+  /** Something was written in this batch; {@link #endBatch} is due. */
   #gathering = false;
   /** The socket has refused bytes and was not asked again since. */
   #blocked = false;
@@ -45,25 +46,19 @@ export class SocketWriter {
 
   /** @returns false when the waiting bytes outgrow the buffer: nothing of this call is then sent, and the connection must be closed. */
   write(bytes: Uint8Array, start: number, end: number): boolean {
-    const socket = this.#socket;
-    if (socket === null) return true;
-    let at = start;
-    if (this.#from === this.#to && !this.#gathering) {
+    if (this.#socket === null) return true;
+    if (!this.#gathering) {
       this.#gathering = true;
       this.#afterBatch(this.#endBatch);
-      const taken = socket.write(bytes, start, end - start);
-      if (taken > 0) at += taken;
-      if (at === end) return true;
-      this.#blocked = true;
     }
-    const left = end - at;
+    const left = end - start;
     if (this.#to + left > this.#waiting.length) {
       this.#waiting.copyWithin(0, this.#from, this.#to);
       this.#to -= this.#from;
       this.#from = 0;
     }
     if (this.#to + left > this.#waiting.length) return false;
-    this.#waiting.set(bytes.subarray(at, end), this.#to);
+    this.#waiting.set(bytes.subarray(start, end), this.#to);
     this.#to += left;
     if (!this.#blocked && this.#to - this.#from >= GATHERED_BYTES_MAX) this.flush();
     return true;
