@@ -9,6 +9,8 @@ interface BenchOptions {
   readonly log: (line: string) => void;
 }
 
+const FIX_MESSAGES_PER_ROUND = 200_000;
+
 const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchReport>>> = {
   tick: async (options) => (await import("../bench/tick.ts")).runTickBench(options),
   wire: async (options) =>
@@ -18,6 +20,8 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
       perSecond: 10_000,
     }),
   book: async (options) => (await import("../bench/book.ts")).runBookBench(options),
+  fix: async ({ seed, rounds }) =>
+    (await import("../bench/fix.ts")).runFixBench({ seed, messages: rounds * FIX_MESSAGES_PER_ROUND }),
   ingest: async (options) => (await import("../bench/ingest.ts")).runIngestBench(options),
   inference: async (options) => {
     const { FEATURE_COUNT, SCHEMA_HASH } = await import("../feature/schema.ts");
@@ -33,6 +37,7 @@ export const bench = defineCommand({
   details: `tick       frame in memory → encoded FIX bytes, by stage, on a capture
 wire       venue WebSocket → FIX quote on the peer's socket over loopback, beside a bare WebSocket → TCP relay
 book       order book updates, beside a map
+fix        encoding and parsing of a MassQuote
 ingest     a capture through decoder, book and features, beside JSON.parse alone, ccxt pro and tardis-dev
 inference  one step of every engine on every built-in model and on STAC-ML's shapes, beside onnxruntime-node
 

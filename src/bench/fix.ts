@@ -1,32 +1,15 @@
-import { Histogram } from "../../src/core/histogram.ts";
-import { Rng } from "../../src/core/rng.ts";
-import { MassQuoteEncoder } from "../../src/gateway/fix/mass-quote.ts";
-import { FixMessage } from "../../src/gateway/fix/message.ts";
-import { FixParser, PARSE } from "../../src/gateway/fix/parser.ts";
-import { InstrumentTable } from "../../src/market/instrument.ts";
-import { QuoteBatch } from "../../src/quote/quote-batch.ts";
+import { Histogram } from "../core/histogram.ts";
+import { Rng } from "../core/rng.ts";
+import { MassQuoteEncoder } from "../gateway/fix/mass-quote.ts";
+import { FixMessage } from "../gateway/fix/message.ts";
+import { FixParser, PARSE } from "../gateway/fix/parser.ts";
+import { InstrumentTable } from "../market/instrument.ts";
+import { QuoteBatch } from "../quote/quote-batch.ts";
+import { type BenchReport, type BenchRow, benchHost } from "./report.ts";
 
 export interface FixBenchOptions {
   readonly messages: number;
   readonly seed: number;
-}
-
-export interface FixBenchRow {
-  readonly name: "fix/encode" | "fix/parse";
-  readonly unit: "ns";
-  readonly n: number;
-  readonly p50: number;
-  readonly p99: number;
-  readonly p999: number;
-  readonly max: number;
-  readonly perSecond: number;
-}
-
-export interface FixBenchResult {
-  readonly rows: FixBenchRow[];
-  /** Sum of all bytes encoded and all fields parsed, so that a run can be compared with another. */
-  readonly checksum: string;
-  readonly messageBytes: number;
 }
 
 /** The clock is read once for this many messages: it costs about as much as a message. */
@@ -60,8 +43,8 @@ function optionTable(): InstrumentTable {
   return table;
 }
 
-function row(name: FixBenchRow["name"], perMessage: Histogram, n: number): FixBenchRow {
-  const [p50, p99, p999] = [0.5, 0.99, 0.999].map((q) => perMessage.quantile(q) / GROUP);
+function row(name: string, perMessage: Histogram, n: number): BenchRow {
+  const [p50 = 0, p99 = 0, p999 = 0] = [0.5, 0.99, 0.999].map((q) => perMessage.quantile(q) / GROUP);
   const perSecond = Math.round((1e9 / perMessage.mean) * GROUP);
   return { name, unit: "ns", n, p50, p99, p999, max: perMessage.max / GROUP, perSecond };
 }
@@ -71,7 +54,7 @@ function row(name: FixBenchRow["name"], perMessage: Histogram, n: number): FixBe
  *
  * Messages differ in instrument, prices (a random walk), sizes (each changes one time in three), ids and times. Percentiles are over groups of 16 messages.
  */
-export function benchFix(options: FixBenchOptions): FixBenchResult {
+export function runFixBench(options: FixBenchOptions): BenchReport {
   const rng = new Rng(options.seed);
   const identity = { version: "4.4", senderCompId: "KEEL", targetCompId: "COUNTERPARTY" } as const;
   const encoder = new MassQuoteEncoder(identity, optionTable());
@@ -136,20 +119,14 @@ export function benchFix(options: FixBenchOptions): FixBenchResult {
     parse.record(parseNs);
   }
   return {
-    rows: [row("fix/encode", encode, groups * GROUP), row("fix/parse", parse, groups * GROUP)],
+    bench: "fix",
+    host: benchHost(),
+    seed: options.seed,
+    // Sum of all bytes encoded and all fields parsed.
     checksum: checksum.toString(16),
-    messageBytes,
+    input: `one-entry MassQuotes of ${messageBytes} bytes`,
+    rows: [row("fix/encode", encode, groups * GROUP), row("fix/parse", parse, groups * GROUP)],
+    ratios: [],
+    notes: [`percentiles are over groups of ${GROUP} messages`],
   };
 }
-
-/** Runs {@link benchFix} and prints its rows. */
-export function printFixBench(options: FixBenchOptions): void {
-  const result = benchFix(options);
-  console.log(`one-entry MassQuote, ${result.messageBytes} bytes, checksum ${result.checksum}`);
-  for (const { name, n, p50, p99, p999, max, perSecond } of result.rows) {
-    const figures = [p50, p99, p999, max].map((ns) => ns.toFixed(0).padStart(8)).join("");
-    console.log(`${name.padEnd(12)} n ${n}  p50 p99 p99.9 max (ns)${figures}  ${perSecond}/s`);
-  }
-}
-
-if (import.meta.main) printFixBench({ messages: 1_000_000, seed: 1 });
