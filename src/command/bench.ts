@@ -33,7 +33,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
 export const bench = defineCommand({
   name: "bench",
   summary: "Measure a part of keel beside its floor or its peer",
-  usage: `NAME [options]   NAME: ${Object.keys(BENCHES).join(", ")}`,
+  usage: "NAME [options]",
   details: `tick       frame in memory → encoded FIX bytes, by stage, on a capture
 wire       venue WebSocket → FIX quote on the peer's socket over loopback, beside a bare WebSocket → TCP relay
 book       order book updates, beside a map
