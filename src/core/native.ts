@@ -60,11 +60,13 @@ async function load(): Promise<NativeLibrary> {
 }
 
 async function compiledFromSource(): Promise<string> {
-  const { compileNative, nativeSourceHash } = await import("../../ffi/compile.ts");
+  const { compileNative, findCompiler, nativeSourceHash } = await import("../../ffi/compile.ts");
   const name = `libkeel-${await nativeSourceHash()}.so`;
   const path = join(import.meta.dir, "../../dist/native", name);
   if (!(await Bun.file(path).exists())) {
-    process.stderr.write("keel: compiling the native library, once for these sources\n");
+    if (findCompiler() !== null) {
+      process.stderr.write("keel: compiling the native library, once for these sources\n");
+    }
     await compileNative(path);
   }
   return path;
