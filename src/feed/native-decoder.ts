@@ -3,6 +3,7 @@ import type { DecimalStep } from "../core/decimal.ts";
 import { type NativeFunctions, type NativeMemory, nativeMemory } from "../core/native.ts";
 import type { EventBatch } from "../market/event-batch.ts";
 import type { Instrument } from "../market/instrument.ts";
+import { FRAME, type FrameOutcome } from "./feed.ts";
 
 /** Longest frame that is decoded natively; a book of 1,000 levels a side has 60 kB. */
 const MAX_FRAME_BYTES = 1 << 18;
@@ -36,6 +37,8 @@ export const NOT_LISTED = -1;
  * the event batch that it writes to. Taken once; a frame then costs one copy and one call.
  */
 export class NativeDecoderMemory {
+  /** Frames that JSON.parse had to take and could. */
+  fallbacks = 0;
   readonly address: Pointer;
   readonly #frame: Uint8Array;
   readonly #state: DataView;
@@ -83,6 +86,12 @@ export class NativeDecoderMemory {
   commit(out: EventBatch): void {
     out.count = this.#counts[0];
     out.levels = this.#counts[1];
+  }
+
+  /** Counts what became of a frame that the native decoder left to JSON.parse. @returns the same outcome */
+  fellBack(outcome: FrameOutcome): FrameOutcome {
+    if (outcome === FRAME.ok) this.fallbacks += 1;
+    return outcome;
   }
 
   /** Number of an instrument in the table, {@link NOT_LISTED} when it is not in it. */

@@ -186,7 +186,7 @@ export class LiveDesk {
     this.desk.start(timeUs);
     this.gateway.start(
       new RecordedGatewayEvents(this.desk, (event, atUs) => {
-        this.#sink.text(RECORD.gateway, 0, atUs, JSON.stringify(event));
+        this.#journal?.text(RECORD.gateway, 0, atUs, JSON.stringify(event));
         if (event.on === "down") {
           const level = this.#stopped === null ? "warn" : "info";
           this.log[level]("counterparty session is down", { reason: event.reason });

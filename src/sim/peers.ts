@@ -31,7 +31,7 @@ export type PeersRequest =
 export type PeersReply =
   | { readonly say: "listening"; readonly address: PeersAddress }
   | { readonly say: "failed"; readonly message: string }
-  | { readonly say: "stopped"; readonly counters: CounterpartyCounters };
+  | { readonly say: "stopped"; readonly counters: CounterpartyCounters | null };
 
 /** The desk's handle on the peers' thread. */
 export class Peers {

@@ -64,16 +64,5 @@ async function stop(): Promise<PeersReply> {
   clearInterval(timer);
   counterparty?.stop();
   await simulation?.stop();
-  const none = {
-    massQuotes: 0,
-    entries: 0,
-    cancels: 0,
-    executions: 0,
-    acks: 0,
-    rejectedEntries: 0,
-    logons: 0,
-    logouts: 0,
-    sessionRejects: 0,
-  };
-  return { say: "stopped", counters: counterparty?.counters ?? none };
+  return { say: "stopped", counters: counterparty?.counters ?? null };
 }

@@ -17,7 +17,6 @@ export function createBinanceDecoder(
 export class NativeBinanceDecoder extends BinanceDecoder {
   readonly #native: NativeFunctions;
   readonly #memory: NativeDecoderMemory;
-  #fallbacks = 0;
 
   constructor(bySymbol: ReadonlyMap<string, Instrument>, native: NativeFunctions, isa?: number) {
     super(bySymbol);
@@ -26,7 +25,7 @@ export class NativeBinanceDecoder extends BinanceDecoder {
   }
 
   override get fallbacks(): number {
-    return this.#fallbacks;
+    return this.#memory.fallbacks;
   }
 
   override decode(frame: string, out: EventBatch): FrameOutcome {
@@ -36,7 +35,7 @@ export class NativeBinanceDecoder extends BinanceDecoder {
       memory.commit(out);
       return FRAME.ok;
     }
-    return this.#counted(super.decode(frame, out));
+    return memory.fellBack(super.decode(frame, out));
   }
 
   override decodeSnapshot(body: string, instrument: Instrument, out: EventBatch): FrameOutcome {
@@ -47,11 +46,6 @@ export class NativeBinanceDecoder extends BinanceDecoder {
       memory.commit(out);
       return FRAME.ok;
     }
-    return this.#counted(super.decodeSnapshot(body, instrument, out));
-  }
-
-  #counted(outcome: FrameOutcome): FrameOutcome {
-    if (outcome === FRAME.ok) this.#fallbacks += 1;
-    return outcome;
+    return memory.fellBack(super.decodeSnapshot(body, instrument, out));
   }
 }

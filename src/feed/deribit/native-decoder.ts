@@ -17,7 +17,6 @@ export function createDeribitDecoder(
 export class NativeDeribitDecoder extends DeribitDecoder {
   readonly #native: NativeFunctions;
   readonly #memory: NativeDecoderMemory;
-  #fallbacks = 0;
 
   constructor(bySymbol: ReadonlyMap<string, Instrument>, native: NativeFunctions, isa?: number) {
     super(bySymbol);
@@ -26,7 +25,7 @@ export class NativeDeribitDecoder extends DeribitDecoder {
   }
 
   override get fallbacks(): number {
-    return this.#fallbacks;
+    return this.#memory.fallbacks;
   }
 
   override decode(frame: string, out: EventBatch): FrameOutcome {
@@ -36,8 +35,6 @@ export class NativeDeribitDecoder extends DeribitDecoder {
       memory.commit(out);
       return FRAME.ok;
     }
-    const outcome = super.decode(frame, out);
-    if (outcome === FRAME.ok) this.#fallbacks += 1;
-    return outcome;
+    return memory.fellBack(super.decode(frame, out));
   }
 }
