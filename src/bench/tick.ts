@@ -1,14 +1,14 @@
 import { loadConfig } from "../config.ts";
 import { Histogram } from "../core/histogram.ts";
 import { loadNative } from "../core/native.ts";
-import { Desk, type DeskPort, UNDERLYING_CAPACITY } from "../desk/desk.ts";
+import { Desk, UNDERLYING_CAPACITY } from "../desk/desk.ts";
 import { STAGE, STAGES, StageHistograms } from "../desk/latency.ts";
 import { FEATURE_COUNT, SCHEMA_HASH } from "../feature/schema.ts";
-import { MassQuoteEncoder } from "../gateway/fix/mass-quote.ts";
 import type { StepEngine } from "../inference/engine.ts";
 import { loadModel } from "../inference/model.ts";
 import { startEngine } from "../inference/registry.ts";
 import { NOT_TRIPPED } from "../risk/kill-switch.ts";
+import { MemoryPort } from "../sim/memory-port.ts";
 import { MemoryVenue } from "../sim/memory-venue.ts";
 import { subscriptionsOf } from "./collect.ts";
 import { benchInput } from "./input.ts";
@@ -94,31 +94,7 @@ async function runPass(
 ): Promise<{ checksum: string; encodedBytes: number }> {
   const venue = await MemoryVenue.open(path);
   const hasher = new Bun.CryptoHasher("sha256");
-  let encodedBytes = 0;
-  let sequence = 1;
-  let encoder: MassQuoteEncoder | null = null;
-  let out = new Uint8Array(0);
-  let submitted: Promise<void> | null = null;
-  const port: DeskPort = {
-    connect: (feed) => venue.connect(feed),
-    send: (feed, text) => venue.send(feed, text),
-    disconnect: (feed, reason) => venue.disconnect(feed, reason),
-    request: (feed, request, requested) => venue.request(feed, request, requested),
-    submit: (rows) => {
-      submitted = engine.submit(rows);
-    },
-    publish: ({ batch }, timeUs) => {
-      if (encoder === null) return;
-      for (let row = 0; row < batch.count; row += encoder.maxEntries) {
-        const count = Math.min(encoder.maxEntries, batch.count - row);
-        encodedBytes += encoder.encode(batch, row, count, sequence, timeUs, out);
-        sequence += 1;
-      }
-    },
-    cancelAll: () => {},
-    killChanged: () => {},
-    decided: (_underlying, _timeUs, payload) => hasher.update(payload),
-  };
+  const port = new BenchPort(venue, engine, hasher);
   const desk = new Desk({
     feeds: [{ venue: venue.venue, subscriptions: subscriptionsOf(venue) }],
     signals: [],
@@ -132,14 +108,10 @@ async function runPass(
     port,
     timer,
   });
-  encoder = new MassQuoteEncoder(
-    { version: "4.4", senderCompId: "KEEL", targetCompId: "PEER" },
-    desk.market.instruments,
-  );
-  out = new Uint8Array(encoder.maxBytes);
+  port.attach(desk.market.instruments);
   const drain = async (timeUs: number): Promise<void> => {
-    for (let pending = submitted; pending !== null; pending = submitted) {
-      submitted = null;
+    for (let pending = port.submitted; pending !== null; pending = port.submitted) {
+      port.submitted = null;
       await pending;
       desk.onInference(timeUs);
     }
@@ -167,11 +139,32 @@ async function runPass(
       timerUs = timeUs;
       desk.onTimer(timeUs);
     },
-    (timeUs) => (submitted === null ? null : drain(timeUs)),
+    (timeUs) => (port.submitted === null ? null : drain(timeUs)),
   );
   const { counters } = desk;
   hasher.update(`${counters.events}/${counters.levelUpdates}/${counters.quotesSent}`);
-  return { checksum: hasher.digest("hex").slice(0, 16), encodedBytes };
+  return { checksum: hasher.digest("hex").slice(0, 16), encodedBytes: port.encodedBytes };
+}
+
+/** Begins the engine's submits, and takes the desk's decisions into the checksum. */
+class BenchPort extends MemoryPort {
+  submitted: Promise<void> | null = null;
+  readonly #engine: StepEngine;
+  readonly #decisions: Bun.CryptoHasher;
+
+  constructor(venue: MemoryVenue, engine: StepEngine, decisions: Bun.CryptoHasher) {
+    super(venue);
+    this.#engine = engine;
+    this.#decisions = decisions;
+  }
+
+  override submit(rows: number): void {
+    this.submitted = this.#engine.submit(rows);
+  }
+
+  override decided(_underlying: number, _timeUs: number, payload: Uint8Array): void {
+    this.#decisions.update(payload);
+  }
 }
 
 let kept: unknown;

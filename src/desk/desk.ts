@@ -13,7 +13,7 @@ import type { Feed, FeedPort } from "../feed/feed.ts";
 import { createFeed } from "../feed/registry.ts";
 import { SignalFeed } from "../feed/signal.ts";
 import { type GatewayEvents, QUOTE_STATUS } from "../gateway/gateway.ts";
-import type { StepEngine } from "../inference/engine.ts";
+import { EngineLostError, type StepEngine } from "../inference/engine.ts";
 import { EventBatch } from "../market/event-batch.ts";
 import { InstrumentTable, type VenueName } from "../market/instrument.ts";
 import type { QuoteParameters } from "../quote/parameters.ts";
@@ -32,6 +32,11 @@ import { Predictor } from "./predictor.ts";
 export interface DeskPort extends FeedPort {
   /** Begin the asynchronous engine's submit; when it has ended the runtime calls `onInference` or `onEngineLost`. */
   submit(rows: number): void;
+  /**
+   * A synchronous engine's device went away within this turn, in the run's step number `step`, counted from 1. The quotes go
+   * defensive right after this call; the runtime starts the engine again and then calls `onEngineRestored`.
+   */
+  engineLost(step: number, error: EngineLostError, timeUs: number): void;
   publish(quotes: ApprovedQuotes, timeUs: number): void;
   /** Cancel everything at the counterparty, by one message. */
   cancelAll(timeUs: number): void;
@@ -217,7 +222,7 @@ export class Desk implements GatewayEvents {
     this.#infer(timeUs);
   }
 
-  /** The device is gone: defensive quotes at once, until `onEngineRestored`. */
+  /** An asynchronous engine's device is gone: defensive quotes at once, until `onEngineRestored`. */
   onEngineLost(timeUs: number): void {
     this.#predictor.lose(this.market, timeUs);
     this.#requoteAll(timeUs);
@@ -352,7 +357,14 @@ export class Desk implements GatewayEvents {
 
   /** Steps the model for every underlying that moved, then requotes; or begins a submit, and the turn ends there. */
   #infer(timeUs: number): void {
-    const rows = this.#predictor.step(this.market, timeUs);
+    let rows = 0;
+    try {
+      rows = this.#predictor.step(this.market, timeUs);
+    } catch (error) {
+      if (!(error instanceof EngineLostError)) throw error;
+      this.#port.engineLost(this.#predictor.steps, error, timeUs);
+      this.onEngineLost(timeUs);
+    }
     // With a submit under way, what needs no new prediction leaves now; what does follows with the result.
     this.#requote(timeUs);
     if (rows === 0) {

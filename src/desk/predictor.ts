@@ -36,6 +36,8 @@ export class Predictor {
   /** The underlying's state was reset while a submit was in flight: its row of the result is void. */
   readonly #voided: Uint8Array;
   readonly #submitted: Int32Array;
+  /** Steps that a synchronous engine was asked for in this run, the one that lost it included. */
+  steps = 0;
   #submittedUs = 0;
   #inFlight = 0;
   #engine: StepEngine | null;
@@ -65,6 +67,7 @@ export class Predictor {
    * Takes on every underlying of the market that needs a step; with a synchronous engine the predictions are there when it
    * returns. Without an engine they are only to be requoted.
    *
+   * @throws EngineLostError when a synchronous engine's device is gone; {@link lose} must follow
    * @returns rows to submit to the asynchronous engine; 0 when nothing is to be waited for
    */
   step(market: MarketState, timeUs: number): number {
@@ -94,6 +97,7 @@ export class Predictor {
       this.#inFlight = rows;
       return rows;
     }
+    this.steps += 1;
     engine.step(rows);
     timer.mark(STAGE.inference);
     for (let row = 0; row < rows; row += 1) this.#take(engine, row, market, timeUs);

@@ -1,6 +1,7 @@
 import { invariant } from "../core/invariant.ts";
 import type { ModelCard } from "./card.ts";
-import type { EngineName, StepEngine } from "./engine.ts";
+import type { StepEngine } from "./engine.ts";
+import { EngineAround } from "./engine-around.ts";
 
 /**
  * Platt scaling of one head: `p' = sigmoid(slope · logit(p) + intercept)` (Platt 1999, *Probabilistic outputs for support
@@ -50,6 +51,10 @@ export class Calibration {
     return { slope: this.#parameters[at], intercept: this.#parameters[at + 1] };
   }
 
+  fits(heads: number, slotCount: number): boolean {
+    return heads === this.#heads && slotCount === this.#active.length;
+  }
+
   /** Takes the slot back to the card's parameters. */
   restore(slot: number): void {
     for (const [head, platt] of this.#initial.entries()) this.set(slot, head, platt);
@@ -88,61 +93,39 @@ export const statesCalibration = ({ heads }: ModelCard): boolean =>
   heads.some(({ platt }) => platt !== undefined);
 
 /** An engine whose probabilities are calibrated slot by slot; otherwise the engine it is given. */
-export class CalibratedEngine implements StepEngine {
-  readonly name: EngineName;
-  readonly card: ModelCard;
-  readonly isa?: NonNullable<StepEngine["isa"]>;
-  readonly slotCount: number;
-  readonly maxBatch: number;
-  readonly synchronous: boolean;
-  readonly features: Float32Array;
-  readonly slots: Int32Array;
-  readonly probabilities: Float32Array;
-  readonly calibration: Calibration;
-  readonly #engine: StepEngine;
+export class CalibratedEngine extends EngineAround {
+  readonly #calibration: Calibration;
   /** Slots of the rows in flight. */
   readonly #inFlight: Int32Array;
 
-  constructor(engine: StepEngine) {
-    this.#engine = engine;
-    this.name = engine.name;
-    this.card = engine.card;
-    if (engine.isa !== undefined) this.isa = engine.isa;
-    this.slotCount = engine.slotCount;
-    this.maxBatch = engine.maxBatch;
-    this.synchronous = engine.synchronous;
-    this.features = engine.features;
-    this.slots = engine.slots;
-    this.probabilities = engine.probabilities;
-    this.calibration = new Calibration(engine.card.heads, engine.slotCount);
+  /** @param calibration of the same model, as an engine before this one left it; the card's when left out */
+  constructor(engine: StepEngine, calibration = new Calibration(engine.card.heads, engine.slotCount)) {
+    super(engine);
+    invariant(
+      calibration.fits(engine.card.heads.length, engine.slotCount),
+      "a calibration of this engine's slots",
+    );
+    this.#calibration = calibration;
     this.#inFlight = new Int32Array(engine.maxBatch);
   }
 
-  step(count: number): void {
-    this.#engine.step(count);
-    this.calibration.apply(this.probabilities, this.slots, count);
+  override get calibration(): Calibration {
+    return this.#calibration;
   }
 
-  async submit(count: number): Promise<void> {
-    const flight = this.#engine.submit(count);
+  override step(count: number): void {
+    this.inner.step(count);
+    this.#calibration.apply(this.probabilities, this.slots, count);
+  }
+
+  override async submit(count: number): Promise<void> {
+    const flight = this.inner.submit(count);
     this.#inFlight.set(this.slots);
     await flight;
-    this.calibration.apply(this.probabilities, this.#inFlight, count);
+    this.#calibration.apply(this.probabilities, this.#inFlight, count);
   }
 
-  resetSlot(slot: number): void {
-    this.#engine.resetSlot(slot);
-  }
-
-  warmUp(): Promise<void> {
-    return this.#engine.warmUp();
-  }
-
-  memoryBytes(): number {
-    return this.#engine.memoryBytes() + this.slotCount * this.card.heads.length * 16;
-  }
-
-  dispose(): Promise<void> {
-    return this.#engine.dispose();
+  override memoryBytes(): number {
+    return this.inner.memoryBytes() + this.slotCount * this.card.heads.length * 16;
   }
 }

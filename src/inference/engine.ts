@@ -1,3 +1,4 @@
+import type { Calibration } from "./calibration.ts";
 import type { ModelCard } from "./card.ts";
 import type { CpuIsa } from "./cpu/native-step.ts";
 
@@ -19,6 +20,8 @@ export interface StepEngine {
   readonly isa?: CpuIsa;
   /** Probabilities may differ from the card's self-test by this where it is more than the card allows; 0 when left out. */
   readonly precisionTolerance?: number;
+  /** Recalibration of each slot, where the engine has one; it outlives the engine when the next one is started with it. */
+  readonly calibration?: Calibration | undefined;
   readonly slotCount: number;
   readonly maxBatch: number;
   /** True when `step` is available: the result is there in the same turn. */
@@ -29,7 +32,10 @@ export interface StepEngine {
   readonly slots: Int32Array;
   /** `[maxBatch, K]`, row-major, calibrated. */
   readonly probabilities: Float32Array;
-  /** @throws InvariantError on an engine that is not synchronous. */
+  /**
+   * @throws InvariantError on an engine that is not synchronous.
+   * @throws EngineLostError as {@link submit}.
+   */
   step(count: number): void;
   /** Rejects with EngineLostError when the device is gone; the slots' states are then undefined until reset. */
   submit(count: number): Promise<void>;

@@ -1,5 +1,5 @@
 import { DeviceUnavailableError, ModelRefusedError } from "../core/errors.ts";
-import { CalibratedEngine, statesCalibration } from "./calibration.ts";
+import { CalibratedEngine, type Calibration, statesCalibration } from "./calibration.ts";
 import { CpuEngine } from "./cpu.ts";
 import { ENGINES, type EngineName, type StepEngine } from "./engine.ts";
 import { chooseEngine, type PassedOver, shownUs } from "./engine-choice.ts";
@@ -35,6 +35,8 @@ export interface EngineOptions {
   readonly maxBatch: number;
   /** {@link DEFAULT_ENGINE_SETTINGS} when left out. */
   readonly settings?: EngineSettings;
+  /** Recalibration that goes on, when an engine of this model is started again; the card's when left out. */
+  readonly calibration?: Calibration | undefined;
   /** Takes the one line that says which engine was chosen and why the others were not. */
   readonly log: (line: string) => void;
 }
@@ -106,7 +108,7 @@ export async function startEngine(options: EngineOptions): Promise<StartedEngine
     if (start === undefined) throw new DeviceUnavailableError(device, "not in this build");
     const engine = await start();
     log(`engine ${device} (as configured) for model ${model.card.name}`);
-    return { engine: calibrated(engine), chosen: device, stepUs: null, passedOver: [] };
+    return { engine: calibrated(engine, options), chosen: device, stepUs: null, passedOver: [] };
   }
   const choice = await chooseEngine(starters);
   if (!("engine" in choice)) {
@@ -118,11 +120,13 @@ export async function startEngine(options: EngineOptions): Promise<StartedEngine
   log(
     `engine ${engine.name} (fastest here, ${shownUs(stepUs)} a step) for model ${model.card.name}${others}`,
   );
-  return { engine: calibrated(engine), chosen: engine.name, stepUs, passedOver };
+  return { engine: calibrated(engine, options), chosen: engine.name, stepUs, passedOver };
 }
 
-const calibrated = (engine: StepEngine): StepEngine =>
-  statesCalibration(engine.card) ? new CalibratedEngine(engine) : engine;
+const calibrated = (engine: StepEngine, { calibration }: EngineOptions): StepEngine =>
+  calibration !== undefined || statesCalibration(engine.card)
+    ? new CalibratedEngine(engine, calibration)
+    : engine;
 
 async function startOne(start: EngineStarter, options: EngineOptions): Promise<StepEngine> {
   const { model, slotCount, maxBatch, settings, device } = options;

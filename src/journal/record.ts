@@ -20,6 +20,7 @@ export const RECORD = {
   gateway: 16,
   /** Payload: JSON `{command, reason}`: kill, reset, shutdown. */
   control: 17,
+  /** Payload: JSON `{step}`: the run's step in which a synchronous engine was lost, null when a submit ended so. Empty: null. */
   engineLost: 19,
   engineRestored: 20,
   /** Decisions. Payload of `quote`: see `desk/decision.ts`. */

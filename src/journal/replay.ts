@@ -3,14 +3,13 @@ import { loadNative } from "../core/native.ts";
 import { Desk, type DeskPort } from "../desk/desk.ts";
 import { noTimer } from "../desk/latency.ts";
 import { SCHEMA_HASH } from "../feature/schema.ts";
-import type { StepEngine } from "../inference/engine.ts";
+import { EngineLostError, type StepEngine } from "../inference/engine.ts";
 import { applyGatewayEvent, type GatewayEvent } from "./gateway-event.ts";
+import { FailingEngine, foretold, lostStepOf } from "./lost-engine.ts";
 import { type JournalRecord, type JournalSink, RECORD } from "./record.ts";
 import { parseRunStart, type RunStart } from "./run-start.ts";
 
 const decoder = new TextDecoder();
-/** The engine whose predictions are there in the turn of their event. */
-const SYNCHRONOUS_ENGINE = "cpu";
 const NOTHING = new Uint8Array(0);
 
 /** Makes the engine that a run used. @throws KeelError when it cannot be had here. */
@@ -42,6 +41,7 @@ class ReplayPort implements DeskPort {
   disconnect(): void {}
   request(): void {}
   publish(): void {}
+  engineLost(): void {}
   killChanged(): void {}
 
   submit(rows: number): void {
@@ -77,13 +77,13 @@ export async function replay(
   records: Iterable<JournalRecord>,
   options: ReplayOptions,
 ): Promise<ReplayResult> {
-  let run: { start: RunStart; desk: Desk; port: ReplayPort; engine: StepEngine | null } | null = null;
+  let run: Replayed | null = null;
   let inputs = 0;
   let predictions = 0;
   let predictionsDifferent = 0;
   let firstTimeUs = Number.NaN;
   let lastTimeUs = Number.NaN;
-  for (const record of records) {
+  for (const { record, lostStep } of foretold(records)) {
     if (run === null) {
       run = await begin(record, options.engineFor, options.decisions);
       firstTimeUs = record.timeUs;
@@ -92,6 +92,7 @@ export async function replay(
     }
     lastTimeUs = record.timeUs;
     options.onRecord?.(record);
+    run.engine?.failAt(lostStep);
     if (record.type === RECORD.inference) {
       predictions += 1;
       const same = await resolveInference(record, run);
@@ -102,7 +103,7 @@ export async function replay(
       inputs += 1;
     } else if (apply(record, run.desk, run.port)) {
       inputs += 1;
-      if (run.start.model?.engine === SYNCHRONOUS_ENGINE) await answerAtOnce(record.timeUs, run);
+      if (run.start.model?.synchronous === true) await answerAtOnce(record.timeUs, run);
     }
     if (options.stop?.() === true) break;
   }
@@ -119,7 +120,14 @@ export async function replay(
   };
 }
 
-async function begin(record: JournalRecord, engineFor: EngineFor, decisions: JournalSink) {
+interface Replayed {
+  readonly start: RunStart;
+  readonly desk: Desk;
+  readonly port: ReplayPort;
+  readonly engine: FailingEngine | null;
+}
+
+async function begin(record: JournalRecord, engineFor: EngineFor, decisions: JournalSink): Promise<Replayed> {
   if (record.type !== RECORD.start) {
     throw new BadInputError(
       "journal",
@@ -135,7 +143,8 @@ async function begin(record: JournalRecord, engineFor: EngineFor, decisions: Jou
       `${SCHEMA_HASH} (this build)`,
     );
   }
-  const engine = await engineFor(start);
+  const made = await engineFor(start);
+  const engine = made === null ? null : new FailingEngine(made);
   // Feeds decode natively where the library is there.
   await loadNative();
   const port = new ReplayPort(decisions);
@@ -144,24 +153,23 @@ async function begin(record: JournalRecord, engineFor: EngineFor, decisions: Jou
 }
 
 /** The recorded engine answered in the same turn and left no record of it; one that does not is waited for. */
-async function answerAtOnce(
-  timeUs: number,
-  { desk, port, engine }: { desk: Desk; port: ReplayPort; engine: StepEngine | null },
-): Promise<void> {
+async function answerAtOnce(timeUs: number, { desk, port, engine }: Replayed): Promise<void> {
   while (port.pending !== null && engine !== null) {
     const { rows } = port.pending;
     port.pending = null;
-    await engine.submit(rows);
+    try {
+      await engine.submit(rows);
+    } catch (error) {
+      if (!(error instanceof EngineLostError)) throw error;
+      desk.onEngineLost(timeUs);
+      return;
+    }
     desk.onInference(timeUs);
   }
 }
 
 /** The journalled submit has ended: so must the replayed one. @returns whether the probabilities are the same bits. */
-async function resolveInference(
-  record: JournalRecord,
-  run: { desk: Desk; port: ReplayPort; engine: StepEngine | null },
-): Promise<boolean> {
-  const { desk, port, engine } = run;
+async function resolveInference(record: JournalRecord, { desk, port, engine }: Replayed): Promise<boolean> {
   if (engine === null || port.pending === null) return false;
   const { rows } = port.pending;
   port.pending = null;
@@ -221,6 +229,8 @@ function apply(record: JournalRecord, desk: Desk, port: ReplayPort): boolean {
       return true;
     }
     case RECORD.engineLost:
+      // A synchronous engine's loss has been foretold, and happened in the turn of the input before.
+      if (lostStepOf(record) !== null) return false;
       port.pending = null;
       desk.onEngineLost(timeUs);
       return true;

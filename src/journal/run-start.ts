@@ -24,8 +24,11 @@ const runStart = z.strictObject({
       engine: z.enum(ENGINES),
       /** Instruction set of the cpu engine; null on other engines, and in journals from before it was recorded. */
       isa: z.enum(CPU_ISAS).nullable().default(null),
+      /** Whether its predictions were there in the turn of their event; when left out, the cpu engine's were. */
+      synchronous: z.boolean().optional(),
       heads: z.int(),
     })
+    .transform((model) => ({ ...model, synchronous: model.synchronous ?? model.engine === "cpu" }))
     .nullable(),
   feeds: z.array(z.strictObject({ venue: z.enum(VENUES), subscriptions: z.array(z.string()) })),
   signals: z.array(z.string()),

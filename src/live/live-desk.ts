@@ -147,6 +147,7 @@ export class LiveDesk {
         onnxSha256: model.card.onnxSha256,
         engine: engine.name,
         isa: engine.isa ?? null,
+        synchronous: engine.synchronous,
         heads: model.card.heads.length,
       },
       feeds: config.feeds.map(({ venue, subscriptions }) => ({ venue, subscriptions: [...subscriptions] })),
@@ -163,6 +164,7 @@ export class LiveDesk {
       journal: this.#sink,
       clock,
       onSubmit: (rows) => this.#submit(rows),
+      onEngineLost: (step, error, timeUs) => this.#engineLost(step, error, timeUs),
       onKill: (state) => {
         log.warn(state.tripped ? "kill switch tripped" : "kill switch reset", { ...state });
         try {
@@ -324,14 +326,18 @@ export class LiveDesk {
         this.desk.onInference(timeUs);
       },
       (error: unknown) => {
-        if (this.#stopped === null) this.#onEngineLost(error);
+        if (this.#stopped !== null) return;
+        const timeUs = this.clock.wallUs();
+        this.#engineLost(null, error, timeUs);
+        this.desk.onEngineLost(timeUs);
       },
     );
   }
 
-  #onEngineLost(error: unknown): void {
+  /** @param step the step in which a synchronous engine was lost; null when a submit ended with the loss */
+  #engineLost(step: number | null, error: unknown, timeUs: number): void {
+    this.#sink.text(RECORD.engineLost, 0, timeUs, JSON.stringify({ step }));
     this.log.error("the inference engine is lost; quoting defensively", { error });
-    this.desk.onEngineLost(this.#input(RECORD.engineLost, 0, ""));
     void this.#restartEngine();
   }
 
@@ -346,6 +352,7 @@ export class LiveDesk {
           model: this.model,
           slotCount: UNDERLYING_CAPACITY,
           maxBatch: UNDERLYING_CAPACITY,
+          calibration: this.#engine.calibration,
           log: (line) => this.log.info(line),
         });
         this.#engine = engine;

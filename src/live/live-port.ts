@@ -2,6 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import type { DeskPort } from "../desk/desk.ts";
 import type { LiveFeedPort } from "../feed/live-port.ts";
 import type { QuoteGateway } from "../gateway/gateway.ts";
+import type { EngineLostError } from "../inference/engine.ts";
 import { type JournalSink, RECORD } from "../journal/record.ts";
 import type { ApprovedQuotes } from "../risk/gate.ts";
 import type { KillState } from "../risk/kill-switch.ts";
@@ -14,6 +15,7 @@ export class LivePort implements DeskPort {
   #gateway: QuoteGateway | null = null;
   readonly #journal: JournalSink;
   readonly #onSubmit: (rows: number) => void;
+  readonly #onEngineLost: (step: number, error: EngineLostError, timeUs: number) => void;
   readonly #onKill: (state: KillState) => void;
   readonly #clock: Clock;
   /** Monotonic time at which the first quotes were handed over, ns; NaN before. */
@@ -24,12 +26,14 @@ export class LivePort implements DeskPort {
     readonly journal: JournalSink;
     readonly clock: Clock;
     readonly onSubmit: (rows: number) => void;
+    readonly onEngineLost: (step: number, error: EngineLostError, timeUs: number) => void;
     readonly onKill: (state: KillState) => void;
   }) {
     this.#feeds = options.feeds;
     this.#journal = options.journal;
     this.#clock = options.clock;
     this.#onSubmit = options.onSubmit;
+    this.#onEngineLost = options.onEngineLost;
     this.#onKill = options.onKill;
   }
 
@@ -56,6 +60,10 @@ export class LivePort implements DeskPort {
 
   submit(rows: number): void {
     this.#onSubmit(rows);
+  }
+
+  engineLost(step: number, error: EngineLostError, timeUs: number): void {
+    this.#onEngineLost(step, error, timeUs);
   }
 
   publish(quotes: ApprovedQuotes, timeUs: number): void {

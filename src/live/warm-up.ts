@@ -1,11 +1,11 @@
 import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
-import { Desk, type DeskPort, UNDERLYING_CAPACITY } from "../desk/desk.ts";
+import { Desk, UNDERLYING_CAPACITY } from "../desk/desk.ts";
 import { StageHistograms } from "../desk/latency.ts";
-import { MassQuoteEncoder } from "../gateway/fix/mass-quote.ts";
 import type { StepEngine } from "../inference/engine.ts";
 import { NOT_TRIPPED } from "../risk/kill-switch.ts";
 import { MemoryMarket, type MemoryMarketSink } from "../sim/memory-market.ts";
+import { MemoryPort } from "../sim/memory-port.ts";
 
 const STEP_US = 1_000;
 const TIMER_STEPS = 10;
@@ -23,21 +23,7 @@ const EPISODE_US = 2_000_000;
 export function warmUpLine(config: Config, engine: StepEngine, clock: Clock, forMs: number): number {
   const startUs = clock.wallUs();
   const market = new MemoryMarket(SEED, startUs);
-  let bytes = new Uint8Array(0);
-  let encoder: MassQuoteEncoder | null = null;
-  const port: DeskPort = {
-    connect: (feed) => market.connect(feed),
-    send: (feed, text) => market.send(feed, text),
-    disconnect: () => market.disconnect(),
-    request: (feed, request, path) => market.request(feed, request, path),
-    submit: () => {},
-    publish: ({ batch }, timeUs) => {
-      encoder?.encode(batch, 0, Math.min(batch.count, encoder.maxEntries), 1, timeUs, bytes);
-    },
-    cancelAll: () => {},
-    killChanged: () => {},
-    decided: () => {},
-  };
+  const port = new MemoryPort(market);
   const timer = new StageHistograms(clock.monotonicNs);
   const desk = new Desk({
     feeds: [{ venue: "binance-usdm", subscriptions: ["BTCUSDT"] }],
@@ -53,11 +39,7 @@ export function warmUpLine(config: Config, engine: StepEngine, clock: Clock, for
     port,
     timer,
   });
-  encoder = new MassQuoteEncoder(
-    { version: "4.4", senderCompId: "KEEL", targetCompId: "WARMUP" },
-    desk.market.instruments,
-  );
-  bytes = new Uint8Array(encoder.maxBytes);
+  port.attach(desk.market.instruments);
   desk.start(startUs);
   desk.onSessionUp(startUs);
   const sink: MemoryMarketSink = {

@@ -25,6 +25,8 @@ export class DeskBed {
   readonly sent: SentQuote[] = [];
   cancels = 0;
   submits = 0;
+  /** The steps in which a synchronous engine was lost. */
+  readonly losses: number[] = [];
   #timerUs = START_US;
 
   constructor(engine: ScriptedEngine | null, parameters: Partial<QuoteParameters> = {}) {
@@ -37,6 +39,9 @@ export class DeskBed {
       request: (feed, request, path) => market.request(feed, request, path),
       submit: () => {
         this.submits += 1;
+      },
+      engineLost: (step) => {
+        this.losses.push(step);
       },
       publish: ({ batch }, timeUs) => {
         const length = encoder.encode(batch, 0, batch.count, 1, timeUs, bytes);

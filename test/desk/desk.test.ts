@@ -148,6 +148,35 @@ describe("Desk", () => {
     expect(bed.last.reasons).not.toContain("defensive");
   });
 
+  test("a synchronous engine lost in a step makes it defensive in that very turn, and a restored one is trusted again", () => {
+    const { bed, engine } = warmBed();
+    const stepped = engine.steps;
+    engine.failing = true;
+    while (bed.losses.length === 0) bed.run(1);
+    const lostUs = bed.timeUs;
+    expect(bed.losses).toEqual([stepped + 1]);
+    expect(bed.last.timeUs).toBe(lostUs);
+    expect(bed.last.reasons).toContain("engineLost");
+    expect(bed.last.reasons).toContain("defensive");
+    expect(bed.desk.modelStatus(0)).toBe(REASON.engineLost);
+    bed.run(500);
+    expect(bed.losses).toHaveLength(1);
+
+    engine.failing = false;
+    bed.desk.onEngineRestored(engine, bed.timeUs);
+    bed.run(5_000);
+    expect(bed.last.reasons).not.toContain("defensive");
+  });
+
+  test("a fault of a synchronous engine that is no lost device is not taken for one", () => {
+    const { bed, engine } = warmBed();
+    engine.step = () => {
+      throw new Error("a fault");
+    };
+    expect(() => bed.run(100)).toThrow("a fault");
+    expect(bed.losses).toEqual([]);
+  });
+
   test("the kill switch cancels once, holds, and lets go when reset", () => {
     const { bed } = warmBed();
     bed.desk.kill("drill", bed.timeUs);

@@ -1,6 +1,6 @@
 import { FEATURE_COUNT, SCHEMA_HASH } from "../../src/feature/schema.ts";
 import { HEADS, type ModelCard } from "../../src/inference/card.ts";
-import type { StepEngine } from "../../src/inference/engine.ts";
+import { EngineLostError, type StepEngine } from "../../src/inference/engine.ts";
 
 /** An engine that says what it is told to, so that a test decides what the desk believes. */
 export class ScriptedEngine implements StepEngine {
@@ -14,6 +14,8 @@ export class ScriptedEngine implements StepEngine {
   readonly probabilities = new Float32Array(16 * HEADS.length);
   /** What every row answers. */
   readonly answer = new Float32Array(HEADS.length);
+  /** Fails its next step as an engine whose device has gone. */
+  failing = false;
   steps = 0;
   resets = 0;
 
@@ -48,6 +50,7 @@ export class ScriptedEngine implements StepEngine {
   }
 
   step(count: number): void {
+    if (this.failing) throw new EngineLostError("cpu", "as told");
     this.steps += count;
     for (let row = 0; row < count; row += 1) this.probabilities.set(this.answer, row * HEADS.length);
   }

@@ -6,6 +6,7 @@ import { DEFAULT_MODEL } from "../../src/inference/builtin.ts";
 import type { CpuIsa } from "../../src/inference/cpu/native-step.ts";
 import { CpuEngine, cpuIsas } from "../../src/inference/cpu.ts";
 import { loadModel } from "../../src/inference/model.ts";
+import { FailingEngine } from "../../src/journal/lost-engine.ts";
 import { type JournalRecord, RECORD, type RecordType } from "../../src/journal/record.ts";
 import { replay } from "../../src/journal/replay.ts";
 import { parseRunStart, type RunStart } from "../../src/journal/run-start.ts";
@@ -17,6 +18,8 @@ import { NOT_TRIPPED } from "../../src/risk/kill-switch.ts";
 import { DEFAULT_RISK_LIMITS } from "../../src/risk/limits.ts";
 import { MemoryMarket } from "../../src/sim/memory-market.ts";
 
+/** In the middle of a run. */
+const LOST_STEP = 400;
 const START_US = 1_700_000_000_000_000;
 const isas = await cpuIsas();
 if (isas.length === 0) console.warn("replay on an instruction set not tested: no native library");
@@ -24,9 +27,11 @@ if (isas.length === 0) console.warn("replay on an instruction set not tested: no
 const RUN_MS = 6_000;
 /** Informed flow every so often, so that there is something to requote. */
 const EPISODE_MS = 500;
+/** From the loss of an engine to its next start. */
+const RESTART_MS = 700;
 
 /** Six seconds of the simulated market through a desk on this instruction set, as a journal would hold it. */
-async function recordRun(isa: CpuIsa): Promise<JournalRecord[]> {
+async function recordRun(isa: CpuIsa, lossAtStep: number | null = null): Promise<JournalRecord[]> {
   const records: JournalRecord[] = [];
   const write = (type: RecordType, subject: number, timeUs: number, payload: string | Uint8Array): void => {
     records.push({
@@ -38,12 +43,24 @@ async function recordRun(isa: CpuIsa): Promise<JournalRecord[]> {
     });
   };
   const model = await loadModel(DEFAULT_MODEL, { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT });
-  const engine = await CpuEngine.start(model, UNDERLYING_CAPACITY, UNDERLYING_CAPACITY, isa);
+  const engine = new FailingEngine(
+    await CpuEngine.start(model, UNDERLYING_CAPACITY, UNDERLYING_CAPACITY, isa),
+  );
+  engine.failAt(lossAtStep);
+  let restoreMs = Number.NaN;
   const { name, onnxSha256, heads } = model.card;
   const start: RunStart = {
     keel: "0",
     schemaHash: SCHEMA_HASH,
-    model: { name, source: DEFAULT_MODEL, onnxSha256, engine: "cpu", isa: engine.isa, heads: heads.length },
+    model: {
+      name,
+      source: DEFAULT_MODEL,
+      onnxSha256,
+      engine: "cpu",
+      isa,
+      synchronous: true,
+      heads: heads.length,
+    },
     feeds: [{ venue: "binance-usdm", subscriptions: ["BTCUSDT"] }],
     signals: [],
     instrumentCapacity: 64,
@@ -62,6 +79,10 @@ async function recordRun(isa: CpuIsa): Promise<JournalRecord[]> {
     submit: () => {},
     publish: () => {},
     killChanged: () => {},
+    engineLost: (step, _error, timeUs) => {
+      write(RECORD.engineLost, 0, timeUs, JSON.stringify({ step }));
+      restoreMs = (timeUs - START_US) / 1_000 + RESTART_MS;
+    },
     cancelAll: (timeUs) => write(RECORD.cancelAll, 0, timeUs, ""),
     decided: (underlying, timeUs, payload) => write(RECORD.quote, underlying, timeUs, payload),
   };
@@ -88,6 +109,12 @@ async function recordRun(isa: CpuIsa): Promise<JournalRecord[]> {
     });
     if (ms % EPISODE_MS === 0)
       market.market.scheduleToxicEpisode(timeUs + 1_000, ms % 1_000 === 0 ? "down" : "up");
+    if (ms >= restoreMs) {
+      restoreMs = Number.NaN;
+      for (let slot = 0; slot < UNDERLYING_CAPACITY; slot += 1) engine.resetSlot(slot);
+      write(RECORD.engineRestored, 0, timeUs, "");
+      desk.onEngineRestored(engine, timeUs);
+    }
     if (ms % 10 !== 0) continue;
     write(RECORD.timer, 0, timeUs, "");
     desk.onTimer(timeUs);
@@ -162,6 +189,20 @@ describe.skipIf(isas.length === 0)("replaying a run of the cpu engine", () => {
     expect(other.warnings[0]).toContain("was made on the cpu engine and is replayed on wasm");
   });
 
+  test("in which the engine was lost within a turn gives the very same decisions, and as many predictions elsewhere", async () => {
+    const records = await recordRun(best, LOST_STEP);
+    expect(records.filter(({ type }) => type === RECORD.engineLost)).toHaveLength(1);
+    expect(records.filter(({ type }) => type === RECORD.engineRestored)).toHaveLength(1);
+    const own = await verify(records);
+    expect([own.difference, own.identical]).toEqual([null, true]);
+    expect(own.compared).toBeGreaterThan(20);
+    const other = await verify(records, undefined, "wasm");
+    expect(other.predictions).toBe(own.predictions);
+
+    const unlost = await verify(records.filter(({ type }) => type !== RECORD.engineLost));
+    expect(unlost.identical).toBe(false);
+  });
+
   test("from before the instruction set was recorded still replays, with a word about it", async () => {
     const { identical, warnings } = await verify(claiming(await runOn(best), undefined));
     expect(identical).toBe(true);
@@ -175,5 +216,5 @@ test("a start without an instruction set is read as one that does not tell", () 
     ...{ keel: "0", schemaHash: "0", model, feeds: [], signals: [], instrumentCapacity: 1, silenceMs: 1 },
     ...{ seed: 1, quote: DEFAULT_QUOTE_PARAMETERS, risk: DEFAULT_RISK_LIMITS, kill: NOT_TRIPPED },
   };
-  expect(parseRunStart(JSON.stringify(start)).model?.isa).toBeNull();
+  expect(parseRunStart(JSON.stringify(start)).model).toMatchObject({ isa: null, synchronous: false });
 });

@@ -1,0 +1,59 @@
+import type { Calibration } from "./calibration.ts";
+import type { StepEngine } from "./engine.ts";
+
+/** An engine that is the one it is given, but for what a subclass changes. */
+export abstract class EngineAround implements StepEngine {
+  readonly name: StepEngine["name"];
+  readonly card: StepEngine["card"];
+  readonly isa?: NonNullable<StepEngine["isa"]>;
+  readonly precisionTolerance: number;
+  readonly slotCount: number;
+  readonly maxBatch: number;
+  readonly synchronous: boolean;
+  readonly features: Float32Array;
+  readonly slots: Int32Array;
+  readonly probabilities: Float32Array;
+  protected readonly inner: StepEngine;
+
+  constructor(inner: StepEngine) {
+    this.inner = inner;
+    this.name = inner.name;
+    this.card = inner.card;
+    if (inner.isa !== undefined) this.isa = inner.isa;
+    this.precisionTolerance = inner.precisionTolerance ?? 0;
+    this.slotCount = inner.slotCount;
+    this.maxBatch = inner.maxBatch;
+    this.synchronous = inner.synchronous;
+    this.features = inner.features;
+    this.slots = inner.slots;
+    this.probabilities = inner.probabilities;
+  }
+
+  get calibration(): Calibration | undefined {
+    return this.inner.calibration;
+  }
+
+  step(count: number): void {
+    this.inner.step(count);
+  }
+
+  submit(count: number): Promise<void> {
+    return this.inner.submit(count);
+  }
+
+  resetSlot(slot: number): void {
+    this.inner.resetSlot(slot);
+  }
+
+  warmUp(): Promise<void> {
+    return this.inner.warmUp();
+  }
+
+  memoryBytes(): number {
+    return this.inner.memoryBytes();
+  }
+
+  dispose(): Promise<void> {
+    return this.inner.dispose();
+  }
+}
