@@ -53,6 +53,7 @@ typedef struct {
   double *first_sequence;
   double *last_sequence;
   double *previous_sequence;
+  double *checksum;
   uint16_t *code;
   uint16_t *reason;
   int32_t *level_start;

@@ -49,6 +49,7 @@ INLINE int32_t begin_event(appended *out, int32_t kind, int32_t instrument, doub
   d->first_sequence[row] = NAN;
   d->last_sequence[row] = NAN;
   d->previous_sequence[row] = NAN;
+  d->checksum[row] = NAN;
   d->code[row] = 0;
   d->reason[row] = 0;
   d->level_start[row] = out->levels;

@@ -72,6 +72,7 @@ static void take_batch(keel_decoder *d) {
   d->first_sequence = take(events * 8);
   d->last_sequence = take(events * 8);
   d->previous_sequence = take(events * 8);
+  d->checksum = take(events * 8);
   d->code = take(events * 2);
   d->reason = take(events * 2);
   d->level_start = take(events * 4);
@@ -155,6 +156,7 @@ static int32_t same(const keel_decoder *a, const keel_decoder *b, int32_t events
   if (differs(a->first_sequence, b->first_sequence, events, count, 8)) return 0;
   if (differs(a->last_sequence, b->last_sequence, events, count, 8)) return 0;
   if (differs(a->previous_sequence, b->previous_sequence, events, count, 8)) return 0;
+  if (differs(a->checksum, b->checksum, events, count, 8)) return 0;
   if (differs(a->level_count, b->level_count, events, count, 4)) return 0;
   for (int32_t row = events; row < count; row += 1) {
     if (a->kind[row] == TICKER_EVENT && differs(a->values, b->values, row, row + 1, TICKER_FIELDS * 8)) return 0;

@@ -19,11 +19,11 @@ const LISTING_BYTES = NAME_AT + NAME_BYTES;
 /** Powers of ten up to this one are doubles. */
 const SCALE_MAX = 22;
 const FREE = -1;
-/** Layout of `keel_decoder`: addresses of frame, listings and slots, eight numbers, addresses of the batch's fourteen arrays. */
+/** Layout of `keel_decoder`: addresses of frame, listings and slots, eight numbers, addresses of the batch's fifteen arrays. */
 const NUMBERS_AT = 24;
 const COUNT_AT = NUMBERS_AT + 24;
 const ARRAYS_AT = NUMBERS_AT + 32;
-const DECODER_BYTES = ARRAYS_AT + 14 * 8;
+const DECODER_BYTES = ARRAYS_AT + 15 * 8;
 /** Bits of `keel_isa_mask` are instruction sets, worst first. */
 const highestIsa = (mask: number): number => 31 - Math.clz32(mask);
 
@@ -105,7 +105,7 @@ export class NativeDecoderMemory {
     this.#number(5, out.maxLevels);
     const arrays = [
       ...[out.kind, out.instrument, out.exchangeTimeUs],
-      ...[out.firstSequence, out.lastSequence, out.previousSequence, out.code, out.reason],
+      ...[out.firstSequence, out.lastSequence, out.previousSequence, out.checksum, out.code, out.reason],
       ...[out.levelStart, out.levelCount, out.values, out.side, out.priceTicks, out.sizeLots],
     ];
     for (const [index, { buffer, byteOffset }] of arrays.entries()) {

@@ -1,16 +1,7 @@
 import { BadInputError } from "../core/errors.ts";
 import { VENUES, type VenueName } from "../market/instrument.ts";
-import { BinanceFeed } from "./binance/feed.ts";
-import { BINANCE_VENUES, STREAM_PATH } from "./binance/venue.ts";
-import { DeribitFeed } from "./deribit/feed.ts";
-import {
-  DERIBIT_PATH,
-  DERIBIT_REST_URL,
-  DERIBIT_WEBSOCKET_URL,
-  type DeribitSubscription,
-  readSubscription,
-} from "./deribit/venue.ts";
 import type { Feed, FeedOptions } from "./feed.ts";
+import { VENUE_ENTRIES } from "./venues.ts";
 
 /** Where a venue is reached: the WebSocket's full URL and the base of REST paths. */
 export interface VenueEndpoint {
@@ -24,13 +15,10 @@ export interface VenueSubscriptions {
   readonly subscriptions: readonly string[];
 }
 
-/** Symbols on one Binance connection: four streams each, and a venue allows 200 streams a connection. */
-const MAX_BINANCE_SYMBOLS = 50;
-
 /** The venues' own endpoints. */
 export function defaultEndpoint(venue: VenueName): VenueEndpoint {
-  if (venue === "deribit") return { webSocketUrl: DERIBIT_WEBSOCKET_URL, restUrl: DERIBIT_REST_URL };
-  return BINANCE_VENUES[venue];
+  const { webSocketUrl, restUrl } = VENUE_ENTRIES[venue];
+  return { webSocketUrl, restUrl };
 }
 
 /**
@@ -45,7 +33,7 @@ export function endpointAt(venue: VenueName, base: string): VenueEndpoint {
     throw new BadInputError(`URL of ${venue}`, JSON.stringify(base), "a ws, wss, http or https URL");
   }
   const secure = url.protocol === "wss:" || url.protocol === "https:";
-  const path = url.pathname === "/" ? (venue === "deribit" ? DERIBIT_PATH : STREAM_PATH) : url.pathname;
+  const path = url.pathname === "/" ? VENUE_ENTRIES[venue].webSocketPath : url.pathname;
   return {
     webSocketUrl: `${secure ? "wss" : "ws"}://${url.host}${path}${url.search}`,
     restUrl: `${secure ? "https" : "http"}://${url.host}`,
@@ -61,12 +49,7 @@ export function createFeed(options: FeedOptions): Feed {
   const { venue, subscriptions } = options;
   const problem = subscriptionProblem(venue, subscriptions);
   if (problem !== undefined) throw problem;
-  if (venue !== "deribit") return new BinanceFeed(BINANCE_VENUES[venue], options);
-  const wanted = subscriptions.map(readSubscription);
-  return new DeribitFeed(
-    options,
-    wanted.filter((subscription): subscription is DeribitSubscription => subscription !== undefined),
-  );
+  return VENUE_ENTRIES[venue].create(options);
 }
 
 /**
@@ -107,20 +90,10 @@ export function parseFeedList(text: string): VenueSubscriptions[] {
 function subscriptionProblem(venue: VenueName, subscriptions: readonly string[]): BadInputError | undefined {
   const where = `subscriptions of ${venue}`;
   if (subscriptions.length === 0) return new BadInputError(where, "none", "at least one");
-  if (venue === "deribit") {
-    const bad = subscriptions.find((text) => readSubscription(text) === undefined);
-    if (bad === undefined) return undefined;
-    return new BadInputError(
-      where,
-      JSON.stringify(bad),
-      "an instrument such as deribit:BTC-PERPETUAL, or deribit:options:BTC, or deribit:futures:BTC",
-    );
+  const { maxSubscriptions, isSubscription, expected } = VENUE_ENTRIES[venue];
+  if (subscriptions.length > maxSubscriptions) {
+    return new BadInputError(where, `${subscriptions.length}`, `at most ${maxSubscriptions}`);
   }
-  if (subscriptions.length > MAX_BINANCE_SYMBOLS) {
-    return new BadInputError(where, `${subscriptions.length}`, `at most ${MAX_BINANCE_SYMBOLS}`);
-  }
-  const bad = subscriptions.find((text) => !/^[A-Z0-9]{2,24}(_[A-Z0-9]{4,8})?$/.test(text));
-  if (bad === undefined) return undefined;
-  const example = venue === "binance-coinm" ? "BTCUSD_PERP" : "BTCUSDT";
-  return new BadInputError(where, JSON.stringify(bad), `a symbol in capitals such as ${venue}:${example}`);
+  const bad = subscriptions.find((text) => !isSubscription(text));
+  return bad === undefined ? undefined : new BadInputError(where, JSON.stringify(bad), expected);
 }

@@ -34,6 +34,7 @@ export const UNSOUND = {
   disconnect: 5,
   overflow: 6,
   offGrid: 7,
+  checksum: 8,
 } as const;
 export const UNSOUND_NAMES = [
   "none",
@@ -44,6 +45,7 @@ export const UNSOUND_NAMES = [
   "disconnect",
   "overflow",
   "off-grid",
+  "checksum",
 ] as const;
 
 /** Columns of a ticker's values; NaN = the frame did not carry it. Prices in the instrument's price unit, IVs as fractions. */
@@ -87,6 +89,8 @@ export class EventBatch {
   readonly firstSequence: Float64Array;
   readonly lastSequence: Float64Array;
   readonly previousSequence: Float64Array;
+  /** The venue's checksum of its book after a book event, unsigned; NaN where it sent none. */
+  readonly checksum: Float64Array;
   readonly code: Uint16Array;
   readonly reason: Uint16Array;
   readonly levelStart: Int32Array;
@@ -109,6 +113,7 @@ export class EventBatch {
     this.firstSequence = new Float64Array(maxEvents);
     this.lastSequence = new Float64Array(maxEvents);
     this.previousSequence = new Float64Array(maxEvents);
+    this.checksum = new Float64Array(maxEvents);
     this.code = new Uint16Array(maxEvents);
     this.reason = new Uint16Array(maxEvents);
     this.levelStart = new Int32Array(maxEvents);
@@ -135,6 +140,7 @@ export class EventBatch {
     this.firstSequence[row] = Number.NaN;
     this.lastSequence[row] = Number.NaN;
     this.previousSequence[row] = Number.NaN;
+    this.checksum[row] = Number.NaN;
     this.code[row] = 0;
     this.reason[row] = 0;
     this.levelStart[row] = this.levels;
@@ -187,6 +193,7 @@ export class EventBatch {
     if (this.count === this.maxEvents || this.levels + levels > this.maxLevels) return false;
     const to = this.begin(from.kind[row], from.instrument[row], from.exchangeTimeUs[row]);
     this.setSequence(to, from.firstSequence[row], from.lastSequence[row], from.previousSequence[row]);
+    this.checksum[to] = from.checksum[row];
     this.code[to] = from.code[row];
     this.reason[to] = from.reason[row];
     const start = from.levelStart[row];

@@ -17,6 +17,7 @@ const EVENT_COLUMNS = [
   "firstSequence",
   "lastSequence",
   "previousSequence",
+  "checksum",
   "code",
   "reason",
   "levelStart",

@@ -1,21 +1,10 @@
 import { urlVariable } from "../../config/variables.ts";
 import type { ConfiguredEndpoint } from "../../config.ts";
+import { isObject, numeric, parseJson } from "../../feed/decoder.ts";
+import { VENUE_ENTRIES } from "../../feed/venues.ts";
 import type { VenueName } from "../../market/instrument.ts";
 import { type Check, type Finding, findings, within } from "./check.ts";
 import { openWebSocket, reason } from "./network.ts";
-
-/** Where a venue is asked what time it is; the answer holds ms since the epoch under `field`. */
-interface TimeQuestion {
-  readonly path: string;
-  readonly field: "serverTime" | "result";
-}
-
-const TIME: Readonly<Record<VenueName, TimeQuestion>> = {
-  "binance-spot": { path: "/api/v3/time", field: "serverTime" },
-  "binance-usdm": { path: "/fapi/v1/time", field: "serverTime" },
-  "binance-coinm": { path: "/dapi/v1/time", field: "serverTime" },
-  deribit: { path: "/api/v2/public/get_time", field: "result" },
-};
 
 const CLOCK_SAMPLES = 5;
 const CLOCK_WARN_MS = 100;
@@ -68,7 +57,7 @@ async function webSocket(
 
 async function rest(venue: VenueName, endpoint: ConfiguredEndpoint, timeoutMs: number): Promise<Finding[]> {
   const { ok, fail } = findings("feed");
-  const { path, field } = TIME[venue];
+  const { path, field } = VENUE_ENTRIES[venue].clock;
   const url = endpoint.restUrl + path;
   let best: ClockSample | undefined;
   try {
@@ -121,13 +110,14 @@ async function askTime(url: string, field: string, timeoutMs: number): Promise<C
   };
 }
 
-function timeIn(body: string, field: string): number {
-  try {
-    const value: unknown = JSON.parse(body)?.[field];
-    return typeof value === "number" ? value : Number.NaN;
-  } catch {
-    return Number.NaN;
+/** The ms since the epoch, a number or a numeric string, at a path such as `data.0.ts` of a JSON answer; NaN when it is not there. */
+export function timeIn(body: string, field: string): number {
+  let value = parseJson(body);
+  for (const key of field.split(".")) {
+    if (Array.isArray(value)) value = value[Number(key)];
+    else value = isObject(value) ? value[key] : undefined;
   }
+  return numeric(value);
 }
 
 /** @param standIn the server is not the venue itself; it may play the past */
