@@ -1,4 +1,4 @@
-import type { Book } from "../market/book.ts";
+import type { BookView } from "../market/book.ts";
 import { DEPTH_LEVELS, WITHDRAWAL_LEVELS } from "./schema.ts";
 
 /** Columns of a side's metrics. Sizes in lots, distances as ln(1 + bp). */
@@ -54,7 +54,7 @@ export class DepthView {
   }
 
   /** Reads the book's levels. `compare` = the old levels are of the same document, so the difference means something. */
-  refresh(slot: number, book: Book, compare: boolean): void {
+  refresh(slot: number, book: BookView, compare: boolean): void {
     const bids = book.top(0, DEPTH_LEVELS, this.#freshPrice[0], this.#freshSize[0]);
     const asks = book.top(1, DEPTH_LEVELS, this.#freshPrice[1], this.#freshSize[1]);
     const bestBid = bids > 0 ? this.#freshPrice[0][0] : 0;

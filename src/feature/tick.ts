@@ -1,4 +1,4 @@
-import type { Book } from "../market/book.ts";
+import type { BookView } from "../market/book.ts";
 import { EVENT, type EventBatch, TICKER, TICKER_FIELDS } from "../market/event-batch.ts";
 import type { Instrument } from "../market/instrument.ts";
 import { DEPTH_METRIC, DEPTH_METRICS, DepthView } from "./depth.ts";
@@ -118,7 +118,7 @@ export class FeatureState {
   }
 
   /** After the book took the snapshot or delta of `batch` at `row`. */
-  onBook(slot: number, book: Book, batch: EventBatch, row: number, timeUs: number): void {
+  onBook(slot: number, book: BookView, batch: EventBatch, row: number, timeUs: number): void {
     const s = this.#state;
     const at = slot * STRIDE;
     this.#count(at, timeUs);
@@ -161,7 +161,7 @@ export class FeatureState {
   }
 
   /** After the book took a new best bid and ask. */
-  onTop(slot: number, book: Book, timeUs: number): void {
+  onTop(slot: number, book: BookView, timeUs: number): void {
     const at = slot * STRIDE;
     this.#count(at, timeUs);
     this.#updateTop(at, slot, book);
@@ -329,7 +329,7 @@ export class FeatureState {
   }
 
   /** Takes the best prices and queues, and what follows from their change: order flow, mid, stale depth. */
-  #updateTop(at: number, slot: number, book: Book): void {
+  #updateTop(at: number, slot: number, book: BookView): void {
     const s = this.#state;
     const bidTicks = book.bestBidTicks;
     const askTicks = book.bestAskTicks;

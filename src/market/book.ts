@@ -6,13 +6,16 @@ import type { EventBatch } from "./event-batch.ts";
  * The overlay holds while its sequence is newer than the book's (venues publish the top ahead of the depth); it never writes
  * into the levels. `bestBid…`/`bestAsk…` see the overlay, `level…` do not. An empty side has price −1 and size 0.
  */
-export interface Book {
+export interface Book extends BookView {
   /** Replaces all levels. */
   applySnapshot(batch: EventBatch, row: number): void;
   applyDelta(batch: EventBatch, row: number): void;
   applyTop(batch: EventBatch, row: number): void;
   clear(): void;
+}
 
+/** What can be read of a book, whether it is kept by level or by order. */
+export interface BookView {
   readonly bestBidTicks: number;
   readonly bestBidLots: number;
   readonly bestAskTicks: number;
