@@ -43,7 +43,8 @@ export interface Config {
   readonly device: EngineName | "auto";
   /** `KEEL_GPU`, `KEEL_VULKAN_DIR`, `KEEL_CUDA_DEVICE`, `KEEL_TENSORRT_…` */
   readonly engines: EngineSettings;
-  readonly model: string;
+  /** Undefined: the default model, or what stands in for it on this host. */
+  readonly model: string | undefined;
   readonly seed: number;
   /** How long the line is run on simulated data before the first real frame; 0 = not at all. */
   readonly warmUpMs: number;

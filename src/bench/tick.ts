@@ -5,7 +5,7 @@ import { Desk, UNDERLYING_CAPACITY } from "../desk/desk.ts";
 import { STAGE, STAGES, StageHistograms } from "../desk/latency.ts";
 import { FEATURE_COUNT, SCHEMA_HASH } from "../feature/schema.ts";
 import type { StepEngine } from "../inference/engine.ts";
-import { loadModel } from "../inference/model.ts";
+import { loadModels } from "../inference/model.ts";
 import { startEngine } from "../inference/registry.ts";
 import { NOT_TRIPPED } from "../risk/kill-switch.ts";
 import { MemoryPort } from "../sim/memory-port.ts";
@@ -31,12 +31,14 @@ export async function runTickBench(options: TickBenchOptions): Promise<BenchRepo
   const input = benchInput(options.capture, options.seed);
   // The environment decides nothing here but device, model, quoting and risk, as in `run`.
   const config = loadConfig(process.env);
-  const model = await loadModel(config.model, { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT });
+  const schema = { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT };
+  const [preferred, ...standIns] = await loadModels(config.model, schema);
   await loadNative();
-  const { engine } = await startEngine({
+  const { engine, model } = await startEngine({
     device: config.device,
     settings: config.engines,
-    model,
+    model: preferred,
+    standIns,
     slotCount: UNDERLYING_CAPACITY,
     maxBatch: UNDERLYING_CAPACITY,
     log: options.log,

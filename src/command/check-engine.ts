@@ -4,9 +4,10 @@ import { defineCommand } from "./command.ts";
 /** What {@link checkEngine} ends with. */
 export interface EngineReport {
   readonly engine: string;
-  /** Median time of a step, µs; null for a device that was named. */
+  /** Median time of a step, µs; null where nothing was compared. */
   readonly stepUs: number | null;
   readonly passedOver: readonly { readonly engine: string; readonly reason: string }[];
+  readonly modelsPassedOver: readonly { readonly model: string; readonly reason: string }[];
   readonly model: string;
   readonly version: string;
   readonly source: string;
@@ -24,13 +25,15 @@ export const checkEngine = defineCommand({
   environment: true,
   async run({ config, out }) {
     const { FEATURE_COUNT, SCHEMA_HASH } = await import("../feature/schema.ts");
-    const { loadModel } = await import("../inference/model.ts");
+    const { loadModels } = await import("../inference/model.ts");
     const { startEngine } = await import("../inference/registry.ts");
-    const model = await loadModel(config.model, { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT });
-    const { engine, chosen, stepUs, passedOver } = await startEngine({
+    const schema = { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT };
+    const [preferred, ...standIns] = await loadModels(config.model, schema);
+    const { engine, chosen, model, stepUs, passedOver, modelsPassedOver } = await startEngine({
       device: config.device,
       settings: config.engines,
-      model,
+      model: preferred,
+      standIns,
       slotCount: 1,
       maxBatch: 1,
       log: () => {},
@@ -39,6 +42,7 @@ export const checkEngine = defineCommand({
       engine: chosen,
       stepUs,
       passedOver,
+      modelsPassedOver,
       model: model.card.name,
       version: model.card.version,
       source: model.source,

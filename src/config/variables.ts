@@ -1,6 +1,6 @@
 import { LOG_FORMATS, LOG_LEVELS } from "../core/log.ts";
 import { SIGNALS } from "../feature/schema.ts";
-import { DEFAULT_MODEL } from "../inference/builtin.ts";
+import { DEFAULT_MODEL, DEFAULT_STAND_INS } from "../inference/builtin.ts";
 import { ENGINES } from "../inference/engine.ts";
 import { TENSORRT_PRECISIONS, TENSORRT_WAITS } from "../inference/settings.ts";
 import { VENUES, type VenueName } from "../market/instrument.ts";
@@ -67,8 +67,8 @@ const NAMED = {
   ),
   KEEL_MODEL: variable(
     path,
-    DEFAULT_MODEL,
-    "Built-in model by name, or the folder of one (`model.onnx` and `card.json`)",
+    null,
+    `Built-in model by name, or the folder of one (\`model.onnx\` and \`card.json\`); default \`${DEFAULT_MODEL}\`, or ${DEFAULT_STAND_INS.map((name) => `\`${name}\``).join(", ")} where that is much faster`,
   ),
   KEEL_GPU: variable(
     phrase("part of an adapter's name, its number, or software"),

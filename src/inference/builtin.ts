@@ -24,5 +24,8 @@ export const BUILTIN_MODELS: Readonly<Record<string, BuiltinModel>> = {
   transformer: { cardPath: String(transformerCard), onnxPath: transformerOnnx },
 };
 
-/** The model that is used when none is named. */
+/** The model that is used when none is named, where no stand-in is much faster. */
 export const DEFAULT_MODEL = "lstm-residual-int8";
+
+/** The default model's function in other arithmetic, for hosts and engines that are slow at 8-bit levels. */
+export const DEFAULT_STAND_INS: readonly string[] = ["lstm-residual"];

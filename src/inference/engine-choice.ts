@@ -51,9 +51,9 @@ export async function chooseEngine(
       continue;
     }
     try {
-      const timed = await startTimed(start);
-      const slower: Timed | null = best !== null && best.stepUs <= timed.stepUs ? timed : best;
-      if (slower !== timed) best = timed;
+      const started = await timed(start);
+      const slower: Timed | null = best !== null && best.stepUs <= started.stepUs ? started : best;
+      if (slower !== started) best = started;
       if (slower === null) continue;
       passedOver.push({ engine: slower.engine.name, reason: `${shownUs(slower.stepUs)} a step` });
       await slower.engine.dispose();
@@ -67,7 +67,8 @@ export async function chooseEngine(
 /** A time for people: two digits below 10 µs, whole ones above. */
 export const shownUs = (us: number): string => `${us < 10 ? us.toPrecision(2) : Math.round(us)} µs`;
 
-async function startTimed(start: () => Promise<StepEngine>): Promise<Timed> {
+/** Starts an engine and times its steps; an engine that fails at that is disposed of. */
+export async function timed(start: () => Promise<StepEngine>): Promise<Timed> {
   const engine = await start();
   try {
     return { engine, stepUs: await medianStepUs(engine) };

@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { ModelRefusedError } from "../core/errors.ts";
-import { BUILTIN_MODELS } from "./builtin.ts";
+import { BUILTIN_MODELS, DEFAULT_MODEL, DEFAULT_STAND_INS } from "./builtin.ts";
 import { type ModelCard, modelCard, silentRows } from "./card.ts";
 import { readOnnx } from "./onnx/model-proto.ts";
 import { checkInterface, type StepModel } from "./step-model.ts";
@@ -71,6 +71,21 @@ export async function loadModel(nameOrFolder: string, expected: ExpectedSchema):
   const { name, cardPath, onnxPath, source } = await locateModel(nameOrFolder);
   const card = await readCardFile(name, cardPath);
   return parseModel(name, card, await readOnnxFile(name, onnxPath), source, expected);
+}
+
+/**
+ * Loads the model that is named, or the default one and what may stand in for it.
+ *
+ * @returns the model first; then stand-ins, for `startEngine`
+ * @throws ModelRefusedError as {@link loadModel}.
+ */
+export async function loadModels(
+  nameOrFolder: string | undefined,
+  expected: ExpectedSchema,
+): Promise<readonly [StepModel, ...StepModel[]]> {
+  if (nameOrFolder !== undefined) return [await loadModel(nameOrFolder, expected)];
+  const standIns = DEFAULT_STAND_INS.map((name) => loadModel(name, expected));
+  return [await loadModel(DEFAULT_MODEL, expected), ...(await Promise.all(standIns))];
 }
 
 /** Builds a model from the two files' contents. @throws ModelRefusedError as {@link loadModel}. */

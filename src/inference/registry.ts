@@ -1,8 +1,10 @@
 import { DeviceUnavailableError, ModelRefusedError } from "../core/errors.ts";
+import { invariant } from "../core/invariant.ts";
 import { CalibratedEngine, type Calibration, statesCalibration } from "./calibration.ts";
 import { CpuEngine } from "./cpu.ts";
 import { ENGINES, type EngineName, type StepEngine } from "./engine.ts";
-import { chooseEngine, type PassedOver, shownUs } from "./engine-choice.ts";
+import { type Choice, chooseEngine, type PassedOver, shownUs, timed } from "./engine-choice.ts";
+import { chooseModel, type ModelPassedOver } from "./model-choice.ts";
 import { selfTest } from "./self-test.ts";
 import { DEFAULT_ENGINE_SETTINGS, type EngineSettings } from "./settings.ts";
 import type { StepModel } from "./step-model.ts";
@@ -31,6 +33,8 @@ export type EngineStarter = (
 export interface EngineOptions {
   readonly device: DeviceName;
   readonly model: StepModel;
+  /** Models that may be used in place of `model` where they are much faster; none when left out. */
+  readonly standIns?: readonly StepModel[];
   readonly slotCount: number;
   readonly maxBatch: number;
   /** {@link DEFAULT_ENGINE_SETTINGS} when left out. */
@@ -44,9 +48,14 @@ export interface EngineOptions {
 export interface StartedEngine {
   readonly engine: StepEngine;
   readonly chosen: EngineName;
-  /** Median time of a step at batch 1, µs, where engines were compared; null for a device that was named. */
+  /** The model that the engine runs. */
+  readonly model: StepModel;
+  /** Median time of a step at batch 1, µs, where engines or models were compared; null otherwise. */
   readonly stepUs: number | null;
+  /** Engines that were not taken. */
   readonly passedOver: readonly PassedOver[];
+  /** Models that were not taken. */
+  readonly modelsPassedOver: readonly ModelPassedOver[];
 }
 
 /** Refuses windowed models for an engine that only steps. */
@@ -96,31 +105,61 @@ export const ENGINE_STARTERS: readonly { readonly name: EngineName; readonly sta
  * Starts the engine that `device` names, warmed up, with the model's self-test passed.
  *
  * `auto` takes the engine on which a step of this model is fastest here, by a short measurement, and says in one line which
- * it is and why the others were passed over. A device that was named is the only one tried.
+ * it is and why the others were passed over. A device that was named is the only one tried. Where there are stand-ins for
+ * the model, one that is much faster is taken in its place, and the line says so.
  *
  * @throws DeviceUnavailableError naming what is missing, ModelRefusedError when the engine does not compute the model.
  */
 export async function startEngine(options: EngineOptions): Promise<StartedEngine> {
-  const { device, model, log } = options;
-  const starters = new Map(ENGINE_STARTERS.map(({ name, start }) => [name, () => startOne(start, options)]));
-  if (device !== "auto") {
-    const start = starters.get(device);
-    if (start === undefined) throw new DeviceUnavailableError(device, "not in this build");
-    const engine = await start();
+  const { device, model, standIns = [], log } = options;
+  if (device !== "auto" && standIns.length === 0) {
+    const engine = await startNamed(device, options);
     log(`engine ${device} (as configured) for model ${model.card.name}`);
-    return { engine: calibrated(engine, options), chosen: device, stepUs: null, passedOver: [] };
+    const nothing = { stepUs: null, passedOver: [], modelsPassedOver: [] };
+    return { engine: calibrated(engine, options), chosen: device, model, ...nothing };
   }
-  const choice = await chooseEngine(starters);
-  if (!("engine" in choice)) {
-    const reasons = choice.map(({ engine, reason }) => `${engine}: ${reason}`).join("; ");
-    throw new DeviceUnavailableError("auto", `no engine works here (${reasons})`);
-  }
-  const { engine, stepUs, passedOver } = choice;
-  const others = passedOver.map((other) => `; not ${other.engine}: ${other.reason}`).join("");
-  log(
-    `engine ${engine.name} (fastest here, ${shownUs(stepUs)} a step) for model ${model.card.name}${others}`,
+  const choice = await chooseModel(
+    [model, ...standIns].map((each) => ({
+      name: each.card.name,
+      choose: () => chooseFor({ ...options, model: each }),
+    })),
   );
-  return { engine: calibrated(engine, options), chosen: engine.name, stepUs, passedOver };
+  const { engine, stepUs, passedOver } = choice.best;
+  const chosen =
+    choice.name === model.card.name ? model : standIns.find(({ card }) => card.name === choice.name);
+  invariant(chosen !== undefined, "the chosen model is one of those that were given");
+  const how = device === "auto" ? "fastest here" : "as configured";
+  const notEngines = passedOver.map((other) => `; not ${other.engine}: ${other.reason}`);
+  const notModels = choice.passedOver.map((other) => `; not model ${other.model}: ${other.reason}`);
+  log(
+    `engine ${engine.name} (${how}, ${shownUs(stepUs)} a step) for model ${choice.name}${notModels.join("")}${notEngines.join("")}`,
+  );
+  return {
+    engine: calibrated(engine, options),
+    chosen: engine.name,
+    model: chosen,
+    stepUs,
+    passedOver,
+    modelsPassedOver: choice.passedOver,
+  };
+}
+
+/** @throws DeviceUnavailableError when the engine is not there, or with `auto` none is; KeelError as the engine's start. */
+async function chooseFor(options: EngineOptions): Promise<Choice> {
+  const { device } = options;
+  if (device !== "auto") return { ...(await timed(() => startNamed(device, options))), passedOver: [] };
+  const choice = await chooseEngine(
+    new Map(ENGINE_STARTERS.map(({ name, start }) => [name, () => startOne(start, options)])),
+  );
+  if ("engine" in choice) return choice;
+  const reasons = choice.map(({ engine, reason }) => `${engine}: ${reason}`).join("; ");
+  throw new DeviceUnavailableError("auto", `no engine works here (${reasons})`);
+}
+
+async function startNamed(device: EngineName, options: EngineOptions): Promise<StepEngine> {
+  const starter = ENGINE_STARTERS.find(({ name }) => name === device);
+  if (starter === undefined) throw new DeviceUnavailableError(device, "not in this build");
+  return startOne(starter.start, options);
 }
 
 const calibrated = (engine: StepEngine, { calibration }: EngineOptions): StepEngine =>

@@ -13,6 +13,9 @@ export interface StepModel {
   readonly source: string;
 }
 
+/** What the model can be loaded by again: its built-in name, or its folder. */
+export const nameOf = ({ card, source }: StepModel): string => (source === "built-in" ? card.name : source);
+
 export const FEATURES_INPUT = "features";
 export const PROBABILITIES_OUTPUT = "probabilities";
 

@@ -2,7 +2,7 @@ import { type Pointer, ptr } from "bun:ffi";
 import { mkdirSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { DeviceUnavailableError, ModelRefusedError } from "../core/errors.ts";
-import { InvariantError, invariant } from "../core/invariant.ts";
+import { invariant } from "../core/invariant.ts";
 import { type NativeMemory, nativeFloats, nativeMemory } from "../core/native.ts";
 import { EngineLostError, type StepEngine } from "./engine.ts";
 import { type EngineSettings, TENSORRT_PRECISIONS, type TensorRtSettings } from "./settings.ts";
@@ -18,12 +18,11 @@ const HALF_TOLERANCE = 5e-3;
 
 /**
  * TensorRT through the shim in `ffi/tensorrt_shim.cpp`: the states stay on the device, and a step is the launch of one captured
- * CUDA graph. `submit` waits for the GPU and is done when it returns, so its promise resolves in the same turn of the event
- * loop; the engine counts as asynchronous all the same, so that a lost GPU takes the way of every lost device.
+ * CUDA graph. Synchronous: a step waits for the GPU and is done when it returns.
  */
 export class TensorRtEngine implements StepEngine {
   readonly name = "tensorrt";
-  readonly synchronous = false;
+  readonly synchronous = true;
   readonly card: StepModel["card"];
   readonly slotCount: number;
   readonly maxBatch: number;
@@ -113,11 +112,7 @@ export class TensorRtEngine implements StepEngine {
     return new TensorRtEngine(model, slotCount, maxBatch, shim, Number(handle[0]) as Pointer, tolerance);
   }
 
-  step(): void {
-    throw new InvariantError("the tensorrt engine is asynchronous: use submit");
-  }
-
-  async submit(count: number): Promise<void> {
+  step(count: number): void {
     invariant(this.#handle !== null, "the engine is not disposed");
     this.#rows.take(this.slots, count);
     if (this.#lost !== null) throw new EngineLostError("tensorrt", this.#lost);
@@ -126,6 +121,10 @@ export class TensorRtEngine implements StepEngine {
     if (code === SHIM_CODE.ok) return;
     this.#lost = String(this.#shim.keel_trt_message(this.#handle));
     throw new EngineLostError("tensorrt", this.#lost);
+  }
+
+  async submit(count: number): Promise<void> {
+    this.step(count);
   }
 
   resetSlot(slot: number): void {
@@ -137,7 +136,7 @@ export class TensorRtEngine implements StepEngine {
     for (let i = 0; i < WARM_UP_STEPS; i += 1) {
       const count = i % 2 === 0 ? 1 : this.maxBatch;
       for (let row = 0; row < count; row += 1) this.slots[row] = row;
-      await this.submit(count);
+      this.step(count);
     }
     this.#rows.resetAll();
   }

@@ -16,9 +16,9 @@ import { FEATURE_COUNT, SCHEMA_HASH } from "../feature/schema.ts";
 import { type FeedEndpoint, LiveFeedPort } from "../feed/live-port.ts";
 import type { QuoteGateway } from "../gateway/gateway.ts";
 import type { StepEngine } from "../inference/engine.ts";
-import { loadModel } from "../inference/model.ts";
+import { loadModels } from "../inference/model.ts";
 import { startEngine } from "../inference/registry.ts";
-import type { StepModel } from "../inference/step-model.ts";
+import { nameOf, type StepModel } from "../inference/step-model.ts";
 import { runIdAt } from "../journal/format.ts";
 import { RecordedGatewayEvents } from "../journal/gateway-event.ts";
 import { type JournalSink, RECORD, type RecordType } from "../journal/record.ts";
@@ -81,13 +81,15 @@ export class LiveDesk {
   /** Loads the model, starts the engine and the journal. Nothing is connected yet. @throws KeelError naming what is missing. */
   static async prepare(options: LiveDeskOptions): Promise<LiveDesk> {
     const { config, log } = options;
-    const model = await loadModel(config.model, { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT });
+    const schema = { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT };
+    const [preferred, ...standIns] = await loadModels(config.model, schema);
     // Feeds decode natively where the library is there.
     await loadNative();
-    const { engine } = await startEngine({
+    const { engine, model } = await startEngine({
       device: config.device,
       settings: config.engines,
-      model,
+      model: preferred,
+      standIns,
       slotCount: UNDERLYING_CAPACITY,
       maxBatch: UNDERLYING_CAPACITY,
       log: (line) => log.info(line),
@@ -143,7 +145,7 @@ export class LiveDesk {
       schemaHash: SCHEMA_HASH,
       model: {
         name: model.card.name,
-        source: config.model,
+        source: nameOf(model),
         onnxSha256: model.card.onnxSha256,
         engine: engine.name,
         isa: engine.isa ?? null,

@@ -5,6 +5,7 @@ import { DEFAULT_MODEL } from "../../src/inference/builtin.ts";
 import { CpuEngine, cpuIsas } from "../../src/inference/cpu.ts";
 import { builtinModelNames, loadModel } from "../../src/inference/model.ts";
 import { selfTest } from "../../src/inference/self-test.ts";
+import { nameOf } from "../../src/inference/step-model.ts";
 import { WasmEngine } from "../../src/inference/wasm.ts";
 
 const schema = { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT };
@@ -18,6 +19,7 @@ describe.each(builtinModelNames())("built-in model %s", (name) => {
     const model = await loadModel(name, schema);
     const engine = await WasmEngine.start(model, 1, 1);
     expect(await selfTest(engine)).toBeLessThanOrEqual(model.card.selfTest.tolerance);
+    expect(nameOf(model)).toBe(name);
     await engine.dispose();
   });
 

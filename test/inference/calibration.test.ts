@@ -109,4 +109,22 @@ describe("a calibrated engine", () => {
     await engine.dispose();
     await bare.engine.dispose();
   });
+
+  test("hands what it has learnt on to the engine that is started in its place", async () => {
+    const model = testModel();
+    const options = { model, slotCount: 2, maxBatch: 1, device: "auto", log: () => {} } as const;
+    const calibration = new Calibration(model.card.heads, 2);
+    calibration.set(1, 0, { slope: 1.5, intercept: 0.25 });
+    const { engine: before } = await startEngine({ ...options, calibration });
+    await before.dispose();
+    const { engine: after } = await startEngine({ ...options, calibration: before.calibration });
+    expect(after.calibration?.get(1, 0)).toEqual({ slope: 1.5, intercept: 0.25 });
+    after.slots[0] = 1;
+    after.features.set(model.card.selfTest.features[0]);
+    await after.submit(1);
+    expect(after.probabilities[0]).toBeCloseTo(platt(model.card.selfTest.probabilities[0][0], 1.5, 0.25), 5);
+    const other = new Calibration(model.card.heads, 3);
+    await expect(startEngine({ ...options, calibration: other })).rejects.toThrow(InvariantError);
+    await after.dispose();
+  });
 });

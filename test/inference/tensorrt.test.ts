@@ -148,7 +148,7 @@ describe.skipIf(skipUnless(compiler !== null, "no C compiler for the TensorRT te
       engine.slots[0] = 4;
       await expect(engine.submit(1)).rejects.toThrow(InvariantError);
       expect(() => engine.resetSlot(-1)).toThrow(InvariantError);
-      expect(() => engine.step()).toThrow(InvariantError);
+      expect(() => engine.step(0)).toThrow(InvariantError);
       await engine.dispose();
       await engine.dispose();
       await expect(engine.submit(1)).rejects.toThrow(InvariantError);

@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, spyOn, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../src/core/clock.ts";
+import { CpuEngine, cpuIsas } from "../../src/inference/cpu.ts";
+import { EngineLostError } from "../../src/inference/engine.ts";
 import { JournalReader } from "../../src/journal/reader.ts";
 import { replay } from "../../src/journal/replay.ts";
 import { showDecision } from "../../src/journal/show.ts";
@@ -9,9 +11,15 @@ import { DecisionComparer } from "../../src/journal/verify.ts";
 import type { LiveSummary } from "../../src/live/live-desk.ts";
 import { engineForReplay } from "../../src/live/replay-engine.ts";
 import { FEED_STATE } from "../../src/market/event-batch.ts";
+import { REASON } from "../../src/quote/quote-batch.ts";
+import { skipUnless } from "../support/shared-data.ts";
 import { Harness } from "./harness.ts";
 
 setDefaultTimeout(60_000);
+const noCpuEngine = skipUnless(
+  (await cpuIsas()).length > 0,
+  "no native library: the cpu engine cannot be lost",
+);
 
 /** One desk meets every kind of trouble in turn, over real sockets, and must come back from each. */
 describe("a live desk in trouble", () => {
@@ -151,6 +159,24 @@ describe("a live desk in trouble", () => {
     expect(live.resetKill()).toBe(true);
     await harness.untilQuoting();
   });
+
+  test.skipIf(noCpuEngine)(
+    "an engine lost within a turn is started again, and quotes go on meanwhile",
+    async () => {
+      const { live, desk } = harness;
+      expect(live.engineName).toBe("cpu");
+      const step = spyOn(CpuEngine.prototype, "step").mockImplementationOnce(() => {
+        throw new EngineLostError("cpu", "made to fail");
+      });
+      await harness.until("the loss is noticed", () => desk.modelStatus(0) === REASON.engineLost);
+      step.mockRestore();
+      const { quotesSent, predictions } = desk.counters;
+      await harness.until("quotes without the engine", () => desk.counters.quotesSent > quotesSent);
+      await harness.until("predictions again", () => desk.counters.predictions > predictions + 3);
+      expect(harness.violations).toEqual([]);
+      await harness.untilQuoting();
+    },
+  );
 
   test("the end cancels everything, and the journal replays to the same decisions", async () => {
     expect(harness.desk.market.feedState.includes(FEED_STATE.unsound)).toBe(false);

@@ -1,5 +1,6 @@
 import { runIsolated } from "../../core/child.ts";
 import { loadNative } from "../../core/native.ts";
+import { DEFAULT_MODEL } from "../../inference/builtin.ts";
 import { shownUs } from "../../inference/engine-choice.ts";
 import { type DeviceProbe, isolatedProbe } from "../../inference/probe.ts";
 import type { EngineReport } from "../check-engine.ts";
@@ -16,7 +17,11 @@ export const devices: Check = {
       gpu(probe, config.engines.gpu.adapter),
       ok("tensorrt", probe.tensorrt ?? "none"),
     ];
-    return [...host, await nativeLibrary(), ...(await engine(config.device, config.model, env))];
+    return [
+      ...host,
+      await nativeLibrary(),
+      ...(await engine(config.device, config.model ?? DEFAULT_MODEL, env)),
+    ];
   },
 };
 
@@ -63,6 +68,7 @@ async function engine(
     engine: chosen,
     stepUs,
     passedOver,
+    modelsPassedOver,
     version,
     source,
     onnxSha256,
@@ -70,6 +76,7 @@ async function engine(
     memoryBytes,
   } = end.result;
   const others = passedOver.map((other) => `; not ${other.engine}: ${other.reason}`).join("");
+  const otherModels = modelsPassedOver.map((other) => `; not ${other.model}: ${other.reason}`).join("");
   return [
     findings("device").ok(
       "engine",
@@ -77,7 +84,7 @@ async function engine(
     ),
     findings("model").ok(
       end.result.model,
-      `${version} (${source}), SHA-256 ${onnxSha256.slice(0, 12)}… as in its card, feature schema ${schemaHash}`,
+      `${version} (${source}), SHA-256 ${onnxSha256.slice(0, 12)}… as in its card, feature schema ${schemaHash}${otherModels}`,
     ),
   ];
 }
