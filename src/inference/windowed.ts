@@ -1,14 +1,13 @@
 import * as ort from "onnxruntime-web/wasm";
 import { ModelRefusedError } from "../core/errors.ts";
-import { InvariantError, invariant } from "../core/invariant.ts";
-import type { ModelCard, ModelWindow } from "./card.ts";
-import { EngineLostError, type StepEngine } from "./engine.ts";
-import { createWasmSession, messageOf } from "./ort-wasm.ts";
+import { invariant } from "../core/invariant.ts";
+import type { ModelWindow } from "./card.ts";
+import { type Feeds, floatsOf, OrtEngine } from "./ort-engine.ts";
+import { createWasmSession } from "./ort-wasm.ts";
 import type { StepModel } from "./step-model.ts";
 import { singleRow, windowFeatures, windowShape } from "./window.ts";
 
-/** Runs by `warmUp`; ONNX Runtime's timings settle within the first few dozen. */
-const WARM_UP_RUNS = 16;
+const WARM_UP_STEPS = 16;
 
 /** Bytes that all slots' windows may take; checked before they are taken. */
 const WINDOW_BYTES_MAX = 1 << 30;
@@ -18,16 +17,7 @@ const WINDOW_BYTES_MAX = 1 << 30;
  * last `T` events, a step adds one and runs the model over all of them. Until a slot's ring is full after a reset its
  * probabilities are NaN: nothing is predicted, and the desk quotes as without a prediction.
  */
-export class WindowedEngine implements StepEngine {
-  readonly name = "wasm";
-  readonly synchronous = false;
-  readonly card: ModelCard;
-  readonly slotCount: number;
-  readonly maxBatch: number;
-  readonly features: Float32Array<ArrayBuffer>;
-  readonly slots: Int32Array;
-  readonly probabilities: Float32Array;
-  readonly #session: ort.InferenceSession;
+export class WindowedEngine extends OrtEngine {
   readonly #window: ModelWindow;
   readonly #shape: readonly number[];
   /** Features of an event that the model takes, and floats of a window. */
@@ -43,10 +33,7 @@ export class WindowedEngine implements StepEngine {
   readonly #batch: Float32Array<ArrayBuffer>;
   /** `[maxBatch]`: 1 where the row in flight has a full window. */
   readonly #full: Uint8Array;
-  readonly #feeds = new Map<number, Record<string, ort.Tensor>>();
-  readonly #modelBytes: number;
-  #busy = false;
-  #disposed = false;
+  readonly #feeds = new Map<number, Feeds>();
 
   private constructor(
     model: StepModel,
@@ -55,14 +42,8 @@ export class WindowedEngine implements StepEngine {
     slotCount: number,
     maxBatch: number,
   ) {
+    super(model, session, slotCount, maxBatch, WARM_UP_STEPS);
     const { card } = model;
-    this.card = card;
-    this.slotCount = slotCount;
-    this.maxBatch = maxBatch;
-    this.features = new Float32Array(maxBatch * card.featureCount);
-    this.slots = new Int32Array(maxBatch);
-    this.probabilities = new Float32Array(maxBatch * card.heads.length);
-    this.#session = session;
     this.#window = window;
     this.#shape = windowShape(card, window);
     this.#width = windowFeatures(card, window);
@@ -73,7 +54,6 @@ export class WindowedEngine implements StepEngine {
     this.#held = new Int32Array(slotCount);
     this.#batch = new Float32Array(maxBatch * this.#size);
     this.#full = new Uint8Array(maxBatch);
-    this.#modelBytes = model.onnx.byteLength;
   }
 
   /**
@@ -96,54 +76,21 @@ export class WindowedEngine implements StepEngine {
     return new WindowedEngine(model, card.window, session, slotCount, maxBatch);
   }
 
-  step(): void {
-    throw new InvariantError("the wasm engine is asynchronous: use submit");
-  }
-
-  async submit(count: number): Promise<void> {
-    invariant(!this.#disposed, "the engine is not disposed");
-    invariant(!this.#busy, "at most one submit is in flight");
-    invariant(Number.isInteger(count) && count >= 1 && count <= this.maxBatch, "1 ≤ count ≤ maxBatch");
-    for (let row = 0; row < count; row += 1) {
-      invariant(this.slots[row] >= 0 && this.slots[row] < this.slotCount, "0 ≤ slot < slotCount");
-    }
-    for (let row = 0; row < count; row += 1) this.#push(row);
-    this.#busy = true;
-    try {
-      for (let from = 0; from < count; from += this.#rowsPerRun) {
-        await this.#run(from, Math.min(this.#rowsPerRun, count - from));
-      }
-    } finally {
-      this.#busy = false;
-    }
-  }
-
   resetSlot(slot: number): void {
-    invariant(slot >= 0 && slot < this.slotCount, "0 ≤ slot < slotCount");
+    this.checkSlot(slot);
     this.#next[slot] = 0;
     this.#held[slot] = 0;
   }
 
-  async warmUp(): Promise<void> {
-    this.features.fill(0);
-    for (let i = 0; i < WARM_UP_RUNS; i += 1) {
-      const count = i % 2 === 0 ? 1 : this.maxBatch;
-      for (let row = 0; row < count; row += 1) this.slots[row] = row;
-      await this.submit(count);
+  protected override async advance(count: number): Promise<void> {
+    for (let row = 0; row < count; row += 1) this.#push(row);
+    for (let from = 0; from < count; from += this.#rowsPerRun) {
+      await this.#runRows(from, Math.min(this.#rowsPerRun, count - from));
     }
-    for (let slot = 0; slot < this.slotCount; slot += 1) this.resetSlot(slot);
   }
 
-  memoryBytes(): number {
-    const { features, slots, probabilities } = this;
-    const arrays = features.byteLength + slots.byteLength + probabilities.byteLength;
-    return arrays + this.#rings.byteLength + this.#batch.byteLength + this.#modelBytes;
-  }
-
-  async dispose(): Promise<void> {
-    if (this.#disposed) return;
-    this.#disposed = true;
-    await this.#session.release();
+  protected override stateBytes(): number {
+    return this.#rings.byteLength + this.#batch.byteLength;
   }
 
   /** Adds the row's event to its slot's ring and lays the ring out, oldest first, in the batch. */
@@ -167,22 +114,16 @@ export class WindowedEngine implements StepEngine {
     this.#batch.set(this.#rings.subarray(ring, ring + oldest * width), to + tail);
   }
 
-  async #run(from: number, count: number): Promise<void> {
+  async #runRows(from: number, count: number): Promise<void> {
     const { columns, output } = this.#window;
     const heads = this.card.heads.length;
-    let outputs: ort.InferenceSession.OnnxValueMapType;
-    try {
-      outputs = await this.#session.run(this.#feedsOf(from, count), [output]);
-    } catch (error) {
-      throw new EngineLostError("wasm", messageOf(error));
-    }
-    const data = outputs[output]?.data;
-    const width = data instanceof Float32Array ? data.length / count : Number.NaN;
+    const data = floatsOf(await this.run(this.#feedsOf(from, count), [output]), output);
+    const width = data.length / count;
     const fits = columns === null ? width === heads : width > Math.max(...columns);
-    if (!(data instanceof Float32Array) || !Number.isInteger(width) || !fits) {
+    if (!Number.isInteger(width) || !fits) {
       throw new ModelRefusedError(
         this.card.name,
-        `output ${output} of ${data?.length ?? 0} values for ${count} rows`,
+        `output ${output} of ${data.length} floats for ${count} rows`,
         columns === null ? `${heads} floats a row` : `columns ${columns.join(", ")} in every row`,
       );
     }
@@ -195,7 +136,7 @@ export class WindowedEngine implements StepEngine {
   }
 
   /** Inputs over a part of the batch, made when it is first used. */
-  #feedsOf(from: number, count: number): Record<string, ort.Tensor> {
+  #feedsOf(from: number, count: number): Feeds {
     const key = from * (this.maxBatch + 1) + count;
     const made = this.#feeds.get(key);
     if (made !== undefined) return made;
