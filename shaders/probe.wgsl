@@ -1,5 +1,5 @@
 // Shows that an adapter computes: integers that wrap around, floats, memory shared by a workgroup, and a barrier.
-// Every result is exact, so that the host compares bit by bit; see src/inference/gpu-compute.ts.
+// Every result is exact, so that the host compares bit by bit; see src/gpu/compute-check.ts.
 
 const WORKGROUP: u32 = 64u;
 const ROUNDS: u32 = 32u;

@@ -1,8 +1,8 @@
 import { dlopen, FFIType } from "bun:ffi";
 import { readFileSync } from "node:fs";
 import { runIsolated } from "../core/child.ts";
-import { ANY_GPU, type GpuSelection, listAdapters } from "./gpu.ts";
-import { checkCompute, type GpuCompute } from "./gpu-compute.ts";
+import { ANY_GPU, type GpuSelection, listAdapters } from "../gpu/adapter.ts";
+import { checkCompute, type GpuCompute } from "../gpu/compute-check.ts";
 
 /** What this host offers to the engines; for `keel version` and `keel doctor`. */
 export interface DeviceProbe {
@@ -77,7 +77,7 @@ async function probeGpu(
 ): Promise<Pick<DeviceProbe, "gpuAdapters" | "gpuCompute" | "gpuReason">> {
   let gpuAdapters: string[] = [];
   try {
-    const entries = await listAdapters(selection.vulkanDir);
+    const entries = await listAdapters(selection);
     gpuAdapters = entries.map(
       ({ name, software }, index) => `${index}: ${name}${software ? " (software)" : ""}`,
     );

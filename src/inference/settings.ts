@@ -1,5 +1,5 @@
+import { ANY_GPU, type GpuSelection } from "../gpu/adapter.ts";
 import type { CpuIsa } from "./cpu/native-step.ts";
-import { ANY_GPU, type GpuSelection } from "./gpu.ts";
 
 /**
  * What TensorRT computes in: `model` as the ONNX file states; `fp16` with matrix products and convolutions in half

@@ -1,7 +1,11 @@
 import { DeviceUnavailableError, ModelRefusedError } from "../core/errors.ts";
 import { InvariantError, invariant } from "../core/invariant.ts";
+import type { GpuSelection } from "../gpu/adapter.ts";
+import { whyNoVulkan } from "../gpu/dawn.ts";
+import { Gpu } from "../gpu/device.ts";
+import { GpuLostError } from "../gpu/errors.ts";
+import { driverFolder } from "../gpu/software.ts";
 import { EngineLostError, type StepEngine } from "./engine.ts";
-import { chooseAdapter, type GpuSelection, installNavigatorGpu, pinGpuObject, whyNoVulkan } from "./gpu.ts";
 import { type DeviceState, SlotMover } from "./gpu-slots.ts";
 import { inTurn, type Ort, startRuntime, TensorBuffers } from "./ort-webgpu.ts";
 import { isolatedProbe } from "./probe.ts";
@@ -11,20 +15,6 @@ import { FEATURES_INPUT, nextName, PROBABILITIES_OUTPUT, type StepModel, stateSi
 
 /** Steps run by `warmUp`: the first compiles the pipelines, the second captures the graph. */
 const WARM_UP_STEPS = 8;
-
-/** What ONNX Runtime uses of a device where it is there. */
-const FEATURES = ["shader-f16", "subgroups"] as const;
-const LIMITS = [
-  "maxBufferSize",
-  "maxStorageBufferBindingSize",
-  "maxStorageBuffersPerShaderStage",
-  "maxComputeWorkgroupStorageSize",
-  "maxComputeInvocationsPerWorkgroup",
-  "maxComputeWorkgroupSizeX",
-  "maxComputeWorkgroupSizeY",
-  "maxComputeWorkgroupSizeZ",
-  "maxComputeWorkgroupsPerDimension",
-] as const;
 
 /** Adapters that have passed their trial in a child process; a lost device takes its own out again. */
 const tried = new Set<string>();
@@ -47,6 +37,7 @@ export class WebGpuEngine implements StepEngine {
   readonly adapter: string;
   /** ONNX Runtime recorded the model's dispatches once and replays them; false where a node of the model does not allow it. */
   readonly graphCaptured: boolean;
+  readonly #gpu: Gpu;
   readonly #device: GPUDevice;
   readonly #session: Ort.InferenceSession;
   readonly #buffers: Buffers;
@@ -65,7 +56,7 @@ export class WebGpuEngine implements StepEngine {
     model: StepModel,
     buffers: Buffers,
     ort: typeof Ort,
-    opened: OpenDevice,
+    gpu: Gpu,
     session: Ort.InferenceSession,
     graphCaptured: boolean,
   ) {
@@ -77,9 +68,10 @@ export class WebGpuEngine implements StepEngine {
     this.features = new Float32Array(maxBatch * card.featureCount);
     this.slots = new Int32Array(maxBatch);
     this.probabilities = new Float32Array(maxBatch * card.heads.length);
-    this.adapter = opened.adapter;
+    this.adapter = gpu.adapter;
     this.graphCaptured = graphCaptured;
-    this.#device = opened.device;
+    this.#gpu = gpu;
+    this.#device = gpu.device;
     this.#session = session;
     this.#modelBytes = model.onnx.byteLength;
     this.#rows = new SlotRows(slotCount, new Uint32Array(maxBatch));
@@ -100,10 +92,10 @@ export class WebGpuEngine implements StepEngine {
     this.#feeds = feeds;
     this.#fetches = fetches;
     this.#outputs = Object.keys(fetches);
-    this.#loss = opened.lost.then((cause) => {
-      this.#lost = cause;
+    this.#loss = gpu.loss.catch((error: unknown) => {
+      this.#lost = error instanceof GpuLostError ? error.reason : messageOf(error);
       tried.clear();
-      throw new EngineLostError("webgpu", cause);
+      throw new EngineLostError("webgpu", this.#lost);
     });
     this.#loss.catch(() => {});
   }
@@ -120,28 +112,28 @@ export class WebGpuEngine implements StepEngine {
     model: StepModel,
     slotCount: number,
     maxBatch: number,
-    { gpu }: Pick<EngineSettings, "gpu">,
+    { gpu: selection }: Pick<EngineSettings, "gpu">,
     automatic = false,
   ): Promise<WebGpuEngine> {
     invariant(slotCount >= 1 && maxBatch >= 1 && maxBatch <= slotCount, "1 ≤ maxBatch ≤ slotCount");
-    const missing = whyNoVulkan(gpu.vulkanDir);
+    const missing = whyNoVulkan(await driverFolder(selection));
     if (missing !== null) throw new DeviceUnavailableError("webgpu", missing);
-    await tryIsolated(gpu);
-    const opened = await openDevice(gpu, automatic);
+    await tryIsolated(selection);
+    const gpu = await Gpu.open(selection, { automatic });
     try {
-      checkSizes(opened.device, model, slotCount, maxBatch);
+      checkSizes(gpu.device, model, slotCount, maxBatch);
       const ort = await startRuntime();
-      const buffers = await Buffers.take(ort, opened.device, model, slotCount, maxBatch);
-      const captured = await createSession(ort, model, opened.device, maxBatch, true).catch(() => null);
+      const buffers = await Buffers.take(ort, gpu, model, slotCount, maxBatch);
+      const captured = await createSession(ort, model, gpu.device, maxBatch, true).catch(() => null);
       if (captured !== null) {
-        const engine = new WebGpuEngine(model, buffers, ort, opened, captured, true);
+        const engine = new WebGpuEngine(model, buffers, ort, gpu, captured, true);
         if (await engine.#runs()) return engine;
         await inTurn(() => captured.release());
       }
-      const session = await createSession(ort, model, opened.device, maxBatch, false);
-      return new WebGpuEngine(model, buffers, ort, opened, session, false);
+      const session = await createSession(ort, model, gpu.device, maxBatch, false);
+      return new WebGpuEngine(model, buffers, ort, gpu, session, false);
     } catch (error) {
-      opened.device.destroy();
+      gpu.close();
       throw error;
     }
   }
@@ -195,7 +187,7 @@ export class WebGpuEngine implements StepEngine {
       await inTurn(() => this.#session.release());
       await this.#buffers.release();
     }
-    this.#device.destroy();
+    this.#gpu.close();
   }
 
   /** Whether the captured graph can be recorded and replayed: some models fail only then. */
@@ -258,18 +250,19 @@ class Buffers {
   readonly bytes: number;
   readonly set: BufferSet;
   readonly mover: SlotMover;
+  readonly #gpu: Gpu;
   readonly #tensors: TensorBuffers;
 
   static async take(
     ort: typeof Ort,
-    device: GPUDevice,
+    gpu: Gpu,
     { card }: StepModel,
     slotCount: number,
     maxBatch: number,
   ): Promise<Buffers> {
-    const tensors = await TensorBuffers.start(ort, device);
+    const tensors = await TensorBuffers.start(ort, gpu.device);
     const { STORAGE, COPY_DST, MAP_READ } = GPUBufferUsage;
-    const own = (words: number, usage: number) => device.createBuffer({ size: words * 4, usage });
+    const own = (words: number, usage: number) => gpu.buffers.take("engine", words * 4, usage);
     const heads = maxBatch * card.heads.length;
     const states: DeviceState[] = [];
     for (const { shape } of card.states) {
@@ -288,21 +281,16 @@ class Buffers {
       readback: own(heads, MAP_READ | COPY_DST),
       states,
     };
-    return new Buffers(device, tensors, set, slotCount, maxBatch);
+    return new Buffers(gpu, tensors, set, slotCount, maxBatch);
   }
 
-  private constructor(
-    device: GPUDevice,
-    tensors: TensorBuffers,
-    set: BufferSet,
-    slotCount: number,
-    maxBatch: number,
-  ) {
+  private constructor(gpu: Gpu, tensors: TensorBuffers, set: BufferSet, slotCount: number, maxBatch: number) {
     this.slotCount = slotCount;
     this.maxBatch = maxBatch;
     this.set = set;
     this.#tensors = tensors;
-    this.mover = new SlotMover(device, set.rows, maxBatch, set.states);
+    this.#gpu = gpu;
+    this.mover = new SlotMover(gpu.device, set.rows, maxBatch, set.states);
     const { rows, features, probabilities, readback, states } = set;
     const all = [rows, features, probabilities, readback].concat(
       ...states.map(({ held, input, output }) => [held, input, output]),
@@ -311,37 +299,10 @@ class Buffers {
   }
 
   release(): Promise<void> {
+    const { rows, readback, states } = this.set;
+    for (const buffer of [rows, readback, ...states.map(({ held }) => held)]) this.#gpu.buffers.give(buffer);
     return this.#tensors.release();
   }
-}
-
-interface OpenDevice {
-  readonly device: GPUDevice;
-  readonly adapter: string;
-  /** Resolves with the cause when the device is gone, or has made an error after which its results mean nothing. */
-  readonly lost: Promise<string>;
-}
-
-async function openDevice(selection: GpuSelection, automatic: boolean): Promise<OpenDevice> {
-  const { gpu, adapter, name, software } = await chooseAdapter(selection);
-  if (automatic && software) {
-    throw new DeviceUnavailableError("webgpu", `${name} is a software adapter, used only when asked for`);
-  }
-  installNavigatorGpu(gpu);
-  const requiredFeatures = FEATURES.filter((feature) => adapter.features.has(feature));
-  const requiredLimits = Object.fromEntries(LIMITS.map((limit) => [limit, adapter.limits[limit]]));
-  let device: GPUDevice;
-  try {
-    device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
-  } catch (error) {
-    throw new DeviceUnavailableError("webgpu", `${name} gives no device: ${messageOf(error)}`);
-  }
-  pinGpuObject(device);
-  const lost = new Promise<string>((resolve) => {
-    void device.lost.then(({ reason, message }) => resolve(message === "" ? reason : message));
-    device.addEventListener("uncapturederror", ({ error }) => resolve(error.message));
-  });
-  return { device, adapter: name, lost };
 }
 
 /** @throws DeviceUnavailableError when the adapter does not compute in a process of its own. */

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gpu as gpuFinding } from "../../src/command/doctor/devices.ts";
 import { DeviceUnavailableError } from "../../src/core/errors.ts";
-import { type GpuAdapterEntry, matchAdapter } from "../../src/inference/gpu.ts";
-import { checkCompute, checkNumbers, expectedProbe } from "../../src/inference/gpu-compute.ts";
+import { type GpuAdapterEntry, matchAdapter } from "../../src/gpu/adapter.ts";
+import { checkCompute, checkNumbers, expectedProbe } from "../../src/gpu/compute-check.ts";
 import { type DeviceProbe, isolatedProbe } from "../../src/inference/probe.ts";
 import { SOFTWARE_GPU, skipUnlessSoftwareGpu } from "../support/software-gpu.ts";
 

@@ -1,6 +1,7 @@
 import probeShader from "../../shaders/probe.wgsl" with { type: "text" };
 import { DeviceUnavailableError } from "../core/errors.ts";
-import { type ChosenAdapter, chooseAdapter, type GpuSelection, pinGpuObject } from "./gpu.ts";
+import { type ChosenAdapter, chooseAdapter, type GpuSelection } from "./adapter.ts";
+import { pinGpuObject } from "./dawn.ts";
 
 /** Of `shaders/probe.wgsl`. */
 const WORKGROUP = 64;
