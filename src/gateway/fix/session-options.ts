@@ -1,5 +1,5 @@
 import type { SessionIdentity } from "./builder.ts";
-import type { Dictionary } from "./dictionary.ts";
+import type { Dictionary } from "./dictionary/dictionary.ts";
 import type { FixMessage } from "./message.ts";
 
 /** How a session behaves. Times of the protocol are in seconds or milliseconds as their names say. */

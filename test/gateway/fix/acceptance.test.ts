@@ -4,28 +4,28 @@ import { join } from "node:path";
 import type { Socket } from "bun";
 import { ManualClock } from "../../../src/core/clock.ts";
 import { FixAcceptor } from "../../../src/gateway/fix/acceptor.ts";
-import { Dictionary } from "../../../src/gateway/fix/dictionary.ts";
-import { HEADER } from "../../../src/gateway/fix/dictionary-tables.ts";
+import { Dictionary, VERSION_TABLES } from "../../../src/gateway/fix/dictionary/dictionary.ts";
 import type { FixMessage } from "../../../src/gateway/fix/message.ts";
 import type { FixSession } from "../../../src/gateway/fix/session.ts";
 import { SESSION_DEFAULTS, type SessionApplication } from "../../../src/gateway/fix/session-options.ts";
 import { MemoryStore } from "../../../src/gateway/fix/store.ts";
-import { msgTypeCode, TAG } from "../../../src/gateway/fix/tags.ts";
+import { type FixVersion, msgTypeCode, TAG } from "../../../src/gateway/fix/tags.ts";
 import { completeMessage, difference, parseScript, type Step, wholeMessageLength } from "./script.ts";
+import { scriptFor42 } from "./script-42.ts";
 
 const SCRIPTS = join(import.meta.dir, "../../../../shared/vectors/fix44");
 const present = existsSync(SCRIPTS);
 if (!present) console.log(`skipped: FIX acceptance scripts, no ${SCRIPTS}`);
 
 /** Scripts whose behaviour is out of scope, with the reason. */
-const OUT_OF_SCOPE: Record<string, string> = {};
+const OUT_OF_SCOPE: Record<FixVersion, Record<string, string>> = { "4.4": {}, "4.2": {} };
 
 const START_US = Date.UTC(2026, 0, 5, 12) * 1_000;
 /** How far the clock is moved each time nothing is under way. */
 const CLOCK_STEP_US = 200_000;
 const GIVE_UP_AFTER_US = 60e6;
 
-const HEADER_TAGS = new Set(HEADER["4.4"].match(/\d+/g)?.map(Number));
+const HEADER_TAGS = new Set(VERSION_TABLES["4.4"].header.match(/\d+/g)?.map(Number));
 /** Header fields that an answer does not take over. */
 const OWN_HEADER_TAGS = new Set<number>([
   TAG.msgType,
@@ -115,6 +115,11 @@ class Runner {
   #port = 0;
   #bytesSent = 0;
   #bytesReceivedBefore = 0;
+  readonly #version: FixVersion;
+
+  constructor(version: FixVersion) {
+    this.#version = version;
+  }
 
   start(): void {
     const echo = new Echo();
@@ -122,11 +127,11 @@ class Runner {
       {
         ...SESSION_DEFAULTS,
         role: "acceptor",
-        version: "4.4",
+        version: this.#version,
         senderCompId: "ISLD",
-        targetCompId: "TW44",
+        targetCompId: `TW${this.#version.replace(".", "")}`,
         resetOnLogon: true,
-        dictionary: new Dictionary("4.4"),
+        dictionary: new Dictionary(this.#version),
       },
       new MemoryStore(),
       echo,
@@ -197,17 +202,18 @@ class Runner {
   }
 }
 
-describe.skipIf(!present)("FIX 4.4 acceptance scripts", () => {
+describe.skipIf(!present).each(["4.4", "4.2"] as const)("FIX %s acceptance scripts", (version) => {
   const names = present ? readdirSync(SCRIPTS).filter((name) => name.endsWith(".def")) : [];
   for (const name of names) {
-    const reason = OUT_OF_SCOPE[name];
-    if (reason !== undefined) console.log(`out of scope: ${name}: ${reason}`);
+    const reason = OUT_OF_SCOPE[version][name];
+    if (reason !== undefined) console.log(`out of scope of FIX ${version}: ${name}: ${reason}`);
     describe.skipIf(reason !== undefined)(name, () => {
-      const runner = new Runner();
+      const runner = new Runner(version);
       beforeAll(() => runner.start());
       afterAll(() => runner.stop());
       test("is passed", async () => {
-        const steps = parseScript(readFileSync(join(SCRIPTS, name), "latin1"));
+        const text = readFileSync(join(SCRIPTS, name), "latin1");
+        const steps = parseScript(version === "4.4" ? text : scriptFor42(text));
         expect(steps.length).toBeGreaterThan(1);
         for (const step of steps) await runner.run(step);
       });

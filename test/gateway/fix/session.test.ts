@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { Dictionary } from "../../../src/gateway/fix/dictionary.ts";
+import { Dictionary } from "../../../src/gateway/fix/dictionary/dictionary.ts";
 import { MemoryStore } from "../../../src/gateway/fix/store.ts";
 import { utcTimestamp } from "./reference-mass-quote.ts";
 import { fix } from "./script.ts";
