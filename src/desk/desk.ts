@@ -48,6 +48,20 @@ export interface DeskPort extends FeedPort {
    * @param underlying −1 when the quotes are of several
    */
   decided(underlying: number, timeUs: number, payload: Uint8Array): void;
+  /**
+   * The prediction of an underlying is new, or whether it is in force has changed.
+   *
+   * @param probabilities one per head from `offset` on, NaN while there is none; valid during the call only
+   * @param status why it is not in force, as bits of `REASON`; 0 when it is
+   */
+  predicted(
+    underlying: number,
+    probabilities: Float32Array,
+    offset: number,
+    heads: number,
+    status: number,
+    timeUs: number,
+  ): void;
 }
 
 export interface DeskFeed {
@@ -121,6 +135,7 @@ export class Desk implements GatewayEvents {
       quoter: this.quoter,
       timer,
       counters: this.counters,
+      port,
     });
     this.#decisions = new DecisionEncoder(QUOTE_CAPACITY, this.#predictor.heads);
     const instruments = new InstrumentTable(options.instrumentCapacity);

@@ -5,6 +5,7 @@ import type { StepEngine } from "../inference/engine.ts";
 import { REASON } from "../quote/quote-batch.ts";
 import type { Quoter } from "../quote/quoter.ts";
 import type { DeskCounters } from "./counters.ts";
+import type { DeskPort } from "./desk.ts";
 import { STAGE, type StageTimer } from "./latency.ts";
 import { type MarketState, TOUCHED_QUOTE, TOUCHED_STEP } from "./market-state.ts";
 
@@ -16,6 +17,8 @@ export interface PredictorOptions {
   readonly quoter: Quoter;
   readonly timer: StageTimer;
   readonly counters: DeskCounters;
+  /** Is told every prediction. */
+  readonly port: Pick<DeskPort, "predicted">;
 }
 
 /**
@@ -158,14 +161,25 @@ export class Predictor {
 
   /** Tells the quoter when the model has come into force or gone out of it. */
   updateStatus(underlying: number, market: MarketState, timeUs: number): void {
+    if (this.#statusChanged(underlying, market, timeUs)) this.#tell(underlying, timeUs);
+  }
+
+  #statusChanged(underlying: number, market: MarketState, timeUs: number): boolean {
     let status = 0;
     if (this.#engine === null) status = REASON.modelMissing;
     else if (this.#lost) status = REASON.engineLost;
     else if (!market.referenceLive(underlying)) status = REASON.inputUnsound;
     else if (!this.#options.features.ready(underlying, timeUs)) status = REASON.modelWarming;
-    if (status === this.#status[underlying]) return;
+    if (status === this.#status[underlying]) return false;
     this.#status[underlying] = status;
     this.#options.quoter.onModelStatus(underlying, status);
+    return true;
+  }
+
+  #tell(underlying: number, timeUs: number): void {
+    const { heads, probabilities } = this;
+    const status = this.#status[underlying];
+    this.#options.port.predicted(underlying, probabilities, underlying * heads, heads, status, timeUs);
   }
 
   #take(engine: StepEngine, row: number, market: MarketState, timeUs: number): void {
@@ -175,10 +189,11 @@ export class Predictor {
       this.probabilities[to + head] = engine.probabilities[row * this.heads + head];
     }
     this.#options.counters.predictions += 1;
-    this.updateStatus(underlying, market, timeUs);
+    this.#statusChanged(underlying, market, timeUs);
     if (this.#status[underlying] === 0) {
       this.#options.quoter.onPrediction(underlying, this.probabilities, to, this.#submittedUs);
     }
     market.touched[underlying] |= TOUCHED_QUOTE;
+    this.#tell(underlying, timeUs);
   }
 }

@@ -41,6 +41,7 @@ class ReplayPort implements DeskPort {
   disconnect(): void {}
   request(): void {}
   publish(): void {}
+  predicted(): void {}
   engineLost(): void {}
   killChanged(): void {}
 

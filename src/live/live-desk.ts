@@ -15,6 +15,7 @@ import { StageHistograms } from "../desk/latency.ts";
 import { FEATURE_COUNT, SCHEMA_HASH } from "../feature/schema.ts";
 import { type FeedEndpoint, LiveFeedPort } from "../feed/live-port.ts";
 import type { QuoteGateway } from "../gateway/gateway.ts";
+import type { DeskTap } from "../gateway/tap.ts";
 import type { StepEngine } from "../inference/engine.ts";
 import { loadModels } from "../inference/model.ts";
 import { startEngine } from "../inference/registry.ts";
@@ -45,6 +46,8 @@ export interface LiveDeskOptions {
   readonly clock: Clock;
   /** Makes the gateway; it is given the desk's instruments once they exist. */
   readonly gateway: (desk: Desk) => QuoteGateway;
+  /** Makes those who follow the desk's decisions. */
+  readonly taps?: (desk: Desk) => readonly DeskTap[];
 }
 
 export interface LiveSummary extends RunSummary {
@@ -63,6 +66,7 @@ export class LiveDesk {
   readonly clock: Clock;
   readonly model: StepModel;
   readonly gateway: QuoteGateway;
+  readonly #taps: readonly DeskTap[];
   /** Longest time between two timer calls beyond their interval since the last read, ms: how late the event loop was. */
   loopLagMsMax = 0;
   readonly #config: Config;
@@ -180,7 +184,8 @@ export class LiveDesk {
     const { feeds, signals } = this.desk;
     this.#problems = new ProblemLog(signals === null ? feeds : [...feeds, signals], log);
     this.gateway = options.gateway(this.desk);
-    this.#port.attach(this.gateway);
+    this.#taps = options.taps?.(this.desk) ?? [];
+    this.#port.attach(this.gateway, this.#taps);
     this.#sink.text(RECORD.start, 0, clock.wallUs(), JSON.stringify(start));
   }
 
@@ -253,6 +258,7 @@ export class LiveDesk {
     clearInterval(this.#interval);
     this.desk.shutdown(this.#control("shutdown", ""));
     await this.gateway.stop(this.#config.timeouts.shutdownMs);
+    for (const tap of this.#taps) tap.close();
     this.#feeds.close();
     this.#sink.text(RECORD.end, 0, this.clock.wallUs(), JSON.stringify(this.desk.counters));
     const journal = (await this.#journal?.close()) ?? null;
@@ -303,6 +309,7 @@ export class LiveDesk {
     const timeUs = this.#input(RECORD.timer, 0, "");
     this.desk.onTimer(timeUs);
     this.gateway.onTimer(timeUs);
+    for (const tap of this.#taps) tap.onTimer(timeUs);
     this.#problems.tell();
   }
 

@@ -2,6 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import type { DeskPort } from "../desk/desk.ts";
 import type { LiveFeedPort } from "../feed/live-port.ts";
 import type { QuoteGateway } from "../gateway/gateway.ts";
+import type { DeskTap } from "../gateway/tap.ts";
 import type { EngineLostError } from "../inference/engine.ts";
 import { type JournalSink, RECORD } from "../journal/record.ts";
 import type { ApprovedQuotes } from "../risk/gate.ts";
@@ -13,6 +14,7 @@ const NOTHING = new Uint8Array(0);
 export class LivePort implements DeskPort {
   readonly #feeds: LiveFeedPort;
   #gateway: QuoteGateway | null = null;
+  #taps: readonly DeskTap[] = [];
   readonly #journal: JournalSink;
   readonly #onSubmit: (rows: number) => void;
   readonly #onEngineLost: (step: number, error: EngineLostError, timeUs: number) => void;
@@ -37,9 +39,10 @@ export class LivePort implements DeskPort {
     this.#onKill = options.onKill;
   }
 
-  /** The gateway is made after the desk, whose instruments it needs. */
-  attach(gateway: QuoteGateway): void {
+  /** The gateway and the taps are made after the desk, whose instruments they need. */
+  attach(gateway: QuoteGateway, taps: readonly DeskTap[]): void {
     this.#gateway = gateway;
+    this.#taps = taps;
   }
 
   connect(feed: number): void {
@@ -69,11 +72,26 @@ export class LivePort implements DeskPort {
   publish(quotes: ApprovedQuotes, timeUs: number): void {
     this.#gateway?.publish(quotes, timeUs);
     if (Number.isNaN(this.firstQuoteNs)) this.firstQuoteNs = this.#clock.monotonicNs();
+    for (const tap of this.#taps) tap.onQuotes(quotes.batch, timeUs);
   }
 
   cancelAll(timeUs: number): void {
     this.#gateway?.cancelAll(timeUs);
     this.#journal.bytes(RECORD.cancelAll, 0, timeUs, NOTHING);
+    for (const tap of this.#taps) tap.onCancelAll(timeUs);
+  }
+
+  predicted(
+    underlying: number,
+    probabilities: Float32Array,
+    offset: number,
+    heads: number,
+    status: number,
+    timeUs: number,
+  ): void {
+    for (const tap of this.#taps) {
+      tap.onPrediction(underlying, probabilities, offset, heads, status, timeUs);
+    }
   }
 
   decided(underlying: number, timeUs: number, payload: Uint8Array): void {

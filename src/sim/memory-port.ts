@@ -67,4 +67,6 @@ export class MemoryPort implements DeskPort {
   killChanged(): void {}
 
   decided(_underlying: number, _timeUs: number, _payload: Uint8Array): void {}
+
+  predicted(): void {}
 }

@@ -55,6 +55,7 @@ export class DeskBed {
         this.cancels += 1;
       },
       killChanged: () => {},
+      predicted: () => {},
     };
     this.desk = new Desk({
       feeds: [{ venue: "binance-usdm", subscriptions: ["BTCUSDT"] }],

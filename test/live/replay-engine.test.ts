@@ -79,6 +79,7 @@ async function recordRun(isa: CpuIsa, lossAtStep: number | null = null): Promise
     submit: () => {},
     publish: () => {},
     killChanged: () => {},
+    predicted: () => {},
     engineLost: (step, _error, timeUs) => {
       write(RECORD.engineLost, 0, timeUs, JSON.stringify({ step }));
       restoreMs = (timeUs - START_US) / 1_000 + RESTART_MS;
