@@ -9,24 +9,11 @@ import { loadModel } from "../../src/inference/model.ts";
 import { selfTest } from "../../src/inference/self-test.ts";
 import { WasmEngine } from "../../src/inference/wasm.ts";
 import { LABEL_OPTIONS, Labeller, LONG_HORIZON_MS, SHORT_HORIZON_MS } from "../../src/learn/labels.ts";
+import { areaUnderCurve } from "../support/area-under-curve.ts";
 import { sharedPath, skipUnlessShared } from "../support/shared-data.ts";
 
 const FOLDER = join(import.meta.dir, "../../models/lstm-residual");
 const model = await loadModel(FOLDER, { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT });
-
-/** Chance that a positive row scores above a negative one: the area under the ROC curve, by ranks. */
-function areaUnderCurve(scores: readonly number[], labels: readonly number[]): number {
-  const order = scores.map((_, at) => at).sort((a, b) => scores[a] - scores[b]);
-  let rank = 0;
-  let positives = 0;
-  order.forEach((row, at) => {
-    if (labels[row] === 1) {
-      rank += at + 1;
-      positives += 1;
-    }
-  });
-  return (rank - (positives * (positives + 1)) / 2) / (positives * (labels.length - positives));
-}
 
 describe("the INT8 model", () => {
   test("loses at most 0.0005 of AUC on average and 0.002 on a head, and no head falls below logistic regression", async () => {
