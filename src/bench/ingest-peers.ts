@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { type BinanceVenueName, isBinanceVenue } from "../feed/binance/venue.ts";
 import type { VenueName } from "../market/instrument.ts";
 import type { IngestSubject } from "./ingest.ts";
 
@@ -14,7 +15,7 @@ export async function loadPeers(
   notes: string[],
 ): Promise<IngestSubject[]> {
   const symbol = subscriptions[0];
-  if (venue === "deribit" || symbol === undefined || subscriptions.length > 1) {
+  if (!isBinanceVenue(venue) || symbol === undefined || subscriptions.length > 1) {
     notes.push("ccxt and tardis-dev are fed captures of one Binance symbol only");
     return [];
   }
@@ -58,7 +59,7 @@ interface CcxtModule {
   readonly pro: Readonly<Record<string, new (options: object) => CcxtExchange>>;
 }
 
-type BinanceName = Exclude<VenueName, "deribit">;
+type BinanceName = BinanceVenueName;
 
 const CCXT_NAME = {
   "binance-spot": "binance",

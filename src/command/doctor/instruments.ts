@@ -1,5 +1,5 @@
 import { listSymbols } from "../../feed/binance/instruments.ts";
-import { BINANCE_VENUES } from "../../feed/binance/venue.ts";
+import { BINANCE_VENUES, type BinanceVenueName, isBinanceVenue } from "../../feed/binance/venue.ts";
 import { isObject, parseJson } from "../../feed/decoder.ts";
 import { readSubscription } from "../../feed/deribit/venue.ts";
 import type { VenueName } from "../../market/instrument.ts";
@@ -11,15 +11,16 @@ type Listing = ReadonlyMap<string, number>;
 /** Gets a path under the venue's REST base; null when the venue does not answer with 200, which is `venues`' to report. */
 type Ask = (path: string) => Promise<string | null>;
 
-/** Every subscription of `KEEL_FEEDS` is an instrument, or some, that the venue lists. */
+/** Every subscription of `KEEL_FEEDS` of Binance and Deribit is an instrument, or some, that the venue lists; the other feeds tell at once. */
 export const instruments: Check = {
   area: "feed",
   async run({ config, offline }) {
     if (offline) return [];
     const perVenue = config.feeds.map(async ({ venue, subscriptions }): Promise<Finding[]> => {
       const ask = asker(config.endpoints[venue].restUrl, config.timeouts.requestMs);
-      const listing = venue === "deribit" ? deribit(subscriptions, ask) : binance(venue, subscriptions, ask);
-      return report(venue, await listing);
+      if (venue === "deribit") return report(venue, await deribit(subscriptions, ask));
+      if (isBinanceVenue(venue)) return report(venue, await binance(venue, subscriptions, ask));
+      return [];
     });
     return (await Promise.all(perVenue)).flat();
   },
@@ -37,7 +38,7 @@ function report(venue: VenueName, listing: Listing): Finding[] {
 }
 
 async function binance(
-  venue: Exclude<VenueName, "deribit">,
+  venue: BinanceVenueName,
   subscriptions: readonly string[],
   ask: Ask,
 ): Promise<Listing> {

@@ -85,7 +85,7 @@ export interface ClockSample {
   readonly errorMs: number;
 }
 
-async function askTime(url: string, field: string, timeoutMs: number): Promise<ClockSample> {
+async function askTime(url: string, field: string | null, timeoutMs: number): Promise<ClockSample> {
   const sentMs = Date.now();
   const started = performance.now();
   const response = await within(
@@ -97,7 +97,7 @@ async function askTime(url: string, field: string, timeoutMs: number): Promise<C
   const body = await within(timeoutMs, "HTTP", response.text());
   const middleMs = sentMs + roundTripMs / 2;
   const { status } = response;
-  const told = timeIn(body, field);
+  const told = field === null ? Number.NaN : timeIn(body, field);
   if (status === 200 && !Number.isNaN(told)) {
     return { status, roundTripMs, offsetMs: told - middleMs, errorMs: roundTripMs / 2 };
   }

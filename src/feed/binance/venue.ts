@@ -1,6 +1,11 @@
 import type { VenueName } from "../../market/instrument.ts";
 
-export type BinanceVenueName = Extract<VenueName, `binance-${string}`>;
+/** Those of Binance's venues that have diffs joined to REST snapshots in common. */
+export type BinanceVenueName = Extract<VenueName, "binance-spot" | "binance-usdm" | "binance-coinm">;
+
+export function isBinanceVenue(venue: VenueName): venue is BinanceVenueName {
+  return Object.hasOwn(BINANCE_VENUES, venue);
+}
 
 /**
  * How a depth event (`U` first, `u` last, `pu` previous event's last update id) relates to a book that stands at `book`.
