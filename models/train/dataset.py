@@ -1,6 +1,7 @@
 """Exported matrices, split in time: per capture the first part trains, a gap is left out, the rest validates."""
 
 import json
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,11 @@ import numpy as np
 TRAIN_FRACTION = 0.75
 PURGE_US = 1_000_000
 """No validation row starts within this time after the last training row, so no label looks across the cut."""
+
+TEST = "spot-btcusdt-20240809"
+"""Never trained on; choices are made on validation rows and on captures left out."""
+ROW_WEIGHT_BASE = 40_000
+"""A row of a capture with N training rows weighs √(base/N), so that busy captures do not drown quiet ones."""
 
 
 @dataclass
@@ -66,3 +72,30 @@ class Dataset:
     def mirror(self, features, labels):
         """The same rows with bid and ask exchanged."""
         return features[..., self.mirror_index] * self.mirror_factor, labels[..., self.mirror_heads]
+
+    def both_ways(self, parts, weights):
+        """Rows of all parts and, after them, their mirror images: features [N, F], labels [N, K], row weights [N]."""
+        features = np.concatenate([part.features for part in parts])
+        labels = np.concatenate([part.labels for part in parts])
+        mirrored, mirrored_labels = self.mirror(features, labels)
+        rows = np.concatenate([np.full(len(part), weight) for part, weight in zip(parts, weights)])
+        return np.concatenate([features, mirrored]), np.concatenate([labels, mirrored_labels]), np.concatenate([rows, rows])
+
+
+def exported(folder, data, bun):
+    """Runs the captures through the desk's own decoder, features and labels into `folder`, unless that has been done."""
+    root = Path(__file__).resolve().parents[2]
+    if (Path(folder) / "manifest.json").exists():
+        return
+    source = data or str(root.parent / "shared" / "data" / "binance")
+    script = str(root / "models" / "train" / "export.ts")
+    subprocess.run([bun, script, "--data", source, "--out", str(folder)], cwd=root, check=True)
+
+
+def learning_parts(data, left_out=()):
+    """Training and validation rows of every capture that is trained on, the weights of their rows, and the test capture."""
+    names = [name for name in data.captures if name != TEST and name not in left_out]
+    splits = [data.split(name) for name in names]
+    parts, validation = [split[0] for split in splits], [split[1] for split in splits]
+    weights = [np.sqrt(ROW_WEIGHT_BASE / len(part)) for part in parts]
+    return parts, validation, weights, data.captures[TEST]

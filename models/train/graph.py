@@ -10,6 +10,13 @@ Inputs `features` [B, F] (raw, schema order) and the states, outputs `probabilit
     gates     = [unit, h]·W + b                       gate order i, f, g, o
     c_next    = σ(f)·c + σ(i)·tanh(g),  h_next = σ(o)·tanh(c_next)
     logits    = [unit, bin, h_next]·W + b             linear branch, bins and residual; calibration is in the weights
+
+Where a layer is quantised, QuantizeLinear and DequantizeLinear stand around its Gemm, for the features with an interval of
+their own each:
+
+    centred   = clip(unit·f + o, −1, 1) → int8, 1/127
+    h         → int8, 1/127
+    gates     = centred·W_x + b + h·W_h                W_x, W_h int8, a scale for each output
 """
 
 import hashlib
@@ -18,6 +25,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from quantised import LEVELS, QuantisedInput, QuantisedLinear, QuantisedLstm
+
+
+def array(tensor):
+    return tensor.detach().numpy()
+
 
 class Step:
     """Collects nodes and constants of a step, beginning with `unit` and `bin`."""
@@ -25,6 +38,7 @@ class Step:
     def __init__(self, normaliser, bins):
         self.nodes = []
         self.constants = {}
+        self.rounded = set()
         low, high = normaliser.low.astype(np.float64), normaliser.high.astype(np.float64)
         self.features = len(low)
         # In double precision: normalised = unit·scale + shift, and what multiplies normalised features takes that in.
@@ -62,25 +76,73 @@ class Step:
         weights = weights.astype(np.float64)
         return self.scale[:, None] * weights, bias.astype(np.float64) + self.shift @ weights
 
+    def parameter(self, name, value, shape):
+        return self.constant(name, array(value).reshape(shape))
+
     def gemm(self, x, output, weights, bias):
         """x·weights + bias; weights [inputs, outputs]."""
         return self.node("Gemm", [x, self.constant(f"{output}_weight", weights), self.constant(f"{output}_bias", bias)], output)
 
-    def unit_gemm(self, output, weights, bias):
-        return self.gemm("unit", output, *self.unit_affine(weights, bias))
+    def linear(self, x, output, layer, factor=1.0):
+        """A linear layer of torch on `x`, times `factor`."""
+        weight, bias = array(layer.weight).T.astype(np.float64) * factor, array(layer.bias) * factor
+        if isinstance(layer, QuantisedLinear):
+            return self.gemm_int8(self.levels(x, layer.input_scale), output, weight, bias)
+        return self.gemm(x, output, weight, bias)
 
-    def lstm(self, layer):
-        """One LSTM layer of torch over `unit`, with the states `h` and `c`."""
+    def unit_linear(self, output, layer):
+        """A linear layer of torch on normalised features."""
+        if isinstance(layer, QuantisedInput):
+            return self.centred_gemm(output, layer)
+        return self.gemm("unit", output, *self.unit_affine(array(layer.weight).T, array(layer.bias)))
 
-        def array(tensor):
-            return tensor.detach().numpy()
+    def layer_norm(self, x, at, layer):
+        gain, bias = self.parameter(f"norm{at}_gain", layer.weight, -1), self.parameter(f"norm{at}_bias", layer.bias, -1)
+        return self.node("LayerNormalization", [x, gain, bias], f"normal{at}", axis=-1, epsilon=layer.eps)
 
+    def levels(self, x, scale):
+        """`x` rounded to 8-bit levels of `scale`; made once, whoever reads it."""
+        if f"{x}_rounded" not in self.rounded:
+            step, zero = self.constant(f"{x}_step", scale), self.constant("level_zero", 0, np.int8)
+            self.node("QuantizeLinear", [x, step, zero], f"{x}_levels")
+            self.rounded.add(self.node("DequantizeLinear", [f"{x}_levels", step, zero], f"{x}_rounded"))
+        return f"{x}_rounded"
+
+    def gemm_int8(self, x, output, weights, bias=None):
+        """x·weights + bias with `weights` [inputs, outputs] as int8 levels, a scale for each output."""
+        scale = (np.maximum(np.abs(weights).max(axis=0), 1e-12) / LEVELS).astype(np.float32)
+        levels = self.constant(f"{output}_weight_levels", np.rint(weights / scale), np.int8)
+        zeros = self.constant(f"{output}_weight_zeros", np.zeros(len(scale)), np.int8)
+        scales = self.constant(f"{output}_weight_scales", scale)
+        weight = self.node("DequantizeLinear", [levels, scales, zeros], f"{output}_weight", axis=1)
+        return self.node("Gemm", [x, weight, *([] if bias is None else [self.constant(f"{output}_bias", bias)])], output)
+
+    def centred_gemm(self, output, layer):
+        """A quantised layer on the features: each centred on its own interval, `unit` being where it lies in its clip interval."""
+        middle, reach = array(layer.middle).astype(np.float64), array(layer.reach).astype(np.float64)
+        self.node("Mul", ["unit", self.constant("centre_factor", self.scale / reach)], "centre_scaled")
+        self.node("Add", ["centre_scaled", self.constant("centre_offset", (self.shift - middle) / reach)], "centre_open")
+        self.node("Clip", ["centre_open", self.constant("minus_one", -1.0), "one"], "centred")
+        weights = array(layer.weight).T.astype(np.float64)
+        bias = array(layer.bias) + middle @ weights
+        return self.gemm_int8(self.levels("centred", 1 / LEVELS), output, weights * reach[:, None], bias)
+
+    def gates(self, layer):
+        if isinstance(layer, QuantisedLstm):
+            self.centred_gemm("gates_x", layer.input)
+            self.gemm_int8(self.levels("h", 1 / LEVELS), "gates_h", array(layer.weight_hh).T.astype(np.float64))
+            self.node("Add", ["gates_x", "gates_h"], "gates")
+            return
         bias = (array(layer.bias_ih_l0) + array(layer.bias_hh_l0)).astype(np.float64)
         of_unit, bias = self.unit_affine(array(layer.weight_ih_l0).T, bias)
-        gate_weight = np.concatenate([of_unit, array(layer.weight_hh_l0).T])
+        self.node("Concat", ["unit", "h"], "gate_input", axis=1)
+        weight = self.constant("gate_weight", np.concatenate([of_unit, array(layer.weight_hh_l0).T]))
+        self.node("Gemm", ["gate_input", weight, self.constant("gate_bias", bias)], "gates")
+
+    def lstm(self, layer):
+        """One LSTM layer of torch over the features, with the states `h` and `c`."""
+        self.gates(layer)
         node = self.node
-        node("Concat", ["unit", "h"], "gate_input", axis=1)
-        node("Gemm", ["gate_input", self.constant("gate_weight", gate_weight), self.constant("gate_bias", bias)], "gates")
         node("Split", ["gates"], ["gate_i", "gate_f", "gate_g", "gate_o"], axis=1)
         node("Sigmoid", ["gate_i"], "input_gate")
         node("Sigmoid", ["gate_f"], "forget_gate")
@@ -121,12 +183,12 @@ class Step:
         return model
 
 
-def build(frozen, network, calibration):
+def build(branch, network, calibration):
     """The graph of a trained network on its frozen branch."""
-    step = Step(frozen.normaliser, frozen.bins)
+    step = Step(branch.normaliser, branch.bins)
     residual = network.body(step)
-    head = network.head.weight.detach().numpy().T, network.head.bias.detach().numpy()
-    return step.finish(residual, frozen.linear, frozen.binned, head, calibration, network.states())
+    head = array(network.head.weight).T, array(network.head.bias)
+    return step.finish(residual, branch.linear, branch.binned, head, calibration, network.states())
 
 
 def save(model, path):
@@ -137,10 +199,16 @@ def save(model, path):
 
 
 def steps(model, features):
-    """Probabilities [N, K] of a sequence [N, F] from the initial state, by ONNX's reference evaluator."""
+    """
+    Probabilities [N, K] of a sequence [N, F] from the initial state, by ONNX's reference evaluator, which has the quantising
+    operators from opset 19 on, with the same meaning.
+    """
     from onnx.reference import ReferenceEvaluator
 
-    evaluator = ReferenceEvaluator(model)
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    copy.opset_import[0].version = 19
+    evaluator = ReferenceEvaluator(copy)
     states = {
         value.name: np.zeros((1, *(d.dim_value for d in value.type.tensor_type.shape.dim[1:])), dtype=np.float32)
         for value in model.graph.input

@@ -1,5 +1,7 @@
 """Logistic regressions: the baselines and the frozen branch of the model."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
@@ -52,8 +54,33 @@ class Bins:
         self.factor = np.array(factor, dtype=np.float32)
         self.offset = (-np.array(start) * self.factor).astype(np.float32)
 
+    @classmethod
+    def of(cls, index, factor, offset):
+        """Bins that are known already: column j is clip(x[index_j]·factor_j + offset_j, 0, 1)."""
+        made = cls.__new__(cls)
+        made.index = index
+        made.factor, made.offset = factor.astype(np.float32), offset.astype(np.float32)
+        return made
+
     def __call__(self, normalised):
         return np.clip(normalised[:, self.index] * self.factor + self.offset, 0, 1)
+
+
+@dataclass
+class Branch:
+    """What the residual is added to: normalisation, linear part (weights [F, K], bias [K]) and weights of the bins [M, K]."""
+
+    normaliser: Normaliser
+    bins: Bins
+    linear: tuple
+    binned: np.ndarray
+
+    def logits(self, normalised):
+        return (normalised @ self.linear[0] + self.linear[1] + self.bins(normalised) @ self.binned).astype(np.float32)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x.astype(np.float64)))
 
 
 def fit_logistic(inputs, labels, row_weights, penalty, iterations=60):

@@ -1,0 +1,217 @@
+"""Checks of models/train that need torch, run by training.test.ts: a line `CHECK: ok`, or what is wrong, for each one named."""
+
+import sys
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "models" / "train"))
+
+import numpy as np
+import torch
+
+import graph
+from families import FAMILIES
+from linear import Bins, Branch, Normaliser, sigmoid
+from metrics import resampled_auc, score
+from network import run
+from parallel import workers
+from prune import importance, pruned
+from quantised import quantise
+from restore import Reader
+from training import STREAMS, Setup, train
+
+FEATURES, HEADS = 6, 3
+SMALL = {"lstm-residual": {"hidden": 8}, "lstm-attn": {"hidden": 8}, "tcn": {"width": 8}, "transformer": {"key": 8, "value": 8, "wide": 12}}
+
+
+def network_of(family, seed):
+    """A network with weights in its head too, and without dropout."""
+    torch.manual_seed(seed)
+    network = FAMILIES[family](FEATURES, HEADS, **SMALL[family])
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    for dropout in (network.input_dropout, network.dropout):
+        dropout.p = 0.0
+    return network.eval()
+
+
+def captures_of(seed):
+    """Two captures with enough streams for an update, whose labels the features and their past tell of."""
+    rng = np.random.default_rng(seed)
+    captures = []
+    for rows in (20 * 1_024, 13 * 1_024 + 77):
+        features = rng.standard_normal((rows, FEATURES)).astype(np.float32)
+        past = np.concatenate([np.zeros((3, FEATURES), dtype=np.float32), features[:-3]])
+        labels = (features[:, :HEADS] + past[:, :HEADS] > 0).astype(np.float32)
+        captures.append((features, 0.1 * features[:, :HEADS], labels, np.float32(1.0)))
+    assert sum(len(capture[0]) // 1_024 for capture in captures) >= STREAMS
+    return captures
+
+
+def mirror(features, logits, labels):
+    return -features, logits, labels
+
+
+def branch_of(seed):
+    rng = np.random.default_rng(seed)
+    rows = rng.standard_normal((500, FEATURES)).astype(np.float32) * 2 + 1
+    clip = np.tile(np.array([[-5.0, 5.0]], dtype=np.float32), (FEATURES, 1))
+    normaliser = Normaliser(clip, rows)
+    bins = Bins(normaliser(rows), 4, [0, 2])
+    linear = rng.standard_normal((FEATURES, HEADS)).astype(np.float32), rng.standard_normal(HEADS).astype(np.float32)
+    binned = rng.standard_normal((len(bins.index), HEADS)).astype(np.float32)
+    return Branch(normaliser, bins, linear, binned), rows
+
+
+def trained(setup, epochs=1):
+    """Weights after `epochs` of one update group of 16 windows each, the state carried from window to window."""
+    network = network_of("lstm-residual", 1)
+    scores = train(network, captures_of(2), mirror, epochs, 4e-3, 3, lambda _: 0.0, setup)
+    assert len(scores) == epochs
+    return {name: value.numpy() for name, value in network.state_dict().items()}
+
+
+def differs(a, b):
+    return max(float(np.abs(a[name] - b[name]).max()) for name in a)
+
+
+def parallel(out):
+    """Started by torchrun: trains with the other processes; the first writes the weights."""
+    with workers("cpu") as group:
+        weights = trained(Setup(workers=group))
+        np.savez(f"{out}.{group.rank}.npz", count=group.count, **weights)
+
+
+def compare(out):
+    """One process with the whole batch against the two that shared it."""
+    alone = trained(Setup())
+    start = {name: value.numpy() for name, value in network_of("lstm-residual", 1).state_dict().items()}
+    moved = differs(alone, start)
+    ranks = [dict(np.load(f"{out}.{rank}.npz")) for rank in range(2)]
+    assert all(rank.pop("count") == 2 for rank in ranks), "two processes"
+    between, against = differs(*ranks), differs(ranks[0], alone)
+    assert moved > 1e-2, f"training moved no weight by more than {moved}"
+    assert between == 0, f"processes hold weights that differ by {between}"
+    assert against < 1e-4, f"two processes differ from one by {against}, weights moved by {moved}"
+
+
+def accumulation():
+    """The same update in four parts; the memory of one."""
+    assert differs(trained(Setup()), trained(Setup(accumulate=4))) < 1e-4
+
+
+def precision():
+    """bf16 trains to nearly the same weights, and is not f32 by another name."""
+    plain, mixed = trained(Setup()), trained(Setup(precision="bf16"))
+    difference = differs(plain, mixed)
+    assert 1e-6 < difference < 0.2, f"bf16 moved weights by {difference} against f32"
+    for wrong in ({"precision": "fp16"}, {"accumulate": 5}, {"accumulate": 0}):
+        try:
+            Setup(**wrong)
+        except ValueError:
+            continue
+        raise AssertionError(f"{wrong} was taken")
+
+
+def graphs():
+    """What torch computes in 8 bits is what the ONNX graph computes; f32 graphs can be read back."""
+    branch, rows = branch_of(5)
+    normalised = branch.normaliser(rows)
+    identity = np.ones(HEADS), np.zeros(HEADS)
+    for family in FAMILIES:
+        network = network_of(family, 7)
+        model = graph.build(branch, network, identity)
+        tensors = {t.name: graph.numpy_helper.to_array(t).astype(np.float64) for t in model.graph.initializer}
+        step = graph.Step(branch.normaliser, branch.bins)
+        other = network_of(family, 8)
+        other.body(Reader(tensors, step.scale, step.shift))
+        other.head.load_state_dict(network.head.state_dict())
+        assert np.abs(run(other, normalised) - run(network, normalised)).max() < 1e-4, f"{family} read back"
+
+        int8 = quantise(network, [normalised])
+        expected = sigmoid(branch.logits(normalised[:150]) + run(int8, normalised[:150]))
+        found = graph.steps(graph.build(branch, int8, identity), rows[:150])
+        whole = sigmoid(branch.logits(normalised[:150]) + run(network, normalised[:150]))
+        assert np.abs(found - expected).max() < 2e-3, f"{family}: torch and ONNX differ in 8 bits by {np.abs(found - expected).max()}"
+        assert 0 < np.abs(expected - whole).max() < 0.15, f"{family}: 8 bits cost {np.abs(expected - whole).max()}"
+
+
+def gradients():
+    """The straight-through estimator lets the loss of a quantised network fall, and every weight of it moves."""
+    _, rows = branch_of(5)
+    for family in FAMILIES:
+        network = quantise(network_of(family, 7), [rows])
+        before = {name: value.detach().clone() for name, value in network.named_parameters()}
+        labels = torch.from_numpy((rows[:200, :HEADS] > 1).astype(np.float32))[None]
+        optimiser, losses = torch.optim.Adam(network.parameters(), 1e-2), []
+        for _ in range(20):
+            logits, _ = network(torch.from_numpy(rows[None, :200]))
+            losses.append(torch.nn.functional.binary_cross_entropy_with_logits(logits, labels))
+            optimiser.zero_grad()
+            losses[-1].backward()
+            optimiser.step()
+        assert losses[-1] < 0.95 * losses[0], f"{family}: loss {losses[0]} to {losses[-1]}"
+        still = [name for name, value in network.named_parameters() if torch.equal(value, before[name])]
+        assert not still, f"{family}: {still} did not move"
+
+
+def pruning():
+    """Units that nothing reads are the least important, and the network without them answers the same."""
+    _, rows = branch_of(5)
+    for family in FAMILIES:
+        for group, axes in network_of(family, 7).groups().items():
+            network = network_of(family, 7)
+            parameters = dict(network.named_parameters())
+            count, dead = network.sizes[group], [1, 4]
+            with torch.no_grad():
+                for axis in axes:
+                    if axis.outgoing:
+                        at = torch.cat([torch.tensor(dead) + copy * count for copy in range(axis.copies)])
+                        parameters[axis.parameter].index_fill_(axis.dim, at, 0.0)
+
+            def losses():
+                logits, _ = network(torch.from_numpy(rows[None, :200]))
+                yield logits.square().mean()
+
+            scores = importance(network, group, losses())
+            assert set(np.argsort(scores)[:2]) == set(dead), f"{family} {group}: {scores}"
+            kept = np.sort(np.argsort(scores)[2:])
+            smaller = pruned(network, group, kept)
+            assert smaller.sizes[group] == count - 2
+            apart = np.abs(run(smaller, rows) - run(network, rows)).max()
+            assert apart < 1e-4, f"{family} {group}: pruned differs by {apart}"
+
+
+def bootstrap():
+    """Blocks drawn with weights give the area that rows drawn one by one give, ties included."""
+    rng = np.random.default_rng(1)
+    labels = (rng.random((4_000, 1)) < 0.2).astype(np.float32)
+    values = np.round(0.5 * rng.random((4_000, 1)) + 0.2 * labels, 1) + 0.1
+    times = np.arange(4_000) * 10_000.0
+    areas = resampled_auc(times, labels, values, 9)
+    draw = np.random.default_rng(9)
+    for area in areas[:5, 0]:
+        chosen = draw.integers(0, 8, 8)
+        rows = np.concatenate([np.arange(block * 500, block * 500 + 500) for block in chosen])
+        assert abs(area - score(labels[rows, 0], values[rows, 0])["auc"]) < 1e-9
+
+
+CHECKS = {check.__name__: check for check in (compare, accumulation, precision, graphs, gradients, pruning, bootstrap)}
+
+
+def main(out, names):
+    torch.set_num_threads(1)
+    if names == ["parallel"]:
+        parallel(out)
+        return
+    for name in names:
+        try:
+            CHECKS[name](*([out] if name == "compare" else []))
+            print(f"{name}: ok", flush=True)
+        except Exception as error:
+            print(f"{name}: {type(error).__name__} {error}".replace("\n", " "), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])
