@@ -2,7 +2,7 @@ import { Rng } from "../core/rng.ts";
 import type { ModelCard } from "../inference/card.ts";
 import { readOnnx } from "../inference/onnx/model-proto.ts";
 import type { StepModel } from "../inference/step-model.ts";
-import { floats, int8s, type NodeSpec, type TensorSpec, writeOnnx } from "./onnx-writer.ts";
+import { floats, int8s, int64s, type NodeSpec, type TensorSpec, writeOnnx } from "./onnx-writer.ts";
 
 /** Shapes of the STAC-ML Markets (Inference) benchmark's models (STAC-ML Tacana suite). */
 export interface StacShape {
@@ -117,6 +117,67 @@ export function stacModel(shape: StacShape, precision: "f32" | "int8", seed: num
   });
   const card = randomCard(shape.name, features, units, names);
   return { card, onnx, graph: readOnnx(shape.name, onnx), source: "benchmark" };
+}
+
+/** Where the gates of ONNX's LSTM (i, o, f, c) lie among those of {@link stacModel} (i, f, c, o). */
+const ONNX_GATES = [0, 3, 1, 2] as const;
+
+/**
+ * The float32 model of the shape and seed as one graph over a window `window[T, 1, F]`, from the initial state to the
+ * probability of the last step: ONNX's own LSTM, as a framework would export it.
+ */
+export function stacWindowGraph(shape: StacShape, seed: number): Uint8Array<ArrayBuffer> {
+  const { layers, units, features, window } = shape;
+  const rng = new Rng(seed);
+  const initializers: TensorSpec[] = [
+    floats("low", [], [-1]),
+    floats("high", [], [1]),
+    int64s("direction", [1]),
+    int64s("rows", [1, units]),
+  ];
+  const nodes: NodeSpec[] = [{ operator: "Clip", inputs: ["window", "low", "high"], outputs: ["x0"] }];
+  /** In the order in which {@link stacModel} draws them. */
+  const draw = (outputs: number, inputs: number): Float32Array => {
+    const spread = 1 / Math.sqrt(inputs);
+    return Float32Array.from({ length: outputs * inputs }, () => ((rng.int(255) - 127) * spread) / 127);
+  };
+  const gates = (name: string, inputs: number): string => {
+    const drawn = draw(4 * units, inputs);
+    const size = units * inputs;
+    const ordered = new Float32Array(4 * size);
+    for (const [to, from] of ONNX_GATES.entries()) {
+      ordered.set(drawn.subarray(from * size, (from + 1) * size), to * size);
+    }
+    initializers.push(floats(name, [1, 4 * units, inputs], ordered));
+    return name;
+  };
+  for (let layer = 0; layer < layers; layer += 1) {
+    const inputs = layer === 0 ? features : units;
+    const last = layer === layers - 1;
+    const outputs = last ? ["", "h"] : [`y${layer}`];
+    nodes.push({
+      operator: "LSTM",
+      inputs: [`x${layer}`, gates(`w${layer}`, inputs), gates(`r${layer}`, units)],
+      outputs,
+      ints: { hidden_size: units },
+    });
+    if (!last) {
+      const squeezed = [`y${layer}`, "direction"];
+      nodes.push({ operator: "Squeeze", inputs: squeezed, outputs: [`x${layer + 1}`] });
+    }
+  }
+  initializers.push(floats("w_out", [1, units], draw(1, units)));
+  nodes.push(
+    { operator: "Reshape", inputs: ["h", "rows"], outputs: ["row"] },
+    { operator: "Gemm", inputs: ["row", "w_out"], outputs: ["logit"], ints: { transB: 1 } },
+    { operator: "Sigmoid", inputs: ["logit"], outputs: ["probabilities"] },
+  );
+  return writeOnnx({
+    nodes,
+    initializers,
+    inputs: [{ name: "window", dims: [window, 1, features] }],
+    outputs: [{ name: "probabilities", dims: [1, 1] }],
+  });
 }
 
 /** A card for a model that has learned nothing. */
