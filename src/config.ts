@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { z } from "zod";
+import { type FixConfig, readFix } from "./config/fix.ts";
 import { readSecret } from "./config/secrets.ts";
 import { type NamedValues, urlVariable, VARIABLES } from "./config/variables.ts";
 import { EXIT, KeelError } from "./core/errors.ts";
@@ -13,21 +14,6 @@ import type { EngineSettings } from "./inference/settings.ts";
 import { VENUES, type VenueName } from "./market/instrument.ts";
 import { QUOTE_PARAMETERS, type QuoteParameters } from "./quote/parameters.ts";
 import { RISK_LIMITS, type RiskLimits } from "./risk/limits.ts";
-
-/** FIX session with the counterparty; see the README's table for units. */
-export interface FixConfig {
-  readonly host: string;
-  readonly port: number;
-  readonly version: "FIX.4.4";
-  readonly senderCompId: string;
-  readonly targetCompId: string;
-  readonly username: string | undefined;
-  readonly password: Secret | undefined;
-  readonly heartbeatSeconds: number;
-  readonly resetOnLogon: boolean;
-  readonly storeDir: string;
-  readonly logonTimeoutMs: number;
-}
 
 export interface ConfiguredEndpoint extends VenueEndpoint {
   /** Set by `KEEL_URL_…`: another server stands in for the venue. */
@@ -119,13 +105,14 @@ const PREFIX = "KEEL_";
 export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const problems = unknownNames(env);
   const values = readValues(env, problems);
-  const fixPassword = readSecret(env, "KEEL_FIX_PASSWORD_FILE", problems);
   const httpToken = readSecret(env, "KEEL_HTTP_TOKEN_FILE", problems);
   if (given(env, "KEEL_SIGNALS") !== undefined && given(env, "KEEL_URL_SIGNAL") === undefined) {
     problems.push({ name: "KEEL_URL_SIGNAL", found: null, expected: "a URL, because KEEL_SIGNALS is set" });
   }
-  if (problems.length > 0 || values === undefined) throw new ConfigError(problems);
+  if (values === undefined) throw new ConfigError(problems);
   const stateDir = given(env, "KEEL_STATE_DIR") ?? systemdDirectory(env) ?? values.KEEL_STATE_DIR;
+  const fix = readFix(env, values, stateDir, problems);
+  if (problems.length > 0) throw new ConfigError(problems);
   return {
     feeds: values.KEEL_FEEDS ?? [],
     endpoints: venueEndpoints(values),
@@ -143,22 +130,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     model: values.KEEL_MODEL,
     seed: values.KEEL_SEED,
     warmUpMs: values.KEEL_WARM_UP_MS,
-    fix:
-      values.KEEL_FIX_HOST === undefined
-        ? undefined
-        : {
-            host: values.KEEL_FIX_HOST,
-            port: values.KEEL_FIX_PORT,
-            version: values.KEEL_FIX_VERSION,
-            senderCompId: values.KEEL_FIX_SENDER_COMP_ID,
-            targetCompId: values.KEEL_FIX_TARGET_COMP_ID,
-            username: values.KEEL_FIX_USERNAME,
-            password: fixPassword,
-            heartbeatSeconds: values.KEEL_FIX_HEARTBEAT_SECONDS,
-            resetOnLogon: values.KEEL_FIX_RESET_ON_LOGON,
-            storeDir: values.KEEL_FIX_STORE_DIR ?? join(stateDir, "fix"),
-            logonTimeoutMs: values.KEEL_FIX_LOGON_TIMEOUT_MS,
-          },
+    fix,
     journal:
       values.KEEL_JOURNAL_DIR === undefined
         ? undefined

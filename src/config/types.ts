@@ -10,7 +10,7 @@ export interface ValueType<T> {
 }
 
 /** What a reader answers when the text does not fit; `expected` overrides the type's label. */
-class Misfit {
+export class Misfit {
   readonly expected: string | undefined;
 
   constructor(expected?: string) {
@@ -19,7 +19,11 @@ class Misfit {
 }
 
 /** @param article goes before the label in errors */
-function valueType<T>(label: string, article: string, read: (text: string) => T | Misfit): ValueType<T> {
+export function valueType<T>(
+  label: string,
+  article: string,
+  read: (text: string) => T | Misfit,
+): ValueType<T> {
   const schema = z.string().transform((text, context): T => {
     const value = read(text);
     if (!(value instanceof Misfit)) return value;

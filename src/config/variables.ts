@@ -6,6 +6,7 @@ import { TENSORRT_PRECISIONS, TENSORRT_WAITS } from "../inference/settings.ts";
 import { VENUES, type VenueName } from "../market/instrument.ts";
 import { QUOTE_PARAMETERS } from "../quote/parameters.ts";
 import { RISK_LIMITS } from "../risk/limits.ts";
+import { fixSchedule, fixValidation } from "./fix-types.ts";
 import {
   endpointUrl,
   feedList,
@@ -63,7 +64,7 @@ const NAMED = {
   KEEL_DEVICE: variable(
     oneOf("auto", ...ENGINES),
     "auto",
-    "Engine that runs the model; `auto` takes the one on which the model is fastest here, any other is used or refused",
+    "Engine that runs the model; `auto` takes the one on which the model is fastest here, `webgpu` the faster of wgsl and ONNX Runtime on the GPU, any other is used or refused",
   ),
   KEEL_MODEL: variable(
     path,
@@ -73,7 +74,7 @@ const NAMED = {
   KEEL_GPU: variable(
     phrase("part of an adapter's name, its number, or software"),
     null,
-    "GPU of the webgpu engine; without it the first that is hardware. `keel version` lists them",
+    "GPU of the wgsl and webgpu engines; without it the first that is hardware. `keel version` lists them",
   ),
   KEEL_VULKAN_DIR: variable(
     path,
@@ -114,7 +115,7 @@ const NAMED = {
     "FIX counterparty; without it quotes go to a paper counterparty on this host",
   ),
   KEEL_FIX_PORT: variable(integerIn(1, 65_535), "9878", "Its TCP port"),
-  KEEL_FIX_VERSION: variable(oneOf("FIX.4.4"), "FIX.4.4", "Protocol version"),
+  KEEL_FIX_VERSION: variable(oneOf("FIX.4.2", "FIX.4.4"), "FIX.4.4", "Protocol version"),
   KEEL_FIX_SENDER_COMP_ID: variable(word("FIX identifier"), "KEEL", "Our SenderCompID (49)"),
   KEEL_FIX_TARGET_COMP_ID: variable(
     word("FIX identifier"),
@@ -136,6 +137,56 @@ const NAMED = {
     "Wait for the answer to a logon",
     "ms",
   ),
+  KEEL_FIX_NEXT_EXPECTED: variable(
+    flag,
+    "off",
+    "Exchange NextExpectedMsgSeqNum (789) at the logon in place of resend requests; FIX.4.4 only",
+  ),
+  KEEL_FIX_SCHEDULE: variable(
+    fixSchedule,
+    "always",
+    "When the session is logged on, e.g. `08:00-17:30 mon-fri Europe/London` or `sun 17:00-fri 16:00 America/New_York`; each time both sequences start at 1",
+  ),
+  KEEL_FIX_VALIDATION: variable(
+    fixValidation,
+    "off",
+    "What is checked of the fields of received messages; `all` or some of `required`, `values`, `unknown`, `user-defined`, `groups`, `order`",
+  ),
+  KEEL_FIX_SENDING_TIME_TOLERANCE_MS: variable(
+    integerIn(1, 86_400_000),
+    "120000",
+    "SendingTime (52) of received messages may be this far from the clock, either way",
+    "ms",
+  ),
+  KEEL_FIX_MAX_MESSAGE_KB: variable(
+    integerIn(4, 1_024),
+    "64",
+    "Longer messages are garbled, in both directions",
+    "KiB",
+  ),
+  KEEL_FIX_MAX_MESSAGES_PER_SECOND: variable(
+    integerIn(10, 1_000_000),
+    "50000",
+    "A counterparty that sends more is logged out",
+  ),
+  KEEL_FIX_MESSAGE_LOG_DIR: variable(
+    path,
+    null,
+    "Every message as a readable line, without secrets; without it there is no such log",
+  ),
+  KEEL_FIX_TLS: variable(flag, "off", "TLS to the counterparty, whose certificate is verified"),
+  KEEL_FIX_TLS_CA_FILE: variable(
+    path,
+    null,
+    "Certificates (PEM) that vouch for the counterparty's; default: those that Bun knows",
+  ),
+  KEEL_FIX_TLS_SERVER_NAME: variable(
+    word("host name"),
+    null,
+    "Name in the counterparty's certificate; default KEEL_FIX_HOST",
+  ),
+  KEEL_FIX_TLS_CERT_FILE: variable(path, null, "Our certificate (PEM), for a counterparty that asks for one"),
+  KEEL_FIX_TLS_KEY_FILE: variable(secretFile, null, "Its private key (PEM)"),
   KEEL_JOURNAL_DIR: variable(path, null, "Folder of the journal; without it nothing is journalled"),
   KEEL_JOURNAL_SEGMENT_MB: variable(
     integerIn(1, 4_096),

@@ -5,10 +5,10 @@ import { invariant } from "../core/invariant.ts";
 import type { Logger } from "../core/log.ts";
 import type { Desk } from "../desk/desk.ts";
 import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
-import { TAG } from "../gateway/fix/tags.ts";
 import { HttpServer } from "../monitor/http.ts";
 import type { CounterpartyCounters } from "../sim/counterparty.ts";
 import { Peers } from "../sim/peers.ts";
+import { sessionOf } from "./counterparty-session.ts";
 import { httpTarget } from "./http-target.ts";
 import { LiveDesk, type LiveSummary } from "./live-desk.ts";
 
@@ -107,7 +107,6 @@ export class Session {
 
 function gateway({ config, log, clock }: SessionOptions, desk: Desk, paper: Peers | null): FixQuoteGateway {
   const common = {
-    version: "4.4",
     instruments: desk.market.instruments,
     seed: config.seed,
     clock,
@@ -116,6 +115,7 @@ function gateway({ config, log, clock }: SessionOptions, desk: Desk, paper: Peer
   if (paper !== null) {
     return new FixQuoteGateway({
       ...common,
+      version: "4.4",
       host: "127.0.0.1",
       port: paper.address.counterpartyPort,
       senderCompId: "KEEL",
@@ -125,21 +125,6 @@ function gateway({ config, log, clock }: SessionOptions, desk: Desk, paper: Peer
       storeDir: null,
     });
   }
-  const { fix } = config;
-  invariant(fix !== undefined, "a desk without a paper counterparty has a configured one");
-  const credentials: [number, string][] = [];
-  if (fix.username !== undefined) credentials.push([TAG.username, fix.username]);
-  if (fix.password !== undefined) credentials.push([TAG.password, fix.password.reveal()]);
-  return new FixQuoteGateway({
-    ...common,
-    host: fix.host,
-    port: fix.port,
-    senderCompId: fix.senderCompId,
-    targetCompId: fix.targetCompId,
-    heartbeatSeconds: fix.heartbeatSeconds,
-    resetOnLogon: fix.resetOnLogon,
-    storeDir: fix.storeDir,
-    logonTimeoutMs: fix.logonTimeoutMs,
-    logonFields: credentials,
-  });
+  invariant(config.fix !== undefined, "a desk without a paper counterparty has a configured one");
+  return new FixQuoteGateway({ ...common, ...sessionOf(config.fix) });
 }

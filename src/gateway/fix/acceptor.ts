@@ -1,6 +1,7 @@
 import type { Socket, TCPSocketListener, TLSOptions } from "bun";
 import type { Clock } from "../../core/clock.ts";
 import { KeelError } from "../../core/errors.ts";
+import type { AddressList } from "./address-list.ts";
 import { FixMessage } from "./message.ts";
 import { FixParser, PARSE } from "./parser.ts";
 import { FixSession } from "./session.ts";
@@ -14,8 +15,13 @@ export interface FixAcceptorOptions {
   /** 0 = the host chooses. */
   readonly port: number;
   readonly clock: Clock;
+  /** With `requestCert`, a peer without a certificate that `ca` vouches for is cut before it can say anything. */
   readonly tls?: TLSOptions;
   readonly maxConnections?: number;
+  /** Connections from one address at a time. */
+  readonly maxConnectionsPerAddress?: number;
+  /** Only peers at these addresses may connect; absent = all. */
+  readonly allowed?: AddressList;
   /** A connection that has not logged on after this long is cut. */
   readonly logonTimeoutMs?: number;
   /** Bytes that may wait for a session's socket before its connection is cut. */
@@ -28,6 +34,7 @@ const MAX_LOGON_BYTES = 4 << 10;
 /** One connection: unknown until its first message, a Logon, names the session it belongs to. */
 interface Connection {
   readonly sinceUs: number;
+  readonly address: string;
   held: Uint8Array | null;
   heldBytes: number;
   member: Member | null;
@@ -36,6 +43,7 @@ interface Connection {
 interface Member {
   readonly session: FixSession;
   readonly port: TcpPort;
+  readonly allowed: AddressList | null;
 }
 
 /**
@@ -63,14 +71,23 @@ export class FixAcceptor {
     this.#boundPort = options.port;
   }
 
-  /** Adds a session that peers may log on to. @throws KeelError when there is one with the same comp ids already. */
-  add(options: SessionOptions, store: SessionStore, application: SessionApplication): FixSession {
+  /**
+   * Adds a session that its peer may log on to, from the `allowed` addresses only if they are given.
+   *
+   * @throws KeelError when there is one with the same comp ids already.
+   */
+  add(
+    options: SessionOptions,
+    store: SessionStore,
+    application: SessionApplication,
+    allowed: AddressList | null = null,
+  ): FixSession {
     const key = sessionKey(BEGIN_STRING[options.version], options.senderCompId, options.targetCompId);
     if (this.#members.has(key))
       throw new KeelError("duplicate-session", `FIX acceptor: session ${key} exists`);
     const port = new TcpPort(this.#options.maxPendingBytes ?? 4 << 20);
     const session = new FixSession(options, store, port, application);
-    this.#members.set(key, { session, port });
+    this.#members.set(key, { session, port, allowed });
     return session;
   }
 
@@ -94,6 +111,10 @@ export class FixAcceptor {
       ...(this.#options.tls === undefined ? {} : { tls: this.#options.tls }),
       socket: {
         open: (socket) => this.#opened(socket),
+        handshake: (socket, success) => {
+          if (!success || (this.#options.tls?.requestCert === true && !socket.authorized))
+            this.#refuse(socket);
+        },
         data: (socket, chunk) => this.#received(socket, chunk, clock.wallUs()),
         drain: (socket) => {
           const member = socket.data.member;
@@ -144,15 +165,28 @@ export class FixAcceptor {
   }
 
   #opened(socket: Socket<Connection>): void {
-    if (this.#connections.size >= (this.#options.maxConnections ?? 256)) {
-      this.refused += 1;
-      socket.data = { sinceUs: 0, held: null, heldBytes: 0, member: null };
-      socket.terminate();
+    const address = socket.remoteAddress;
+    socket.data = {
+      sinceUs: this.#options.clock.wallUs(),
+      address,
+      held: null,
+      heldBytes: 0,
+      member: null,
+    };
+    if (!this.#admits(address)) {
+      this.#refuse(socket);
       return;
     }
     this.accepted += 1;
-    socket.data = { sinceUs: this.#options.clock.wallUs(), held: null, heldBytes: 0, member: null };
     this.#connections.set(socket, socket.data);
+  }
+
+  #admits(address: string): boolean {
+    const { allowed, maxConnections = 256, maxConnectionsPerAddress = 64 } = this.#options;
+    if (this.#connections.size >= maxConnections || allowed?.has(address) === false) return false;
+    let sameAddress = 0;
+    for (const connection of this.#connections.values()) if (connection.address === address) sameAddress += 1;
+    return sameAddress < maxConnectionsPerAddress;
   }
 
   #received(socket: Socket<Connection>, chunk: Uint8Array, timeUs: number): void {
@@ -169,7 +203,12 @@ export class FixAcceptor {
     const result = this.#parser.parse(first, 0, first.length, this.#logon);
     if (result === PARSE.partial && first.length < MAX_LOGON_BYTES) return;
     const found = result === PARSE.complete ? this.#route(this.#logon) : undefined;
-    if (found === undefined || found.session.state !== "disconnected" || found.port.attached) {
+    if (
+      found === undefined ||
+      found.allowed?.has(connection.address) === false ||
+      found.session.state !== "disconnected" ||
+      found.port.attached
+    ) {
       this.#refuse(socket);
       return;
     }

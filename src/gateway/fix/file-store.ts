@@ -11,6 +11,7 @@ import {
 import { join } from "node:path";
 import { BadInputError } from "../../core/errors.ts";
 import type { SessionIdentity } from "./builder.ts";
+import { sessionFolder } from "./session-folder.ts";
 import {
   DEFAULT_RETENTION,
   RetainedMessages,
@@ -20,7 +21,6 @@ import {
 } from "./store.ts";
 import { lockStore } from "./store-lock.ts";
 import { PAYLOAD_AT, recordBytes, STORE_RECORD, scanLog, sealRecord } from "./store-log.ts";
-import { BEGIN_STRING } from "./tags.ts";
 
 /** Outgoing numbers are reserved in blocks of this many, so that a message costs no write. */
 export const RESERVE_BLOCK = 1_024;
@@ -44,6 +44,7 @@ export class FileStore implements SessionStore {
   readonly skippedBytes: number;
   nextOutgoing = 1;
   nextIncoming = 1;
+  startedUs = Number.NaN;
   readonly #messages: RetainedMessages;
   readonly #release: () => void;
   readonly #number = new Uint8Array(recordBytes(8));
@@ -93,9 +94,10 @@ export class FileStore implements SessionStore {
     return this.#messages.nextKept(from, to);
   }
 
-  reset(): void {
+  reset(timeUs: number): void {
     this.nextOutgoing = 1;
     this.nextIncoming = 1;
+    this.startedUs = timeUs;
     this.#messages.clear();
     this.#rewrite();
   }
@@ -134,6 +136,7 @@ export class FileStore implements SessionStore {
     const scan = scanLog(bytes, (kind, payload, view) => {
       const value = view.getFloat64(0, true);
       if (kind === STORE_RECORD.incoming) this.nextIncoming = value;
+      else if (kind === STORE_RECORD.started) this.startedUs = value;
       else if (kind === STORE_RECORD.message) {
         this.#messages.add({
           seq: value,
@@ -162,6 +165,7 @@ export class FileStore implements SessionStore {
     this.#reserve(this.nextOutgoing + RESERVE_BLOCK);
     this.#appendNumber(STORE_RECORD.incoming, this.nextIncoming);
     this.#incomingWritten = this.nextIncoming;
+    if (!Number.isNaN(this.startedUs)) this.#appendNumber(STORE_RECORD.started, this.startedUs);
     for (const message of this.#messages.all()) this.#append(messageRecord(message));
     fdatasyncSync(this.#file);
     renameSync(draft, this.path);
@@ -205,8 +209,5 @@ export function openSessionStore(
   identity: SessionIdentity,
   retention: RetentionOptions = DEFAULT_RETENTION,
 ): FileStore {
-  const name = [BEGIN_STRING[identity.version], identity.senderCompId, identity.targetCompId]
-    .map(encodeURIComponent)
-    .join("-");
-  return new FileStore(join(storeDir, name), retention);
+  return new FileStore(join(storeDir, sessionFolder(identity)), retention);
 }

@@ -1,3 +1,4 @@
+import { createHash, timingSafeEqual } from "node:crypto";
 import { ZERO } from "./ascii.ts";
 import type { FixMessage } from "./message.ts";
 import type { SessionStore } from "./store.ts";
@@ -28,6 +29,21 @@ export function logonFault(message: FixMessage, seq: number): string | null {
     return "HeartBtInt must be a number of seconds";
   }
   return message.isYes(TAG.resetSeqNumFlag) && seq !== 1 ? "ResetSeqNumFlag needs MsgSeqNum 1" : null;
+}
+
+/** What is wrong with the credentials of a peer's logon; null when nothing is. It does not tell which of them is wrong. */
+export function credentialFault(
+  message: FixMessage,
+  options: { readonly requiredLogonFields: readonly (readonly [tag: number, value: string])[] },
+): string | null {
+  let right = true;
+  for (const [tag, value] of options.requiredLogonFields) {
+    const given = createHash("sha256")
+      .update(message.text(tag) ?? "")
+      .digest();
+    right = timingSafeEqual(given, createHash("sha256").update(value).digest()) && right;
+  }
+  return right ? null : "credentials refused";
 }
 
 /** What is wrong with the numbers of a logon; null when nothing is, or when a gap can be filled. */

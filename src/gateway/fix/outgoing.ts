@@ -1,4 +1,5 @@
 import type { Liveness } from "./liveness.ts";
+import type { MessageLog } from "./message-log.ts";
 import type { SessionCounters, SessionPort } from "./session-options.ts";
 
 /** A session's port that counts what goes out and notes when, so that heartbeats fall due only in silence. */
@@ -8,11 +9,13 @@ export class Outgoing implements SessionPort {
   readonly #port: SessionPort;
   readonly #liveness: Liveness;
   readonly #counters: SessionCounters;
+  readonly #log: MessageLog | null;
 
-  constructor(port: SessionPort, liveness: Liveness, counters: SessionCounters) {
+  constructor(port: SessionPort, liveness: Liveness, counters: SessionCounters, log: MessageLog | null) {
     this.#port = port;
     this.#liveness = liveness;
     this.#counters = counters;
+    this.#log = log;
   }
 
   get pendingBytes(): number {
@@ -22,6 +25,7 @@ export class Outgoing implements SessionPort {
   write(bytes: Uint8Array, start: number, end: number): void {
     this.#counters.messagesOut += 1;
     this.#liveness.sent(this.timeUs);
+    this.#log?.outgoing(bytes, start, end, this.timeUs);
     this.#port.write(bytes, start, end);
   }
 

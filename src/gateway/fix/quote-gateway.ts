@@ -8,11 +8,14 @@ import type { GatewayEvents, QuoteGateway } from "../gateway.ts";
 import { Backoff } from "./backoff.ts";
 import { type ConnectionEvents, Connector } from "./connector.ts";
 import { DeferredQuotes } from "./deferred-quotes.ts";
+import type { Dictionary } from "./dictionary/dictionary.ts";
 import { readFill } from "./execution-report.ts";
 import { openSessionStore } from "./file-store.ts";
 import { MassQuoteEncoder } from "./mass-quote.ts";
 import type { FixMessage } from "./message.ts";
+import type { MessageLog } from "./message-log.ts";
 import { QuoteAcks } from "./quote-ack.ts";
+import type { Schedule } from "./schedule.ts";
 import { SeenIds } from "./seen-ids.ts";
 import { FixSession } from "./session.ts";
 import { SESSION_DEFAULTS, type SessionApplication } from "./session-options.ts";
@@ -39,6 +42,13 @@ export interface FixQuoteGatewayOptions {
   readonly logonFields?: readonly (readonly [tag: number, value: string])[];
   readonly nextExpected?: boolean;
   readonly logonTimeoutMs?: number;
+  readonly dictionary?: Dictionary | null;
+  readonly schedule?: Schedule | null;
+  readonly sendingTimeToleranceMs?: number;
+  readonly maxMessageBytes?: number;
+  readonly maxMessagesPerSecond?: number;
+  /** Closed with the gateway. */
+  readonly messageLog?: MessageLog | null;
   readonly maxEntriesPerMessage?: number;
   /** Bytes that may wait for a socket that does not drain, before the connection is cut. */
   readonly maxPendingBytes?: number;
@@ -124,6 +134,12 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
         nextExpected: options.nextExpected ?? false,
         logonFields: options.logonFields ?? [],
         logonTimeoutMs: options.logonTimeoutMs ?? SESSION_DEFAULTS.logonTimeoutMs,
+        dictionary: options.dictionary ?? null,
+        schedule: options.schedule ?? null,
+        sendingTimeToleranceMs: options.sendingTimeToleranceMs ?? SESSION_DEFAULTS.sendingTimeToleranceMs,
+        maxMessageBytes: options.maxMessageBytes ?? SESSION_DEFAULTS.maxMessageBytes,
+        maxMessagesPerSecond: options.maxMessagesPerSecond ?? SESSION_DEFAULTS.maxMessagesPerSecond,
+        messageLog: options.messageLog ?? null,
       },
       options.storeDir === null ? new MemoryStore() : openSessionStore(options.storeDir, options),
       this.#port,
@@ -157,7 +173,13 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
 
   start(events: GatewayEvents): void {
     this.#events = events;
-    this.#connector.connect(this.#options.clock.wallUs());
+    const timeUs = this.#options.clock.wallUs();
+    if (this.#open(timeUs)) this.#connector.connect(timeUs);
+  }
+
+  /** The schedule, where there is one, has the session logged on now. */
+  #open(timeUs: number): boolean {
+    return this.#options.schedule?.isOpen(timeUs) ?? true;
   }
 
   /** Quotes that wait for the socket count as handed over: they go out when it drains, unless a newer one replaces them. */
@@ -186,7 +208,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
   onTimer(timeUs: number): void {
     this.session.onTimer(timeUs);
     if (this.session.established) this.onDrain(timeUs);
-    else if (!this.#stopping) this.#connector.onTimer(timeUs);
+    else if (!this.#stopping && this.#open(timeUs)) this.#connector.onTimer(timeUs);
   }
 
   async stop(timeoutMs: number): Promise<void> {
@@ -205,6 +227,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
     this.#port.cut();
     this.session.onDisconnected("stopped", this.#options.clock.wallUs());
     this.session.store.close();
+    this.#options.messageLog?.close();
   }
 
   onLogon(timeUs: number): void {

@@ -5,7 +5,8 @@ import { type FixParser, PARSE } from "./parser.ts";
 /** Who is given each message, in order. @returns false to stop: what is left of the chunk is dropped. */
 export interface MessageSink {
   onMessage(message: FixMessage): boolean;
-  onGarbled(problem: string): boolean;
+  /** `bytes[start, end)` were passed over. */
+  onGarbled(problem: string, bytes: Uint8Array, start: number, end: number): boolean;
 }
 
 /**
@@ -58,10 +59,13 @@ export class ReceiveBuffer {
     let at = from;
     while (at < end) {
       const result = this.#parser.parse(bytes, at, end, this.#message);
+      const from = at;
       at = this.#parser.next;
       if (result === PARSE.partial) break;
       const goOn =
-        result === PARSE.complete ? sink.onMessage(this.#message) : sink.onGarbled(this.#parser.problem);
+        result === PARSE.complete
+          ? sink.onMessage(this.#message)
+          : sink.onGarbled(this.#parser.problem, bytes, from, at);
       if (!goOn) {
         this.#heldBytes = 0;
         return -1;

@@ -1,6 +1,8 @@
 import type { SessionIdentity } from "./builder.ts";
 import type { Dictionary } from "./dictionary/dictionary.ts";
 import type { FixMessage } from "./message.ts";
+import type { MessageLog } from "./message-log.ts";
+import type { Schedule } from "./schedule.ts";
 
 /** How a session behaves. Times of the protocol are in seconds or milliseconds as their names say. */
 export interface SessionOptions extends SessionIdentity {
@@ -24,6 +26,15 @@ export interface SessionOptions extends SessionIdentity {
   readonly maxQueued: number;
   /** Checks fields of received messages; null = only what the session itself needs. */
   readonly dictionary: Dictionary | null;
+  /** When the session may be logged on; with each of its sessions both sequences begin at 1. null = always, without a reset. */
+  readonly schedule: Schedule | null;
+  /** A peer that sends more, beyond a second's worth at once, is logged out. `Infinity` = no bound. */
+  readonly maxMessagesPerSecond: number;
+  /** A peer of which so many messages in a row are garbled is cut off. */
+  readonly maxGarbledInRow: number;
+  /** Acceptor: fields that the peer's Logon must have with these values, e.g. Username (553) and Password (554). */
+  readonly requiredLogonFields: readonly (readonly [tag: number, value: string])[];
+  readonly messageLog: MessageLog | null;
 }
 
 export const SESSION_DEFAULTS = {
@@ -38,6 +49,11 @@ export const SESSION_DEFAULTS = {
   maxFields: 4_096,
   maxQueued: 256,
   dictionary: null,
+  schedule: null,
+  maxMessagesPerSecond: Number.POSITIVE_INFINITY,
+  maxGarbledInRow: 64,
+  requiredLogonFields: [],
+  messageLog: null,
 } as const satisfies Partial<SessionOptions>;
 
 /** Where a session's bytes go. */
@@ -83,6 +99,8 @@ export interface SessionCounters {
   queued: number;
   queueOverflows: number;
   logons: number;
+  /** Connections ended because the peer broke a bound: rate, garbled messages in a row. */
+  cutOff: number;
 }
 
 export function newSessionCounters(): SessionCounters {
@@ -102,5 +120,6 @@ export function newSessionCounters(): SessionCounters {
     queued: 0,
     queueOverflows: 0,
     logons: 0,
+    cutOff: 0,
   };
 }

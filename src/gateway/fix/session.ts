@@ -5,7 +5,7 @@ import { MessageBuilder } from "./builder.ts";
 import { IncomingGap } from "./gap.ts";
 import { HeaderCheck } from "./header-check.ts";
 import { DUE, Liveness } from "./liveness.ts";
-import { logonFault, logonNumberFault, tooLowText, whyNoLogon } from "./logon.ts";
+import { credentialFault, logonFault, logonNumberFault, tooLowText, whyNoLogon } from "./logon.ts";
 import { FixMessage } from "./message.ts";
 import { Outgoing } from "./outgoing.ts";
 import { FixParser, PARSE } from "./parser.ts";
@@ -21,6 +21,7 @@ import {
 } from "./session-options.ts";
 import type { SessionStore } from "./store.ts";
 import { BEGIN_STRING, MSG, TAG } from "./tags.ts";
+import { TokenBucket } from "./token-bucket.ts";
 
 export type SessionState = "disconnected" | "logon-sent" | "logon-awaited" | "active" | "logout-sent";
 
@@ -50,10 +51,14 @@ export class FixSession implements MessageSink {
   readonly #gap: IncomingGap;
   readonly #resender: Resender;
   readonly #beginString: Uint8Array;
+  readonly #rate: TokenBucket;
   #state: SessionState = "disconnected";
   #stateSinceUs = 0;
   #resetSent = false;
   #logoutReason = "";
+  #garbledInRow = 0;
+  /** Start of the schedule's session in which this connection was made. */
+  #sessionStartUs = Number.NaN;
 
   constructor(
     options: SessionOptions,
@@ -63,7 +68,7 @@ export class FixSession implements MessageSink {
   ) {
     this.options = options;
     this.store = store;
-    this.#port = new Outgoing(port, this.#liveness, this.counters);
+    this.#port = new Outgoing(port, this.#liveness, this.counters, options.messageLog);
     this.#application = application;
     this.#builder = new MessageBuilder(options, options.maxMessageBytes);
     this.#receive = new ReceiveBuffer(
@@ -76,6 +81,7 @@ export class FixSession implements MessageSink {
     this.#gap = new IncomingGap(options.maxQueued, options.maxMessageBytes * 16);
     this.#resender = new Resender(this.#builder, store, this.#port, this.counters, options);
     this.#admin = new AdminMessages(options, this.#builder, store, this.#port, this.counters);
+    this.#rate = new TokenBucket(options.maxMessagesPerSecond);
     this.#beginString = asciiBytes(BEGIN_STRING[options.version], "BeginString");
   }
 
@@ -102,6 +108,9 @@ export class FixSession implements MessageSink {
     this.#resender.clear();
     this.#resetSent = false;
     this.#logoutReason = "";
+    this.#garbledInRow = 0;
+    this.#rate.reset(timeUs);
+    if (!this.#withinSchedule(timeUs)) return;
     if (this.options.role === "acceptor") {
       this.#enter("logon-awaited");
       return;
@@ -129,6 +138,7 @@ export class FixSession implements MessageSink {
   onTimer(timeUs: number): void {
     this.#port.timeUs = timeUs;
     this.store.flush();
+    this.options.messageLog?.flush();
     const sinceMs = (timeUs - this.#stateSinceUs) / 1_000;
     switch (this.#state) {
       case "disconnected":
@@ -195,15 +205,27 @@ export class FixSession implements MessageSink {
 
   // Messages.
 
-  onGarbled(problem: string): boolean {
+  onGarbled(problem: string, bytes: Uint8Array, start: number, end: number): boolean {
     this.counters.garbled += 1;
-    if (this.#state !== "logon-awaited" && this.#state !== "logon-sent") return true;
-    this.#drop(`garbled message before logon: ${problem}`);
+    this.#garbledInRow += 1;
+    this.options.messageLog?.garbled(problem, bytes, start, end, this.#timeUs);
+    if (this.#state === "logon-awaited" || this.#state === "logon-sent") {
+      this.#drop(`garbled message before logon: ${problem}`);
+      return false;
+    }
+    if (this.#garbledInRow < this.options.maxGarbledInRow) return true;
+    this.#cutOff(`${this.#garbledInRow} garbled messages in a row, the last for its ${problem}`);
     return false;
   }
 
   onMessage(message: FixMessage): boolean {
     this.counters.messagesIn += 1;
+    this.#garbledInRow = 0;
+    this.options.messageLog?.incoming(message.bytes, message.start, message.end, this.#timeUs);
+    if (!this.#rate.take(this.#timeUs)) {
+      this.#cutOff(`more than ${this.options.maxMessagesPerSecond} messages a second`);
+      return false;
+    }
     this.#liveness.received(this.#timeUs);
     if (this.#state === "logon-sent" || this.#state === "logon-awaited") this.#firstMessage(message);
     else this.#laterMessage(message);
@@ -234,7 +256,7 @@ export class FixSession implements MessageSink {
     const reset = message.isYes(TAG.resetSeqNumFlag);
     const asked = reset && !this.#resetSent;
     const again = this.#is("active");
-    const fault = logonFault(message, seq);
+    const fault = logonFault(message, seq) ?? (acceptor ? credentialFault(message, options) : null);
     if (fault !== null) {
       this.#refuse(fault);
       return;
@@ -468,6 +490,11 @@ export class FixSession implements MessageSink {
   }
 
   #keepAlive(timeUs: number): void {
+    const { schedule } = this.options;
+    if (schedule !== null && schedule.sessionStartUs(timeUs) !== this.#sessionStartUs) {
+      this.#sendLogout("session time is over", "session time is over");
+      return;
+    }
     this.#resender.resume(timeUs);
     const due = this.#liveness.due(timeUs);
     if (due === DUE.timeout) {
@@ -495,6 +522,26 @@ export class FixSession implements MessageSink {
   #refuse(text: string): void {
     this.#admin.logout(text, this.#timeUs);
     this.#drop(text);
+  }
+
+  /** The peer has broken a bound: it is told why, and cut off. */
+  #cutOff(why: string): void {
+    this.counters.cutOff += 1;
+    this.#refuse(why);
+  }
+
+  /** Within the schedule; the first connection of each of its sessions starts both sequences at 1. */
+  #withinSchedule(timeUs: number): boolean {
+    const { schedule } = this.options;
+    if (schedule === null) return true;
+    this.#sessionStartUs = schedule.sessionStartUs(timeUs);
+    if (Number.isNaN(this.#sessionStartUs)) {
+      this.#port.disconnect("outside of the session's hours");
+      this.#application.onLogout("outside of the session's hours", timeUs);
+      return false;
+    }
+    if (!(this.store.startedUs >= this.#sessionStartUs)) this.store.reset(timeUs);
+    return true;
   }
 
   // States.
@@ -525,6 +572,7 @@ export class FixSession implements MessageSink {
     this.#gap.clear();
     this.#resender.clear();
     this.store.flush();
+    this.options.messageLog?.flush();
     this.#application.onLogout(this.#logoutReason || reason, this.#timeUs);
   }
 }

@@ -8,6 +8,8 @@ export const STORE_RECORD = {
   incoming: 3,
   /** A sent message kept for resending: number, sending time in µs, bytes. */
   message: 4,
+  /** When both sequences last began at 1, in µs since the epoch. */
+  started: 5,
 } as const;
 
 const MAGIC = 0xf5;
@@ -79,7 +81,7 @@ function validRecord(bytes: Uint8Array, view: DataView, at: number): number {
   const payloadBytes = view.getUint32(at + 2, true);
   if (payloadBytes > MAX_PAYLOAD_BYTES || at + recordBytes(payloadBytes) > bytes.length) return 0;
   const plausible =
-    kind === STORE_RECORD.message ? payloadBytes >= 16 : kind >= 1 && kind <= 3 && payloadBytes === 8;
+    kind === STORE_RECORD.message ? payloadBytes >= 16 : kind >= 1 && kind <= 5 && payloadBytes === 8;
   if (!plausible) return 0;
   const end = at + HEAD_BYTES + payloadBytes;
   return Bun.hash.crc32(bytes.subarray(at, end)) === view.getUint32(end, true)

@@ -15,6 +15,8 @@ export interface SessionStore {
   readonly nextOutgoing: number;
   /** Number that the peer's next message must have. */
   readonly nextIncoming: number;
+  /** When both sequences last began at 1, in µs since the epoch; NaN = not known. */
+  readonly startedUs: number;
   /** Takes the next outgoing number; on return no restart of the process can give it out again. */
   claimOutgoing(): number;
   /** The peer's messages below `next` have been handled. */
@@ -87,6 +89,7 @@ export class RetainedMessages {
 export class MemoryStore implements SessionStore {
   nextOutgoing = 1;
   nextIncoming = 1;
+  startedUs = Number.NaN;
   readonly #messages: RetainedMessages;
 
   constructor(retention: RetentionOptions = DEFAULT_RETENTION) {
@@ -115,9 +118,10 @@ export class MemoryStore implements SessionStore {
     return this.#messages.nextKept(from, to);
   }
 
-  reset(): void {
+  reset(timeUs: number): void {
     this.nextOutgoing = 1;
     this.nextIncoming = 1;
+    this.startedUs = timeUs;
     this.#messages.clear();
   }
 

@@ -132,7 +132,7 @@ describe("FileStore", () => {
     const store = new FileStore(join(folder, "a"));
     store.claimOutgoing();
     store.keep(1, 5, MESSAGE, 0, MESSAGE.length);
-    store.reset();
+    store.reset(0);
     expect([store.nextOutgoing, store.nextIncoming, store.find(1)]).toEqual([1, 1, undefined]);
     store.close();
     const again = new FileStore(join(folder, "a"));
