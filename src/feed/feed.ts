@@ -1,3 +1,4 @@
+import type { Histogram } from "../core/histogram.ts";
 import type { NativeFunctions } from "../core/native.ts";
 import type { EventBatch } from "../market/event-batch.ts";
 import type { Instrument, InstrumentTable, VenueName } from "../market/instrument.ts";
@@ -26,6 +27,8 @@ export interface FeedCounters {
   /** Frames of kinds or instruments that were not asked for, and subscriptions that the venue does not know. */
   ignored: number;
   gaps: number;
+  /** Books that did not have the checksum that the venue sent. */
+  checksums: number;
   crossed: number;
   /** Times that an instrument became live again after it had been live and was not any more. */
   resyncs: number;
@@ -72,6 +75,8 @@ export interface Feed {
   readonly id: number;
   readonly venue: VenueName;
   readonly counters: FeedCounters;
+  /** How long each resync took, from unsound to live, µs. */
+  readonly healingUs: Histogram;
   /** Instruments this feed carries, known once the venue has described them. */
   readonly carried: readonly Instrument[];
   /** The last thing that went wrong, for people: what, where, what was expected; empty when nothing has. */

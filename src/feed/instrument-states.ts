@@ -1,3 +1,4 @@
+import type { Histogram } from "../core/histogram.ts";
 import { invariant } from "../core/invariant.ts";
 import { type EventBatch, FEED_STATE, UNSOUND } from "../market/event-batch.ts";
 import type { Instrument } from "../market/instrument.ts";
@@ -10,6 +11,7 @@ import type { FeedCounters } from "./feed.ts";
 export class InstrumentStates {
   readonly carried: Instrument[] = [];
   readonly #counters: FeedCounters;
+  readonly #healingUs: Histogram;
   readonly #carries: Uint8Array;
   readonly #state: Uint8Array;
   readonly #reason: Uint8Array;
@@ -20,8 +22,9 @@ export class InstrumentStates {
   #owedCount = 0;
 
   /** @param capacity that of the instrument table. */
-  constructor(capacity: number, counters: FeedCounters) {
+  constructor(capacity: number, counters: FeedCounters, healingUs: Histogram) {
     this.#counters = counters;
+    this.#healingUs = healingUs;
     this.#carries = new Uint8Array(capacity);
     this.#state = new Uint8Array(capacity);
     this.#reason = new Uint8Array(capacity);
@@ -75,6 +78,7 @@ export class InstrumentStates {
     if (!Number.isNaN(this.#lostUs[id])) {
       this.#counters.resyncs += 1;
       this.#counters.lastResyncUs = timeUs - this.#lostUs[id];
+      this.#healingUs.record(this.#counters.lastResyncUs);
       this.#lostUs[id] = Number.NaN;
     }
     this.#liveSinceUs[id] = timeUs;

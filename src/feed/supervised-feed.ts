@@ -1,3 +1,4 @@
+import { Histogram } from "../core/histogram.ts";
 import { type EventBatch, UNSOUND } from "../market/event-batch.ts";
 import type { Instrument, VenueName } from "../market/instrument.ts";
 import type { FrameDecoder } from "./decoder.ts";
@@ -26,6 +27,7 @@ export abstract class SupervisedFeed implements Feed {
     unparsable: 0,
     ignored: 0,
     gaps: 0,
+    checksums: 0,
     crossed: 0,
     resyncs: 0,
     reconnects: 0,
@@ -34,6 +36,7 @@ export abstract class SupervisedFeed implements Feed {
     decodeFallbacks: 0,
     lastResyncUs: Number.NaN,
   };
+  readonly healingUs = new Histogram();
   problem = "";
   protected readonly options: FeedOptions;
   protected readonly states: InstrumentStates;
@@ -45,7 +48,7 @@ export abstract class SupervisedFeed implements Feed {
     this.options = options;
     this.id = options.id;
     this.venue = options.venue;
-    this.states = new InstrumentStates(options.instruments.capacity, this.counters);
+    this.states = new InstrumentStates(options.instruments.capacity, this.counters, this.healingUs);
     this.connection = new ConnectionSupervisor({
       feed: options.id,
       port: options.port,

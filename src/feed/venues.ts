@@ -1,6 +1,13 @@
 import type { VenueName } from "../market/instrument.ts";
 import { BinanceFeed } from "./binance/feed.ts";
 import { BINANCE_VENUES, type BinanceVenueName, STREAM_PATH } from "./binance/venue.ts";
+import { BybitFeed } from "./bybit/feed.ts";
+import {
+  BYBIT_REST_URL,
+  BYBIT_VENUES,
+  type BybitVenueName,
+  readSubscription as readBybitSubscription,
+} from "./bybit/venue.ts";
 import { DeribitFeed } from "./deribit/feed.ts";
 import {
   DERIBIT_PATH,
@@ -10,6 +17,15 @@ import {
   readSubscription,
 } from "./deribit/venue.ts";
 import type { Feed, FeedOptions } from "./feed.ts";
+import { KrakenFeed } from "./kraken/feed.ts";
+import { isKrakenSymbol, KRAKEN_PATH, KRAKEN_REST_URL, KRAKEN_WEBSOCKET_URL } from "./kraken/venue.ts";
+import { OkxFeed } from "./okx/feed.ts";
+import {
+  OKX_PATH,
+  OKX_REST_URL,
+  OKX_WEBSOCKET_URL,
+  readSubscription as readOkxSubscription,
+} from "./okx/venue.ts";
 
 /** What the process has to know of a venue before it builds its feed. */
 export interface VenueEntry {
@@ -22,13 +38,19 @@ export interface VenueEntry {
   isSubscription(text: string): boolean;
   /** What a subscription looks like, for people. */
   readonly expected: string;
-  /** The venue's clock by REST: a path, and where in the answer the ms since the epoch are. */
-  readonly clock: { readonly path: string; readonly field: string };
+  /** The venue's clock by REST: a path, and where in the answer the ms since the epoch are; null = only in its Date header. */
+  readonly clock: { readonly path: string; readonly field: string | null };
   create(options: FeedOptions): Feed;
 }
 
 /** Symbols on one Binance connection: four streams each, and a venue allows 200 streams a connection. */
 const MAX_BINANCE_SYMBOLS = 50;
+
+/** Books of 1,000 levels a side on one Kraken connection; more would make the connection the bottleneck, not the venue. */
+const MAX_KRAKEN_SYMBOLS = 100;
+
+/** Symbols and groups named in one feed of a venue whose instruments are listed by name. */
+const MAX_SUBSCRIPTIONS = 200;
 
 /** Every venue that keel speaks to. */
 export const VENUE_ENTRIES: Readonly<Record<VenueName, VenueEntry>> = {
@@ -51,7 +73,45 @@ export const VENUE_ENTRIES: Readonly<Record<VenueName, VenueEntry>> = {
           .filter((subscription): subscription is DeribitSubscription => subscription !== undefined),
       ),
   },
+  kraken: {
+    webSocketUrl: KRAKEN_WEBSOCKET_URL,
+    restUrl: KRAKEN_REST_URL,
+    webSocketPath: KRAKEN_PATH,
+    maxSubscriptions: MAX_KRAKEN_SYMBOLS,
+    isSubscription: isKrakenSymbol,
+    expected: "a pair such as kraken:BTC/USD",
+    clock: { path: "/0/public/Time", field: null },
+    create: (options) => new KrakenFeed(options),
+  },
+  "bybit-spot": bybit("bybit-spot", "BTCUSDT, or bybit-spot:BTCUSDT@50 for 50 levels"),
+  "bybit-linear": bybit("bybit-linear", "BTCUSDT, or bybit-linear:BTCUSDT@50 for 50 levels"),
+  "bybit-inverse": bybit("bybit-inverse", "BTCUSD, or bybit-inverse:BTCUSD@50 for 50 levels"),
+  "bybit-option": bybit("bybit-option", "BTC-27DEC24-60000-C-USDT, or bybit-option:options:BTC"),
+  okx: {
+    webSocketUrl: OKX_WEBSOCKET_URL,
+    restUrl: OKX_REST_URL,
+    webSocketPath: OKX_PATH,
+    maxSubscriptions: MAX_SUBSCRIPTIONS,
+    isSubscription: (text) => readOkxSubscription(text) !== undefined,
+    expected: "an instrument such as okx:BTC-USDT, okx:BTC-USDT-SWAP, or okx:options:BTC-USD",
+    clock: { path: "/api/v5/public/time", field: "data.0.ts" },
+    create: (options) => new OkxFeed(options),
+  },
 };
+
+function bybit(venue: BybitVenueName, example: string): VenueEntry {
+  const entry = BYBIT_VENUES[venue];
+  return {
+    webSocketUrl: `wss://stream.bybit.com${entry.webSocketPath}`,
+    restUrl: BYBIT_REST_URL,
+    webSocketPath: entry.webSocketPath,
+    maxSubscriptions: MAX_SUBSCRIPTIONS,
+    isSubscription: (text) => readBybitSubscription(entry.category, text) !== undefined,
+    expected: `a symbol such as ${venue}:${example}`,
+    clock: { path: "/v5/market/time", field: "time" },
+    create: (options) => new BybitFeed(entry, options),
+  };
+}
 
 function binance(venue: BinanceVenueName, example: string, clockPath: string): VenueEntry {
   const { webSocketUrl, restUrl } = BINANCE_VENUES[venue];

@@ -2,7 +2,18 @@ import type { DecimalStep } from "../core/decimal.ts";
 import { invariant } from "../core/invariant.ts";
 
 /** Venues keel speaks to. A name is also the prefix in `KEEL_FEEDS` and, upper-cased, the suffix of `KEEL_URL_`. */
-export const VENUES = ["binance-spot", "binance-usdm", "binance-coinm", "deribit"] as const;
+export const VENUES = [
+  "binance-spot",
+  "binance-usdm",
+  "binance-coinm",
+  "deribit",
+  "bybit-spot",
+  "bybit-linear",
+  "bybit-inverse",
+  "bybit-option",
+  "okx",
+  "kraken",
+] as const;
 export type VenueName = (typeof VENUES)[number];
 
 export type InstrumentKind = "spot" | "perpetual" | "future" | "option";

@@ -48,12 +48,22 @@ export interface FakeVenue {
   /** Two instruments that the feed subscribes. */
   readonly symbols: readonly [string, string];
   readonly books: readonly [VenueBook, VenueBook];
+  /** What the feed is told to subscribe; default the symbols. */
+  readonly subscriptions?: readonly string[];
+  /** What a lost frame is found out by; default `gap`. */
+  readonly gapReason?: "gap" | "checksum";
+  /** Book frames carry sequence numbers; default true. */
+  readonly isSequenced?: boolean;
+  /** Neither instrument trades all the time; default false. */
+  readonly mayBeQuiet?: boolean;
   /** Answers what the feed asked for; called after every input. */
   service(session: Session): void;
   /** The connection is gone: subscriptions with it. */
   disconnected(): void;
   /** The next book frame in sequence. */
   next(index: number): string;
+  /** The frame that shows that book frames before it were lost; default the next book frame. */
+  reveal?(index: number): string;
   trade(index: number): string;
   /** A book frame with a price between two ticks. */
   offGrid(index: number): string;
@@ -84,7 +94,7 @@ export class Session {
     this.feed = createFeed({
       id: 0,
       venue: venue.venue,
-      subscriptions: venue.symbols,
+      subscriptions: venue.subscriptions ?? venue.symbols,
       instruments: this.instruments,
       port: this.port,
       seed: options.seed ?? 1,

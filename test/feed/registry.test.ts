@@ -20,8 +20,8 @@ describe("feed list", () => {
   });
 
   test("says what is wrong and what was expected", () => {
-    expect(() => parseFeedList("kraken:XBTUSD")).toThrow(
-      'feed list: found "kraken:XBTUSD", expected venue:subscription, venue one of binance-spot, binance-usdm, binance-coinm, deribit',
+    expect(() => parseFeedList("mtgox:XBTUSD")).toThrow(
+      `feed list: found "mtgox:XBTUSD", expected venue:subscription, venue one of ${VENUES.join(", ")}`,
     );
     expect(() => parseFeedList("")).toThrow('found ""');
     expect(() => parseFeedList("binance-usdm")).toThrow(

@@ -1,12 +1,4 @@
-import {
-  EVENT,
-  type EventBatch,
-  FEED_STATE,
-  SIDE,
-  TICKER,
-  TICKER_FIELDS,
-  UNSOUND,
-} from "../../market/event-batch.ts";
+import { EVENT, type EventBatch, SIDE, TICKER, TICKER_FIELDS } from "../../market/event-batch.ts";
 import type { Instrument } from "../../market/instrument.ts";
 import {
   type FrameDecoder,
@@ -15,15 +7,10 @@ import {
   nearestSteps,
   numeric,
   parseJson,
-  priceToTicks,
   type SnapshotDecoder,
-  sizeToLots,
 } from "../decoder.ts";
 import { FRAME, type FrameOutcome } from "../feed.ts";
-
-/** What adding levels came to. */
-const LEVELS = { added: 0, malformed: 1, offGrid: 2, full: 3 } as const;
-type LevelsOutcome = (typeof LEVELS)[keyof typeof LEVELS];
+import { addLevel, fillLevels, LEVELS, takeBack } from "../text-levels.ts";
 
 /**
  * Binance's streams, combined (`{"stream":…,"data":…}`) or bare, of all three venues: `depthUpdate`, `bookTicker` (spot's has
@@ -101,55 +88,6 @@ function decodeDepth(data: JsonObject, instrument: Instrument, out: EventBatch):
   if (row < 0) return FRAME.overflow;
   out.setSequence(row, U, u, pu ?? Number.NaN);
   return fillLevels(row, data.b, data.a, instrument, out);
-}
-
-/** Gives the event its levels; when one does not fit, the event is taken back. */
-function fillLevels(
-  row: number,
-  bids: unknown,
-  asks: unknown,
-  instrument: Instrument,
-  out: EventBatch,
-): FrameOutcome {
-  let outcome = addLevels(SIDE.bid, bids, instrument, out);
-  if (outcome === LEVELS.added) outcome = addLevels(SIDE.ask, asks, instrument, out);
-  return outcome === LEVELS.added ? FRAME.ok : takeBack(row, outcome, out);
-}
-
-function takeBack(row: number, outcome: LevelsOutcome, out: EventBatch): FrameOutcome {
-  const instrument = out.instrument[row];
-  const exchangeTimeUs = out.exchangeTimeUs[row];
-  out.rewind(row, out.levelStart[row]);
-  if (outcome === LEVELS.malformed) return FRAME.unparsable;
-  if (outcome === LEVELS.full) return FRAME.overflow;
-  out.status(instrument, FEED_STATE.unsound, UNSOUND.offGrid, exchangeTimeUs);
-  return FRAME.ok;
-}
-
-function addLevels(side: number, levels: unknown, instrument: Instrument, out: EventBatch): LevelsOutcome {
-  if (!Array.isArray(levels)) return LEVELS.malformed;
-  for (let i = 0; i < levels.length; i += 1) {
-    const level: unknown = levels[i];
-    if (!Array.isArray(level)) return LEVELS.malformed;
-    const outcome = addLevel(side, level[0], level[1], instrument, out);
-    if (outcome !== LEVELS.added) return outcome;
-  }
-  return LEVELS.added;
-}
-
-function addLevel(
-  side: number,
-  price: unknown,
-  size: unknown,
-  instrument: Instrument,
-  out: EventBatch,
-): LevelsOutcome {
-  if (typeof price !== "string" || typeof size !== "string") return LEVELS.malformed;
-  const priceTicks = priceToTicks(price, instrument.tick);
-  const sizeLots = sizeToLots(size, instrument.lot);
-  if (Number.isNaN(sizeLots)) return LEVELS.malformed;
-  if (Number.isNaN(priceTicks)) return Number.isNaN(numeric(price)) ? LEVELS.malformed : LEVELS.offGrid;
-  return out.level(side, priceTicks, sizeLots) ? LEVELS.added : LEVELS.full;
 }
 
 function decodeTop(data: JsonObject, instrument: Instrument, out: EventBatch): FrameOutcome {

@@ -4,13 +4,13 @@ import { EVENT, type EventBatch, UNSOUND } from "../../market/event-batch.ts";
 import type { Instrument } from "../../market/instrument.ts";
 import { isObject, parseJson } from "../decoder.ts";
 import { type FeedOptions, FRAME, type FrameOutcome } from "../feed.ts";
+import { RestRequests } from "../rest.ts";
 import { SupervisedFeed } from "../supervised-feed.ts";
 import { Backoff } from "../supervisor.ts";
 import type { BinanceDecoder } from "./decoder.ts";
 import { DepthJoin, DIFF, JOINED, MATCH } from "./depth-join.ts";
 import { listSymbols, readSymbol } from "./instruments.ts";
 import { createBinanceDecoder } from "./native-decoder.ts";
-import { RestRequests } from "./rest.ts";
 import type { BinanceVenue } from "./venue.ts";
 
 /** Streams of one SUBSCRIBE message. */

@@ -1,6 +1,6 @@
-import type { Rng } from "../../core/rng.ts";
-import type { FeedPort } from "../feed.ts";
-import { Backoff } from "../supervisor.ts";
+import type { Rng } from "../core/rng.ts";
+import type { FeedPort } from "./feed.ts";
+import { Backoff } from "./supervisor.ts";
 
 const MAX_REQUESTS = 4;
 const REQUEST_TIMEOUT_US = 15_000_000;
