@@ -2,14 +2,20 @@ import { Histogram } from "../core/histogram.ts";
 import type { EngineName, StepEngine } from "./engine.ts";
 
 /** Engines by what it costs to find out how fast they are: the first start in milliseconds, the last compile shaders. */
-const CHEAPEST_FIRST: readonly EngineName[] = ["cpu", "wasm", "tensorrt", "webgpu"];
+const CHEAPEST_FIRST: readonly EngineName[] = ["cpu", "wasm", "tensorrt", "wgsl", "webgpu"];
 
 /**
  * Least time of one step on any host and with any model, µs: what a call into ONNX Runtime, the launch of a captured CUDA
  * graph and a mapped read-back from a GPU take with nothing to compute. Where an engine at hand is faster than that, the
  * slower kind is not even started.
  */
-const FLOOR_US: Readonly<Record<EngineName, number>> = { cpu: 0, wasm: 13, tensorrt: 8, webgpu: 40 };
+const FLOOR_US: Readonly<Record<EngineName, number>> = {
+  cpu: 0,
+  wasm: 13,
+  tensorrt: 8,
+  wgsl: 40,
+  webgpu: 40,
+};
 
 /** Longest time one engine is measured, and fewest and most steps. */
 const MEASURE_MS = 40;

@@ -2,7 +2,7 @@ import type { Calibration } from "./calibration.ts";
 import type { ModelCard } from "./card.ts";
 import type { CpuIsa } from "./cpu/native-step.ts";
 
-export const ENGINES = ["cpu", "wasm", "webgpu", "tensorrt"] as const;
+export const ENGINES = ["cpu", "wasm", "wgsl", "webgpu", "tensorrt"] as const;
 export type EngineName = (typeof ENGINES)[number];
 
 /**

@@ -11,6 +11,7 @@ import type { StepModel } from "./step-model.ts";
 import { TensorRtEngine } from "./tensorrt.ts";
 import { WasmEngine } from "./wasm.ts";
 import { WebGpuEngine } from "./webgpu.ts";
+import { WgslEngine } from "./wgsl.ts";
 import { WindowedEngine } from "./windowed.ts";
 
 export const DEVICES = ["auto", ...ENGINES] as const;
@@ -58,6 +59,13 @@ export interface StartedEngine {
   readonly modelsPassedOver: readonly ModelPassedOver[];
 }
 
+/** Devices that stand for several engines, of which the fastest is taken. */
+const GROUPS: Partial<Record<DeviceName, { readonly engines: readonly EngineName[]; readonly how: string }>> =
+  {
+    auto: { engines: ENGINES, how: "fastest here" },
+    webgpu: { engines: ["wgsl", "webgpu"], how: "fastest on this GPU" },
+  };
+
 /** Refuses windowed models for an engine that only steps. */
 const stepsOnly =
   (name: EngineName, start: EngineStarter): EngineStarter =>
@@ -85,6 +93,14 @@ export const ENGINE_STARTERS: readonly { readonly name: EngineName; readonly sta
     ),
   },
   {
+    name: "wgsl",
+    start: stepsOnly(
+      "wgsl",
+      (model, slotCount, maxBatch, settings = DEFAULT_ENGINE_SETTINGS, automatic = false) =>
+        WgslEngine.start(model, slotCount, maxBatch, settings, automatic),
+    ),
+  },
+  {
     name: "webgpu",
     start: stepsOnly(
       "webgpu",
@@ -105,18 +121,19 @@ export const ENGINE_STARTERS: readonly { readonly name: EngineName; readonly sta
  * Starts the engine that `device` names, warmed up, with the model's self-test passed.
  *
  * `auto` takes the engine on which a step of this model is fastest here, by a short measurement, and says in one line which
- * it is and why the others were passed over. A device that was named is the only one tried. Where there are stand-ins for
- * the model, one that is much faster is taken in its place, and the line says so.
+ * it is and why the others were passed over; `webgpu` takes the faster of keel's own kernel (wgsl) and ONNX Runtime. Any other
+ * device is the only one tried. Where there are stand-ins for the model, one that is much faster is taken in its place, and
+ * the line says so.
  *
  * @throws DeviceUnavailableError naming what is missing, ModelRefusedError when the engine does not compute the model.
  */
 export async function startEngine(options: EngineOptions): Promise<StartedEngine> {
   const { device, model, standIns = [], log } = options;
-  if (device !== "auto" && standIns.length === 0) {
+  if (GROUPS[device] === undefined && standIns.length === 0) {
     const engine = await startNamed(device, options);
     log(`engine ${device} (as configured) for model ${model.card.name}`);
     const nothing = { stepUs: null, passedOver: [], modelsPassedOver: [] };
-    return { engine: calibrated(engine, options), chosen: device, model, ...nothing };
+    return { engine: calibrated(engine, options), chosen: engine.name, model, ...nothing };
   }
   const choice = await chooseModel(
     [model, ...standIns].map((each) => ({
@@ -128,7 +145,7 @@ export async function startEngine(options: EngineOptions): Promise<StartedEngine
   const chosen =
     choice.name === model.card.name ? model : standIns.find(({ card }) => card.name === choice.name);
   invariant(chosen !== undefined, "the chosen model is one of those that were given");
-  const how = device === "auto" ? "fastest here" : "as configured";
+  const how = GROUPS[device]?.how ?? "as configured";
   const notEngines = passedOver.map((other) => `; not ${other.engine}: ${other.reason}`);
   const notModels = choice.passedOver.map((other) => `; not model ${other.model}: ${other.reason}`);
   log(
@@ -147,16 +164,28 @@ export async function startEngine(options: EngineOptions): Promise<StartedEngine
 /** @throws DeviceUnavailableError when the engine is not there, or with `auto` none is; KeelError as the engine's start. */
 async function chooseFor(options: EngineOptions): Promise<Choice> {
   const { device } = options;
-  if (device !== "auto") return { ...(await timed(() => startNamed(device, options))), passedOver: [] };
-  const choice = await chooseEngine(
-    new Map(ENGINE_STARTERS.map(({ name, start }) => [name, () => startOne(start, options)])),
+  const group = GROUPS[device];
+  if (group === undefined) return { ...(await timed(() => startNamed(device, options))), passedOver: [] };
+  let failure: unknown;
+  const starters = ENGINE_STARTERS.filter(({ name }) => group.engines.includes(name)).map(
+    ({ name, start }) =>
+      [
+        name,
+        () =>
+          startOne(start, options).catch((error: unknown) => {
+            failure = error;
+            throw error;
+          }),
+      ] as const,
   );
+  const choice = await chooseEngine(new Map(starters));
   if ("engine" in choice) return choice;
+  if (device !== "auto") throw failure;
   const reasons = choice.map(({ engine, reason }) => `${engine}: ${reason}`).join("; ");
   throw new DeviceUnavailableError("auto", `no engine works here (${reasons})`);
 }
 
-async function startNamed(device: EngineName, options: EngineOptions): Promise<StepEngine> {
+async function startNamed(device: DeviceName, options: EngineOptions): Promise<StepEngine> {
   const starter = ENGINE_STARTERS.find(({ name }) => name === device);
   if (starter === undefined) throw new DeviceUnavailableError(device, "not in this build");
   return startOne(starter.start, options);

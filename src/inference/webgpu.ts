@@ -1,23 +1,17 @@
 import { DeviceUnavailableError, ModelRefusedError } from "../core/errors.ts";
 import { InvariantError, invariant } from "../core/invariant.ts";
-import type { GpuSelection } from "../gpu/adapter.ts";
-import { whyNoVulkan } from "../gpu/dawn.ts";
-import { Gpu } from "../gpu/device.ts";
+import type { Gpu } from "../gpu/device.ts";
 import { GpuLostError } from "../gpu/errors.ts";
-import { driverFolder } from "../gpu/software.ts";
 import { EngineLostError, type StepEngine } from "./engine.ts";
 import { type DeviceState, SlotMover } from "./gpu-slots.ts";
+import { openTriedGpu } from "./gpu-trial.ts";
 import { inTurn, type Ort, startRuntime, TensorBuffers } from "./ort-webgpu.ts";
-import { isolatedProbe } from "./probe.ts";
 import type { EngineSettings } from "./settings.ts";
 import { SlotRows } from "./slot-rows.ts";
 import { FEATURES_INPUT, nextName, PROBABILITIES_OUTPUT, type StepModel, stateSize } from "./step-model.ts";
 
 /** Steps run by `warmUp`: the first compiles the pipelines, the second captures the graph. */
 const WARM_UP_STEPS = 8;
-
-/** Adapters that have passed their trial in a child process; a lost device takes its own out again. */
-const tried = new Set<string>();
 
 /**
  * ONNX Runtime's WebGPU provider on Dawn. The states stay on the device and so do the model's inputs and outputs, all in
@@ -94,16 +88,12 @@ export class WebGpuEngine implements StepEngine {
     this.#outputs = Object.keys(fetches);
     this.#loss = gpu.loss.catch((error: unknown) => {
       this.#lost = error instanceof GpuLostError ? error.reason : messageOf(error);
-      tried.clear();
       throw new EngineLostError("webgpu", this.#lost);
     });
     this.#loss.catch(() => {});
   }
 
   /**
-   * The selected adapter is first put to work in a child process, so that a driver that faults or hangs does not take this
-   * process with it; a host without a Vulkan loader does not even pay for that.
-   *
    * @param automatic the engine was not asked for by name: a software adapter is then not taken.
    * @throws DeviceUnavailableError when there is no such adapter, or it does not compute, or lacks the memory.
    * @throws ModelRefusedError when ONNX Runtime does not take the model.
@@ -116,10 +106,7 @@ export class WebGpuEngine implements StepEngine {
     automatic = false,
   ): Promise<WebGpuEngine> {
     invariant(slotCount >= 1 && maxBatch >= 1 && maxBatch <= slotCount, "1 ≤ maxBatch ≤ slotCount");
-    const missing = whyNoVulkan(await driverFolder(selection));
-    if (missing !== null) throw new DeviceUnavailableError("webgpu", missing);
-    await tryIsolated(selection);
-    const gpu = await Gpu.open(selection, { automatic });
+    const gpu = await openTriedGpu(selection, automatic);
     try {
       checkSizes(gpu.device, model, slotCount, maxBatch);
       const ort = await startRuntime();
@@ -303,18 +290,6 @@ class Buffers {
     for (const buffer of [rows, readback, ...states.map(({ held }) => held)]) this.#gpu.buffers.give(buffer);
     return this.#tensors.release();
   }
-}
-
-/** @throws DeviceUnavailableError when the adapter does not compute in a process of its own. */
-async function tryIsolated({ adapter, vulkanDir }: GpuSelection): Promise<void> {
-  const key = JSON.stringify([adapter, vulkanDir]);
-  if (tried.has(key)) return;
-  const env = { ...process.env, KEEL_GPU: adapter ?? "", KEEL_VULKAN_DIR: vulkanDir ?? "" };
-  const { gpuCompute, gpuReason } = await isolatedProbe(env);
-  if (gpuCompute === null) {
-    throw new DeviceUnavailableError("webgpu", (gpuReason ?? "no reason given").replace(/^webgpu: /, ""));
-  }
-  tried.add(key);
 }
 
 /** @throws DeviceUnavailableError when a buffer would be larger than the device allows. */
