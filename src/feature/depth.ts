@@ -79,6 +79,14 @@ export class DepthView {
     return stale;
   }
 
+  /** The document's best price on a side, the other side's where this one is empty, −1 when both are. */
+  bestTicks(slot: number, side: number): number {
+    const own = slot * 2 + side;
+    const other = slot * 2 + 1 - side;
+    if (this.#count[own] > 0) return this.#priceTicks[own * DEPTH_LEVELS];
+    return this.#count[other] > 0 ? this.#priceTicks[other * DEPTH_LEVELS] : -1;
+  }
+
   #refreshSide(slot: number, side: 0 | 1, count: number, midTicks: number, compare: boolean): void {
     const row = slot * 2 + side;
     this.#compareSide(row, side, count, compare && this.#count[row] > 0);

@@ -4,6 +4,7 @@ import type { Instrument } from "../market/instrument.ts";
 import { DEPTH_METRIC, DEPTH_METRICS, DepthView } from "./depth.ts";
 import { basisBp, writeRow } from "./row.ts";
 import { FEATURE_COUNT, SIGNALS } from "./schema.ts";
+import type { FeatureSource } from "./source.ts";
 import {
   ASK_TICKS,
   BASIS_MEAN,
@@ -69,7 +70,7 @@ export const WARM_UP_EVENTS = 100;
 export const WARM_UP_US = 2_000_000;
 
 /** A clock that steps back by less is taken to stand still; by more, the state moves to the new time. */
-const CLOCK_JITTER_US = 1_000_000;
+export const CLOCK_JITTER_US = 1_000_000;
 /** A move of the mid away from its recent mean that counts for the move rates, bp. */
 const RATE_MOVE_BP = 0.5;
 /** Depth below this part of its recent mean counts for the withdrawal rates. */
@@ -84,7 +85,7 @@ const INTERVAL_WEIGHT = 0.1;
  *
  * Every value written is finite, whatever came in.
  */
-export class FeatureState {
+export class FeatureState implements FeatureSource {
   readonly slotCount: number;
   readonly #state: Float64Array;
   readonly #depth: DepthView;
