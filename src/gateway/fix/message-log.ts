@@ -1,6 +1,6 @@
 import { closeSync, existsSync, fstatSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { EQUALS, SOH } from "./ascii.ts";
+import { EQUALS, SOH, ZERO } from "./ascii.ts";
 import type { SessionIdentity } from "./builder.ts";
 import { sessionFolder } from "./session-folder.ts";
 import { TIMESTAMP_LENGTH, TimestampBytes } from "./timestamp.ts";
@@ -33,8 +33,10 @@ const BAR = 124;
 const STAR = 42;
 const DOT = 46;
 
+const RAW_DATA_LENGTH = 95;
+const RAW_DATA = 96;
 /** Fields whose values are never written: RawData, Password, NewPassword. */
-const SECRET_TAGS = [96, 554, 925];
+const SECRET_TAGS = [RAW_DATA, 554, 925];
 
 const IN = Buffer.from(" in  ");
 const OUT = Buffer.from(" out ");
@@ -79,7 +81,7 @@ export class FileMessageLog implements MessageLog {
   }
 
   flush(): void {
-    if (this.#at === 0 || this.#file < 0) return;
+    if (this.#at === 0) return;
     try {
       let from = 0;
       while (from < this.#at) from += writeSync(this.#file, this.#gathered, from, this.#at - from);
@@ -120,9 +122,12 @@ export class FileMessageLog implements MessageLog {
     let tag = 0;
     let inTag = true;
     let secret = false;
+    /** RawData may hold separators: where it ends, by the RawDataLength before it. */
+    let rawEnd = start;
+    let rawLength = 0;
     for (let i = start; i < end; i += 1) {
       const code = bytes[i];
-      if (code === SOH) {
+      if (code === SOH && i >= rawEnd) {
         to[at] = BAR;
         inTag = true;
         secret = false;
@@ -134,10 +139,14 @@ export class FileMessageLog implements MessageLog {
           inTag = false;
           if (SECRET_TAGS.includes(tag)) {
             secret = true;
+            if (tag === RAW_DATA) rawEnd = i + 1 + rawLength;
             to.fill(STAR, at + 1, at + 4);
             at += 3;
           }
-        } else if (inTag) tag = tag * 10 + code - 48;
+        } else if (inTag) {
+          tag = tag * 10 + code - ZERO;
+          rawLength = tag === RAW_DATA_LENGTH ? 0 : rawLength;
+        } else if (tag === RAW_DATA_LENGTH) rawLength = rawLength * 10 + code - ZERO;
       }
       at += 1;
     }

@@ -64,9 +64,9 @@ export class ShmReader {
   /** Updates that the ring had overwritten before {@link next} came to them. */
   lost = 0;
   readonly #unmap: () => void;
-  readonly #words: Int32Array;
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
+  #words: Int32Array;
+  #bytes: Uint8Array;
+  #view: DataView;
   readonly #copy = new Int32Array(WORDS);
   readonly #record = new DataView(this.#copy.buffer);
   readonly #heads: number;
@@ -160,7 +160,12 @@ export class ShmReader {
     }
   }
 
+  /** Gives the memory back; whatever is asked of the reader afterwards throws. */
   close(): void {
+    const nothing = new ArrayBuffer(0);
+    this.#words = new Int32Array(nothing);
+    this.#bytes = new Uint8Array(nothing);
+    this.#view = new DataView(nothing);
     this.#unmap();
   }
 
