@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { VERBS } from "../src/command/verbs.ts";
 import { EXIT } from "../src/core/errors.ts";
+import { MALFORMED_MODELS } from "./inference/malformed-models.ts";
 import { sharedPath, skipUnlessShared } from "./support/shared-data.ts";
 
 const executable = resolve(import.meta.dir, "../dist/keel");
@@ -125,6 +126,19 @@ test.each(["tick", "book"])("bench %s ends with rows", async (bench) => {
   const { rows } = ended.json() as { rows: { name: string; p50: number }[] };
   expect(rows.length).toBeGreaterThan(0);
   for (const row of rows) expect(row.p50).toBeGreaterThan(0);
+});
+
+test.each(MALFORMED_MODELS)("refuses a model file: $name", async ({ bytes }) => {
+  const models = mkdtempSync(join(tmpdir(), "keel-smoke-model-"));
+  try {
+    const path = join(models, "model.onnx");
+    await Bun.write(path, bytes);
+    const ended = await keel(["model", "check", path, "--json"]);
+    expect({ exitCode: ended.exitCode, stderr: ended.stderr }).toMatchObject({ exitCode: EXIT.modelRefused });
+    expect(ended.json().refused).not.toBeNull();
+  } finally {
+    rmSync(models, { recursive: true, force: true });
+  }
 });
 
 test("a signal ends it in order, with its result", async () => {

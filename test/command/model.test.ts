@@ -17,6 +17,7 @@ import type { ModelCard } from "../../src/inference/card.ts";
 import { cpuIsas } from "../../src/inference/cpu.ts";
 import { builtinModelNames } from "../../src/inference/model.ts";
 import { DEFAULT_ENGINE_SETTINGS } from "../../src/inference/settings.ts";
+import { MALFORMED_MODELS } from "../inference/malformed-models.ts";
 import { lstmGraph, SMALL } from "../inference/test-model.ts";
 import { SMALL_WINDOW, windowedCard, windowedGraph } from "../inference/windowed-model.ts";
 
@@ -189,6 +190,14 @@ describe("keel model check never crashes", () => {
     for (const [position, value] of at) copy[position % copy.length] = value;
     return copy;
   };
+
+  test.each(MALFORMED_MODELS)("on $name, and tells what is wrong", async ({ name, bytes, told }) => {
+    const { exitCode, found } = await check(await file(`${name}.onnx`, bytes));
+    const cpu = found.engines.find(({ engine }) => engine === "cpu");
+    if (isas.length > 0) expect(`${found.refused} ${cpu?.detail}`).toMatch(told);
+    expect(exitCode).toBe(found.refused === null ? EXIT.ok : EXIT.modelRefused);
+    expect(cpu?.verdict ?? "refuses").not.toBe("runs");
+  });
 
   test("on noise and on truncated files", async () => {
     await fc.assert(

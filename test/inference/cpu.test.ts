@@ -3,9 +3,11 @@ import fc from "fast-check";
 import { int64s, type NodeSpec, writeOnnx } from "../../src/bench/onnx-writer.ts";
 import { ModelRefusedError } from "../../src/core/errors.ts";
 import { Rng } from "../../src/core/rng.ts";
+import { FEATURE_COUNT, SCHEMA_HASH } from "../../src/feature/schema.ts";
 import { compileStep } from "../../src/inference/cpu/compile.ts";
 import { OP } from "../../src/inference/cpu/program.ts";
 import { CpuEngine, cpuIsas } from "../../src/inference/cpu.ts";
+import { loadModel } from "../../src/inference/model.ts";
 import { readOnnx } from "../../src/inference/onnx/model-proto.ts";
 import { checkInterface, type StepModel } from "../../src/inference/step-model.ts";
 import { WasmEngine } from "../../src/inference/wasm.ts";
@@ -121,6 +123,15 @@ describe.skipIf(isas.length === 0)("cpu engine", () => {
       ...[OP.binary, OP.binary, OP.unary],
       ...[OP.dense, OP.dense, OP.lstm, OP.dense, OP.dense],
     ]);
+  });
+
+  test("reads a transposed operand of a product where it lies", async () => {
+    const schema = { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT };
+    const { instructions } = compileStep(await loadModel("transformer", schema)).program;
+    const products = instructions.filter(({ op, removed }) => op === OP.matmul && !removed);
+    // Queries by keys as they lie in the ring, weights by values.
+    expect(products.map(({ p }) => p[6])).toEqual([1, 0]);
+    expect(instructions.filter(({ op, removed }) => op === OP.strided && !removed)).toEqual([]);
   });
 
   test("an input that is no number leaves the other rows alone", async () => {

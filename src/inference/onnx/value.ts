@@ -38,6 +38,8 @@ export interface Dynamic {
   readonly dense?: Instruction;
   /** Set when the tensor is the dequantised form of levels: `source` before quantisation and how it was quantised. */
   readonly quantised?: { readonly source: Dynamic; readonly how: Quantisation };
+  /** Set when the tensor is this one with its last two dimensions swapped, so that a product may read it as it lies. */
+  readonly transposed?: Dynamic;
   /** Set when the tensor is 1 where `knownOf` is a number and 0 where it is NaN. */
   readonly knownOf?: Dynamic;
   /** Set when these are the levels themselves, held as floats. */

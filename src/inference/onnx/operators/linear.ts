@@ -198,7 +198,8 @@ function multiply(node: NodeContext, left: Value, right: Value): Dynamic {
     return { place: node.place(node.expand(value, [...lead, ...matrix])), stride: size };
   };
   const from = whole(left, [m, k]);
-  const by = whole(right, [k, n]);
+  const turned = right.kind === "dynamic" && sizeOf(right.dims) === k * n ? right.transposed : undefined;
+  const by = turned === undefined ? whole(right, [k, n]) : whole(turned, [n, k]);
   const made = node.make(dims, batchAxis);
   node.emit(OP.matmul, made.to, { a: from.place, b: by.place }, [
     batches,
@@ -207,7 +208,7 @@ function multiply(node: NodeContext, left: Value, right: Value): Dynamic {
     n,
     from.stride,
     by.stride,
-    0,
+    turned === undefined ? 0 : 1,
   ]);
   return made;
 }

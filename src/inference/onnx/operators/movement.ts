@@ -1,7 +1,7 @@
 import { OP, type Reference, shift } from "../../cpu/program.ts";
 import type { NodeContext, Operator } from "../lowering.ts";
 import { eachOffset } from "../lowering.ts";
-import { type Constant, constant, type Dynamic, sizeOf, stridesOf, type Value } from "../value.ts";
+import { type Constant, constant, type Dynamic, once, sizeOf, stridesOf, type Value } from "../value.ts";
 import { broadcastDims, joinedBatchAxis } from "./elementwise.ts";
 
 /**
@@ -156,6 +156,12 @@ const transpose: Operator = (node) => {
   const dims = order.map((axis) => value.dims[axis]);
   const toStrides = order.map((axis) => strides[axis]);
   const batchAxis = value.kind === "dynamic" ? order.indexOf(value.batchAxis) : -1;
+  const swapped = order.every((axis, at) => axis === (at < rank - 2 ? at : 2 * rank - 3 - at));
+  if (swapped && rank >= 2 && Math.min(...dims.slice(-2)) > 1 && value.kind === "dynamic") {
+    const place = once(() => node.place(rearrange(node, value, dims, toStrides, 0, batchAxis)));
+    node.set({ kind: "dynamic", dims, batchAxis, place, transposed: value });
+    return;
+  }
   const moved = rearrange(node, value, dims, toStrides, 0, batchAxis);
   node.set(
     value.kind === "constant" && moved.kind === "constant"
