@@ -7,8 +7,8 @@
  *
  * @module
  */
+import { Histogram } from "../core/histogram.ts";
 import { invariant } from "../core/invariant.ts";
-import { FeatureState } from "../feature/tick.ts";
 import type { Feed, FeedPort } from "../feed/feed.ts";
 import { createFeed } from "../feed/registry.ts";
 import { SignalFeed } from "../feed/signal.ts";
@@ -24,6 +24,7 @@ import type { KillState } from "../risk/kill-switch.ts";
 import type { RiskLimits } from "../risk/limits.ts";
 import { newDeskCounters } from "./counters.ts";
 import { DecisionEncoder } from "./decision.ts";
+import { DeskFeatures } from "./desk-features.ts";
 import { STAGE, type StageTimer } from "./latency.ts";
 import { MarketState, TOUCHED_QUOTE } from "./market-state.ts";
 import { Predictor } from "./predictor.ts";
@@ -103,6 +104,11 @@ export class Desk implements GatewayEvents {
   readonly counters = newDeskCounters();
   /** How many sent quotes gave each reason, by bit of {@link REASON}. */
   readonly reasonCounts = new Float64Array(32);
+  /**
+   * Age of the state that quotes are based on, ns, by message: from the time of the features behind the prediction in force to
+   * the time of the event that the quotes answer. Quotes without a prediction, and those that a timer released, are left out.
+   */
+  readonly freshness = new Histogram();
   readonly #port: DeskPort;
   readonly #timer: StageTimer;
   readonly #batch = new EventBatch();
@@ -127,7 +133,7 @@ export class Desk implements GatewayEvents {
       parameters: options.quote,
     });
     if (engine !== null) this.quoter.setHeads(engine.card.heads);
-    const features = new FeatureState(UNDERLYING_CAPACITY);
+    const features = new DeskFeatures(engine, UNDERLYING_CAPACITY);
     this.#predictor = new Predictor({
       engine,
       underlyingCapacity: UNDERLYING_CAPACITY,
@@ -420,7 +426,9 @@ export class Desk implements GatewayEvents {
       this.#timer.mark(STAGE.encode);
       this.#published = true;
       this.#count(quotes, timeUs);
-      const { heads, probabilities } = this.#predictor;
+      const { heads, probabilities, stateUs } = this.#predictor;
+      const ageUs = underlying < 0 ? Number.NaN : timeUs - stateUs[underlying];
+      if (ageUs >= 0 && this.#predictor.status(underlying) === 0) this.freshness.record(ageUs * 1_000);
       const from = Math.max(underlying, 0) * heads;
       const shown = underlying < 0 ? 0 : heads;
       const payload = this.#decisions.encode(quotes, underlying, probabilities, from, shown);

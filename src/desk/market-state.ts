@@ -1,5 +1,4 @@
 import { stepToNumber } from "../core/decimal.ts";
-import type { FeatureState } from "../feature/tick.ts";
 import type { Feed } from "../feed/feed.ts";
 import { EVENT, type EventBatch, FEED_STATE, TICKER, TICKER_FIELDS, UNSOUND } from "../market/event-batch.ts";
 import type { Instrument, InstrumentTable } from "../market/instrument.ts";
@@ -9,6 +8,7 @@ import { REASON } from "../quote/quote-batch.ts";
 import type { Quoter } from "../quote/quoter.ts";
 import type { RiskGate } from "../risk/gate.ts";
 import type { DeskCounters } from "./counters.ts";
+import type { DeskFeatures } from "./desk-features.ts";
 import { STAGE, type StageTimer } from "./latency.ts";
 import { Underlyings } from "./reference.ts";
 
@@ -20,7 +20,7 @@ export const TOUCHED_QUOTE = 2;
 export interface MarketStateOptions {
   readonly instruments: InstrumentTable;
   readonly underlyingCapacity: number;
-  readonly features: FeatureState;
+  readonly features: DeskFeatures;
   readonly quoter: Quoter;
   readonly gate: RiskGate;
   readonly timer: StageTimer;
@@ -185,7 +185,7 @@ export class MarketState {
       batch.values[values + TICKER.markIv],
       batch.exchangeTimeUs[row] / 1_000,
     );
-    if (changed) features.onVolatility(underlying, this.#atm.iv(underlying), timeUs);
+    if (changed) features.source.onVolatility(underlying, this.#atm.iv(underlying), timeUs);
   }
 
   /** The event belongs to the book that leads its underlying: features, fair value, and a step of the model. */
@@ -197,7 +197,8 @@ export class MarketState {
     row: number,
     timeUs: number,
   ): void {
-    const { features, quoter, gate, timer } = this.#options;
+    const { quoter, gate, timer } = this.#options;
+    const features = this.#options.features.source;
     const kind = batch.kind[row];
     switch (kind) {
       case EVENT.bookSnapshot:

@@ -1,11 +1,11 @@
 import { invariant } from "../core/invariant.ts";
 import { SCHEMA_HASH } from "../feature/schema.ts";
-import type { FeatureState } from "../feature/tick.ts";
 import type { StepEngine } from "../inference/engine.ts";
 import { REASON } from "../quote/quote-batch.ts";
 import type { Quoter } from "../quote/quoter.ts";
 import type { DeskCounters } from "./counters.ts";
 import type { DeskPort } from "./desk.ts";
+import type { DeskFeatures } from "./desk-features.ts";
 import { STAGE, type StageTimer } from "./latency.ts";
 import { type MarketState, TOUCHED_QUOTE, TOUCHED_STEP } from "./market-state.ts";
 
@@ -13,7 +13,7 @@ export interface PredictorOptions {
   /** Null: no model. */
   readonly engine: StepEngine | null;
   readonly underlyingCapacity: number;
-  readonly features: FeatureState;
+  readonly features: DeskFeatures;
   readonly quoter: Quoter;
   readonly timer: StageTimer;
   readonly counters: DeskCounters;
@@ -31,6 +31,8 @@ export class Predictor {
   /** Latest prediction of each underlying, `[underlying][head]`; NaN while there is none. */
   readonly probabilities: Float32Array;
   readonly heads: number;
+  /** Time of the features that each underlying's latest prediction was made from, local µs; NaN while there is none. */
+  readonly stateUs: Float64Array;
   readonly #options: PredictorOptions;
   /** Why the model is not in force, as {@link REASON} bits, by underlying; 0 when it is. */
   readonly #status: Int32Array;
@@ -56,6 +58,7 @@ export class Predictor {
     this.#engine = engine;
     this.heads = engine?.card.heads.length ?? 0;
     this.probabilities = new Float32Array(underlyingCapacity * this.heads).fill(Number.NaN);
+    this.stateUs = new Float64Array(underlyingCapacity).fill(Number.NaN);
     this.#status = new Int32Array(underlyingCapacity).fill(REASON.modelMissing);
     this.#waiting = new Uint8Array(underlyingCapacity);
     this.#voided = new Uint8Array(underlyingCapacity);
@@ -87,7 +90,7 @@ export class Predictor {
         this.#waiting[underlying] = 1;
         counters.conflated += 1;
       } else {
-        features.write(underlying, timeUs, engine.features, rows * engine.card.featureCount);
+        features.source.write(underlying, timeUs, engine.features, rows * engine.card.featureCount);
         engine.slots[rows] = underlying;
         this.#submitted[rows] = underlying;
         rows += 1;
@@ -143,6 +146,7 @@ export class Predictor {
   /** The model runs again, with all of its states reset. */
   restore(engine: StepEngine, market: MarketState, timeUs: number): void {
     this.#engine = engine;
+    this.#options.features.follow(engine);
     this.#lost = false;
     for (let underlying = 0; underlying < market.underlyings.size; underlying += 1) {
       this.updateStatus(underlying, market, timeUs);
@@ -151,8 +155,9 @@ export class Predictor {
 
   /** What is remembered of an underlying is void: its features and the model's state begin anew. */
   forget(underlying: number): void {
-    this.#options.features.reset(underlying);
+    this.#options.features.source.reset(underlying);
     this.#waiting[underlying] = 0;
+    this.stateUs[underlying] = Number.NaN;
     this.probabilities.fill(Number.NaN, underlying * this.heads, (underlying + 1) * this.heads);
     if (this.#engine === null || this.#lost) return;
     if (this.#submitted.subarray(0, this.#inFlight).includes(underlying)) this.#voided[underlying] = 1;
@@ -169,7 +174,7 @@ export class Predictor {
     if (this.#engine === null) status = REASON.modelMissing;
     else if (this.#lost) status = REASON.engineLost;
     else if (!market.referenceLive(underlying)) status = REASON.inputUnsound;
-    else if (!this.#options.features.ready(underlying, timeUs)) status = REASON.modelWarming;
+    else if (!this.#options.features.source.ready(underlying, timeUs)) status = REASON.modelWarming;
     if (status === this.#status[underlying]) return false;
     this.#status[underlying] = status;
     this.#options.quoter.onModelStatus(underlying, status);
@@ -188,6 +193,7 @@ export class Predictor {
     for (let head = 0; head < this.heads; head += 1) {
       this.probabilities[to + head] = engine.probabilities[row * this.heads + head];
     }
+    this.stateUs[underlying] = this.#submittedUs;
     this.#options.counters.predictions += 1;
     this.#statusChanged(underlying, market, timeUs);
     if (this.#status[underlying] === 0) {

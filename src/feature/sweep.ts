@@ -25,13 +25,13 @@ export class FeatureSweep {
   readonly #bindings: GPUBindGroup;
 
   /**
-   * @param rows `[maxRows, F]` f32: where the rows are written; a storage buffer
+   * @param target where `[rows, F]` f32 are written, from `offset` bytes of a storage buffer
    * @throws GpuError, GpuLimitError
    */
   static async create(
     gpu: Gpu,
     slotCount: number,
-    rows: GPUBuffer,
+    target: { readonly buffer: GPUBuffer; readonly offset: number },
     { recordWords = RECORD_WORDS }: { readonly recordWords?: number } = {},
   ): Promise<FeatureSweep> {
     invariant(
@@ -43,13 +43,13 @@ export class FeatureSweep {
     const pipeline = await gpu.pipelines.compute("features", featuresShader, "sweep", {
       WORKGROUP: workgroup,
     });
-    return new FeatureSweep(gpu, slotCount, rows, recordWords, pipeline, workgroup);
+    return new FeatureSweep(gpu, slotCount, target, recordWords, pipeline, workgroup);
   }
 
   private constructor(
     gpu: Gpu,
     slotCount: number,
-    rows: GPUBuffer,
+    target: { readonly buffer: GPUBuffer; readonly offset: number },
     recordWords: number,
     pipeline: GPUComputePipeline,
     workgroup: number,
@@ -68,7 +68,7 @@ export class FeatureSweep {
       entries: [
         { binding: 0, resource: { buffer: this.#upload } },
         { binding: 1, resource: { buffer: this.#held, size: heldBytes } },
-        { binding: 2, resource: { buffer: rows } },
+        { binding: 2, resource: { buffer: target.buffer, offset: target.offset } },
       ],
     });
   }

@@ -1,3 +1,4 @@
+import type { FeatureSource } from "../feature/source.ts";
 import type { Calibration } from "./calibration.ts";
 import type { StepEngine } from "./engine.ts";
 
@@ -31,6 +32,10 @@ export abstract class EngineAround implements StepEngine {
 
   get calibration(): Calibration | undefined {
     return this.inner.calibration;
+  }
+
+  get featureSource(): FeatureSource | undefined {
+    return this.inner.featureSource;
   }
 
   step(count: number): void {

@@ -1,6 +1,9 @@
+import type { FeatureSource } from "../feature/source.ts";
+import type { Gpu } from "../gpu/device.ts";
 import type { Calibration } from "./calibration.ts";
 import type { ModelCard } from "./card.ts";
 import type { CpuIsa } from "./cpu/native-step.ts";
+import type { FeatureTarget } from "./wgsl/device-step.ts";
 
 export const ENGINES = ["cpu", "wasm", "wgsl", "webgpu", "tensorrt"] as const;
 export type EngineName = (typeof ENGINES)[number];
@@ -22,6 +25,8 @@ export interface StepEngine {
   readonly precisionTolerance?: number;
   /** Recalibration of each slot, where the engine has one; it outlives the engine when the next one is started with it. */
   readonly calibration?: Calibration | undefined;
+  /** Makes the features of the engine's rows on its device; they are then not to be written to {@link features}. */
+  readonly featureSource?: FeatureSource | undefined;
   readonly slotCount: number;
   readonly maxBatch: number;
   /** True when `step` is available: the result is there in the same turn. */
@@ -46,6 +51,20 @@ export interface StepEngine {
   memoryBytes(): number;
   dispose(): Promise<void>;
 }
+
+/** An engine on a GPU that can step on features which another shader writes there. */
+export interface DeviceStepEngine extends StepEngine {
+  readonly gpu: Gpu;
+  /** Where that shader writes `[maxBatch, F]` raw features. */
+  readonly featureTarget: FeatureTarget;
+  /**
+   * As `submit`, with the features made on the device: `encode` records, before the step, what writes them. Of the host's input
+   * only `slots` is read.
+   */
+  submitWith(count: number, encode: (encoder: GPUCommandEncoder) => void): Promise<void>;
+}
+
+export const takesDeviceFeatures = (engine: StepEngine): engine is DeviceStepEngine => "submitWith" in engine;
 
 /** The device went away during operation. The desk goes defensive and the engine is started again. */
 export class EngineLostError extends Error {

@@ -2,12 +2,13 @@ import { DeviceUnavailableError, ModelRefusedError } from "../core/errors.ts";
 import { invariant } from "../core/invariant.ts";
 import { CalibratedEngine, type Calibration, statesCalibration } from "./calibration.ts";
 import { CpuEngine } from "./cpu.ts";
-import { ENGINES, type EngineName, type StepEngine } from "./engine.ts";
+import { ENGINES, type EngineName, type StepEngine, takesDeviceFeatures } from "./engine.ts";
 import { type Choice, chooseEngine, type PassedOver, shownUs, timed } from "./engine-choice.ts";
 import { chooseModel, type ModelPassedOver } from "./model-choice.ts";
 import { selfTest } from "./self-test.ts";
 import { DEFAULT_ENGINE_SETTINGS, type EngineSettings } from "./settings.ts";
 import type { StepModel } from "./step-model.ts";
+import { SweepEngine } from "./sweep-engine.ts";
 import { TensorRtEngine } from "./tensorrt.ts";
 import { WasmEngine } from "./wasm.ts";
 import { WebGpuEngine } from "./webgpu.ts";
@@ -42,6 +43,8 @@ export interface EngineOptions {
   readonly settings?: EngineSettings;
   /** Recalibration that goes on, when an engine of this model is started again; the card's when left out. */
   readonly calibration?: Calibration | undefined;
+  /** An engine on a GPU makes its features there, by its `featureSource`, instead of taking them from the host. */
+  readonly sweep?: boolean;
   /** Takes the one line that says which engine was chosen and why the others were not. */
   readonly log: (line: string) => void;
 }
@@ -133,7 +136,12 @@ export async function startEngine(options: EngineOptions): Promise<StartedEngine
     const engine = await startNamed(device, options);
     log(`engine ${device} (as configured) for model ${model.card.name}`);
     const nothing = { stepUs: null, passedOver: [], modelsPassedOver: [] };
-    return { engine: calibrated(engine, options), chosen: engine.name, model, ...nothing };
+    return {
+      engine: calibrated(await swept(engine, options), options),
+      chosen: engine.name,
+      model,
+      ...nothing,
+    };
   }
   const choice = await chooseModel(
     [model, ...standIns].map((each) => ({
@@ -152,7 +160,7 @@ export async function startEngine(options: EngineOptions): Promise<StartedEngine
     `engine ${engine.name} (${how}, ${shownUs(stepUs)} a step) for model ${choice.name}${notModels.join("")}${notEngines.join("")}`,
   );
   return {
-    engine: calibrated(engine, options),
+    engine: calibrated(await swept(engine, options), options),
     chosen: engine.name,
     model: chosen,
     stepUs,
@@ -195,6 +203,16 @@ const calibrated = (engine: StepEngine, { calibration }: EngineOptions): StepEng
   calibration !== undefined || statesCalibration(engine.card)
     ? new CalibratedEngine(engine, calibration)
     : engine;
+
+async function swept(engine: StepEngine, { sweep = false }: EngineOptions): Promise<StepEngine> {
+  if (!sweep || !takesDeviceFeatures(engine)) return engine;
+  try {
+    return await SweepEngine.around(engine);
+  } catch (error) {
+    await engine.dispose();
+    throw error;
+  }
+}
 
 async function startOne(start: EngineStarter, options: EngineOptions): Promise<StepEngine> {
   const { model, slotCount, maxBatch, settings, device } = options;

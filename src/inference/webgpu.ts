@@ -2,13 +2,14 @@ import { DeviceUnavailableError, ModelRefusedError } from "../core/errors.ts";
 import { InvariantError, invariant } from "../core/invariant.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { GpuLostError } from "../gpu/errors.ts";
-import { EngineLostError, type StepEngine } from "./engine.ts";
+import { type DeviceStepEngine, EngineLostError } from "./engine.ts";
 import { type DeviceState, SlotMover } from "./gpu-slots.ts";
 import { openTriedGpu } from "./gpu-trial.ts";
 import { inTurn, type Ort, startRuntime, TensorBuffers } from "./ort-webgpu.ts";
 import type { EngineSettings } from "./settings.ts";
 import { SlotRows } from "./slot-rows.ts";
 import { FEATURES_INPUT, nextName, PROBABILITIES_OUTPUT, type StepModel, stateSize } from "./step-model.ts";
+import type { FeatureTarget } from "./wgsl/device-step.ts";
 
 /** Steps run by `warmUp`: the first compiles the pipelines, the second captures the graph. */
 const WARM_UP_STEPS = 8;
@@ -18,7 +19,7 @@ const WARM_UP_STEPS = 8;
  * buffers taken at start; of a step only the probabilities come back. Every step runs the full batch, idle rows included, so
  * that one captured graph serves all. Asynchronous: a step ends when the device has answered.
  */
-export class WebGpuEngine implements StepEngine {
+export class WebGpuEngine implements DeviceStepEngine {
   readonly name = "webgpu";
   readonly synchronous = false;
   readonly card: StepModel["card"];
@@ -31,7 +32,8 @@ export class WebGpuEngine implements StepEngine {
   readonly adapter: string;
   /** ONNX Runtime recorded the model's dispatches once and replays them; false where a node of the model does not allow it. */
   readonly graphCaptured: boolean;
-  readonly #gpu: Gpu;
+  readonly gpu: Gpu;
+  readonly featureTarget: FeatureTarget;
   readonly #device: GPUDevice;
   readonly #session: Ort.InferenceSession;
   readonly #buffers: Buffers;
@@ -64,7 +66,8 @@ export class WebGpuEngine implements StepEngine {
     this.probabilities = new Float32Array(maxBatch * card.heads.length);
     this.adapter = gpu.adapter;
     this.graphCaptured = graphCaptured;
-    this.#gpu = gpu;
+    this.gpu = gpu;
+    this.featureTarget = { buffer: buffers.set.features, offset: 0 };
     this.#device = gpu.device;
     this.#session = session;
     this.#modelBytes = model.onnx.byteLength;
@@ -129,14 +132,22 @@ export class WebGpuEngine implements StepEngine {
     throw new InvariantError("the webgpu engine is asynchronous: use submit");
   }
 
-  async submit(count: number): Promise<void> {
+  submit(count: number): Promise<void> {
+    return this.#submit(count, null);
+  }
+
+  submitWith(count: number, encode: (encoder: GPUCommandEncoder) => void): Promise<void> {
+    return this.#submit(count, encode);
+  }
+
+  async #submit(count: number, encode: ((encoder: GPUCommandEncoder) => void) | null): Promise<void> {
     invariant(!this.#disposed, "the engine is not disposed");
     invariant(!this.#busy, "at most one submit is in flight");
     this.#rows.take(this.slots, count);
     if (this.#lost !== null) throw new EngineLostError("webgpu", this.#lost);
     this.#busy = true;
     try {
-      this.#upload(count);
+      this.#upload(count, encode);
       await Promise.race([this.#advance(count), this.#loss]);
     } catch (error) {
       throw error instanceof EngineLostError ? error : new EngineLostError("webgpu", messageOf(error));
@@ -174,7 +185,7 @@ export class WebGpuEngine implements StepEngine {
       await inTurn(() => this.#session.release());
       await this.#buffers.release();
     }
-    this.#gpu.close();
+    this.gpu.close();
   }
 
   /** Whether the captured graph can be recorded and replayed: some models fail only then. */
@@ -189,12 +200,13 @@ export class WebGpuEngine implements StepEngine {
   }
 
   /** Everything of the inputs that the device needs; they may change after this. */
-  #upload(count: number): void {
+  #upload(count: number, encode: ((encoder: GPUCommandEncoder) => void) | null): void {
     const { queue } = this.#device;
     const { rows, features } = this.#buffers.set;
     queue.writeBuffer(rows, 0, this.#rows.rows);
-    queue.writeBuffer(features, 0, this.features, 0, count * this.card.featureCount);
+    if (encode === null) queue.writeBuffer(features, 0, this.features, 0, count * this.card.featureCount);
     const encoder = this.#device.createCommandEncoder();
+    encode?.(encoder);
     this.#buffers.mover.gather(encoder);
     queue.submit([encoder.finish()]);
   }

@@ -3,7 +3,7 @@ import { InvariantError, invariant } from "../core/invariant.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { GpuLostError } from "../gpu/errors.ts";
 import { compileStep } from "./cpu/compile.ts";
-import { EngineLostError, type StepEngine } from "./engine.ts";
+import { type DeviceStepEngine, EngineLostError } from "./engine.ts";
 import { openTriedGpu } from "./gpu-trial.ts";
 import { selfTest } from "./self-test.ts";
 import type { EngineSettings } from "./settings.ts";
@@ -21,7 +21,7 @@ const HALF_TOLERANCE = 0.002;
  * The whole step as one WGSL kernel: a workgroup for each row, all layers in one dispatch, states on the device. A step is one
  * upload, one submit and one read-back. Asynchronous: it ends when the device has answered.
  */
-export class WgslEngine implements StepEngine {
+export class WgslEngine implements DeviceStepEngine {
   readonly name = "wgsl";
   readonly synchronous = false;
   readonly card: StepModel["card"];

@@ -47,7 +47,7 @@ export interface LiveDeskOptions {
   /** Makes the gateway; it is given the desk's instruments once they exist. */
   readonly gateway: (desk: Desk) => QuoteGateway;
   /** Makes those who follow the desk's decisions. */
-  readonly taps?: (desk: Desk) => readonly DeskTap[];
+  readonly taps?: (desk: Desk, model: StepModel) => readonly DeskTap[];
 }
 
 export interface LiveSummary extends RunSummary {
@@ -96,6 +96,7 @@ export class LiveDesk {
       standIns,
       slotCount: UNDERLYING_CAPACITY,
       maxBatch: UNDERLYING_CAPACITY,
+      sweep: true,
       log: (line) => log.info(line),
     });
     if (config.warmUpMs > 0) {
@@ -184,7 +185,7 @@ export class LiveDesk {
     const { feeds, signals } = this.desk;
     this.#problems = new ProblemLog(signals === null ? feeds : [...feeds, signals], log);
     this.gateway = options.gateway(this.desk);
-    this.#taps = options.taps?.(this.desk) ?? [];
+    this.#taps = options.taps?.(this.desk, model) ?? [];
     this.#port.attach(this.gateway, this.#taps);
     this.#sink.text(RECORD.start, 0, clock.wallUs(), JSON.stringify(start));
   }
@@ -361,6 +362,7 @@ export class LiveDesk {
           model: this.model,
           slotCount: UNDERLYING_CAPACITY,
           maxBatch: UNDERLYING_CAPACITY,
+          sweep: true,
           calibration: this.#engine.calibration,
           log: (line) => this.log.info(line),
         });

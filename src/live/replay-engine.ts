@@ -48,6 +48,7 @@ export async function engineForReplay(
     model,
     slotCount: UNDERLYING_CAPACITY,
     maxBatch: UNDERLYING_CAPACITY,
+    sweep: true,
     settings: { ...DEFAULT_ENGINE_SETTINGS, ...(isa === undefined ? {} : { cpuIsa: isa }) },
     log: (line) => log.info(line),
   });

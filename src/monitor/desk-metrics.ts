@@ -2,7 +2,7 @@ import type { Desk } from "../desk/desk.ts";
 import { STAGES, type StageHistograms } from "../desk/latency.ts";
 import { REASON } from "../quote/quote-batch.ts";
 import { LIMITS } from "../risk/gate.ts";
-import type { MetricRegistry } from "./metrics.ts";
+import { type MetricRegistry, RECOVERY } from "./metrics.ts";
 import { feedStates } from "./summary.ts";
 
 /** Registers what a desk and its latency histograms have to tell. Names are listed in `docs/metrics.md`. */
@@ -22,6 +22,12 @@ export function registerDeskMetrics(metrics: MetricRegistry, desk: Desk, timer: 
     type: "histogram",
     help: "Receipt of a frame to the hand-over of the quotes it caused.",
     collect: (_emit, emitHistogram) => emitHistogram(timer.quoted),
+  });
+  metrics.add({
+    name: "keel_quote_freshness_seconds",
+    type: "histogram",
+    help: "Age of the state that quotes sent were based on: the prediction's features to the event that is answered.",
+    collect: (_emit, emitHistogram) => emitHistogram(desk.freshness),
   });
 }
 
@@ -44,6 +50,7 @@ function registerMarket(metrics: MetricRegistry, desk: Desk): void {
   for (const [counter, help] of [
     ["unparsable", "Frames that could not be parsed."],
     ["gaps", "Sequence gaps."],
+    ["checksums", "Books that did not have the venue's checksum."],
     ["resyncs", "Books resynchronised."],
     ["reconnects", "Connections made again."],
     ["silences", "Times a feed went silent."],
@@ -64,6 +71,23 @@ function registerMarket(metrics: MetricRegistry, desk: Desk): void {
       },
     });
   }
+  metrics.add({
+    name: "keel_feed_heal_seconds",
+    type: "histogram",
+    help: "From a book's becoming unsound or stale to its being live again.",
+    collect: (_emit, emitHistogram) => {
+      for (const feed of feeds) emitHistogram(feed.healingUs, { venue: feed.venue }, RECOVERY);
+    },
+  });
+  metrics.add({
+    name: "keel_feed_instrument_state",
+    type: "gauge",
+    help: "State of each instrument's feed: 0 connecting, 1 snapshot, 2 live, 3 unsound, 4 stale.",
+    collect: (emit) => {
+      for (const { venue, carried } of feeds)
+        for (const { id, symbol } of carried) emit(desk.feedState(id), { venue, instrument: symbol });
+    },
+  });
   metrics.add({
     name: "keel_feed_instruments",
     type: "gauge",

@@ -1,4 +1,4 @@
-import { STAGES } from "../desk/latency.ts";
+import { type Percentiles, STAGES } from "../desk/latency.ts";
 import type { RunSummary } from "./summary.ts";
 
 /** The summary of a run for people. */
@@ -22,13 +22,16 @@ export function summaryLines(summary: RunSummary & { readonly seconds: number })
     `reasons: ${reasons.join(", ") || "none"}`,
     ...(summary.killed === null ? [] : [`kill switch: ${summary.killed}`]),
     "latency, µs          p50        p99      p99.9        max      count",
-    ...[...STAGES, "quoted" as const].map((stage) => {
-      const { p50, p99, p999, max, count: n } = summary.latencyUs[stage];
-      const cells = [p50, p99, p999, max].map((value) => value.toFixed(2).padStart(11));
-      return `  ${stage.padEnd(11)}${cells.join("")}${count(n).padStart(11)}`;
-    }),
+    ...[...STAGES, "quoted" as const].map((stage) => percentileLine(stage, summary.latencyUs[stage])),
+    "age of the state behind the quotes, µs",
+    percentileLine("freshness", summary.freshnessUs),
     `resident ${summary.rssMb} MB`,
   ];
+}
+
+function percentileLine(name: string, { p50, p99, p999, max, count }: Percentiles): string {
+  const cells = [p50, p99, p999, max].map((value) => value.toFixed(2).padStart(11));
+  return `  ${name.padEnd(11)}${cells.join("")}${count.toLocaleString("en-US").padStart(11)}`;
 }
 
 function named(counts: Readonly<Record<string, number>>): string {

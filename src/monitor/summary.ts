@@ -35,6 +35,8 @@ export interface RunSummary {
   /** How many sent quotes gave each reason. */
   readonly reasons: Readonly<Record<string, number>>;
   readonly killed: string | null;
+  /** Age of the state that quotes sent were based on. */
+  readonly freshnessUs: Percentiles;
   readonly latencyUs: Readonly<Record<StageName | "quoted", Percentiles>>;
   readonly rssMb: number;
 }
@@ -67,6 +69,7 @@ export function summarise(desk: Desk, timer: StageHistograms): RunSummary {
     widened: counters.widened,
     reasons: reasons(desk.reasonCounts),
     killed: desk.gate.kill.tripped ? desk.gate.kill.state.reason : null,
+    freshnessUs: percentilesUs(desk.freshness),
     latencyUs: { ...timer.report(), quoted: percentilesUs(timer.quoted) },
     rssMb: Math.round(process.memoryUsage.rss() / 104_857.6) / 10,
   };

@@ -1,9 +1,9 @@
-import { Gpu } from "../../src/gpu/device.ts";
-import { ANY_GPU } from "../../src/gpu/adapter.ts";
-import { Readback } from "../../src/gpu/readback.ts";
 import { FEATURE_COUNT, FEATURES } from "../../src/feature/schema.ts";
 import type { FeatureSource } from "../../src/feature/source.ts";
 import { FeatureSweep } from "../../src/feature/sweep.ts";
+import { ANY_GPU } from "../../src/gpu/adapter.ts";
+import { Gpu } from "../../src/gpu/device.ts";
+import { Readback } from "../../src/gpu/readback.ts";
 import type { Book } from "../../src/market/book.ts";
 import { EVENT, type EventBatch } from "../../src/market/event-batch.ts";
 import { SOFTWARE_GPU } from "../support/software-gpu.ts";
@@ -21,7 +21,11 @@ export class SweepBed {
     const bytes = slotCount * FEATURE_COUNT * 4;
     const buffer = gpu.buffers.take("rows", bytes, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC);
     const options = recordWords === undefined ? {} : { recordWords };
-    return new SweepBed(gpu, buffer, await FeatureSweep.create(gpu, slotCount, buffer, options));
+    return new SweepBed(
+      gpu,
+      buffer,
+      await FeatureSweep.create(gpu, slotCount, { buffer, offset: 0 }, options),
+    );
   }
 
   private constructor(gpu: Gpu, buffer: GPUBuffer, sweep: FeatureSweep) {

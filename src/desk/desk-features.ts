@@ -1,0 +1,33 @@
+import { SIGNALS } from "../feature/schema.ts";
+import type { FeatureSource } from "../feature/source.ts";
+import { FeatureState } from "../feature/tick.ts";
+import type { StepEngine } from "../inference/engine.ts";
+
+/**
+ * Where the desk's features are made: on the host, or by an engine that makes them on its GPU. With an engine that was started
+ * anew they begin anew there too; signals, which come only when they change, are told to it.
+ */
+export class DeskFeatures {
+  source: FeatureSource;
+  readonly #slotCount: number;
+  readonly #signals = new Float64Array(SIGNALS.length).fill(Number.NaN);
+
+  constructor(engine: StepEngine | null, slotCount: number) {
+    this.#slotCount = slotCount;
+    this.source = engine?.featureSource ?? new FeatureState(slotCount);
+  }
+
+  /** Values that are not finite and numbers beyond the schema's signals are ignored. */
+  onSignal(signal: number, value: number): void {
+    if (signal < this.#signals.length && Math.abs(value) < Infinity) this.#signals[signal] = value;
+    this.source.onSignal(signal, value);
+  }
+
+  follow(engine: StepEngine): void {
+    const before = this.source;
+    if (engine.featureSource !== undefined) this.source = engine.featureSource;
+    else if (!(before instanceof FeatureState)) this.source = new FeatureState(this.#slotCount);
+    if (this.source === before) return;
+    for (const [signal, value] of this.#signals.entries()) this.source.onSignal(signal, value);
+  }
+}
