@@ -16,7 +16,7 @@ import type { Instrument } from "../../src/market/instrument.ts";
 import { BOOK_SHAPE, L2Book } from "../../src/market/l2-book.ts";
 
 /** How a capture's file name begins, by venue. */
-export const CAPTURE_PREFIX: Readonly<Record<BinanceVenueName, string>> = {
+export const CAPTURE_PREFIX: Readonly<Partial<Record<BinanceVenueName, string>>> = {
   "binance-usdm": "usdm",
   "binance-coinm": "cm",
   "binance-spot": "spot",

@@ -8,6 +8,9 @@ import { type BinanceVenueName, isBinanceVenue } from "../feed/binance/venue.ts"
 import type { VenueName } from "../market/instrument.ts";
 import type { IngestSubject } from "./ingest.ts";
 
+/** The peers know Binance's options by another protocol. */
+type PeerVenueName = Exclude<BinanceVenueName, "binance-option">;
+
 /** The peers that are installed and know the venue; what is missing is told in `notes`. */
 export async function loadPeers(
   venue: VenueName,
@@ -15,7 +18,12 @@ export async function loadPeers(
   notes: string[],
 ): Promise<IngestSubject[]> {
   const symbol = subscriptions[0];
-  if (!isBinanceVenue(venue) || symbol === undefined || subscriptions.length > 1) {
+  if (
+    !isBinanceVenue(venue) ||
+    venue === "binance-option" ||
+    symbol === undefined ||
+    subscriptions.length > 1
+  ) {
     notes.push("ccxt and tardis-dev are fed captures of one Binance symbol only");
     return [];
   }
@@ -59,7 +67,7 @@ interface CcxtModule {
   readonly pro: Readonly<Record<string, new (options: object) => CcxtExchange>>;
 }
 
-type BinanceName = BinanceVenueName;
+type BinanceName = PeerVenueName;
 
 const CCXT_NAME = {
   "binance-spot": "binance",

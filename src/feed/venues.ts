@@ -1,6 +1,13 @@
 import type { VenueName } from "../market/instrument.ts";
 import { BinanceFeed } from "./binance/feed.ts";
 import { BINANCE_VENUES, type BinanceVenueName, STREAM_PATH } from "./binance/venue.ts";
+import { BitstampFeed } from "./bitstamp/feed.ts";
+import {
+  BITSTAMP_PATH,
+  BITSTAMP_REST_URL,
+  BITSTAMP_WEBSOCKET_URL,
+  isBitstampSubscription,
+} from "./bitstamp/venue.ts";
 import { BybitFeed } from "./bybit/feed.ts";
 import {
   BYBIT_REST_URL,
@@ -8,6 +15,13 @@ import {
   type BybitVenueName,
   readSubscription as readBybitSubscription,
 } from "./bybit/venue.ts";
+import { CoinbaseFeed } from "./coinbase/feed.ts";
+import {
+  COINBASE_PATH,
+  COINBASE_REST_URL,
+  COINBASE_WEBSOCKET_URL,
+  isCoinbaseSubscription,
+} from "./coinbase/venue.ts";
 import { DeribitFeed } from "./deribit/feed.ts";
 import {
   DERIBIT_PATH,
@@ -49,6 +63,9 @@ const MAX_BINANCE_SYMBOLS = 50;
 /** Books of 1,000 levels a side on one Kraken connection; more would make the connection the bottleneck, not the venue. */
 const MAX_KRAKEN_SYMBOLS = 100;
 
+/** Symbols on one connection of a venue that is asked for a REST snapshot of each. */
+const MAX_SPOT_SYMBOLS = 50;
+
 /** Symbols and groups named in one feed of a venue whose instruments are listed by name. */
 const MAX_SUBSCRIPTIONS = 200;
 
@@ -56,6 +73,10 @@ const MAX_SUBSCRIPTIONS = 200;
 export const VENUE_ENTRIES: Readonly<Record<VenueName, VenueEntry>> = {
   "binance-spot": binance("binance-spot", "BTCUSDT", "/api/v3/time"),
   "binance-usdm": binance("binance-usdm", "BTCUSDT", "/fapi/v1/time"),
+  "binance-option": {
+    ...binance("binance-option", "BTC-251226-100000-C", "/eapi/v1/time"),
+    isSubscription: (text) => /^[A-Z0-9]{2,10}-\d{6}-[\d.]{1,12}-[CP]$/.test(text),
+  },
   "binance-coinm": binance("binance-coinm", "BTCUSD_PERP", "/dapi/v1/time"),
   deribit: {
     webSocketUrl: DERIBIT_WEBSOCKET_URL,
@@ -82,6 +103,26 @@ export const VENUE_ENTRIES: Readonly<Record<VenueName, VenueEntry>> = {
     expected: "a pair such as kraken:BTC/USD",
     clock: { path: "/0/public/Time", field: null },
     create: (options) => new KrakenFeed(options),
+  },
+  coinbase: {
+    webSocketUrl: COINBASE_WEBSOCKET_URL,
+    restUrl: COINBASE_REST_URL,
+    webSocketPath: COINBASE_PATH,
+    maxSubscriptions: MAX_SPOT_SYMBOLS,
+    isSubscription: isCoinbaseSubscription,
+    expected: "a product such as coinbase:BTC-USD, or coinbase:orders:BTC-USD",
+    clock: { path: "/time", field: null },
+    create: (options) => new CoinbaseFeed(options),
+  },
+  bitstamp: {
+    webSocketUrl: BITSTAMP_WEBSOCKET_URL,
+    restUrl: BITSTAMP_REST_URL,
+    webSocketPath: BITSTAMP_PATH,
+    maxSubscriptions: MAX_SPOT_SYMBOLS,
+    isSubscription: isBitstampSubscription,
+    expected: "a market such as bitstamp:btcusd, or bitstamp:orders:btcusd",
+    clock: { path: "/api/v2/ticker/btcusd/", field: null },
+    create: (options) => new BitstampFeed(options),
   },
   "bybit-spot": bybit("bybit-spot", "BTCUSDT, or bybit-spot:BTCUSDT@50 for 50 levels"),
   "bybit-linear": bybit("bybit-linear", "BTCUSDT, or bybit-linear:BTCUSDT@50 for 50 levels"),

@@ -6,6 +6,7 @@ export const VENUES = [
   "binance-spot",
   "binance-usdm",
   "binance-coinm",
+  "binance-option",
   "deribit",
   "bybit-spot",
   "bybit-linear",
@@ -13,6 +14,8 @@ export const VENUES = [
   "bybit-option",
   "okx",
   "kraken",
+  "coinbase",
+  "bitstamp",
 ] as const;
 export type VenueName = (typeof VENUES)[number];
 

@@ -85,7 +85,7 @@ function registerMarket(metrics: MetricRegistry, desk: Desk): void {
     help: "State of each instrument's feed: 0 connecting, 1 snapshot, 2 live, 3 unsound, 4 stale.",
     collect: (emit) => {
       for (const { venue, carried } of feeds)
-        for (const { id, symbol } of carried) emit(desk.feedState(id), { venue, instrument: symbol });
+        for (const { id, symbol } of carried) emit(desk.market.feedState[id], { venue, instrument: symbol });
     },
   });
   metrics.add({

@@ -12,12 +12,26 @@ export interface MetricFamily {
   collect(emit: (value: number, labels?: Labels) => void, emitHistogram: HistogramEmitter): void;
 }
 
-export type HistogramEmitter = (histogram: Histogram, labels?: Labels) => void;
+/** How a histogram's numbers become seconds, and the upper bounds of its exported buckets. */
+export interface HistogramScale {
+  readonly perSecond: number;
+  readonly boundsSeconds: readonly number[];
+}
+
+export type HistogramEmitter = (histogram: Histogram, labels?: Labels, scale?: HistogramScale) => void;
 
 /** Upper bounds of the exported latency buckets, seconds; histograms are kept in ns. */
 export const LATENCY_BOUNDS_SECONDS = [
   1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 0.1, 1,
 ] as const;
+
+const LATENCY: HistogramScale = { perSecond: 1e9, boundsSeconds: LATENCY_BOUNDS_SECONDS };
+
+/** For recoveries, kept in µs: from the next frame to an outage. */
+export const RECOVERY: HistogramScale = {
+  perSecond: 1e6,
+  boundsSeconds: [1e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
+};
 
 /**
  * Families by name, written as the Prometheus text format 0.0.4. Families are collected only when scraped, so that the event
@@ -49,7 +63,7 @@ export class MetricRegistry {
       lines.push(`# TYPE ${family.name} ${family.type}`);
       family.collect(
         (value, labels) => lines.push(`${family.name}${labelText(labels)} ${numberText(value)}`),
-        (histogram, labels) => pushHistogram(lines, family.name, histogram, labels),
+        (histogram, labels, scale) => pushHistogram(lines, family.name, histogram, labels, scale),
       );
     }
     lines.push("");
@@ -57,13 +71,19 @@ export class MetricRegistry {
   }
 }
 
-function pushHistogram(lines: string[], name: string, histogram: Histogram, labels: Labels = {}): void {
-  for (const bound of LATENCY_BOUNDS_SECONDS) {
+function pushHistogram(
+  lines: string[],
+  name: string,
+  histogram: Histogram,
+  labels: Labels = {},
+  { perSecond, boundsSeconds }: HistogramScale = LATENCY,
+): void {
+  for (const bound of boundsSeconds) {
     const bucket = labelText({ ...labels, le: String(bound) });
-    lines.push(`${name}_bucket${bucket} ${histogram.countAtMost(bound * 1e9)}`);
+    lines.push(`${name}_bucket${bucket} ${histogram.countAtMost(bound * perSecond)}`);
   }
   lines.push(`${name}_bucket${labelText({ ...labels, le: "+Inf" })} ${histogram.count}`);
-  lines.push(`${name}_sum${labelText(labels)} ${numberText(histogram.sum / 1e9)}`);
+  lines.push(`${name}_sum${labelText(labels)} ${numberText(histogram.sum / perSecond)}`);
   lines.push(`${name}_count${labelText(labels)} ${histogram.count}`);
 }
 

@@ -3,7 +3,7 @@ import { DepthJoin, DIFF, JOINED, MATCH } from "../../src/feed/binance/depth-joi
 import { readSymbol } from "../../src/feed/binance/instruments.ts";
 import { FUTURES_SEQUENCE, SPOT_SEQUENCE } from "../../src/feed/binance/venue.ts";
 import { createFeed } from "../../src/feed/registry.ts";
-import { EVENT, EventBatch, TICKER } from "../../src/market/event-batch.ts";
+import { EVENT, EventBatch, TICKER, TICKER_FIELDS } from "../../src/market/event-batch.ts";
 import { InstrumentTable } from "../../src/market/instrument.ts";
 import { exchangeInfo, FakeBinance } from "./fake-binance.ts";
 import { Session } from "./fake-venue.ts";
@@ -225,6 +225,76 @@ describe("subscription and discovery", () => {
     expect(port.takeSent()).toEqual([
       '{"method":"SUBSCRIBE","params":["btcusdt@depth@0ms","btcusdt@bookTicker","btcusdt@trade","btcusdt@markPrice@1s"],"id":1}',
     ]);
+  });
+
+  test("a symbol that is listed later is asked for every minute and then taken on, the others untouched", () => {
+    const venue = new FakeBinance("binance-usdm");
+    venue.unlisted.add("ETHUSDT");
+    const session = new Session(venue);
+    session.goLive();
+    expect([...session.live]).toEqual(["BTCUSDT"]);
+    expect(session.feed.problem).toContain("ETHUSDT");
+    session.advance(61_000, true);
+    expect([...session.live]).toEqual(["BTCUSDT"]);
+    venue.unlisted.clear();
+    session.advance(61_000, true);
+    expect([...session.live].toSorted()).toEqual(["BTCUSDT", "ETHUSDT"]);
+    expect(session.agrees(1)).toBe(true);
+    expect(session.feed.counters.reconnects).toBe(0);
+  });
+
+  test("a feed none of whose symbols is listed connects when one is", () => {
+    const venue = new FakeBinance("binance-spot");
+    for (const symbol of venue.symbols) venue.unlisted.add(symbol);
+    const session = new Session(venue);
+    session.goLive();
+    expect(session.port.connects).toBe(0);
+    venue.unlisted.delete("BTCUSDT");
+    session.advance(61_000);
+    expect(session.port.connects).toBe(1);
+    session.advance(1_000, true);
+    expect([...session.live]).toEqual(["BTCUSDT"]);
+  });
+
+  test("an option on which nothing happens is live with its snapshot", () => {
+    const session = new Session(new FakeBinance("binance-option"));
+    session.feed.start(session.timeUs);
+    session.service();
+    session.advance(3_000);
+    expect(session.live.size).toBe(2);
+    session.deliver(session.venue.next(0));
+    expect(session.agrees(0)).toBe(true);
+    expect(session.feed.counters.gaps).toBe(0);
+  });
+
+  test("marks and indices of options come by REST and are put together", () => {
+    const venue = new FakeBinance("binance-option");
+    const session = new Session(venue);
+    session.goLive();
+    const greeks = { delta: "0.55", theta: "-9", gamma: "0.0001", vega: "97" };
+    const mark = { symbol: venue.symbols[0], markPrice: "1343.2", bidIV: "-1", askIV: "0.6", markIV: "0.55" };
+    venue.marks = JSON.stringify([
+      { ...mark, ...greeks },
+      { ...mark, symbol: "BTC-990101-1-C" },
+    ]);
+    venue.index = '{"time":1656647305000,"indexPrice":"60100.5"}';
+    const seen: number[][] = [];
+    const { apply } = session;
+    session.apply = () => {
+      for (let row = 0; row < session.out.count; row += 1) {
+        if (session.out.kind[row] !== EVENT.ticker || session.out.instrument[row] !== 0) continue;
+        const at = row * TICKER_FIELDS;
+        seen.push([...session.out.values.subarray(at, at + TICKER_FIELDS)]);
+      }
+      apply.call(session);
+    };
+    session.advance(8_000, true);
+    const last = seen.at(-1) ?? [];
+    expect([last[TICKER.markPrice], last[TICKER.markIv], last[TICKER.underlyingPrice]]).toEqual([
+      1_343.2, 0.55, 60_100.5,
+    ]);
+    expect([last[TICKER.bidIv], last[TICKER.vega]]).toEqual([Number.NaN, 97]);
+    expect(seen.length).toBeLessThan(8);
   });
 
   test("a failing exchangeInfo is asked for again", () => {

@@ -12,6 +12,7 @@ const VENUES: readonly (readonly [string, () => FakeVenue])[] = [
   ["binance-spot", () => new FakeBinance("binance-spot")],
   ["binance-usdm", () => new FakeBinance("binance-usdm")],
   ["binance-coinm", () => new FakeBinance("binance-coinm")],
+  ["binance-option", () => new FakeBinance("binance-option")],
   ["deribit", () => new FakeDeribit()],
   ["bybit-spot", () => new FakeBybit("bybit-spot")],
   ["bybit-linear", () => new FakeBybit("bybit-linear")],

@@ -16,6 +16,7 @@ export function exchangeInfo(venue: VenueName, grids: readonly SymbolGrid[]): st
     deliveryDate: 4_133_404_800_000,
     ...(venue === "binance-coinm" ? { contractSize: 100 } : {}),
   };
+  if (venue === "binance-option") return optionInfo(grids);
   return JSON.stringify({
     timezone: "UTC",
     serverTime: 1,
@@ -35,6 +36,31 @@ export function exchangeInfo(venue: VenueName, grids: readonly SymbolGrid[]): st
   });
 }
 
+function optionInfo(grids: readonly SymbolGrid[]): string {
+  return JSON.stringify({
+    timezone: "UTC",
+    optionContracts: [{ baseAsset: "BTC", quoteAsset: "USDT", underlying: "BTCUSDT", settleAsset: "USDT" }],
+    optionSymbols: grids.map(({ symbol, tick, lot }) => ({
+      symbol,
+      underlying: "BTCUSDT",
+      side: symbol.endsWith("C") ? "CALL" : "PUT",
+      strikePrice: "60000.000",
+      expiryDate: 1_735_286_400_000,
+      unit: 1,
+      quoteAsset: "USDT",
+      filters: [
+        { filterType: "PRICE_FILTER", minPrice: tick, maxPrice: "1000000", tickSize: tick },
+        { filterType: "LOT_SIZE", minQty: lot, maxQty: "1000", stepSize: lot },
+      ],
+    })),
+  });
+}
+
+const SYMBOLS: Readonly<Record<string, readonly [string, string]>> = {
+  "binance-coinm": ["BTCUSD_PERP", "ETHUSD_PERP"],
+  "binance-option": ["BTC-241227-60000-C", "BTC-241227-60000-P"],
+};
+
 /** What the next REST depth requests get instead of the book. */
 export type DepthFault =
   | { readonly kind: "status"; readonly status: number; readonly retryAfterMs: number }
@@ -46,6 +72,12 @@ export class FakeBinance implements FakeVenue {
   readonly venue: VenueName;
   readonly symbols: readonly [string, string];
   readonly books: readonly [VenueBook, VenueBook] = [new VenueBook(1), new VenueBook(2)];
+  readonly mayBeQuiet: boolean;
+  /** Symbols that the venue does not list yet. */
+  readonly unlisted = new Set<string>();
+  /** Answers of the options exchange to requests for marks and indices. */
+  marks = "[]";
+  index = '{"time":1656647305000,"indexPrice":"60000"}';
   readonly depthFaults: DepthFault[] = [];
   depthRequests = 0;
   markRequests = 0;
@@ -57,7 +89,8 @@ export class FakeBinance implements FakeVenue {
 
   constructor(venue: VenueName) {
     this.venue = venue;
-    this.symbols = venue === "binance-coinm" ? ["BTCUSD_PERP", "ETHUSD_PERP"] : ["BTCUSDT", "ETHUSDT"];
+    this.mayBeQuiet = venue === "binance-option";
+    this.symbols = SYMBOLS[venue] ?? ["BTCUSDT", "ETHUSDT"];
     this.#grids = this.symbols.map((symbol) => ({
       symbol,
       base: symbol.slice(0, 3),
@@ -115,8 +148,12 @@ export class FakeBinance implements FakeVenue {
 
   #answer(path: string): { status: number; body: string; retryAfterMs: number } | null {
     if (path.includes("exchangeInfo")) {
-      return { status: 200, body: exchangeInfo(this.venue, this.#grids), retryAfterMs: Number.NaN };
+      const listed = this.#grids.filter(({ symbol }) => !this.unlisted.has(symbol));
+      return { status: 200, body: exchangeInfo(this.venue, listed), retryAfterMs: Number.NaN };
     }
+    if (path === "/eapi/v1/mark") return { status: 200, body: this.marks, retryAfterMs: Number.NaN };
+    if (path === "/eapi/v1/index?underlying=BTCUSDT")
+      return { status: 200, body: this.index, retryAfterMs: Number.NaN };
     if (path.includes("premiumIndex")) {
       this.markRequests += 1;
       return {

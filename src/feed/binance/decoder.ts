@@ -74,9 +74,49 @@ export class BinanceDecoder implements FrameDecoder, SnapshotDecoder {
     return decodeMark({ p, i, r, T, E }, instrument, out);
   }
 
+  /** Turns the body of a REST answer with the marks of all options into a ticker event of each one that is carried. */
+  decodeOptionMarks(body: string, out: EventBatch): FrameOutcome {
+    const answer = parseJson(body);
+    if (!Array.isArray(answer)) return FRAME.unparsable;
+    for (let i = 0; i < answer.length; i += 1) {
+      const mark: unknown = answer[i];
+      const instrument =
+        isObject(mark) && typeof mark.symbol === "string" ? this.#bySymbol.get(mark.symbol) : undefined;
+      if (instrument === undefined || !isObject(mark)) continue;
+      const row = out.begin(EVENT.ticker, instrument.id, Number.NaN);
+      if (row < 0) return FRAME.overflow;
+      const at = row * TICKER_FIELDS;
+      const { values } = out;
+      values[at + TICKER.markPrice] = numeric(mark.markPrice);
+      values[at + TICKER.markIv] = positive(mark.markIV);
+      values[at + TICKER.bidIv] = positive(mark.bidIV);
+      values[at + TICKER.askIv] = positive(mark.askIV);
+      values[at + TICKER.delta] = numeric(mark.delta);
+      values[at + TICKER.gamma] = numeric(mark.gamma);
+      values[at + TICKER.vega] = numeric(mark.vega);
+      values[at + TICKER.theta] = numeric(mark.theta);
+      values[at + TICKER.interestRate] = numeric(mark.riskFreeInterest);
+    }
+    return FRAME.ok;
+  }
+
+  /** The index of an underlying is one of all its options, whose underlying it is as well; the venue knows no forwards. */
+  decodeIndex(body: string, options: readonly Instrument[], out: EventBatch): FrameOutcome {
+    const answer = parseJson(body);
+    const index = isObject(answer) ? numeric(answer.indexPrice) : Number.NaN;
+    if (!isObject(answer) || !(index > 0)) return FRAME.unparsable;
+    for (const { id } of options) {
+      const row = out.begin(EVENT.ticker, id, numeric(answer.time) * 1_000);
+      if (row < 0) return FRAME.overflow;
+      out.values[row * TICKER_FIELDS + TICKER.indexPrice] = index;
+      out.values[row * TICKER_FIELDS + TICKER.underlyingPrice] = index;
+    }
+    return FRAME.ok;
+  }
+
   attribute(frame: string): number {
     const symbol =
-      /"stream":"([a-z0-9_]+)@/.exec(frame)?.[1]?.toUpperCase() ?? /"s":"([A-Z0-9_]+)"/.exec(frame)?.[1];
+      /"stream":"([a-z0-9_.-]+)@/.exec(frame)?.[1]?.toUpperCase() ?? /"s":"([A-Z0-9_.-]+)"/.exec(frame)?.[1];
     return symbol === undefined ? -1 : (this.#bySymbol.get(symbol)?.id ?? -1);
   }
 }
@@ -129,6 +169,12 @@ function decodeMark(data: JsonObject, instrument: Instrument, out: EventBatch): 
   const nextFundingMs = numeric(data.T);
   if (nextFundingMs > 0) out.values[at + TICKER.nextFundingMs] = nextFundingMs;
   return FRAME.ok;
+}
+
+/** Volatilities are fractions, −1 where there is no bid or ask to imply one from. */
+function positive(value: unknown): number {
+  const number = numeric(value);
+  return number > 0 ? number : Number.NaN;
 }
 
 /** Time of the matching engine (`T`) where the frame has one, of the message (`E`) otherwise; µs. */

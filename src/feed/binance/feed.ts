@@ -7,6 +7,7 @@ import { type FeedOptions, FRAME, type FrameOutcome } from "../feed.ts";
 import { RestRequests } from "../rest.ts";
 import { SupervisedFeed } from "../supervised-feed.ts";
 import { Backoff } from "../supervisor.ts";
+import { TickerValues } from "../ticker-values.ts";
 import type { BinanceDecoder } from "./decoder.ts";
 import { DepthJoin, DIFF, JOINED, MATCH } from "./depth-join.ts";
 import { listSymbols, readSymbol } from "./instruments.ts";
@@ -22,6 +23,10 @@ const SETTLED_US = 5_000_000;
 /** Mark prices are asked for by REST when the stream has brought none for this long, and this often. */
 const MARK_INTERVAL_US = 3_000_000;
 const MARK_RETRY = { baseMs: 5_000, capMs: 300_000 } as const;
+/** How often symbols that the venue did not list are asked for again. */
+const RELIST_US = 60_000_000;
+/** A quiet symbol's snapshot waits so long for a depth event before it makes the book live by itself. */
+const QUIET_US = 2_000_000;
 
 /** One symbol's way back to a live book. */
 interface Recovery {
@@ -33,6 +38,7 @@ interface Recovery {
   /** Body of a snapshot that is ahead of all depth events seen so far. */
   held: string | null;
   heldSequence: number;
+  heldUs: number;
   inFlight: boolean;
   readonly markBackoff: Backoff;
   /** Mark price and funding are not asked for before; every mark price puts it off. */
@@ -42,7 +48,9 @@ interface Recovery {
 /** What a REST request is for. A symbol that is being described is not carried yet. */
 type Subject =
   | { readonly purpose: "description"; readonly symbol: string }
-  | { readonly purpose: "snapshot" | "mark"; readonly recovery: Recovery };
+  | { readonly purpose: "snapshot" | "mark"; readonly recovery: Recovery }
+  | { readonly purpose: "optionMarks" }
+  | { readonly purpose: "index"; readonly underlying: string };
 
 /**
  * Binance spot, USDⓈ-M and COIN-M: symbols from `exchangeInfo`, streams by SUBSCRIBE on `/stream`, books from depth events joined to
@@ -58,6 +66,12 @@ export class BinanceFeed extends SupervisedFeed {
   readonly #rest: RestRequests<Subject>;
   /** Symbols still to be described, and from when they may be asked for. */
   #undescribed: string[] = [];
+  /** Symbols that the venue did not list when it was asked. */
+  #unlisted: string[] = [];
+  #relistUs = Number.POSITIVE_INFINITY;
+  readonly #tickers: TickerValues;
+  #optionMarksDueUs = 0;
+  #nextIndex = 0;
   #describeDueUs = 0;
   #nextMessage = 1;
 
@@ -67,6 +81,7 @@ export class BinanceFeed extends SupervisedFeed {
     this.decoder = createBinanceDecoder(this.#bySymbol, options.native);
     this.#rng = new Rng(options.seed ^ 0x5eed);
     this.#rest = new RestRequests(options.id, options.port, this.#rng);
+    this.#tickers = new TickerValues(options.instruments.capacity);
     this.#recoveryOf = new Int32Array(options.instruments.capacity).fill(-1);
   }
 
@@ -90,7 +105,8 @@ export class BinanceFeed extends SupervisedFeed {
     const isHeld = status === 429 || status === 418 || retryAfterMs > 0;
     if (isHeld) this.connection.holdUntil(this.#rest.hold(retryAfterMs, timeUs));
     if (status === 200) this.#rest.succeeded();
-    else if (isHeld || subject.purpose !== "mark") this.#onFailure(status, body);
+    else if (isHeld || subject.purpose === "snapshot" || subject.purpose === "description")
+      this.#onFailure(status, body);
     switch (subject.purpose) {
       case "mark":
         this.#onMark(subject.recovery, status, body, timeUs, out);
@@ -100,19 +116,19 @@ export class BinanceFeed extends SupervisedFeed {
         else this.#retrySnapshot(subject.recovery, timeUs);
         break;
       case "description":
-        if (status === 200) this.#onDescription(subject.symbol, body, timeUs);
+        if (status === 200) this.#onDescription(subject.symbol, body, timeUs, out);
         else this.#onNoDescription(subject.symbol, status, timeUs);
+        break;
+      case "optionMarks":
+      case "index":
+        if (status === 200) this.#onOptionMarks(subject, body, out);
+        else this.#optionMarksDueUs = Math.max(this.#optionMarksDueUs, timeUs + MARK_RETRY.baseMs * 1_000);
         break;
     }
   }
 
   protected connected(timeUs: number, out: EventBatch): void {
-    for (const recovery of this.#recoveries) {
-      recovery.dueUs = timeUs;
-      recovery.markDueUs = timeUs + MARK_INTERVAL_US;
-      this.states.toSnapshot(recovery.instrument.id, out);
-    }
-    this.#send("SUBSCRIBE", this.states.carried);
+    this.#follow(this.#recoveries, timeUs, out);
   }
 
   protected admit(row: number, level: number, timeUs: number, out: EventBatch): FrameOutcome {
@@ -153,15 +169,20 @@ export class BinanceFeed extends SupervisedFeed {
   protected tick(timeUs: number, out: EventBatch): void {
     const overdue = this.#rest.overdue(timeUs);
     if (overdue >= 0) this.onResponse(overdue, 0, "within the time for it", Number.NaN, timeUs, out);
+    if (timeUs >= this.#relistUs) this.#relist();
     if (this.#undescribed.length > 0) this.#describe(timeUs);
     if (!this.connection.open) return;
     for (const recovery of this.#recoveries) {
       this.#askSnapshot(recovery, timeUs);
       this.#askMark(recovery, timeUs);
+      if (this.#venue.mayBeQuiet === true && recovery.held !== null && timeUs >= recovery.heldUs + QUIET_US)
+        this.#onQuiet(recovery, timeUs, out);
     }
+    this.#askOptionMarks(timeUs);
   }
 
   protected disconnected(): void {
+    this.#tickers.clear();
     for (const recovery of this.#recoveries) {
       recovery.join.restart();
       recovery.held = null;
@@ -180,6 +201,19 @@ export class BinanceFeed extends SupervisedFeed {
       this.#send("UNSUBSCRIBE", [recovery.instrument]);
       this.#send("SUBSCRIBE", [recovery.instrument]);
     }
+  }
+
+  /** Subscribes symbols and waits for their books. */
+  #follow(recoveries: readonly Recovery[], timeUs: number, out: EventBatch): void {
+    for (const recovery of recoveries) {
+      recovery.dueUs = timeUs;
+      recovery.markDueUs = timeUs + MARK_INTERVAL_US;
+      this.states.toSnapshot(recovery.instrument.id, out);
+    }
+    this.#send(
+      "SUBSCRIBE",
+      recoveries.map(({ instrument }) => instrument),
+    );
   }
 
   #onDepth(recovery: Recovery, row: number, level: number, timeUs: number, out: EventBatch): void {
@@ -241,6 +275,7 @@ export class BinanceFeed extends SupervisedFeed {
       if (match === MATCH.waits) {
         recovery.held = body;
         recovery.heldSequence = sequence;
+        recovery.heldUs = timeUs;
         return;
       }
       this.problem = `${this.venue}: snapshot of ${instrument.symbol} at ${sequence} is older than the depth events`;
@@ -249,6 +284,21 @@ export class BinanceFeed extends SupervisedFeed {
     }
     out.rewind(row, level);
     this.#onBadSnapshot(recovery, outcome, timeUs, out);
+  }
+
+  /** Nothing has happened since the snapshot: it is the book. */
+  #onQuiet(recovery: Recovery, timeUs: number, out: EventBatch): void {
+    const { instrument, join, held } = recovery;
+    recovery.held = null;
+    const row = out.count;
+    const level = out.levels;
+    if (held === null || this.decoder.decodeSnapshot(held, instrument, out) !== FRAME.ok) return;
+    if (join.join(recovery.heldSequence, out) === JOINED.done) {
+      this.states.toLive(instrument.id, timeUs, out);
+      return;
+    }
+    out.rewind(row, level);
+    this.#retrySnapshot(recovery, timeUs);
   }
 
   #onBadSnapshot(recovery: Recovery, outcome: FrameOutcome, timeUs: number, out: EventBatch): void {
@@ -282,7 +332,8 @@ export class BinanceFeed extends SupervisedFeed {
 
   #askSnapshot(recovery: Recovery, timeUs: number): void {
     const { join, instrument } = recovery;
-    if (join.live || join.buffered === 0 || recovery.inFlight || recovery.held !== null) return;
+    if (join.live || recovery.inFlight || recovery.held !== null) return;
+    if (join.buffered === 0 && this.#venue.mayBeQuiet !== true) return;
     if (timeUs < recovery.dueUs || !this.#rest.isFree(timeUs)) return;
     recovery.inFlight = true;
     this.#rest.send(this.#venue.depthPath(instrument.symbol), { purpose: "snapshot", recovery }, timeUs);
@@ -311,6 +362,44 @@ export class BinanceFeed extends SupervisedFeed {
     recovery.markDueUs = timeUs + recovery.markBackoff.nextUs();
   }
 
+  /** Marks of all options, and the index of each underlying in turn; after all other requests. */
+  #askOptionMarks(timeUs: number): void {
+    const paths = this.#venue.optionMarks;
+    if (paths === undefined || timeUs < this.#optionMarksDueUs) return;
+    if (this.#rest.underWay > 0 || !this.#rest.isFree(timeUs)) return;
+    const underlyings = [...new Set(this.states.carried.map(underlyingOf))];
+    this.#optionMarksDueUs = timeUs + MARK_INTERVAL_US / (underlyings.length + 1);
+    const underlying = underlyings[this.#nextIndex - 1];
+    if (underlying === undefined) this.#rest.send(paths.path, { purpose: "optionMarks" }, timeUs);
+    else this.#rest.send(paths.indexPath(underlying), { purpose: "index", underlying }, timeUs);
+    this.#nextIndex = (this.#nextIndex + 1) % (underlyings.length + 1);
+  }
+
+  #onOptionMarks(
+    subject: Extract<Subject, { readonly purpose: "optionMarks" | "index" }>,
+    body: string,
+    out: EventBatch,
+  ): void {
+    const row = out.count;
+    const outcome =
+      subject.purpose === "optionMarks"
+        ? this.decoder.decodeOptionMarks(body, out)
+        : this.decoder.decodeIndex(
+            body,
+            this.states.carried.filter((instrument) => underlyingOf(instrument) === subject.underlying),
+            out,
+          );
+    for (let at = row; at < out.count; at += 1) this.#tickers.complete(out, at);
+    if (outcome === FRAME.overflow) this.counters.overflows += 1;
+    else if (outcome === FRAME.unparsable) this.counters.unparsable += 1;
+  }
+
+  #relist(): void {
+    this.#relistUs = Number.POSITIVE_INFINITY;
+    this.#undescribed.push(...this.#unlisted);
+    this.#unlisted = [];
+  }
+
   #describe(timeUs: number): void {
     if (timeUs < this.#describeDueUs) return;
     for (const symbol of this.#venue.infoIsWhole ? [""] : this.#undescribed) {
@@ -330,14 +419,14 @@ export class BinanceFeed extends SupervisedFeed {
   /** Where one symbol is asked for, 400 says that there is no such symbol; all else is tried again. */
   #onNoDescription(symbol: string, status: number, timeUs: number): void {
     if (!this.#venue.infoIsWhole && status === 400) {
-      this.#refuse(symbol);
+      this.#refuse(symbol, timeUs);
       this.#connectWhenDescribed(timeUs);
     } else {
       this.#describeDueUs = timeUs + this.#rest.retryDelayUs();
     }
   }
 
-  #onDescription(asked: string, body: string, timeUs: number): void {
+  #onDescription(asked: string, body: string, timeUs: number, out: EventBatch): void {
     let symbols: ReadonlyMap<string, unknown>;
     try {
       symbols = listSymbols(this.#venue.name, body);
@@ -347,15 +436,18 @@ export class BinanceFeed extends SupervisedFeed {
       this.#describeDueUs = timeUs + this.#rest.retryDelayUs();
       return;
     }
+    const before = this.#recoveries.length;
     for (const symbol of this.#venue.infoIsWhole ? [...this.#undescribed] : [asked]) {
-      this.#onSymbol(symbol, symbols.get(symbol));
+      this.#onSymbol(symbol, symbols.get(symbol), timeUs);
     }
+    const fresh = this.#recoveries.slice(before);
+    if (this.connection.open && fresh.length > 0) this.#follow(fresh, timeUs, out);
     this.#connectWhenDescribed(timeUs);
   }
 
-  #onSymbol(symbol: string, entry: unknown): void {
+  #onSymbol(symbol: string, entry: unknown, timeUs: number): void {
     if (entry === undefined) {
-      this.#refuse(symbol);
+      this.#refuse(symbol, timeUs);
       return;
     }
     try {
@@ -368,7 +460,7 @@ export class BinanceFeed extends SupervisedFeed {
       }
       this.#undescribed = this.#undescribed.filter((other) => other !== symbol);
     } catch (error) {
-      this.#refuse(symbol);
+      this.#refuse(symbol, timeUs);
       this.problem = messageOf(error);
     }
   }
@@ -384,16 +476,19 @@ export class BinanceFeed extends SupervisedFeed {
       dueUs: 0,
       held: null,
       heldSequence: Number.NaN,
+      heldUs: Number.NaN,
       inFlight: false,
       markBackoff: new Backoff(this.#rng, MARK_RETRY),
       markDueUs: 0,
     });
   }
 
-  #refuse(symbol: string): void {
+  #refuse(symbol: string, timeUs: number): void {
     this.counters.ignored += 1;
     this.problem = `${this.venue}: found no symbol ${symbol} in the venue's exchangeInfo`;
     this.#undescribed = this.#undescribed.filter((other) => other !== symbol);
+    this.#unlisted.push(symbol);
+    this.#relistUs = timeUs + RELIST_US;
   }
 
   #connectWhenDescribed(timeUs: number): void {
@@ -411,6 +506,11 @@ export class BinanceFeed extends SupervisedFeed {
       this.#nextMessage += 1;
     }
   }
+}
+
+/** `BTCUSDT` of an option on it. */
+function underlyingOf({ base, quote }: Instrument): string {
+  return base + quote;
 }
 
 function messageOf(error: unknown): string {

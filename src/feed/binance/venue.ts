@@ -1,7 +1,7 @@
 import type { VenueName } from "../../market/instrument.ts";
 
 /** Those of Binance's venues that have diffs joined to REST snapshots in common. */
-export type BinanceVenueName = Extract<VenueName, "binance-spot" | "binance-usdm" | "binance-coinm">;
+export type BinanceVenueName = Extract<VenueName, `binance-${string}`>;
 
 export function isBinanceVenue(venue: VenueName): venue is BinanceVenueName {
   return Object.hasOwn(BINANCE_VENUES, venue);
@@ -45,7 +45,7 @@ export const FUTURES_SEQUENCE: SequenceRule = {
 export const STREAM_PATH = "/stream";
 
 /**
- * What tells Binance's three venues apart.
+ * What tells Binance's venues apart.
  *
  * Since April 2026 the USDⓈ-M exchange serves depth, bookTicker and trades under `/public` and mark prices under `/market` only; a
  * subscription in the wrong place is acknowledged and stays silent. The feed keeps one connection, to `/public`, and asks
@@ -63,6 +63,10 @@ export interface BinanceVenue {
   depthPath(symbol: string): string;
   /** Mark price, index and funding by REST, for when the stream brings none; null where there is no such thing. */
   markPath(symbol: string): string | null;
+  /** Marks of all options and the index of one underlying by REST, on the options exchange. */
+  readonly optionMarks?: { readonly path: string; indexPath(underlying: string): string };
+  /** A symbol may have no depth event for minutes: its snapshot alone makes it live when none has come for a while. */
+  readonly mayBeQuiet?: boolean;
   /** Stream names after `<symbol>@`. */
   readonly streams: readonly string[];
   readonly sequence: SequenceRule;
@@ -105,6 +109,22 @@ export const BINANCE_VENUES: Readonly<Record<BinanceVenueName, BinanceVenue>> = 
     depthPath: (symbol) => `/dapi/v1/depth?symbol=${symbol}&limit=${SNAPSHOT_LEVELS}`,
     markPath: (symbol) => `/dapi/v1/premiumIndex?symbol=${symbol}`,
     streams: FUTURES_STREAMS,
+    sequence: FUTURES_SEQUENCE,
+  },
+  "binance-option": {
+    name: "binance-option",
+    webSocketUrl: "wss://fstream.binance.com/public/stream",
+    restUrl: "https://eapi.binance.com",
+    infoPath: () => "/eapi/v1/exchangeInfo",
+    infoIsWhole: true,
+    depthPath: (symbol) => `/eapi/v1/depth?symbol=${symbol}&limit=${SNAPSHOT_LEVELS}`,
+    markPath: () => null,
+    optionMarks: {
+      path: "/eapi/v1/mark",
+      indexPath: (underlying) => `/eapi/v1/index?underlying=${underlying}`,
+    },
+    mayBeQuiet: true,
+    streams: ["depth@100ms", "bookTicker", "optionTrade"],
     sequence: FUTURES_SEQUENCE,
   },
 };
