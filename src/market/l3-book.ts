@@ -101,6 +101,14 @@ export class L3Book implements BookView {
     return slot === NONE ? 0 : this.#orders.lots[slot];
   }
 
+  /** The price that an order stands at, −1 when it is not held. */
+  priceTicksOf(key: OrderKey): number {
+    const slot = this.#orders.find(key);
+    if (slot === NONE) return -1;
+    const level = this.#orders.level[slot];
+    return this.#levels[sideOf(level)].priceTicks[level >> 1];
+  }
+
   /** Puts a new order at the back of its level's queue. @param sizeLots more than 0. */
   add(key: OrderKey, side: number, priceTicks: number, sizeLots: number, timeUs: number): L3Outcome {
     invariant(sizeLots > 0, `an order of ${sizeLots} lots`);
