@@ -6,11 +6,11 @@
 // How f32 keeps up with the double-precision tick path:
 // - Times come as quarters of a µs since the instrument's last event, which is all that a double holds of a wall clock in µs.
 //   Ages are whole quarters too, and saturate after 18 minutes.
-// - A window multiplies by exp(-x), x = Δt/w, where 1-exp(-x) is what must be exact: it is summed as a series where x is small.
+// - A window multiplies by exp(-x), x = Δt/w. For small x it is 1-exp(-x) that must be exact: it is summed as a series.
 // - Sums and means are pairs (high, low) of floats, added without loss (Knuth's two-sum).
 // - Where a feature is the difference of a value and its mean, that difference is the state, not the mean: on a change of the
 //   value by δ it grows by δ, and it fades like a sum. Nothing cancels.
-// - Prices are whole ticks, subtracted as integers.
+// - Prices are whole ticks: each is subtracted from its like as an integer, and only differences become floats.
 
 override WORKGROUP: u32 = 64u;
 
@@ -145,28 +145,36 @@ fn plus(a: vec2f, b: f32) -> vec2f {
   return two_sum(sum.x, sum.y + a.y);
 }
 
-// After a time with 1 - exp(-Δt/w) = c.
-fn faded(a: vec2f, c: f32) -> vec2f {
-  let sum = two_sum(a.x, -a.x * c);
-  return two_sum(sum.x, sum.y + a.y * (1.0 - c));
+// What a window keeps and forgets in some time: x = 1 - exp(-Δt/w), y = exp(-Δt/w). The smaller one is exact.
+fn decay(x: f32) -> vec2f {
+  if (x < 0.5) {
+    let forgets = x * (1.0 - x / 2.0 * (1.0 - x / 3.0 * (1.0 - x / 4.0 * (1.0 - x / 5.0 * (1.0 - x / 6.0 *
+      (1.0 - x / 7.0 * (1.0 - x / 8.0)))))));
+    return vec2f(forgets, 1.0 - forgets);
+  }
+  let keeps = exp(-x);
+  return vec2f(1.0 - keeps, keeps);
+}
+
+fn faded(a: vec2f, w: vec2f) -> vec2f {
+  if (w.y < 0.5) {
+    return a * w.y;
+  }
+  let sum = two_sum(a.x, -a.x * w.x);
+  return two_sum(sum.x, sum.y + a.y * w.y);
 }
 
 // A mean after its value was held that long.
-fn blended(value: f32, mean: vec2f, c: f32) -> vec2f {
-  return positive(mean, plus(mean, ((value - mean.x) - mean.y) * c));
+fn blended(value: f32, mean: vec2f, w: vec2f) -> vec2f {
+  let above = (mean.x - value) + mean.y;
+  if (w.y < 0.5) {
+    return positive(mean, two_sum(value, above * w.y));
+  }
+  return positive(mean, plus(mean, -above * w.x));
 }
 
 fn positive(before: vec2f, after: vec2f) -> vec2f {
   return select(after, vec2f(LEAST, 0.0), before.x > 0.0 && after.x < LEAST);
-}
-
-// 1 - exp(-x), x ≥ 0, to a few units in the last place.
-fn forgotten(x: f32) -> f32 {
-  if (x < 0.5) {
-    return x * (1.0 - x / 2.0 * (1.0 - x / 3.0 * (1.0 - x / 4.0 * (1.0 - x / 5.0 * (1.0 - x / 6.0 *
-      (1.0 - x / 7.0 * (1.0 - x / 8.0)))))));
-  }
-  return 1.0 - exp(-x);
 }
 
 fn older(age: u32, delta: u32) -> u32 {
@@ -196,7 +204,7 @@ fn bp_per_tick() -> f32 {
 
 fn basis_bp() -> f32 {
   let index = ticks(INDEX_TICKS);
-  let above = f32((ticks(MID_BID) - index) + (ticks(MID_ASK) - index)) * 0.5 - s[INDEX_FRACTION];
+  let above = (f32(ticks(MID_BID) - index) + f32(ticks(MID_ASK) - index)) * 0.5 - s[INDEX_FRACTION];
   return above / s[INDEX] * 10000.0;
 }
 
@@ -221,53 +229,53 @@ fn advance(delta: u32) {
   ints[AGE_DIFF] = older(ints[AGE_DIFF], delta);
   ints[AGE_MOVE] = older(ints[AGE_MOVE], delta);
   let us = f32(delta) * QUARTER_US;
-  let c10 = forgotten(us / 10000.0);
-  let c50 = forgotten(us / 50000.0);
-  let c100 = forgotten(us / 100000.0);
-  let c200 = forgotten(us / 200000.0);
-  let c500 = forgotten(us / 500000.0);
-  let c1000 = forgotten(us / 1000000.0);
-  let c2000 = forgotten(us / 2000000.0);
-  let c5000 = forgotten(us / 5000000.0);
-  let c10000 = forgotten(us / 10000000.0);
+  let w10 = decay(us / 10000.0);
+  let w50 = decay(us / 50000.0);
+  let w100 = decay(us / 100000.0);
+  let w200 = decay(us / 200000.0);
+  let w500 = decay(us / 500000.0);
+  let w1000 = decay(us / 1000000.0);
+  let w2000 = decay(us / 2000000.0);
+  let w5000 = decay(us / 5000000.0);
+  let w10000 = decay(us / 10000000.0);
   for (var side = 0u; side < 2u; side += 1u) {
     let queue = s[QUEUE + side];
     let depth = s[DEPTH + side];
     let moved = select(0.0, 1.0, flag(MOVED << side));
     let withdrawn = select(0.0, 1.0, flag(WITHDRAWN << side));
-    p[MOVE_RATE + side] = blended(moved, p[MOVE_RATE + side], c5000);
-    p[WITHDRAW_RATE + side] = blended(withdrawn, p[WITHDRAW_RATE + side], c5000);
-    p[QUEUE_MEAN + side] = blended(queue, p[QUEUE_MEAN + side], c10000);
-    p[DEPTH_MEAN + side] = blended(depth, p[DEPTH_MEAN + side], c10000);
-    p[DEPTH_MEAN_50 + side] = blended(depth, p[DEPTH_MEAN_50 + side], c50);
-    p[DEPTH_MEAN_500 + side] = blended(depth, p[DEPTH_MEAN_500 + side], c500);
-    p[DEPTH_LOW + side] = blended(depth, p[DEPTH_LOW + side], c1000);
-    p[DEPTH_HIGH + side] = blended(depth, p[DEPTH_HIGH + side], c1000);
-    p[NET_100 + side] = faded(p[NET_100 + side], c100);
-    p[NET_1000 + side] = faded(p[NET_1000 + side], c1000);
-    p[CANCEL_100 + side] = faded(p[CANCEL_100 + side], c100);
-    p[CANCEL_1000 + side] = faded(p[CANCEL_1000 + side], c1000);
-    p[TAKEN_50 + side] = faded(p[TAKEN_50 + side], c50);
-    p[TAKEN_200 + side] = faded(p[TAKEN_200 + side], c200);
-    p[TAKEN_1000 + side] = faded(p[TAKEN_1000 + side], c1000);
+    p[MOVE_RATE + side] = blended(moved, p[MOVE_RATE + side], w5000);
+    p[WITHDRAW_RATE + side] = blended(withdrawn, p[WITHDRAW_RATE + side], w5000);
+    p[QUEUE_MEAN + side] = blended(queue, p[QUEUE_MEAN + side], w10000);
+    p[DEPTH_MEAN + side] = blended(depth, p[DEPTH_MEAN + side], w10000);
+    p[DEPTH_MEAN_50 + side] = blended(depth, p[DEPTH_MEAN_50 + side], w50);
+    p[DEPTH_MEAN_500 + side] = blended(depth, p[DEPTH_MEAN_500 + side], w500);
+    p[DEPTH_LOW + side] = blended(depth, p[DEPTH_LOW + side], w1000);
+    p[DEPTH_HIGH + side] = blended(depth, p[DEPTH_HIGH + side], w1000);
+    p[NET_100 + side] = faded(p[NET_100 + side], w100);
+    p[NET_1000 + side] = faded(p[NET_1000 + side], w1000);
+    p[CANCEL_100 + side] = faded(p[CANCEL_100 + side], w100);
+    p[CANCEL_1000 + side] = faded(p[CANCEL_1000 + side], w1000);
+    p[TAKEN_50 + side] = faded(p[TAKEN_50 + side], w50);
+    p[TAKEN_200 + side] = faded(p[TAKEN_200 + side], w200);
+    p[TAKEN_1000 + side] = faded(p[TAKEN_1000 + side], w1000);
   }
-  p[AWAY_10] = faded(p[AWAY_10], c10);
-  p[AWAY_50] = faded(p[AWAY_50], c50);
-  p[AWAY_200] = faded(p[AWAY_200], c200);
-  p[AWAY_1000] = faded(p[AWAY_1000], c1000);
-  p[BASIS_AWAY] = faded(p[BASIS_AWAY], c10000);
-  p[IV_AWAY] = faded(p[IV_AWAY], c10000);
-  p[FLOW_50] = faded(p[FLOW_50], c50);
-  p[FLOW_100] = faded(p[FLOW_100], c100);
-  p[FLOW_500] = faded(p[FLOW_500], c500);
-  p[FLOW_2000] = faded(p[FLOW_2000], c2000);
-  p[TRADES_1000] = faded(p[TRADES_1000], c1000);
-  p[COUNT_50] = faded(p[COUNT_50], c50);
-  p[COUNT_500] = faded(p[COUNT_500], c500);
-  p[COUNT_10000] = positive(p[COUNT_10000], faded(p[COUNT_10000], c10000));
-  p[VARIANCE_100] = faded(p[VARIANCE_100], c100);
-  p[VARIANCE_1000] = faded(p[VARIANCE_1000], c1000);
-  p[VARIANCE_10000] = positive(p[VARIANCE_10000], faded(p[VARIANCE_10000], c10000));
+  p[AWAY_10] = faded(p[AWAY_10], w10);
+  p[AWAY_50] = faded(p[AWAY_50], w50);
+  p[AWAY_200] = faded(p[AWAY_200], w200);
+  p[AWAY_1000] = faded(p[AWAY_1000], w1000);
+  p[BASIS_AWAY] = faded(p[BASIS_AWAY], w10000);
+  p[IV_AWAY] = faded(p[IV_AWAY], w10000);
+  p[FLOW_50] = faded(p[FLOW_50], w50);
+  p[FLOW_100] = faded(p[FLOW_100], w100);
+  p[FLOW_500] = faded(p[FLOW_500], w500);
+  p[FLOW_2000] = faded(p[FLOW_2000], w2000);
+  p[TRADES_1000] = faded(p[TRADES_1000], w1000);
+  p[COUNT_50] = faded(p[COUNT_50], w50);
+  p[COUNT_500] = faded(p[COUNT_500], w500);
+  p[COUNT_10000] = positive(p[COUNT_10000], faded(p[COUNT_10000], w10000));
+  p[VARIANCE_100] = faded(p[VARIANCE_100], w100);
+  p[VARIANCE_1000] = faded(p[VARIANCE_1000], w1000);
+  p[VARIANCE_10000] = positive(p[VARIANCE_10000], faded(p[VARIANCE_10000], w10000));
 }
 
 fn word(at: u32) -> f32 {
@@ -320,11 +328,11 @@ fn take_top(at: u32) {
 }
 
 fn take_mid(bid: i32, ask: i32) {
-  // Half ticks.
-  let moved = (bid - ticks(MID_BID)) + (ask - ticks(MID_ASK));
+  // In half ticks.
+  let moved = f32(bid - ticks(MID_BID)) + f32(ask - ticks(MID_ASK));
   let known = flag(MID_KNOWN);
   let positive = bid > 0 || ask > 0;
-  if (positive && (!known || moved != 0)) {
+  if (positive && (!known || moved != 0.0)) {
     let old2 = mid2();
     ints[MID_BID] = bitcast<u32>(bid);
     ints[MID_ASK] = bitcast<u32>(ask);
@@ -333,17 +341,17 @@ fn take_mid(bid: i32, ask: i32) {
     if (!known) {
       return;
     }
-    let by = f32(moved) * 0.5;
+    let by = moved * 0.5;
     for (var window = AWAY_10; window <= AWAY_1000; window += 1u) {
       p[window] = plus(p[window], by);
     }
-    let bp = f32(moved) / old2 * 10000.0;
+    let bp = moved / old2 * 10000.0;
     let squared = bp * bp;
     p[VARIANCE_100] = plus(p[VARIANCE_100], squared);
     p[VARIANCE_1000] = plus(p[VARIANCE_1000], squared);
     p[VARIANCE_10000] = plus(p[VARIANCE_10000], squared);
     ints[AGE_MOVE] = 0u;
-    s[MOVE_SIDE] = select(-1.0, 1.0, moved > 0);
+    s[MOVE_SIDE] = select(-1.0, 1.0, moved > 0.0);
   }
   let away = select(0.0, p[AWAY_50].x * bp_per_tick(), positive);
   set_flag(MOVED, away <= -RATE_MOVE_BP);
@@ -483,7 +491,7 @@ fn put_row() {
   for (var metric = 0u; metric < 5u; metric += 1u) {
     put(4u + metric, contrast(s[bid + metric], s[ask + metric]));
   }
-  let ahead = f32((ticks(MID_BID) - ticks(DOCUMENT_BID)) + (ticks(MID_ASK) - ticks(DOCUMENT_ASK))) * 0.5;
+  let ahead = (f32(ticks(MID_BID) - ticks(DOCUMENT_BID)) + f32(ticks(MID_ASK) - ticks(DOCUMENT_ASK))) * 0.5;
   let document = ticks(DOCUMENT_BID) > 0 || ticks(DOCUMENT_ASK) > 0;
   put(9u, select(0.0, ahead * per_tick, document && two_sided));
 
