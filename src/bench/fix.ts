@@ -1,15 +1,25 @@
+import { stepToNumber } from "../core/decimal.ts";
 import { Histogram } from "../core/histogram.ts";
 import { Rng } from "../core/rng.ts";
 import { MassQuoteEncoder } from "../gateway/fix/mass-quote.ts";
 import { FixMessage } from "../gateway/fix/message.ts";
 import { FixParser, PARSE } from "../gateway/fix/parser.ts";
-import { InstrumentTable } from "../market/instrument.ts";
+import type { InstrumentTable } from "../market/instrument.ts";
 import { QuoteBatch } from "../quote/quote-batch.ts";
-import { type BenchReport, type BenchRow, benchHost } from "./report.ts";
+import { Jspurefix, type PeerTimes, type QuoteObject, timeQuickFix } from "./fix-peers.ts";
+import { timeRoundTrips } from "./fix-roundtrip.ts";
+import { optionTable } from "./option-table.ts";
+import { type BenchRatio, type BenchReport, type BenchRow, benchHost, ratioOf, rowOf } from "./report.ts";
 
 export interface FixBenchOptions {
   readonly messages: number;
   readonly seed: number;
+  /** Round trips over loopback. */
+  readonly roundTrips: number;
+  /** Peers are timed on one in so many groups; 0 = not at all. */
+  readonly peersEvery: number;
+  /** Compile QuickFIX C++ and time it too; takes some seconds. */
+  readonly quickFix: boolean;
 }
 
 /** The clock is read once for this many messages: it costs about as much as a message. */
@@ -17,47 +27,38 @@ const GROUP = 16;
 const INSTRUMENTS = 256;
 const SLOT_BYTES = 1_024;
 
-function optionTable(): InstrumentTable {
-  const table = new InstrumentTable(INSTRUMENTS);
-  for (let i = 0; i < INSTRUMENTS; i += 1) {
-    const call = i % 2 === 0;
-    const strike = 40_000 + i * 500;
-    table.add({
-      venue: "deribit",
-      symbol: `BTC-27DEC24-${strike}-${call ? "C" : "P"}`,
-      kind: "option",
-      base: "BTC",
-      quote: "BTC",
-      settle: "BTC",
-      tick: { mantissa: 1, scale: 4 },
-      tickSteps: [],
-      lot: { mantissa: 1, scale: 1 },
-      minSizeLots: 1,
-      inverse: true,
-      contractSize: 1,
-      expiryMs: 1_735_286_400_000,
-      strike,
-      optionType: call ? "call" : "put",
-    });
-  }
-  return table;
-}
-
 function row(name: string, perMessage: Histogram, n: number): BenchRow {
   const [p50 = 0, p99 = 0, p999 = 0] = [0.5, 0.99, 0.999].map((q) => perMessage.quantile(q) / GROUP);
   const perSecond = Math.round((1e9 / perMessage.mean) * GROUP);
   return { name, unit: "ns", n, p50, p99, p999, max: perMessage.max / GROUP, perSecond };
 }
 
+function quoteObject(table: InstrumentTable, batch: QuoteBatch, row: number): QuoteObject {
+  const { symbol, base, tick, lot } = table.get(batch.instrument[row]);
+  return {
+    ...{ symbol, base, id: batch.quoteId[row] },
+    bidPx: batch.bidTicks[row] * stepToNumber(tick),
+    offerPx: batch.askTicks[row] * stepToNumber(tick),
+    bidSize: batch.bidLots[row] * stepToNumber(lot),
+    offerSize: batch.askLots[row] * stepToNumber(lot),
+  };
+}
+
 /**
- * Times the encoding of one-entry MassQuotes and the parsing of the same bytes, in ns per message.
+ * Times the encoding of one-entry MassQuotes and the parsing of the same bytes, in ns per message, beside jspurefix and QuickFIX
+ * C++ where they are installed; then quote and acknowledgement over loopback beside a bare echo.
  *
  * Messages differ in instrument, prices (a random walk), sizes (each changes one time in three), ids and times. Percentiles are over groups of 16 messages.
  */
-export function runFixBench(options: FixBenchOptions): BenchReport {
+export async function runFixBench(options: FixBenchOptions): Promise<BenchReport> {
+  const notes = [`percentiles are over groups of ${GROUP} messages`];
+  const jspurefix = options.peersEvery > 0 ? await Jspurefix.load(notes) : null;
+  const jspurefixTimes: PeerTimes = { encode: new Histogram(), parse: new Histogram() };
+  const forQuickFix: string[] = [];
+  const table = optionTable(INSTRUMENTS);
   const rng = new Rng(options.seed);
   const identity = { version: "4.4", senderCompId: "KEEL", targetCompId: "COUNTERPARTY" } as const;
-  const encoder = new MassQuoteEncoder(identity, optionTable());
+  const encoder = new MassQuoteEncoder(identity, table);
   const batch = new QuoteBatch(INSTRUMENTS);
   batch.count = INSTRUMENTS;
   for (let i = 0; i < INSTRUMENTS; i += 1) {
@@ -114,9 +115,43 @@ export function runFixBench(options: FixBenchOptions): BenchReport {
     checksum = (checksum + complete) >>> 0;
     seq += GROUP;
     timeUs += 900;
+    if (options.peersEvery > 0 && group % options.peersEvery === 0) {
+      const messages = Array.from({ length: GROUP }, (_none, i) =>
+        Buffer.from(stored.subarray(starts[i], ends[i])),
+      );
+      const quotes = messages.map((_message, i) => quoteObject(table, batch, first + i));
+      jspurefix?.time(quotes, messages, group < 0 ? null : jspurefixTimes);
+      if (group >= 0) forQuickFix.push(...messages.map((message) => message.toString("latin1")));
+    }
     if (group < 0) continue;
     encode.record(encodeNs);
     parse.record(parseNs);
+  }
+  const rows = [row("fix/encode", encode, groups * GROUP), row("fix/parse", parse, groups * GROUP)];
+  const ratios: BenchRatio[] = [];
+  const beside = (peer: string, times: PeerTimes): void => {
+    const n = times.encode.count * GROUP;
+    const theirs = [row(`fix/${peer}/encode`, times.encode, n), row(`fix/${peer}/parse`, times.parse, n)];
+    rows.push(...theirs);
+    ratios.push(
+      ratioOf(`fix/encode/${peer}:keel`, theirs[0], rows[0]),
+      ratioOf(`fix/parse/${peer}:keel`, theirs[1], rows[1]),
+    );
+  };
+  if (jspurefix !== null) beside("jspurefix", jspurefixTimes);
+  const quickFixTimes = options.quickFix ? timeQuickFix(forQuickFix, GROUP, notes) : null;
+  if (quickFixTimes !== null) beside("quickfix", quickFixTimes);
+  if (options.roundTrips > 0) {
+    const { fix, echo } = await timeRoundTrips(options.roundTrips);
+    const trips = [rowOf("fix/roundtrip", fix, "us"), rowOf("fix/echo", echo, "us")];
+    rows.push(...trips);
+    ratios.push(
+      ratioOf("fix/roundtrip:echo", trips[0], trips[1]),
+      ratioOf("fix/roundtrip:echo/p99", trips[0], trips[1]),
+    );
+    notes.push(
+      "the round trip is quote out, acknowledgement back; both ends share one thread, as the echo's do",
+    );
   }
   return {
     bench: "fix",
@@ -125,8 +160,8 @@ export function runFixBench(options: FixBenchOptions): BenchReport {
     // Sum of all bytes encoded and all fields parsed.
     checksum: checksum.toString(16),
     input: `one-entry MassQuotes of ${messageBytes} bytes`,
-    rows: [row("fix/encode", encode, groups * GROUP), row("fix/parse", parse, groups * GROUP)],
-    ratios: [],
-    notes: [`percentiles are over groups of ${GROUP} messages`],
+    rows,
+    ratios,
+    notes,
   };
 }

@@ -10,6 +10,8 @@ interface BenchOptions {
 }
 
 const FIX_MESSAGES_PER_ROUND = 200_000;
+const FIX_ROUND_TRIPS_PER_ROUND = 10_000;
+const SHM_UPDATES_PER_ROUND = 200_000;
 
 const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchReport>>> = {
   tick: async (options) => (await import("../bench/tick.ts")).runTickBench(options),
@@ -21,7 +23,15 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
     }),
   book: async (options) => (await import("../bench/book.ts")).runBookBench(options),
   fix: async ({ seed, rounds }) =>
-    (await import("../bench/fix.ts")).runFixBench({ seed, messages: rounds * FIX_MESSAGES_PER_ROUND }),
+    (await import("../bench/fix.ts")).runFixBench({
+      seed,
+      messages: rounds * FIX_MESSAGES_PER_ROUND,
+      roundTrips: rounds * FIX_ROUND_TRIPS_PER_ROUND,
+      peersEvery: 16,
+      quickFix: true,
+    }),
+  shm: async ({ seed, rounds }) =>
+    (await import("../bench/shm.ts")).runShmBench({ seed, updates: rounds * SHM_UPDATES_PER_ROUND }),
   ingest: async (options) => (await import("../bench/ingest.ts")).runIngestBench(options),
   inference: async (options) => {
     const { FEATURE_COUNT, SCHEMA_HASH } = await import("../feature/schema.ts");
@@ -37,7 +47,9 @@ export const bench = defineCommand({
   details: `tick       frame in memory → encoded FIX bytes, by stage, on a capture
 wire       venue WebSocket → FIX quote on the peer's socket over loopback, beside a bare WebSocket → TCP relay
 book       order book updates, beside a map
-fix        encoding and parsing of a MassQuote
+fix        a MassQuote encoded and parsed, beside jspurefix and QuickFIX C++; a quote and its acknowledgement
+           over loopback, beside a bare echo
+shm        publishing a quote or a prediction in shared memory, beside a copy of its bytes
 ingest     a capture through decoder, book and features, beside JSON.parse alone, ccxt pro and tardis-dev
 inference  one step of every engine on every built-in model and on STAC-ML's shapes, beside onnxruntime-node
 
