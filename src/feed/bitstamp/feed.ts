@@ -1,6 +1,7 @@
 import { EVENT, type EventBatch, UNSOUND } from "../../market/event-batch.ts";
 import type { InstrumentSpec } from "../../market/instrument.ts";
 import { BOOK_SHAPE, L2Book } from "../../market/l2-book.ts";
+import { RecentOrders } from "../../market/recent-orders.ts";
 import { DepthJoin, DIFF, JOINED } from "../binance/depth-join.ts";
 import type { SequenceRule } from "../binance/venue.ts";
 import { isObject, numeric, parseJson } from "../decoder.ts";
@@ -22,21 +23,30 @@ const BY_TIME: SequenceRule = {
 /** The venue drops a connection without a sign of life. */
 const HEARTBEAT_US = 20_000_000;
 
+/** Orders whose deletion is remembered; messages of one order come out of turn by some 10 ms. */
+const RECENT_ORDERS = 1_024;
+
 /** What is kept of one market beside its recovery. */
 class MarketState {
   readonly audit = new BookAudit();
   /** The book by level and its joining; not used by subscriptions of orders. */
   readonly join = new DepthJoin(BY_TIME);
   readonly levels = new L2Book(BOOK_SHAPE.spot);
+  /** Orders deleted lately: their deletion may be repeated, or come before their creation. */
+  readonly deleted: RecentOrders;
   /** Time of the first change since the subscription. */
   firstSequence = Number.NaN;
   lastFrame = "";
+
+  constructor(seed: number) {
+    this.deleted = new RecentOrders(RECENT_ORDERS, seed);
+  }
 }
 
 /**
  * Bitstamp: markets by REST, books from REST snapshots and `diff_order_book`, or by order from `live_orders`. There are no sequence
  * numbers: changes carry `microtimestamp`. A lost change is noticed by comparing with the full books of the channel `order_book`
- * beside it, and, by order, by messages about orders that are not known.
+ * beside it, and, by order, by changes of orders that are not known.
  */
 export class BitstampFeed extends SnapshotFeed {
   protected readonly decoder: BitstampDecoder;
@@ -195,7 +205,7 @@ export class BitstampFeed extends SnapshotFeed {
     book.lastSequence = sequence;
     const isWhole = this.replayOrders(orders, () => {
       if (order.sequence <= sequence) return true;
-      this.#followPrice(orders);
+      this.#settle(orders, this.#state(recovery.instrument.id));
       book.lastSequence = Math.max(book.lastSequence, order.sequence);
       return orders.apply(order, timeUs, out, -1) !== CHANGED.full;
     });
@@ -253,19 +263,29 @@ export class BitstampFeed extends SnapshotFeed {
     }
     const { book } = orders;
     if (!this.#isAudited(recovery, state, book, order.sequence, row, level, timeUs, out)) return FRAME.ok;
-    this.#followPrice(orders);
+    this.#settle(orders, state);
     const changed = this.applyOrder(recovery, orders, order, row, timeUs, out);
     if (changed === CHANGED.lost) this.keepOrder(recovery, orders, order.sequence, timeUs);
     else if (changed !== CHANGED.full) book.lastSequence = Math.max(book.lastSequence, order.sequence);
     return changed === CHANGED.full ? FRAME.overflow : FRAME.ok;
   }
 
-  /** A changed order may have another price. */
-  #followPrice({ book }: OrderJoin): void {
+  /**
+   * Makes of the order's message what it means here and now. A changed order may have another price: a taker moves on from level to level.
+   * A deletion may come twice, and before the creation.
+   */
+  #settle({ book }: OrderJoin, { deleted }: MarketState): void {
     const { order } = this.decoder;
-    if (order.action !== ORDER.resize) return;
-    const priceTicks = book.priceTicksOf(order.key);
-    if (priceTicks >= 0 && priceTicks !== order.priceTicks) order.action = ORDER.move;
+    const { key } = order;
+    if (order.action === ORDER.remove) {
+      order.mustRest = false;
+      deleted.add(key);
+    } else if (deleted.has(key)) {
+      order.action = ORDER.pass;
+    } else if (order.action === ORDER.resize) {
+      const priceTicks = book.priceTicksOf(key);
+      if (priceTicks >= 0 && priceTicks !== order.priceTicks) order.action = ORDER.move;
+    }
   }
 
   #onFullBook(recovery: BookRecovery, row: number, level: number, timeUs: number, out: EventBatch): void {
@@ -308,6 +328,7 @@ export class BitstampFeed extends SnapshotFeed {
     state.join.restart();
     state.levels.clear();
     state.audit.restart();
+    state.deleted.clear();
     state.firstSequence = Number.NaN;
     state.lastFrame = "";
   }
@@ -315,7 +336,7 @@ export class BitstampFeed extends SnapshotFeed {
   #state(id: number): MarketState {
     const known = this.#states[id];
     if (known !== undefined) return known;
-    const state = new MarketState();
+    const state = new MarketState(this.options.seed);
     this.#states[id] = state;
     return state;
   }
