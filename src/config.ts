@@ -38,6 +38,8 @@ export interface Config {
   readonly fix: FixConfig | undefined;
   /** Undefined when nothing is to be journalled. */
   readonly journal: { readonly dir: string; readonly segmentBytes: number } | undefined;
+  /** Undefined when nothing is published in shared memory. */
+  readonly shm: { readonly name: string; readonly ringCapacity: number } | undefined;
   readonly stateDir: string;
   /** Undefined when nothing is served. */
   readonly http:
@@ -135,6 +137,10 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       values.KEEL_JOURNAL_DIR === undefined
         ? undefined
         : { dir: values.KEEL_JOURNAL_DIR, segmentBytes: values.KEEL_JOURNAL_SEGMENT_MB * 1_048_576 },
+    shm:
+      values.KEEL_SHM === undefined
+        ? undefined
+        : { name: values.KEEL_SHM, ringCapacity: values.KEEL_SHM_RING },
     stateDir,
     http:
       values.KEEL_HTTP === null

@@ -78,6 +78,22 @@ export function phrase(label: string): ValueType<string> {
   );
 }
 
+/** A name as `shm_open` takes it, without the slash. */
+export const sharedMemoryName: ValueType<string> = valueType("name", "a", (text) =>
+  /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(text)
+    ? text
+    : new Misfit("a name of letters, digits, dots, dashes and underscores"),
+);
+
+export function powerOfTwo(min: number, max: number): ValueType<number> {
+  return valueType(`power of two from ${min} to ${max}`, "a", (text) => {
+    const value = Number(text);
+    return /^\d+$/.test(text) && value >= min && value <= max && (value & (value - 1)) === 0
+      ? value
+      : new Misfit();
+  });
+}
+
 export const path: ValueType<string> = valueType("path", "a", (text) =>
   text.includes("\0") ? new Misfit() : text,
 );

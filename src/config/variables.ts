@@ -17,7 +17,9 @@ import {
   oneOf,
   path,
   phrase,
+  powerOfTwo,
   secretFile,
+  sharedMemoryName,
   signalList,
   type ValueType,
   word,
@@ -187,6 +189,16 @@ const NAMED = {
   ),
   KEEL_FIX_TLS_CERT_FILE: variable(path, null, "Our certificate (PEM), for a counterparty that asks for one"),
   KEEL_FIX_TLS_KEY_FILE: variable(secretFile, null, "Its private key (PEM)"),
+  KEEL_SHM: variable(
+    sharedMemoryName,
+    null,
+    "Shared memory under `/dev/shm` in which predictions and quotes are published for processes on this host; without it none",
+  ),
+  KEEL_SHM_RING: variable(
+    powerOfTwo(1_024, 1_048_576),
+    "65536",
+    "Updates that a reader of the shared memory may lag behind before it loses some",
+  ),
   KEEL_JOURNAL_DIR: variable(path, null, "Folder of the journal; without it nothing is journalled"),
   KEEL_JOURNAL_SEGMENT_MB: variable(
     integerIn(1, 4_096),

@@ -22,7 +22,7 @@ export interface DeskTap {
   ): void;
   /** Quotes were handed to the gateway; valid during the call only. */
   onQuotes(quotes: QuoteBatch, timeUs: number): void;
-  /** Everything was cancelled by one message. */
+  /** No quote stands any more: everything was cancelled by one message, or the counterparty's session is down. */
   onCancelAll(timeUs: number): void;
   /** About every 10 ms. */
   onTimer(timeUs: number): void;

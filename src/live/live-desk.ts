@@ -200,6 +200,7 @@ export class LiveDesk {
         if (event.on === "down") {
           const level = this.#stopped === null ? "warn" : "info";
           this.log[level]("counterparty session is down", { reason: event.reason });
+          for (const tap of this.#taps) tap.onCancelAll(atUs);
         }
         if (event.on === "up") this.log.info("counterparty session is up");
       }),
@@ -245,7 +246,12 @@ export class LiveDesk {
    */
   abandon(): void {
     clearInterval(this.#interval);
-    this.gateway.cancelAll(this.clock.wallUs());
+    const timeUs = this.clock.wallUs();
+    this.gateway.cancelAll(timeUs);
+    for (const tap of this.#taps) {
+      tap.onCancelAll(timeUs);
+      tap.close();
+    }
     this.#journal?.closeSync(ABANDON_MS);
   }
 

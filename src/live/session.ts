@@ -11,6 +11,7 @@ import { Peers } from "../sim/peers.ts";
 import { sessionOf } from "./counterparty-session.ts";
 import { httpTarget } from "./http-target.ts";
 import { LiveDesk, type LiveSummary } from "./live-desk.ts";
+import { configuredTaps } from "./taps.ts";
 
 const PAPER_COMP_ID = "PAPER";
 
@@ -60,6 +61,7 @@ export class Session {
       log,
       clock,
       gateway: (desk) => gateway(options, desk, config.fix === undefined ? peers : null),
+      taps: (desk, model) => configuredTaps(config, desk, model),
     });
     const http =
       config.http === undefined

@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, spyOn, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../src/core/clock.ts";
+import { stepToNumber } from "../../src/core/decimal.ts";
+import { ShmReader } from "../../src/gateway/shm/reader.ts";
+import { SHM_DIR } from "../../src/gateway/shm/segment.ts";
 import { CpuEngine, cpuIsas } from "../../src/inference/cpu.ts";
 import { EngineLostError } from "../../src/inference/engine.ts";
 import { JournalReader } from "../../src/journal/reader.ts";
@@ -16,6 +19,7 @@ import { skipUnless } from "../support/shared-data.ts";
 import { Harness } from "./harness.ts";
 
 setDefaultTimeout(60_000);
+const SHM_NAME = `keel-test-${process.pid}`;
 const noCpuEngine = skipUnless(
   (await cpuIsas()).length > 0,
   "no native library: the cpu engine cannot be lost",
@@ -27,13 +31,14 @@ describe("a live desk in trouble", () => {
   let summary: LiveSummary | null = null;
 
   beforeAll(async () => {
-    harness = await Harness.start();
+    harness = await Harness.start({ KEEL_SHM: SHM_NAME });
     await harness.untilQuoting();
   });
 
   afterAll(async () => {
     if (summary === null) await harness.stop();
     harness.remove();
+    rmSync(join(SHM_DIR, SHM_NAME), { force: true });
   });
 
   const binance = () => harness.desk.feeds[0].counters;
@@ -46,6 +51,29 @@ describe("a live desk in trouble", () => {
     await harness.untilQuoting();
     expect(harness.violations).toEqual([]);
   }
+
+  test("shared memory shows the quotes that the counterparty holds, and the predictions", async () => {
+    const reader = new ShmReader(SHM_NAME);
+    const { instruments } = harness.desk.market;
+    expect(reader.instruments).toHaveLength(instruments.size);
+    expect(reader.state).toBe("running");
+    await harness.until("a quote and a prediction come by the ring", () => {
+      const kinds = new Set<string>();
+      for (let update = reader.next(); update !== null; update = reader.next()) kinds.add(update.kind);
+      return kinds.has("quote") && kinds.has("prediction");
+    });
+    const shown = reader.prediction(0);
+    expect(shown?.status).toBe(harness.desk.modelStatus(0));
+    expect(shown?.probabilities).toEqual([...harness.desk.probabilities.subarray(0, 7)]);
+    for (const { id, tick } of instruments.all()) {
+      const { bidTicks, bidLots, askTicks, askLots } = harness.desk.quoter.standing(id);
+      const quote = reader.quote(id);
+      if (quote === null) continue;
+      expect(quote.bidPrice).toBe(bidLots > 0 ? bidTicks * stepToNumber(tick) : Number.NaN);
+      expect(quote.askPrice).toBe(askLots > 0 ? askTicks * stepToNumber(tick) : Number.NaN);
+    }
+    reader.close();
+  });
 
   test("a lost depth diff is one gap, and the book is joined anew", async () => {
     const { gaps, resyncs } = binance();

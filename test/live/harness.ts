@@ -9,6 +9,7 @@ import { endpointAt } from "../../src/feed/registry.ts";
 import { FixQuoteGateway } from "../../src/gateway/fix/quote-gateway.ts";
 import type { GatewayEvents, QuoteGateway } from "../../src/gateway/gateway.ts";
 import { LiveDesk, type LiveSummary } from "../../src/live/live-desk.ts";
+import { configuredTaps } from "../../src/live/taps.ts";
 import { FEED_STATE } from "../../src/market/event-batch.ts";
 import type { ApprovedQuotes } from "../../src/risk/gate.ts";
 import { FixCounterparty } from "../../src/sim/counterparty.ts";
@@ -99,6 +100,7 @@ export class Harness {
           }),
           violations,
         ),
+      taps: (desk, model) => configuredTaps(config, desk, model),
     });
     simulation.start();
     live.start();

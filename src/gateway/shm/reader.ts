@@ -23,6 +23,12 @@ const SEEK_END = 2;
 const PROT_READ = 1;
 const MAP_SHARED = 1;
 
+/**
+ * `Atomics.load` writes what it reads (it is compiled to an exchange), which read-only memory does not bear. An atomic access to
+ * this word keeps the loads around it in their order instead; x86-64 keeps them so too, arm64 does not promise it.
+ */
+const FENCE = new Int32Array(1);
+
 export interface ShmQuote {
   readonly kind: "quote";
   readonly instrument: number;
@@ -91,11 +97,11 @@ export class ShmReader {
     }
     this.#heads = this.#header(HEADER.heads);
     this.#ringMask = this.#header(HEADER.ringCapacity) - 1;
-    this.#next = Atomics.load(this.#words, HEADER.ringHead / 4);
+    this.#next = this.#load(HEADER.ringHead / 4);
   }
 
   get state(): ShmWriterState {
-    const state = Atomics.load(this.#words, HEADER.state / 4);
+    const state = this.#load(HEADER.state / 4);
     if (state === WRITER_STATE.running) return "running";
     return state === WRITER_STATE.stopped ? "stopped" : "starting";
   }
@@ -119,13 +125,13 @@ export class ShmReader {
 
   /** `venue:SYMBOL` of each instrument, by its number. */
   get instruments(): string[] {
-    const count = Atomics.load(this.#words, HEADER.instrumentCount / 4);
+    const count = this.#load(HEADER.instrumentCount / 4);
     return this.#names(this.#header(HEADER.instrumentsOffset), count);
   }
 
   /** Base coin of each underlying, by its number. */
   get underlyings(): string[] {
-    const count = Atomics.load(this.#words, HEADER.underlyingCount / 4);
+    const count = this.#load(HEADER.underlyingCount / 4);
     return this.#names(this.#header(HEADER.underlyingsOffset), count);
   }
 
@@ -146,10 +152,10 @@ export class ShmReader {
     for (;;) {
       const slot = this.#header(HEADER.ringOffset) / 4 + (this.#next & this.#ringMask) * WORDS;
       const expected = (this.#next * 2 + 2) | 0;
-      const before = Atomics.load(this.#words, slot);
+      const before = this.#load(slot);
       if (before === expected) {
         this.#copyFrom(slot);
-        if (Atomics.load(this.#words, slot) === expected) {
+        if (this.#load(slot) === expected) {
           this.#next = (this.#next + 1) | 0;
           return this.#asUpdate();
         }
@@ -171,7 +177,7 @@ export class ShmReader {
 
   /** The writer has come round: goes on in the middle of what the ring still holds. */
   #skip(): void {
-    const head = Atomics.load(this.#words, HEADER.ringHead / 4);
+    const head = this.#load(HEADER.ringHead / 4);
     const to = (head - ((this.#ringMask + 1) >> 1)) | 0;
     const skipped = (to - this.#next) | 0;
     if (skipped <= 0) return;
@@ -183,12 +189,20 @@ export class ShmReader {
     if (!(number >= 0 && number < this.#header(capacity))) return false;
     const at = this.#header(offset) / 4 + number * WORDS;
     for (;;) {
-      const before = Atomics.load(this.#words, at);
+      const before = this.#load(at);
       if (before === 0) return false;
       if ((before & 1) === 1) continue;
       this.#copyFrom(at);
-      if (Atomics.load(this.#words, at) === before) return true;
+      if (this.#load(at) === before) return true;
     }
+  }
+
+  /** A word that others write, with every load before it done and none after it begun. */
+  #load(word: number): number {
+    Atomics.load(FENCE, 0);
+    const value = this.#words[word];
+    Atomics.load(FENCE, 0);
+    return value;
   }
 
   #copyFrom(at: number): void {
