@@ -12,6 +12,7 @@ test.skipIf(skipUnlessSoftwareGpu())(
     const harness = await Harness.start({
       KEEL_DEVICE: "webgpu",
       KEEL_GPU: "software",
+      KEEL_MODEL: "lstm-residual",
       KEEL_VULKAN_DIR: SOFTWARE_GPU?.vulkanDir ?? "",
     });
     try {
