@@ -1,14 +1,16 @@
 """
-The ceiling: gradient boosting on the same features, rows, mirror images and row weights as the models.
+Gradient boosting on the same features, rows, mirror images and row weights as the models: the ceiling, and the teacher.
 
     python models/train/ceiling.py --scratch FOLDER
 
 It is no step model and does not ship (some hundred trees a head); it tells what the features hold. Per head, the number of
-trees is chosen on validation rows, by the score that chooses a network's epoch. Writes the probabilities of the test capture
-and of the validation rows to `ceiling.npz` in the scratch folder, where `evaluate.py` finds them.
+trees is chosen on validation rows, by the score that chooses a network's epoch. What is computed is kept in the scratch folder, by a
+digest of the rows and the settings it comes from.
 """
 
 import argparse
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +36,9 @@ LEARNER = {
     "force_row_wise": True,
     "verbosity": -1,
 }
-FILE = "ceiling.npz"
+FOLDS = 3
+FOLD_US = 20_000_000
+"""Stretches of time that fall to the folds in turn."""
 
 
 def boosted(features, labels, weights, seed, trees=TREES_MAX):
@@ -58,66 +62,56 @@ def chosen_trees(model, validation, head):
     return best[1]
 
 
-def ceiling(data, scratch, seed):
-    """Trains, writes `ceiling.npz` and returns (test [N, K], validation: one [N, K] for each capture, trees [K])."""
-    parts, validation, weights, test = learning_parts(data)
-    features, labels, rows = data.both_ways(parts, weights)
-    on_test, held, trees = [], [], []
-    for head, name in enumerate(data.heads):
-        model = boosted(features, labels[:, head], rows, seed)
-        count = chosen_trees(model, validation, head)
-        on_test.append(model.predict(test.features, num_iteration=count))
-        held.append([model.predict(part.features, num_iteration=count) for part in validation])
-        trees.append(count)
-        scores = score(test.labels[:, head], on_test[-1])
-        print(f"{name}: {count} trees, test AUC {scores['auc']:.4f}, AP {scores['averagePrecision']:.4f}", flush=True)
-    validate = [np.stack([head[at] for head in held], axis=1) for at in range(len(validation))]
-    result = np.stack(on_test, axis=1)
-    named = {f"validate{at}": values for at, values in enumerate(validate)}
-    np.savez(Path(scratch) / FILE, test=result, trees=np.array(trees), **named)
-    return result, validate, trees
+def kept(data, parts, scratch, seed, what):
+    """The file in the scratch folder that holds what these rows and settings give."""
+    told = [data.manifest["schemaHash"], [[part.name, len(part)] for part in parts], LEARNER, TREES_MAX, FOLD_US, seed]
+    return Path(scratch) / f"{what}-{hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]}.npz"
 
 
-FOLDS = 3
-FOLD_US = 20_000_000
-"""Stretches of time that fall to the folds in turn."""
-TAUGHT_FILE = "ceiling-train.npz"
-
-
-def cross_fitted(data, scratch, heads, trees, seed):
+def ceiling(data, learning, scratch, seed):
     """
-    Probabilities [N, heads] of each training part by trees that were not grown on it: of each row by those of the two other folds
+    Trains on `learning`, (parts, validation, weights, test) as `learning_parts` gives them, unless that has been done. Returns
+    probabilities of the test capture [N, K], of the validation rows (one [N, K] for each capture), and trees [K].
+    """
+    parts, validation, weights, test = learning
+    path = kept(data, parts, scratch, seed, "ceiling")
+    if not path.exists():
+        features, labels, rows = data.both_ways(parts, weights)
+        on_test, held, trees = [], [], []
+        for head, name in enumerate(data.heads):
+            model = boosted(features, labels[:, head], rows, seed)
+            count = chosen_trees(model, validation, head)
+            on_test.append(model.predict(test.features, num_iteration=count))
+            held.append([model.predict(part.features, num_iteration=count) for part in validation])
+            trees.append(count)
+            print(f"  {name}: {count} trees", flush=True)
+        validate = {f"validate{at}": np.stack([head[at] for head in held], axis=1) for at in range(len(validation))}
+        np.savez(path, test=np.stack(on_test, axis=1), trees=np.array(trees), **validate)
+    held = np.load(path)
+    return held["test"], [held[f"validate{at}"] for at in range(len(validation))], held["trees"].tolist()
+
+
+def cross_fitted(data, learning, scratch, seed):
+    """
+    Probabilities [N, K] of each training part by trees that were not grown on it: of each row by those of the two other folds
     of time. A teacher must not have seen the labels of what it teaches.
     """
-    path = Path(scratch) / TAUGHT_FILE
-    if path.exists():
-        held = np.load(path)
-        if held["heads"].tolist() == list(heads):
-            return [held[f"part{at}"] for at in range(len(held.files) - 1)]
-    parts, _, weights, _ = learning_parts(data)
-    features, labels, rows = data.both_ways(parts, weights)
-    folds = np.concatenate([((part.times - part.times[0]) // FOLD_US).astype(int) % FOLDS for part in parts])
-    both = np.concatenate([folds, folds])
-    taught = np.empty((len(folds), len(heads)), dtype=np.float32)
-    for at, head in enumerate(heads):
-        for fold in range(FOLDS):
-            model = boosted(features[both != fold], labels[both != fold, head], rows[both != fold], seed, trees[head])
-            mine = folds == fold
-            taught[mine, at] = model.predict(features[: len(folds)][mine])
-        print(f"{data.heads[head]}: teacher", flush=True)
-    ends = np.cumsum([len(part) for part in parts])
-    split = np.split(taught, ends[:-1])
-    np.savez(path, heads=np.array(heads), **{f"part{at}": values for at, values in enumerate(split)})
-    return split
-
-
-def load(scratch, captures):
-    """What {ceiling} wrote, or None."""
-    path = Path(scratch) / FILE
+    parts, _, weights, _ = learning
+    path = kept(data, parts, scratch, seed, "teacher")
     if not path.exists():
-        return None
-    held = np.load(path)
-    return held["test"], [held[f"validate{at}"] for at in range(captures)], held["trees"].tolist()
+        trees = ceiling(data, learning, scratch, seed)[2]
+        features, labels, rows = data.both_ways(parts, weights)
+        folds = np.concatenate([((part.times - part.times[0]) // FOLD_US).astype(int) % FOLDS for part in parts])
+        both = np.concatenate([folds, folds])
+        taught = np.empty((len(folds), len(trees)), dtype=np.float32)
+        for head, count in enumerate(trees):
+            for fold in range(FOLDS):
+                others = both != fold
+                model = boosted(features[others], labels[others, head], rows[others], seed, count)
+                taught[folds == fold, head] = model.predict(features[: len(folds)][folds == fold])
+            print(f"  {data.heads[head]}: teacher", flush=True)
+        np.savez(path, taught=taught)
+    return np.split(np.load(path)["taught"], np.cumsum([len(part) for part in parts])[:-1])
 
 
 def main():
@@ -128,7 +122,14 @@ def main():
     arguments.add_argument("--bun", default="bun")
     options = arguments.parse_args()
     exported(options.scratch, options.data, options.bun)
-    ceiling(Dataset(options.scratch), options.scratch, options.seed)
+    data = Dataset(options.scratch)
+    learning = learning_parts(data)
+    test = learning[-1]
+    values, _, trees = ceiling(data, learning, options.scratch, options.seed)
+    print("| head | trees | AUC | average precision | Brier | log loss |\n|---|---|---|---|---|---|")
+    for head, name in enumerate(data.heads):
+        scores = score(test.labels[:, head], values[:, head])
+        print(f"| {name} | {trees[head]} | {' | '.join(f'{each:.4f}' for each in scores.values())} |")
 
 
 if __name__ == "__main__":

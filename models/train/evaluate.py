@@ -11,7 +11,7 @@ block bootstrap; the time of a step, models in turn, in rounds. Scores go into t
 
 Scores in a card, each for `/test` and `/validate`: `queueImbalance`, `logisticRegression`, `gradientBoosting`; `fp32`, `int8` and
 `prunedInt8`, in torch as trained, of the family's models that ship; `fp32Cpu`, `int8Cpu` and `prunedInt8Cpu`, the same through the
-engine.
+engine; `int8Ptq` and `int8Qat` (test only), through the engine too, what quantisation after training and by training on gave.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-import ceiling
+from ceiling import ceiling
 from dataset import TEST, Dataset, exported, learning_parts
 from linear import sigmoid
 from metrics import gate, interval, resampled_auc, score
@@ -29,7 +29,6 @@ from train import fit_baselines
 from variant import ROOT, add_arguments, rows_file, through
 
 ROUNDS = 5
-IN_TORCH = ("fp32", "int8", "prunedInt8")
 
 
 def family_of(name):
@@ -86,10 +85,9 @@ def main():
     options = arguments.parse_args()
     exported(options.scratch, options.data, options.bun)
     data = Dataset(options.scratch)
-    parts, validation, weights, test = learning_parts(data)
-    boosted, boosted_held, trees = ceiling.load(options.scratch, len(validation)) or ceiling.ceiling(
-        data, options.scratch, options.seed
-    )
+    learning = learning_parts(data)
+    parts, validation, weights, test = learning
+    boosted, boosted_held, trees = ceiling(data, learning, options.scratch, options.seed)
     normaliser, baseline, queue, column, _ = fit_baselines(data, parts, weights)
 
     def baselines(part):
@@ -122,7 +120,9 @@ def main():
         name = folder.name
         form, family = form_of(name), family_of(name)
         own = of_family.setdefault(family, {})
-        own |= {f"{form}/{rows}": [head["metrics"][f"{form}/{rows}"] for head in cards[name]["heads"]] for rows in ("test", "validate")}
+        in_torch = (f"{form}/test", f"{form}/validate", f"{form}Ptq/test", f"{form}Qat/test")
+        heads = [head["metrics"] for head in cards[name]["heads"]]
+        own |= {key: [metrics[key] for metrics in heads] for key in in_torch if key in heads[0]}
         on_engine = heads_scored(test, results[name][0])
         own |= {f"{form}Cpu/test": on_engine, f"{form}Cpu/validate": results[name][1]}
         missed = gate(

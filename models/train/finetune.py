@@ -8,7 +8,9 @@ from network import run
 from training import Setup, train
 
 RATE = 1e-3
-"""Of fine-tuning: a quarter of what training begins with."""
+"""Of fine-tuning: a quarter of what training takes."""
+LABEL_SHARE = 0.3
+"""Of the target; the rest is the teacher's probability."""
 
 
 def mirror_of(data):
@@ -52,26 +54,23 @@ def calibrate(data, logits, labels):
     return np.array(factor, dtype=np.float32), np.array(offset, dtype=np.float32)
 
 
-def fine_tune(data, branch, network, teacher, parts, weights, validation, epochs, seed, rate=RATE):
-    """
-    Trains a network on with its branch frozen, and its head too, which holds what share of the residual enters the logits. It learns
-    the mean of the labels and of what `teacher` [one array [N, K] of probabilities for each part] says. Features are not dropped:
-    8-bit inputs are clipped where dropout would stretch them. Returns the validation score of each epoch.
-    """
-    network.input_dropout.p = 0.0
-    network.head.requires_grad_(False)
-    mirror = mirror_of(data)
+def taught(branch, parts, weights, teacher):
+    """What {train} takes: the target is the label's share and, for the rest, what `teacher` says, [N, K] for each part."""
     captures = []
     for part, weight, told in zip(parts, weights, teacher):
         normalised = branch.normaliser(part.features)
-        target = (0.5 * told + 0.5 * part.labels).astype(np.float32)
+        target = (LABEL_SHARE * part.labels + (1 - LABEL_SHARE) * told).astype(np.float32)
         captures.append((normalised, branch.logits(normalised), target, weight))
-    return train(network, captures, mirror, epochs, rate, seed, validation_score(data, branch, validation), Setup())
+    return captures
 
 
-def own_probabilities(branch, network, parts):
-    """What a network says of the parts: a teacher for what it is made into."""
-    return [sigmoid(branch.logits(x) + run(network, x)) for x in (branch.normaliser(part.features) for part in parts)]
+def fine_tune(material, branch, network, epochs, seed):
+    """
+    Trains a network on with its branch frozen, towards what it was trained to. Returns the validation score of each epoch.
+    """
+    captures = taught(branch, material.parts, material.weights, material.teacher)
+    evaluate = validation_score(material.data, branch, material.validation)
+    return train(network, captures, mirror_of(material.data), epochs, RATE, seed, evaluate, Setup())
 
 
 def calibrated(data, branch, network, validation):

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
-INPUT_DROPOUT = 0.2
-DROPOUT = 0.4
+INPUT_DROPOUT = 0.0
+DROPOUT = 0.2
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ A unit's importance is the square of the loss's derivative by a factor on its ou
 (Molchanov, Mallya, Tyree, Frosio, Kautz, "Importance Estimation for Neural Network Pruning", 2019, equation 8 with a gate): what the
 loss changes by, to first order, when the unit falls away. The derivative by that factor is the sum of weight × gradient over all
 weights that read the unit. Units go in steps of an eighth of what there was, and after each step the network is trained on for an
-epoch, at the end for more, towards the labels and the probabilities of the unpruned model. `--keep` names sizes: `hidden` of
+epoch, at the end for more, towards what the model was trained to. `--keep` names sizes: `hidden` of
 lstm-residual and lstm-attn, `width` of tcn, `key`, `value` and `wide` of transformer; `--sweep` prints the validation score at every
 size on the way and writes nothing.
 """
@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from dataset import TEST
-from finetune import calibrated, fine_tune, mirror_of, own_probabilities, validation_score
+from finetune import calibrated, fine_tune, mirror_of, validation_score
 from training import STREAMS, UNROLL
 from variant import F32_TOLERANCE, Material, add_arguments, stage
 
@@ -120,7 +120,6 @@ def main():
     restored = material.restore(options.model)
     branch, network = restored.branch, restored.network
     evaluate = validation_score(data, branch, validation)
-    teacher = own_probabilities(branch, network, parts)
     print(f"{restored.card['name']} {network.sizes}: validation {evaluate(network):.4f}", flush=True)
 
     for group, goal in parse_sizes(options.keep, network).items():
@@ -131,7 +130,7 @@ def main():
             network = pruned(network, group, np.sort(np.argsort(scores)[-left:]))
             cut = evaluate(network)
             epochs = EPOCHS_LAST if options.sweep or left == goal else EPOCHS_BETWEEN
-            after = fine_tune(data, branch, network, teacher, parts, weights, validation, epochs, options.seed)
+            after = fine_tune(material, branch, network, epochs, options.seed)
             print(f"{group} {left}: cut {cut:.4f}, trained on {' '.join(f'{each:.4f}' for each in after)}", flush=True)
     if options.sweep:
         return

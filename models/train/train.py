@@ -19,9 +19,10 @@ import numpy as np
 import torch
 
 import graph
+from ceiling import cross_fitted
 from dataset import TEST, Dataset, exported, learning_parts
 from families import FAMILIES, told
-from finetune import calibrated, mirror_of, validation_score
+from finetune import calibrated, mirror_of, taught, validation_score
 from linear import Bins, Branch, Normaliser, fit_logistic, sigmoid
 from metrics import gain_interval, gate, mean_scores, score_all, table
 from network import run
@@ -37,13 +38,8 @@ BINNED_FEATURES = [
     "depthImbalance", "eventCount", "eventSurge",
 ]  # fmt: skip
 """Parts of the names of the features that get bins: timing and what stands in the book."""
-TEACHERS = 5
-TEACHER_EPOCHS = 8
-STUDENT_EPOCHS = 12
+EPOCHS = 24
 RATE = 4e-3
-RESIDUAL_SHARE = 0.75
-RESIDUAL_SHARE_SPIKE = 0.5
-"""What of the residual enters the logits: less than all of it keeps nearly all the gain and varies less between seeds and days."""
 SELF_TEST_ROWS = 24
 MOVE_COLUMN = {"down50": 0, "down100": 1, "up50": 2, "up100": 3}
 
@@ -93,40 +89,20 @@ def fit_frozen(data, parts, weights):
     return Frozen(Branch(normaliser, bins, linear, binned), baseline, queue, queue_column)
 
 
-def fit_residual(data, branch, parts, weights, validation, seed, make, teacher_count, setup):
+def fit_residual(data, branch, learning, teacher, seed, make, setup):
     """
-    Teachers of different seeds, then one student that learns the mean of their probabilities and the labels; without teachers,
-    one network that learns the labels. `make(feature_count, head_count)` makes a network.
+    The residual learns the labels and what `teacher` says of the training rows: one array [N, K] of probabilities for each part.
+    `make(feature_count, head_count)` makes a network.
     """
-    prepared = [(branch.normaliser(part.features), part.labels) for part in parts]
-    linear = [branch.logits(normalised) for normalised, _ in prepared]
-    mirror, evaluate = mirror_of(data), validation_score(data, branch, validation)
-
-    def fit(targets, epochs, network_seed):
-        torch.manual_seed(network_seed)
-        network = make(data.feature_count, len(data.heads))
-        captures = [
-            (normalised, logits, target, weight)
-            for (normalised, _), logits, target, weight in zip(prepared, linear, targets, weights)
-        ]
-        scores = train(network, captures, mirror, epochs, RATE, network_seed, evaluate, setup)
-        if setup.workers.first:
-            print(f"  seed {network_seed}: validation by epoch {' '.join(f'{s:.4f}' for s in scores)}", flush=True)
-        return network
-
-    hard = [labels for _, labels in prepared]
-    teachers = [fit(hard, TEACHER_EPOCHS, seed * 100 + at) for at in range(teacher_count)]
-    soft = []
-    for (normalised, labels), logits in zip(prepared, linear):
-        probabilities = [sigmoid(logits + run(teacher, normalised)) for teacher in teachers]
-        mean = np.mean(probabilities, axis=0) if teachers else labels
-        soft.append((0.5 * mean + 0.5 * labels).astype(np.float32))
-    student = fit(soft, STUDENT_EPOCHS if teachers else TEACHER_EPOCHS, seed)
-    share = [RESIDUAL_SHARE_SPIKE if name == "volatilitySpike" else RESIDUAL_SHARE for name in data.heads]
-    with torch.no_grad():
-        student.head.weight.mul_(torch.tensor(share)[:, None])
-        student.head.bias.mul_(torch.tensor(share))
-    return student
+    parts, validation, weights, _ = learning
+    captures = taught(branch, parts, weights, teacher)
+    torch.manual_seed(seed)
+    network = make(data.feature_count, len(data.heads))
+    evaluate = validation_score(data, branch, validation)
+    scores = train(network, captures, mirror_of(data), EPOCHS, RATE, seed, evaluate, setup)
+    if setup.workers.first:
+        print(f"  validation by epoch {' '.join(f'{each:.4f}' for each in scores)}", flush=True)
+    return network
 
 
 def predict(frozen, network, calibration, part):
@@ -150,7 +126,6 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--data", default=str(root.parent / "shared" / "data" / "binance"))
     arguments.add_argument("--family", choices=FAMILIES, default="lstm-residual")
-    arguments.add_argument("--teachers", type=int, default=TEACHERS)
     arguments.add_argument("--out", help="folder of the model; models/FAMILY when left out")
     arguments.add_argument("--scratch", help="folder for the matrices; a temporary one when left out")
     arguments.add_argument("--seed", type=int, default=1)
@@ -169,8 +144,7 @@ def main():
             # All processes of one host read the folder that the first one wrote.
             scratch = group.from_first(lambda: prepared_folder(options, temporary))
             data = Dataset(scratch)
-            group.from_first(lambda: None)
-        learn(data, options, setup)
+            learn(data, options, setup, scratch)
 
 
 def prepared_folder(options, temporary):
@@ -179,19 +153,20 @@ def prepared_folder(options, temporary):
     return scratch
 
 
-def learn(data, options, setup):
+def learn(data, options, setup, scratch):
     left = [name for name in data.captures if name != TEST and options.leave_out and options.leave_out in name]
-    parts, validation, weights, test = learning_parts(data, left)
+    learning = learning_parts(data, left)
+    parts, validation, weights, test = learning
     group = setup.workers
     if group.first:
         print("linear branch", flush=True)
     frozen = group.from_first(lambda: fit_frozen(data, parts, weights))
     if group.first:
+        print("teacher: gradient boosting", flush=True)
+    teacher = group.from_first(lambda: cross_fitted(data, learning, scratch, options.seed))
+    if group.first:
         print(f"residual: {options.family}", flush=True)
-    make = FAMILIES[options.family]
-    network = fit_residual(
-        data, frozen.branch, parts, weights, validation, options.seed, make, options.teachers, setup
-    )
+    network = fit_residual(data, frozen.branch, learning, teacher, options.seed, FAMILIES[options.family], setup)
     if not group.first:
         return
     calibration = calibrated(data, frozen.branch, network, validation)
@@ -255,13 +230,11 @@ def write_model(data, frozen, network, calibration, parts, validation, validatio
     training_digests = "".join(c["sha256"] for c in captures)
     features = self_test_rows(frozen.branch.normaliser, options.seed)
     chosen = [] if options.family == "lstm-residual" else [f"--family {options.family}"]
-    if options.teachers != TEACHERS:
-        chosen.append(f"--teachers {options.teachers}")
     if options.amp:
         chosen.append(f"--amp {options.amp}")
     card = {
         "name": out.name,
-        "version": "1.0.0",
+        "version": "1.1.0",
         "description": "Frozen mirrored logistic regression (piecewise-linear bins for the withdrawal heads) plus "
         f"{told(options.family, network.sizes)}, one step per event. A spike is a range of the mid within 100 ms of at least "
         f"{labels['spikeMultiple']} times its 10 s mean and {labels['spikeFloorBp']} bp; withdrawal is measured at the end of the horizon.",

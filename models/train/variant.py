@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import graph
+from ceiling import cross_fitted
 from dataset import TEST, Dataset, exported, learning_parts
 from families import told
 from linear import Normaliser, sigmoid
@@ -39,13 +40,16 @@ class Material:
     weights: list
     test: object
     normaliser: Normaliser
+    teacher: list
 
     @classmethod
     def load(cls, options):
         exported(options.scratch, options.data, options.bun)
         data = Dataset(options.scratch)
-        parts, validation, weights, test = learning_parts(data)
-        return cls(data, parts, validation, weights, test, Normaliser(data.clip, data.both_ways(parts, weights)[0]))
+        learning = learning_parts(data)
+        parts, validation, weights, test = learning
+        normaliser = Normaliser(data.clip, data.both_ways(parts, weights)[0])
+        return cls(data, parts, validation, weights, test, normaliser, cross_fitted(data, learning, options.scratch, options.seed))
 
     def restore(self, folder):
         restored = restore(folder, self.normaliser)
