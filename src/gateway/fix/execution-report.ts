@@ -12,6 +12,8 @@ const TRADE_TYPES = [0x46, 0x31, 0x32];
 /** A fill of one of our quotes. */
 export interface Fill {
   readonly executionId: string;
+  /** TradeDate (75), else the day of TransactTime (60): an ExecID is unique within a day only. Empty when neither is given. */
+  readonly tradeDate: string;
   readonly instrument: number;
   /** 0 = our bid was hit: we bought. */
   readonly side: number;
@@ -45,6 +47,7 @@ export function readFill(message: FixMessage, instruments: InstrumentTable): Fil
   if (size === null || size.steps === 0) return `${where}: LastQty (32) is missing or no quantity`;
   return {
     executionId,
+    tradeDate: message.text(TAG.tradeDate) ?? message.text(TAG.transactTime)?.slice(0, 8) ?? "",
     instrument: instrument.id,
     side: side === BUY ? 0 : 1,
     priceTicks: price.steps,

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { TLSOptions } from "bun";
 import type { Clock } from "../../core/clock.ts";
 import { Rng } from "../../core/rng.ts";
@@ -18,6 +19,7 @@ import { QuoteAcks } from "./quote-ack.ts";
 import type { Schedule } from "./schedule.ts";
 import { SeenIds } from "./seen-ids.ts";
 import { FixSession } from "./session.ts";
+import { sessionFolder } from "./session-folder.ts";
 import { SESSION_DEFAULTS, type SessionApplication } from "./session-options.ts";
 import { MemoryStore } from "./store.ts";
 import { type FixVersion, MSG, TAG } from "./tags.ts";
@@ -105,7 +107,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
   readonly #deferred: DeferredQuotes;
   readonly #connector: Connector;
   readonly #acks = new QuoteAcks();
-  readonly #seen = new SeenIds(SEEN_EXECUTIONS);
+  readonly #seen: SeenIds;
   /** Which quotes went out under which MsgSeqNum, for rejects that name only the number. */
   readonly #sentSeq = new Float64Array(SENT_RING);
   readonly #sentQuoteId = new Float64Array(SENT_RING);
@@ -144,6 +146,10 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
       options.storeDir === null ? new MemoryStore() : openSessionStore(options.storeDir, options),
       this.#port,
       this,
+    );
+    this.#seen = new SeenIds(
+      SEEN_EXECUTIONS,
+      options.storeDir === null ? null : join(options.storeDir, sessionFolder(options), "executions.log"),
     );
     this.#encoder = new MassQuoteEncoder(options, options.instruments, options.maxEntriesPerMessage);
     this.#out = new Uint8Array(this.#encoder.maxBytes);
@@ -227,6 +233,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
     this.#port.cut();
     this.session.onDisconnected("stopped", this.#options.clock.wallUs());
     this.session.store.close();
+    this.#seen.close();
     this.#options.messageLog?.close();
   }
 
@@ -289,13 +296,15 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
       this.#problem(fill, timeUs);
       return;
     }
-    if (!this.#seen.add(fill.executionId)) {
+    const key = `${fill.tradeDate} ${fill.executionId}`;
+    if (this.#seen.has(key)) {
       this.counters.duplicateExecutions += 1;
       return;
     }
     this.counters.executions += 1;
     if (fill.rounded) this.counters.roundedExecutions += 1;
     events.onExecution(fill.executionId, fill.instrument, fill.side, fill.priceTicks, fill.sizeLots, timeUs);
+    this.#seen.add(key);
   }
 
   /** Writes messages until the socket stops taking them. @returns rows that went out. */

@@ -1,22 +1,88 @@
-/** Remembers the newest identifiers seen, up to a bound, so that an execution that comes twice counts once. */
-export class SeenIds {
-  readonly #capacity: number;
-  readonly #ids = new Set<string>();
+import { closeSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
 
-  constructor(capacity: number) {
+/**
+ * Remembers the newest identifiers seen, up to a bound, so that an execution that comes twice counts once. With a file they
+ * outlive the process: one line each with its CRC-32, appended when it is added; lines that a crash has torn are passed over.
+ */
+export class SeenIds {
+  /** Lines of the file that were no whole records. */
+  readonly skippedLines: number = 0;
+  readonly #capacity: number;
+  readonly #path: string | null;
+  readonly #ids = new Set<string>();
+  #file = -1;
+  #lines = 0;
+
+  constructor(capacity: number, path: string | null = null) {
     this.#capacity = capacity;
+    this.#path = path;
+    if (path === null) return;
+    for (const line of readLines(path)) {
+      const id = line.slice(9);
+      if (line === record(id)) this.#keep(id);
+      else this.skippedLines += 1;
+    }
+    this.#rewrite(path);
   }
 
-  /** @returns true when the identifier is new. */
-  add(id: string): boolean {
+  has(id: string): boolean {
+    return this.#ids.has(oneLine(id));
+  }
+
+  /** A line feed in an identifier counts as a space. @returns true when it is new. */
+  add(identifier: string): boolean {
+    const id = oneLine(identifier);
     if (this.#ids.has(id)) return false;
-    this.#ids.add(id);
-    if (this.#ids.size > this.#capacity) {
-      for (const oldest of this.#ids) {
-        this.#ids.delete(oldest);
-        break;
-      }
-    }
+    this.#keep(id);
+    if (this.#file < 0 || this.#path === null) return true;
+    writeSync(this.#file, `${record(id)}\n`);
+    this.#lines += 1;
+    if (this.#lines > this.#capacity * 2) this.#rewrite(this.#path);
     return true;
+  }
+
+  close(): void {
+    if (this.#file >= 0) closeSync(this.#file);
+    this.#file = -1;
+  }
+
+  #keep(id: string): void {
+    this.#ids.add(id);
+    if (this.#ids.size <= this.#capacity) return;
+    for (const oldest of this.#ids) {
+      this.#ids.delete(oldest);
+      break;
+    }
+  }
+
+  /** Replaces the file by one that holds only what is remembered. A crash on the way leaves the old one. */
+  #rewrite(path: string): void {
+    const before = this.#file;
+    this.#file = openSync(`${path}.new`, "w", 0o600);
+    let text = "";
+    for (const id of this.#ids) text += `${record(id)}\n`;
+    if (text !== "") writeSync(this.#file, text);
+    renameSync(`${path}.new`, path);
+    this.#lines = this.#ids.size;
+    if (before >= 0) closeSync(before);
+  }
+}
+
+function oneLine(id: string): string {
+  return id.replace(/[\r\n]/g, " ");
+}
+
+function record(id: string): string {
+  return `${Bun.hash.crc32(id).toString(16).padStart(8, "0")} ${id}`;
+}
+
+function readLines(path: string): string[] {
+  try {
+    const lines = readFileSync(path, "utf8").split("\n");
+    if (lines.at(-1) === "") lines.pop();
+    return lines;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
+    throw error;
   }
 }

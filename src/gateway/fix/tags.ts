@@ -31,6 +31,7 @@ export const TAG = {
   targetCompId: 56,
   text: 58,
   transactTime: 60,
+  tradeDate: 75,
   possResend: 97,
   encryptMethod: 98,
   heartBtInt: 108,
