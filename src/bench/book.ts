@@ -7,6 +7,7 @@ import { BOOK_SHAPE, L2Book } from "../market/l2-book.ts";
 import { MemoryVenue } from "../sim/memory-venue.ts";
 import { collectInputs } from "./collect.ts";
 import { benchInput } from "./input.ts";
+import { benchL3 } from "./l3.ts";
 import { type BenchReport, type BenchRow, benchHost, ratioOf, rowOf } from "./report.ts";
 
 export interface BookBenchOptions {
@@ -104,15 +105,19 @@ export async function runBookBench(options: BookBenchOptions): Promise<BenchRepo
     }
     const update = ours.row("book/update");
     const map = theirs.row("book/map");
+    const byOrder = benchL3(options.seed, options.rounds);
     return {
       bench: "book",
       host: benchHost(),
       seed: options.seed,
-      checksum,
+      checksum: `${checksum} ${byOrder.checksum}`,
       input: input.name,
-      rows: [update, map],
-      ratios: [ratioOf("book/map:update", map, update)],
-      notes: ["time per level, averaged over each message; percentiles are over messages"],
+      rows: [update, map, ...byOrder.rows],
+      ratios: [ratioOf("book/map:update", map, update), byOrder.ratio],
+      notes: [
+        "time per level, averaged over each message; percentiles are over messages",
+        "l3: time per message of one order, reading its id included; 20,000 orders rest, simulated flow",
+      ],
     };
   } finally {
     input.remove();

@@ -1,6 +1,12 @@
 const WORD = 4_294_967_296;
 const HYPHENS: readonly number[] = [8, 13, 18, 23];
 const UUID_LENGTH = 36;
+const ASCII_MAX = 127;
+/** Value of each ASCII character as a hex digit, −1 where it is none. */
+const HEX = Int32Array.from({ length: ASCII_MAX + 1 }, (_, code) => {
+  const digit = Number.parseInt(String.fromCharCode(code), 16);
+  return Number.isNaN(digit) ? -1 : digit;
+});
 
 /**
  * An order's id as four 32-bit words, most significant first: a UUID fills all of them, a decimal id of up to 64 bits the last two.
@@ -56,12 +62,6 @@ export class OrderKey {
   }
 }
 
-function hexDigit(code: number): number {
-  if (code >= 48 && code <= 57) return code - 48;
-  const letter = (code | 32) - 97;
-  return letter >= 0 && letter <= 5 ? letter + 10 : -1;
-}
-
 /** Eight hex digits from `at`; negative when one of them is none. */
 function hexWord(text: string, at: number): number {
   return joined(hexHalf(text, at), hexHalf(text, at + 4));
@@ -76,10 +76,12 @@ function joined(high: number, low: number): number {
   return high < 0 || low < 0 ? -1 : ((high << 16) | low) >>> 0;
 }
 
+/** Four hex digits from `at`; negative when one of them is none. */
 function hexHalf(text: string, at: number): number {
-  const a = hexDigit(text.charCodeAt(at));
-  const b = hexDigit(text.charCodeAt(at + 1));
-  const c = hexDigit(text.charCodeAt(at + 2));
-  const d = hexDigit(text.charCodeAt(at + 3));
-  return (a | b | c | d) < 0 ? -1 : (a << 12) | (b << 8) | (c << 4) | d;
+  const a = text.charCodeAt(at);
+  const b = text.charCodeAt(at + 1);
+  const c = text.charCodeAt(at + 2);
+  const d = text.charCodeAt(at + 3);
+  if ((a | b | c | d) > ASCII_MAX) return -1;
+  return (HEX[a] << 12) | (HEX[b] << 8) | (HEX[c] << 4) | HEX[d];
 }
