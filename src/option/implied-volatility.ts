@@ -97,7 +97,14 @@ export function impliedVolatility(
   return IV_STATUS.ok;
 }
 
-function refusal(call: boolean, premium: number, forward: number, strike: number, years: number): number {
+/** Why a premium has no volatility, by {@link IV_STATUS}; `ok` where it has one. Forward, strike and time are good. */
+export function refusal(
+  call: boolean,
+  premium: number,
+  forward: number,
+  strike: number,
+  years: number,
+): number {
   if (!(years > 0)) return IV_STATUS.expired;
   if (!(premium > 0)) return IV_STATUS.noPremium;
   const intrinsic = Math.max(call ? forward - strike : strike - forward, 0);
