@@ -11,11 +11,15 @@ typedef int32_t (*decode_depth)(const keel_decoder *decoder, int32_t length, con
 
 int32_t keel_decode_binance_portable(const keel_decoder *, int32_t, int32_t *, int32_t *);
 int32_t keel_decode_deribit_portable(const keel_decoder *, int32_t, int32_t *, int32_t *);
+int32_t keel_decode_bybit_portable(const keel_decoder *, int32_t, int32_t *, int32_t *);
+int32_t keel_decode_okx_portable(const keel_decoder *, int32_t, int32_t *, int32_t *);
 int32_t keel_decode_binance_depth_portable(const keel_decoder *, int32_t, const keel_listing *, int32_t *, int32_t *);
 
 #if defined(__x86_64__)
 int32_t keel_decode_binance_avx2(const keel_decoder *, int32_t, int32_t *, int32_t *);
 int32_t keel_decode_deribit_avx2(const keel_decoder *, int32_t, int32_t *, int32_t *);
+int32_t keel_decode_bybit_avx2(const keel_decoder *, int32_t, int32_t *, int32_t *);
+int32_t keel_decode_okx_avx2(const keel_decoder *, int32_t, int32_t *, int32_t *);
 int32_t keel_decode_binance_depth_avx2(const keel_decoder *, int32_t, const keel_listing *, int32_t *, int32_t *);
 #define BEST(name) name##_avx2
 #else
@@ -24,6 +28,8 @@ int32_t keel_decode_binance_depth_avx2(const keel_decoder *, int32_t, const keel
 
 static const decode_frame BINANCE[2] = {keel_decode_binance_portable, BEST(keel_decode_binance)};
 static const decode_frame DERIBIT[2] = {keel_decode_deribit_portable, BEST(keel_decode_deribit)};
+static const decode_frame BYBIT[2] = {keel_decode_bybit_portable, BEST(keel_decode_bybit)};
+static const decode_frame OKX[2] = {keel_decode_okx_portable, BEST(keel_decode_okx)};
 static const decode_depth DEPTH[2] = {keel_decode_binance_depth_portable, BEST(keel_decode_binance_depth)};
 
 /* Ends the frame with zeros; false when it does not fit where it is said to be. */
@@ -45,6 +51,10 @@ static int32_t decode(const decode_frame *decoders, keel_decoder *d, int32_t len
 int32_t keel_decode_binance(keel_decoder *decoder, int32_t length) { return decode(BINANCE, decoder, length); }
 
 int32_t keel_decode_deribit(keel_decoder *decoder, int32_t length) { return decode(DERIBIT, decoder, length); }
+
+int32_t keel_decode_bybit(keel_decoder *decoder, int32_t length) { return decode(BYBIT, decoder, length); }
+
+int32_t keel_decode_okx(keel_decoder *decoder, int32_t length) { return decode(OKX, decoder, length); }
 
 int32_t keel_decode_binance_depth(keel_decoder *decoder, int32_t length, int32_t listing) {
   if (!close_frame(decoder, length) || listing < 0 || listing >= decoder->listing_count) return 0;

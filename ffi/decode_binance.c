@@ -2,7 +2,7 @@
  * Binance's combined and raw streams and REST depth. Gives what src/feed/binance/decoder.ts gives. Compiled once for each
  * instruction set, which KEEL_ISA names.
  */
-#include "decode_batch.h"
+#include "decode_levels.h"
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
@@ -38,66 +38,6 @@ INLINE const field *field_of(const message *m, char letter) { return &m->letters
 
 #define IS(field, literal) \
   ((size_t)((field)->end - (field)->at) == sizeof(literal) - 1 && STARTS((field)->at, literal))
-
-INLINE const uint8_t *read_level_bytes(const uint8_t *at, decimal *price, decimal *size) {
-  if (!STARTS(at, "[\"")) return 0;
-  const uint8_t *const price_end = string_end(at + 2);
-  if (price_end == 0 || !STARTS(price_end + 1, ",\"")) return 0;
-  const uint8_t *const size_end = string_end(price_end + 3);
-  if (size_end == 0 || size_end[1] != ']') return 0;
-  if (!read_decimal(at + 2, price_end, price) || !read_decimal(price_end + 3, size_end, size)) return 0;
-  return size_end + 2;
-}
-
-/* Reads `["61800.20","2.909"]`. @returns behind it, or 0. */
-INLINE const uint8_t *read_level(const uint8_t *at, decimal *price, decimal *size) {
-#if defined(__AVX2__)
-  /* Nearly every level fits one vector: the places of its quotes and points say all about its form. */
-  const __m256i text = _mm256_loadu_si256((const __m256i *)at);
-  const uint32_t quotes = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(text, _mm256_set1_epi8('"')));
-  const uint32_t points = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(text, _mm256_set1_epi8('.')));
-  const uint32_t after_first = quotes & (quotes - 1);
-  const uint32_t after_second = after_first & (after_first - 1);
-  const uint32_t after_third = after_second & (after_second - 1);
-  if (UNLIKELY(after_third == 0 || (quotes & 3) != 2)) return read_level_bytes(at, price, size);
-  const int32_t price_end = __builtin_ctz(after_first);
-  const int32_t size_at = __builtin_ctz(after_second) + 1;
-  const int32_t size_end = __builtin_ctz(after_third);
-  const int32_t price_length = price_end - 2, size_length = size_end - size_at;
-  const uint32_t price_points = points & ((1u << price_end) - 1), size_points = points >> size_at;
-  const int32_t price_fraction = price_points == 0 ? -1 : price_end - 1 - __builtin_ctz(price_points);
-  const int32_t size_fraction =
-      (size_points & ((1u << size_length) - 1)) == 0 ? -1 : size_length - 1 - __builtin_ctz(size_points);
-  const bool formed = at[0] == '[' && at[price_end + 1] == ',' && size_at == price_end + 3 && at[size_end + 1] == ']';
-  const bool short_enough = price_length >= 1 && price_length <= 15 && size_length >= 1 && size_length <= 15;
-  const bool pointed = price_fraction != 0 && price_fraction < price_length - 1 && size_fraction != 0 &&
-                       size_fraction < size_length - 1;
-  if (UNLIKELY(!formed || !short_enough || !pointed)) return read_level_bytes(at, price, size);
-  if (UNLIKELY(!read_decimal_vector(at + price_end, price_length, price_fraction, price))) return 0;
-  if (UNLIKELY(!read_decimal_vector(at + size_end, size_length, size_fraction, size))) return 0;
-  return at + size_end + 2;
-#else
-  return read_level_bytes(at, price, size);
-#endif
-}
-
-/* Reads an array of levels. @returns behind it, or 0. */
-static const uint8_t *read_levels(const uint8_t *at, int32_t side, const keel_listing *listing, appended *out) {
-  scaling tick = NO_SCALING, lot = NO_SCALING;
-  if (*at != '[') return 0;
-  at += 1;
-  if (*at == ']') return at + 1;
-  for (;; at += 1) {
-    decimal price, size;
-    int32_t ticks;
-    double lots;
-    at = read_level(at, &price, &size);
-    if (UNLIKELY(at == 0)) return 0;
-    if (UNLIKELY(!to_ticks(price, listing, &tick, &ticks) || !to_lots(size, listing, &lot, &lots))) return 0;
-    if (UNLIKELY(!add_level(out, side, ticks, lots))) return 0;
-    if (*at != ',') return *at == ']' ? at + 1 : 0;
-  }
-}
 
 /* Reads a value that is no array. @returns behind it, or 0. */
 INLINE const uint8_t *read_field(const uint8_t *at, field *to) {
@@ -152,7 +92,7 @@ static const uint8_t *read_message(const keel_decoder *d, const uint8_t *at, mes
       } else {
         if (m->listing == 0 || (letter != 'b' && (letter != 'a' || kind_of(m, 'b') != LEVELS))) return 0;
         to->kind = LEVELS;
-        at = read_levels(at, letter == 'b' ? SIDE_BID : SIDE_ASK, m->listing, out);
+        at = read_levels(at, false, letter == 'b' ? SIDE_BID : SIDE_ASK, m->listing, out);
         if (UNLIKELY(at == 0)) return 0;
       }
     } else {
@@ -335,9 +275,9 @@ int32_t JOIN(keel_decode_binance_depth_, KEEL_ISA)(const keel_decoder *d, int32_
   const int32_t row = begin_event(&out, EVENT_SNAPSHOT, listing->instrument, exchange_time_us);
   if (row < 0 || !STARTS(at, ",\"bids\":")) return 0;
   set_sequence(&out, row, (double)update, (double)update, NAN);
-  at = read_levels(at + 8, SIDE_BID, listing, &out);
+  at = read_levels(at + 8, false, SIDE_BID, listing, &out);
   if (at == 0 || !STARTS(at, ",\"asks\":")) return 0;
-  at = read_levels(at + 8, SIDE_ASK, listing, &out);
+  at = read_levels(at + 8, false, SIDE_ASK, listing, &out);
   if (at == 0 || *at != '}' || at + 1 != end) return 0;
   end_event(&out, row);
   *count = out.count;

@@ -3,36 +3,10 @@
  * instruction set, which KEEL_ISA names.
  */
 #include "decode_batch.h"
+#include "decode_keys.h"
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
-
-/* A key of an object, from behind its opening quote to its closing one. */
-typedef struct {
-  const uint8_t *at;
-  size_t length;
-} key;
-
-#define KEY_IS(name, literal) ((name).length == sizeof(literal) - 1 && STARTS((name).at, literal))
-
-/* Reads `"name":`. @returns the value behind it, or 0. */
-INLINE const uint8_t *read_key(const uint8_t *at, key *name) {
-  if (*at != '"') return 0;
-  const uint8_t *const end = string_end(at + 1);
-  if (end == 0 || end[1] != ':') return 0;
-  name->at = at + 1;
-  name->length = (size_t)(end - name->at);
-  return end + 2;
-}
-
-/* Marks a field as seen; false when it was before: the last of two would count. */
-INLINE bool first_time(uint32_t *seen, int32_t field) {
-  if ((*seen >> field) & 1) return false;
-  *seen |= 1u << field;
-  return true;
-}
-
-INLINE bool has(uint32_t seen, int32_t field) { return (seen >> field) & 1; }
 
 /* `numberToSteps` of src/core/decimal.ts for a number that is not negative. */
 INLINE bool number_to_steps(double value, const keel_grid *grid, double *steps) {

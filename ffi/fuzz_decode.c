@@ -17,7 +17,7 @@
 #define TICKER_EVENT 4
 #define MAX_PRICE 0x7ffffffe
 
-enum { BINANCE = 0, DERIBIT = 1, DEPTH = 2 };
+enum { BINANCE = 0, DERIBIT = 1, DEPTH = 2, BYBIT = 3, OKX = 4 };
 
 typedef struct {
   int32_t decoder;
@@ -31,6 +31,7 @@ static const char *const TOKENS[] = {
     "{}", "\"\"", "\".\"", "\"5.\"", "\".5\"", "9007199254740991", "9007199254740993", "99999999999999999999", "\"1e5\"",
     "\"0.00000000000000001\"", "\"1234567890123456.00000000\"", "\"2147483647.0\"", "[[[[[[[[", "{\"a\":{\"b\":{\"c\":", "\x80", "\xff",
     "\x1f", "\"b\":[", "\"a\":[", "\"s\":", "\"u\":", "\"e\":\"trade\"", "\"e\":\"depthUpdate\"", "[\"new\",", "[\"61800.20\",\"2.9\"]",
+    "[\"61800.2\",\"2.9\",\"0\",\"4\"]", "\"seqId\":", "\"bids\":[", "\"asks\":[", "\"type\":\"delta\"", "\"instId\":\"", "\"data\":[{",
 };
 
 static uint64_t state;
@@ -124,6 +125,8 @@ static int32_t mutate(uint8_t *frame, int32_t length, const seed_frame *other) {
 
 static int32_t run(keel_decoder *d, int32_t decoder, int32_t length) {
   if (decoder == DERIBIT) return keel_decode_deribit(d, length);
+  if (decoder == BYBIT) return keel_decode_bybit(d, length);
+  if (decoder == OKX) return keel_decode_okx(d, length);
   return decoder == BINANCE ? keel_decode_binance(d, length) : keel_decode_binance_depth(d, length, 0);
 }
 

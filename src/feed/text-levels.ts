@@ -31,8 +31,30 @@ export function fillLevels(
   instrument: Instrument,
   out: EventBatch,
 ): FrameOutcome {
-  let outcome = addLevels(SIDE.bid, bids, instrument, out);
-  if (outcome === LEVELS.added) outcome = addLevels(SIDE.ask, asks, instrument, out);
+  return fillSides(row, SIDE.bid, bids, asks, instrument, out);
+}
+
+/** {@link fillLevels} for venues that write the asks first: levels stand in the batch as in the frame. */
+export function fillAsksFirst(
+  row: number,
+  bids: unknown,
+  asks: unknown,
+  instrument: Instrument,
+  out: EventBatch,
+): FrameOutcome {
+  return fillSides(row, SIDE.ask, asks, bids, instrument, out);
+}
+
+function fillSides(
+  row: number,
+  side: number,
+  first: unknown,
+  second: unknown,
+  instrument: Instrument,
+  out: EventBatch,
+): FrameOutcome {
+  let outcome = addLevels(side, first, instrument, out);
+  if (outcome === LEVELS.added) outcome = addLevels(1 - side, second, instrument, out);
   return outcome === LEVELS.added ? FRAME.ok : takeBack(row, outcome, out);
 }
 

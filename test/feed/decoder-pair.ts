@@ -1,9 +1,13 @@
 import type { NativeFunctions } from "../../src/core/native.ts";
 import { BinanceDecoder } from "../../src/feed/binance/decoder.ts";
 import { NativeBinanceDecoder } from "../../src/feed/binance/native-decoder.ts";
+import { BybitDecoder } from "../../src/feed/bybit/decoder.ts";
+import { NativeBybitDecoder } from "../../src/feed/bybit/native-decoder.ts";
 import type { FrameDecoder } from "../../src/feed/decoder.ts";
 import { DeribitDecoder } from "../../src/feed/deribit/decoder.ts";
 import { NativeDeribitDecoder } from "../../src/feed/deribit/native-decoder.ts";
+import { OkxDecoder } from "../../src/feed/okx/decoder.ts";
+import { NativeOkxDecoder } from "../../src/feed/okx/native-decoder.ts";
 import { EVENT, EventBatch, TICKER_FIELDS } from "../../src/market/event-batch.ts";
 import type { Instrument } from "../../src/market/instrument.ts";
 
@@ -120,6 +124,25 @@ export function deribitPair(
 ): DecoderPair<DeribitDecoder> {
   const natives = ISAS.map((isa) => new NativeDeribitDecoder(bySymbol, native, isa));
   return new DecoderPair(new DeribitDecoder(bySymbol), natives, bounds);
+}
+
+export function bybitPair(
+  bySymbol: ReadonlyMap<string, Instrument>,
+  native: NativeFunctions,
+  bounds = ROOMY,
+): DecoderPair<BybitDecoder> {
+  const natives = ISAS.map((isa) => new NativeBybitDecoder(bySymbol, native, isa));
+  return new DecoderPair(new BybitDecoder(bySymbol), natives, bounds);
+}
+
+export function okxPair(
+  bySymbol: ReadonlyMap<string, Instrument>,
+  native: NativeFunctions,
+  bounds = ROOMY,
+): DecoderPair<OkxDecoder> {
+  const instruments = { bySymbol, byIndex: new Map([["BTC-USD", [...bySymbol.values()]]]) };
+  const natives = ISAS.map((isa) => new NativeOkxDecoder(instruments, native, isa));
+  return new DecoderPair(new OkxDecoder(instruments), natives, bounds);
 }
 
 /** Instruction sets with decoders of their own: numbers of `ffi/host.h`. */

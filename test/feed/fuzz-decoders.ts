@@ -13,11 +13,12 @@ import { loadNative } from "../../src/core/native.ts";
 import { Rng } from "../../src/core/rng.ts";
 import { ListingTable } from "../../src/feed/native-decoder.ts";
 import type { Instrument } from "../../src/market/instrument.ts";
-import { binancePair, deribitPair } from "./decoder-pair.ts";
+import { bybitFrames, okxFrames } from "./channel-frames.ts";
+import { binancePair, bybitPair, deribitPair, okxPair } from "./decoder-pair.ts";
 import { FrameMutator } from "./frame-mutator.ts";
 import { simulatedFrames } from "./simulated-frames.ts";
 
-const DECODER = { binance: 0, deribit: 1, depth: 2 } as const;
+const DECODER = { binance: 0, deribit: 1, depth: 2, bybit: 3, okx: 4 } as const;
 const SIMULATED_SECONDS = 2;
 /** Frames between two looks at the clock, and in one turn of the event loop. */
 const FRAMES_PER_LOOK = 500;
@@ -29,7 +30,9 @@ if (!(seconds > 0) || !Number.isSafeInteger(seed) || seed < 0) {
   process.exit(2);
 }
 const { binance, deribit } = simulatedFrames(seed, SIMULATED_SECONDS);
-const bySymbol = new Map([...binance.bySymbol, ...deribit.bySymbol]);
+const bybit = bybitFrames();
+const okx = okxFrames();
+const bySymbol = new Map([binance, deribit, bybit, okx].flatMap((venue) => [...venue.bySymbol]));
 
 /** The file that `ffi/fuzz_decode.c` reads: three sizes, listings, slots; each frame after its decoder's number and its length. */
 function seedFile(instruments: ReadonlyMap<string, Instrument>): Uint8Array {
@@ -37,6 +40,8 @@ function seedFile(instruments: ReadonlyMap<string, Instrument>): Uint8Array {
   const frames = [
     ...binance.frames.map((text) => [DECODER.binance, text] as const),
     ...deribit.frames.map((text) => [DECODER.deribit, text] as const),
+    ...bybit.frames.map((text) => [DECODER.bybit, text] as const),
+    ...okx.frames.map((text) => [DECODER.okx, text] as const),
     ...binance.snapshots.map((text) => [DECODER.depth, text] as const),
   ];
   const bytes = (array: ArrayBufferView): Buffer =>
@@ -82,6 +87,8 @@ async function compared(): Promise<number> {
   const pairs = [
     { pair: binancePair(bySymbol, native), frames: binance.frames },
     { pair: deribitPair(bySymbol, native), frames: deribit.frames },
+    { pair: bybitPair(bySymbol, native), frames: bybit.frames },
+    { pair: okxPair(bySymbol, native), frames: okx.frames },
   ];
   const rng = new Rng(seed);
   const mutator = new FrameMutator(rng);

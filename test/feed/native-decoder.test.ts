@@ -4,9 +4,12 @@ import { Rng } from "../../src/core/rng.ts";
 import { NativeBinanceDecoder } from "../../src/feed/binance/native-decoder.ts";
 import { readInstrument } from "../../src/feed/deribit/instruments.ts";
 import { FRAME } from "../../src/feed/feed.ts";
+import { readInstrument as readOkx } from "../../src/feed/okx/instruments.ts";
 import { EVENT, EventBatch } from "../../src/market/event-batch.ts";
 import { skipUnless } from "../support/shared-data.ts";
-import { binancePair, type DecoderPair, deribitPair } from "./decoder-pair.ts";
+import { bybitFrames, okxFrames } from "./channel-frames.ts";
+import { binancePair, bybitPair, type DecoderPair, deribitPair, okxPair } from "./decoder-pair.ts";
+import { OKX_SWAP } from "./fake-okx.ts";
 import { FrameMutator } from "./frame-mutator.ts";
 import { sharedLines } from "./shared-data.ts";
 import { listing, simulatedFrames, usdm, type VenueFrames } from "./simulated-frames.ts";
@@ -18,6 +21,8 @@ const nativeOrThrow = () => {
   if (native === null) throw new Error("the test should have been skipped");
   return native;
 };
+
+type PairOf = typeof binancePair | typeof deribitPair | typeof bybitPair | typeof okxPair;
 
 /** Grids of the captures; a coarse lot leaves fractions of a lot. */
 const CAPTURES: readonly (readonly [file: string, symbol: string, tick: string, lot: string])[] = [
@@ -75,6 +80,24 @@ describe("native decoding equals JSON.parse's, bit for bit", () => {
     expect(pair.fallbacks).toBe(0);
   });
 
+  test.skipIf(absent)("a session of three OKX books", () => {
+    const lines = sharedLines("ws/OKX.ws.1.0.gz");
+    if (lines === null) return;
+    const grid = { ...OKX_SWAP, tickSz: "0.001", lotSz: "0.00000001" };
+    const symbols = ["BTC-USD-220527", "UNI-USD-SWAP", "BTC-USDT"];
+    const specs = symbols.map((instId) => readOkx({ ...grid, instId }));
+    const pair = okxPair(listing(specs), nativeOrThrow());
+    let books = 0;
+    for (const line of lines) {
+      const text = /^\d+\.\d+: (.*)$/.exec(line)?.[1];
+      if (text === undefined) continue;
+      books += Number(text.includes('"action"'));
+      expect(pair.disagreement(text)).toBe("");
+    }
+    expect(books).toBeGreaterThan(200);
+    expect(pair.fallbacks).toBe(0);
+  });
+
   test.skipIf(absent)("a session of ten Deribit options", () => {
     const session = sharedLines("ws/DERIBIT.ws.1.0.gz");
     const answers = sharedLines("ws/DERIBIT.0.gz");
@@ -95,9 +118,11 @@ describe("native decoding equals JSON.parse's, bit for bit", () => {
     expect(pair.fallbacks).toBe(0);
   });
 
-  const venues: readonly (readonly [string, VenueFrames, typeof binancePair | typeof deribitPair])[] = [
+  const venues: readonly (readonly [string, VenueFrames, PairOf])[] = [
     ["binance", simulated.binance, binancePair],
     ["deribit", simulated.deribit, deribitPair],
+    ["bybit", bybitFrames(), bybitPair],
+    ["okx", okxFrames(), okxPair],
   ];
   describe.each(venues)("%s", (_name, { bySymbol, frames }, pairOf) => {
     const pairOfVenue = (bounds?: { maxEvents: number; maxLevels: number }): DecoderPair<never> =>

@@ -10,7 +10,7 @@ import {
   parseJson,
 } from "../decoder.ts";
 import { FRAME, type FrameOutcome } from "../feed.ts";
-import { addLevel, fillLevels, LEVELS, type LevelsOutcome, takeBack } from "../text-levels.ts";
+import { addLevel, fillAsksFirst, LEVELS, type LevelsOutcome, takeBack } from "../text-levels.ts";
 
 /** Instruments by symbol, and those of each index; both may grow later. */
 export interface OkxInstruments {
@@ -166,7 +166,7 @@ function decodeBook(
   out.setSequence(row, Number.NaN, seqId, prevSeqId);
   // Since June 2026 the venue sends 0 for a checksum that it does not take any more.
   if (checksum !== 0) out.checksum[row] = Number.isNaN(checksum) ? Number.NaN : checksum >>> 0;
-  return fillLevels(row, book.bids, book.asks, instrument, out);
+  return fillAsksFirst(row, book.bids, book.asks, instrument, out);
 }
 
 function decodeTop(book: JsonObject, instrument: Instrument, out: EventBatch): FrameOutcome {
