@@ -57,13 +57,13 @@ def measured(folders, data, validation, options, temporary):
     for at, part in enumerate(validation):
         files.append(Path(temporary) / f"validate{at}.f32")
         part.features.astype("<f4").tofile(files[-1])
+    ends = np.cumsum([len(part) for part in validation])[:-1]
     results = {}
     for folder in folders:
-        def answers(rows):
-            return through(folder, rows, "cpu", len(data.heads), options.bun, temporary)[0]
-
-        held = mean_heads([heads_scored(part, answers(rows)) for part, rows in zip(validation, files)])
-        results[folder.name] = (answers(rows_file(options.scratch, TEST)), held)
+        held = np.split(through(folder, files, "cpu", len(data.heads), options.bun, temporary)[0], ends)
+        validate = mean_heads([heads_scored(part, values) for part, values in zip(validation, held)])
+        on_test = through(folder, [rows_file(options.scratch, TEST)], "cpu", len(data.heads), options.bun, temporary)[0]
+        results[folder.name] = (on_test, validate)
         print(f"{folder.name}: through cpu", flush=True)
     return results
 
@@ -73,7 +73,7 @@ def timed(folders, data, options, temporary):
     rounds = {folder.name: [] for folder in folders}
     for _ in range(ROUNDS):
         for folder in folders:
-            printed = through(folder, rows_file(options.scratch, TEST), "cpu", len(data.heads), options.bun, temporary)[1]
+            printed = through(folder, [rows_file(options.scratch, TEST)], "cpu", len(data.heads), options.bun, temporary)[1]
             rounds[folder.name].append((printed["p50Us"], printed["p99Us"]))
     return {name: np.median(times, axis=0).tolist() for name, times in rounds.items()}
 

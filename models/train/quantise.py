@@ -59,7 +59,7 @@ def main():
     print(f"validation: f32 {evaluate(restored.network):.4f}", *(f"{name} {c[2]:.4f}" for name, c in candidates.items()))
 
     with tempfile.TemporaryDirectory(prefix="keel-quantise-") as temporary:
-        rows = rows_file(options.scratch, TEST)
+        rows = [rows_file(options.scratch, TEST)]
 
         def answers(folder, engine):
             return through(folder, rows, engine, len(material.data.heads), options.bun, temporary)[0]

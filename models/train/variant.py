@@ -81,10 +81,11 @@ class Material:
 
 def through(folder, rows, engine, heads, bun, scratch):
     """
-    Probabilities [N, heads] of exported rows (a file) by an engine that ships, and what `--time` prints.
+    Probabilities [N, heads] of exported rows by an engine that ships, and what `--time` prints. `rows`: files of one capture each.
     """
     result = Path(scratch) / "probabilities.f32"
-    command = [bun, str(SCRIPTS / "run-model.ts"), "--model", str(folder), "--rows", str(rows)]
+    files = [argument for file in rows for argument in ("--rows", str(file))]
+    command = [bun, str(SCRIPTS / "run-model.ts"), "--model", str(folder), *files]
     printed = subprocess.run(
         [*command, "--engine", engine, "--out", str(result), "--time"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout
