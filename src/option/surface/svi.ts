@@ -1,0 +1,50 @@
+/**
+ * One slice of stochastic-volatility-inspired total variance (J. Gatheral, "A parsimonious arbitrage-free implied volatility
+ * parameterization", 2004), kept by the slopes of its wings:
+ *
+ * w(k) = a + ½(R − L)(k − m) + ½(R + L)·√((k − m)² + σ²),
+ *
+ * which is Gatheral's raw form with b = ½(R + L) and ρ = (R − L)/(R + L). k = ln(K/F), w = σ_BS²·T. Linear in a, L and R;
+ * L and R are what Lee's moment formula bounds by 2.
+ */
+export const SVI = { level: 0, left: 1, right: 2, centre: 3, width: 4 } as const;
+/** Numbers of a slice in an array of parameters. */
+export const SVI_SIZE = 5;
+/** Steepest wing. R. Lee, "The moment formula for implied volatility at extreme strikes" (2004) allows 2. */
+export const STEEPEST_WING = 1.99;
+
+/** Total variance of the slice whose parameters start at `from`. */
+export function sviVariance(p: Float64Array, from: number, k: number): number {
+  const y = k - p[from + SVI.centre];
+  const width = p[from + SVI.width];
+  const left = p[from + SVI.left];
+  const right = p[from + SVI.right];
+  return p[from] + 0.5 * ((right - left) * y + (right + left) * Math.sqrt(y * y + width * width));
+}
+
+/** Least total variance of a slice over all strikes. */
+export function sviMinimum(p: Float64Array, from: number): number {
+  return p[from] + p[from + SVI.width] * Math.sqrt(p[from + SVI.left] * p[from + SVI.right]);
+}
+
+/**
+ * Durrleman's g(k) = (1 − kw′/2w)² − (w′²/4)(1/w + ¼) + w″/2, which has the sign of the risk-neutral density: a slice is free of
+ * butterfly arbitrage where g ≥ 0 everywhere (J. Gatheral, A. Jacquier, "Arbitrage-free SVI volatility surfaces", 2014, lemma 2.2).
+ */
+export function sviDensity(p: Float64Array, from: number, k: number): number {
+  const y = k - p[from + SVI.centre];
+  const width = p[from + SVI.width];
+  const left = p[from + SVI.left];
+  const right = p[from + SVI.right];
+  const root = Math.sqrt(y * y + width * width);
+  const w = p[from] + 0.5 * ((right - left) * y + (right + left) * root);
+  const first = 0.5 * (right - left + ((right + left) * y) / root);
+  const second = (0.5 * (right + left) * width * width) / (root * root * root);
+  return durrleman(k, w, first, second);
+}
+
+/** g(k) from total variance and its first and second derivative by k. */
+export function durrleman(k: number, w: number, first: number, second: number): number {
+  const tilt = 1 - (k * first) / (2 * w);
+  return tilt * tilt - 0.25 * first * first * (1 / w + 0.25) + 0.5 * second;
+}
