@@ -2,7 +2,7 @@ import { KeelError } from "../core/errors.ts";
 import { Rng } from "../core/rng.ts";
 import { EVENT, EventBatch, UNSOUND } from "../market/event-batch.ts";
 import type { Instrument, InstrumentSpec } from "../market/instrument.ts";
-import { L3 } from "../market/l3-book.ts";
+import { L3, type L3Book } from "../market/l3-book.ts";
 import { type FeedOptions, FRAME, type FrameOutcome } from "./feed.ts";
 import { ORDERS, type OrderChange, type OrdersOutcome, type PlaceOrder } from "./order-change.ts";
 import { CHANGED, type Changed, OrderJoin } from "./order-join.ts";
@@ -108,6 +108,11 @@ export abstract class SnapshotFeed extends SupervisedFeed {
     } else {
       this.#describeDueUs = Math.max(this.#describeDueUs, timeUs + this.#rest.retryDelayUs());
     }
+  }
+
+  /** An instrument's book by order, for queue positions and ages; null when it is subscribed by level. To be read while it is live. */
+  orderBook(instrument: number): L3Book | null {
+    return this.states.carries(instrument) ? (this.recoveryOf(instrument).orders?.book ?? null) : null;
   }
 
   override onFrame(frame: string, timeUs: number, out: EventBatch): FrameOutcome {

@@ -1,0 +1,177 @@
+import { stepsToDecimal } from "../../core/decimal.ts";
+import { Subscriptions } from "../protocol/subscriptions.ts";
+import {
+  type HttpAnswer,
+  type VenueClient,
+  type VenueHandler,
+  VenueServer,
+  type VenueServerOptions,
+} from "../protocol/venue-server.ts";
+import { type LevelChange, LevelChanges } from "./level-changes.ts";
+import type { SpotListener, SpotOrder, SpotOrders } from "./orders.ts";
+
+const CHANNELS_MAX = 64;
+const HEARTBEAT_US = 1_000_000;
+const TICK = { mantissa: 1, scale: 1 } as const;
+const LOT = { mantissa: 1, scale: 8 } as const;
+const SYMBOL = "BTC/USD";
+const CHECKSUM_LEVELS = 10;
+
+/**
+ * A Kraken server of one pair over a simulated market: WebSocket v2 with `instrument`, `book` with the checksum of its ten best levels a side,
+ * `trade`, `ticker` and heartbeats. The market has fewer levels than the smallest depth that keel asks for, so no level falls out.
+ * Source: Kraken WebSocket API v2.
+ */
+export class KrakenVenue implements VenueHandler, SpotListener {
+  readonly server: VenueServer;
+  readonly #market: SpotOrders;
+  readonly #subscriptions = new Subscriptions<VenueClient>(CHANNELS_MAX);
+  #tradeId = 0;
+  #nextHeartbeatUs = 0;
+
+  constructor(market: SpotOrders, options: VenueServerOptions) {
+    this.#market = market;
+    this.server = new VenueServer(options, this);
+    new LevelChanges(market, (changes) => this.#tellLevels(changes));
+    market.listen(this);
+  }
+
+  accepts(url: URL): boolean {
+    return url.pathname === "/v2";
+  }
+
+  onOpen(client: VenueClient): void {
+    const data = [{ api_version: "v2", connection_id: 1, system: "online", version: "2.0.0" }];
+    client.control(JSON.stringify({ channel: "status", data, type: "update" }));
+  }
+
+  onMessage(client: VenueClient, text: string): void {
+    const { method, params, req_id } = JSON.parse(text);
+    if (method === "ping") {
+      client.control(JSON.stringify({ method: "pong", req_id }));
+      return;
+    }
+    if ((method !== "subscribe" && method !== "unsubscribe") || typeof params?.channel !== "string") {
+      client.control(JSON.stringify({ error: "Unsupported method", method, success: false, req_id }));
+      return;
+    }
+    const { channel } = params;
+    if (channel === "instrument") {
+      client.control(JSON.stringify({ method, result: { channel }, success: true, req_id }));
+      const pairs = [PAIR];
+      client.control(JSON.stringify({ channel, type: "snapshot", data: { assets: [], pairs } }));
+      return;
+    }
+    for (const symbol of params.symbol ?? []) {
+      const known = symbol === SYMBOL;
+      const answer = known
+        ? { method, result: { ...params, symbol }, success: true, req_id }
+        : { error: `Currency pair not supported ${symbol}`, method, success: false, symbol, req_id };
+      client.control(JSON.stringify(answer));
+      if (!known) continue;
+      if (method === "unsubscribe") this.#subscriptions.remove(client, channel);
+      else this.#begin(client, channel);
+    }
+  }
+
+  onClose(client: VenueClient): void {
+    this.#subscriptions.drop(client);
+  }
+
+  onRequest(url: URL): HttpAnswer {
+    if (url.pathname !== "/0/public/Time")
+      return { status: 404, body: '{"error":["EGeneral:Unknown method"]}' };
+    const unixtime = Math.floor(this.#market.timeUs / 1e6);
+    return { status: 200, body: JSON.stringify({ error: [], result: { unixtime } }) };
+  }
+
+  received(): void {}
+
+  opened(): void {}
+
+  matched(maker: SpotOrder, _taker: SpotOrder, lots: number): void {
+    this.#tradeId += 1;
+    const head = `"symbol":"${SYMBOL}","side":"${maker.side === 0 ? "sell" : "buy"}"`;
+    const body = `"price":${price(maker.priceTicks)},"qty":${size(lots)},"ord_type":"limit","trade_id":${this.#tradeId}`;
+    const trade = `{${head},${body},"timestamp":"${this.#time()}"}`;
+    this.#send("trade", `{"channel":"trade","type":"update","data":[${trade}]}`);
+    const ticker = `{"symbol":"${SYMBOL}","last":${price(maker.priceTicks)}}`;
+    this.#send("ticker", `{"channel":"ticker","type":"update","data":[${ticker}]}`);
+  }
+
+  changed(): void {}
+
+  done(): void {}
+
+  flushed(timeUs: number): void {
+    if (timeUs < this.#nextHeartbeatUs) return;
+    this.#nextHeartbeatUs = timeUs + HEARTBEAT_US;
+    for (const client of this.server.clients) client.control('{"channel":"heartbeat"}');
+  }
+
+  #begin(client: VenueClient, channel: string): void {
+    this.#subscriptions.add(client, channel);
+    if (channel !== "book") return;
+    const levels = ([0, 1] as const).flatMap((side) =>
+      this.#market
+        .prices(side)
+        .map((priceTicks) => ({ side, priceTicks, lots: this.#market.lotsAt(side, priceTicks) })),
+    );
+    client.send("book", this.#book("snapshot", levels));
+  }
+
+  #tellLevels(changes: readonly LevelChange[]): void {
+    this.#send("book", this.#book("update", changes));
+  }
+
+  #book(type: "snapshot" | "update", levels: readonly LevelChange[]): string {
+    const [bids, asks] = ([0, 1] as const).map((side) =>
+      levels
+        .filter((level) => level.side === side)
+        .map(({ priceTicks, lots }) => `{"price":${price(priceTicks)},"qty":${size(lots)}}`)
+        .join(","),
+    );
+    const data = `"symbol":"${SYMBOL}","bids":[${bids}],"asks":[${asks}],"checksum":${this.#checksum()}`;
+    return `{"channel":"book","type":"${type}","data":[{${data},"timestamp":"${this.#time()}"}]}`;
+  }
+
+  #checksum(): number {
+    const texts = ([1, 0] as const).flatMap((side) =>
+      this.#market
+        .prices(side)
+        .slice(0, CHECKSUM_LEVELS)
+        .map((ticks) => `${ticks}${this.#market.lotsAt(side, ticks)}`),
+    );
+    return Bun.hash.crc32(texts.join(""));
+  }
+
+  #send(channel: string, text: string): void {
+    for (const client of this.#subscriptions.sessions(channel)) client.send(channel, text);
+  }
+
+  #time(): string {
+    const { timeUs } = this.#market;
+    const micros = String(Math.floor(timeUs % 1_000)).padStart(3, "0");
+    return `${new Date(Math.floor(timeUs / 1_000)).toISOString().slice(0, -1)}${micros}Z`;
+  }
+}
+
+const PAIR = {
+  base: "BTC",
+  quote: "USD",
+  symbol: SYMBOL,
+  status: "online",
+  price_increment: 0.1,
+  price_precision: 1,
+  qty_increment: 0.00000001,
+  qty_min: 0.00005,
+  qty_precision: 8,
+};
+
+function price(ticks: number): string {
+  return stepsToDecimal(ticks, TICK);
+}
+
+function size(lots: number): string {
+  return stepsToDecimal(lots, LOT);
+}
