@@ -1,40 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import { FRAME } from "../../src/feed/feed.ts";
 import { EVENT, UNSOUND } from "../../src/market/event-batch.ts";
-import { FakeBinance } from "./fake-binance.ts";
-import { FakeBitstamp } from "./fake-bitstamp.ts";
-import { FakeBybit } from "./fake-bybit.ts";
-import { FakeCoinbase } from "./fake-coinbase.ts";
-import { FakeDeribit } from "./fake-deribit.ts";
-import { FakeKraken } from "./fake-kraken.ts";
-import { FakeOkx } from "./fake-okx.ts";
 import { type FakeVenue, Session } from "./fake-venue.ts";
-
-const VENUES: readonly (readonly [string, () => FakeVenue])[] = [
-  ["binance-spot", () => new FakeBinance("binance-spot")],
-  ["binance-usdm", () => new FakeBinance("binance-usdm")],
-  ["binance-coinm", () => new FakeBinance("binance-coinm")],
-  ["binance-option", () => new FakeBinance("binance-option")],
-  ["deribit", () => new FakeDeribit()],
-  ["bybit-spot", () => new FakeBybit("bybit-spot")],
-  ["bybit-linear", () => new FakeBybit("bybit-linear")],
-  ["bybit-inverse", () => new FakeBybit("bybit-inverse")],
-  ["bybit-option", () => new FakeBybit("bybit-option")],
-  ["okx with checksums", () => new FakeOkx(true)],
-  ["okx", () => new FakeOkx(false)],
-  ["kraken", () => new FakeKraken()],
-  ["coinbase by level", () => new FakeCoinbase(false)],
-  ["coinbase by order", () => new FakeCoinbase(true)],
-  ["bitstamp by level", () => new FakeBitstamp(false)],
-  ["bitstamp by order", () => new FakeBitstamp(true)],
-];
+import { FAKE_VENUES } from "./fake-venues.ts";
 
 /** The frame that shows that one of the first book was lost. */
 function revealing(venue: FakeVenue): string {
   return venue.reveal?.(0) ?? venue.next(0);
 }
 
-for (const [name, makeVenue] of VENUES) {
+for (const [name, makeVenue] of FAKE_VENUES) {
   describe(`feed contract: ${name}`, () => {
     const live = (options: { readonly silenceMs?: number } = {}): Session => {
       const session = new Session(makeVenue(), options);
