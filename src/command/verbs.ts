@@ -14,6 +14,7 @@ export const VERBS: VerbTable = {
   explain: async () => (await import("./explain.ts")).explain,
   bench: async () => (await import("./bench.ts")).bench,
   model: async () => (await import("./model.ts")).model,
+  fix: async () => (await import("./fix.ts")).fix,
   doctor: async () => (await import("./doctor.ts")).doctor,
   version: async () => (await import("./version.ts")).version,
 };

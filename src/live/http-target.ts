@@ -1,3 +1,4 @@
+import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
 import { FEED_STATE } from "../market/event-batch.ts";
 import { registerDeskMetrics } from "../monitor/desk-metrics.ts";
 import type { HttpTarget } from "../monitor/http.ts";
@@ -54,6 +55,12 @@ export function httpTarget(live: LiveDesk): HttpTarget {
     status: () => live.summary(),
     kill: (reason) => live.kill(`http: ${reason}`),
     resetKill: () => live.resetKill(),
+    fix: () => (live.gateway instanceof FixQuoteGateway ? live.gateway.describe() : null),
+    resetFix: () => {
+      if (!(live.gateway instanceof FixQuoteGateway)) return false;
+      live.gateway.resetSession(live.clock.wallUs());
+      return true;
+    },
   };
 }
 

@@ -14,6 +14,10 @@ export interface HttpTarget {
   kill(reason: string): void;
   /** @returns false when the kill switch was not tripped. */
   resetKill(): boolean;
+  /** The FIX session with the counterparty; null when there is none. */
+  fix(): unknown;
+  /** Logs the FIX session out and back on with both sequences at 1. @returns false when there is none. */
+  resetFix(): boolean;
 }
 
 export interface HttpOptions {
@@ -26,7 +30,8 @@ export interface HttpOptions {
 const MAX_BODY_BYTES = 4_096;
 
 /**
- * `/metrics` (Prometheus text), `/healthz`, `/readyz`, `/status` (JSON); `POST /kill` and `POST /reset` move the kill switch.
+ * `/metrics` (Prometheus text), `/healthz`, `/readyz`, `/status` and `/fix` (JSON); `POST /kill` and `POST /reset` move the kill
+ * switch, `POST /fix/reset` starts the FIX session anew.
  *
  * A `POST` is accepted with the token, or, when none is configured, from a loopback address by a client that is no web page
  * (no `Origin` header), so that a page open in a browser on the host cannot reach the switch.
@@ -80,14 +85,19 @@ async function answer(
         return verdict(target.unready());
       case "/status":
         return Response.json(target.status());
+      case "/fix":
+        return Response.json(target.fix());
       case "/kill":
       case "/reset":
+      case "/fix/reset":
         return new Response("use POST\n", { status: 405, headers: { allow: "POST" } });
       default:
-        return new Response("paths: /metrics /healthz /readyz /status, POST /kill /reset\n", { status: 404 });
+        return new Response("paths: /metrics /healthz /readyz /status /fix, POST /kill /reset /fix/reset\n", {
+          status: 404,
+        });
     }
   }
-  if (request.method !== "POST" || (pathname !== "/kill" && pathname !== "/reset")) {
+  if (request.method !== "POST" || !["/kill", "/reset", "/fix/reset"].includes(pathname)) {
     return new Response("not found\n", { status: 404 });
   }
   const refusal = refuse(request, peer, token);
@@ -96,6 +106,11 @@ async function answer(
     return target.resetKill()
       ? Response.json({ killed: false })
       : Response.json({ killed: false, note: "the kill switch was not tripped" }, { status: 409 });
+  }
+  if (pathname === "/fix/reset") {
+    return target.resetFix()
+      ? Response.json({ reset: true })
+      : Response.json({ reset: false, note: "there is no FIX session" }, { status: 409 });
   }
   const body = (await request.text()).trim().slice(0, 200);
   target.kill(body === "" ? "HTTP POST /kill" : body);

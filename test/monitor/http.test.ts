@@ -11,7 +11,7 @@ afterEach(async () => {
 
 function start(token: string | null = null) {
   const kills: string[] = [];
-  const state = { killed: false, unready: [] as string[] };
+  const state = { killed: false, unready: [] as string[], fixResets: 0 };
   const metrics = new MetricRegistry();
   metrics.single("keel_test_things_total", "counter", "Things.", () => 3);
   server = new HttpServer(
@@ -24,6 +24,11 @@ function start(token: string | null = null) {
       kill: (reason) => {
         kills.push(reason);
         state.killed = true;
+      },
+      fix: () => ({ session: "FIX.4.4-A-B" }),
+      resetFix: () => {
+        state.fixResets += 1;
+        return true;
       },
       resetKill: () => {
         const was = state.killed;
@@ -46,6 +51,17 @@ describe("HttpServer", () => {
     expect(await readyz.text()).toBe("no feed is live\n");
     expect(await (await fetch(`${base}/status`)).json()).toEqual({ fine: true });
     expect((await fetch(`${base}/nothing`)).status).toBe(404);
+  });
+
+  test("tells of the FIX session and resets it by POST only", async () => {
+    const { base, state } = start();
+    expect(await (await fetch(`${base}/fix`)).json()).toEqual({ session: "FIX.4.4-A-B" });
+    expect((await fetch(`${base}/fix/reset`)).status).toBe(405);
+    const page = { method: "POST", headers: { origin: "https://example.com" } };
+    expect((await fetch(`${base}/fix/reset`, page)).status).toBe(403);
+    expect(state.fixResets).toBe(0);
+    expect(await (await fetch(`${base}/fix/reset`, { method: "POST" })).json()).toEqual({ reset: true });
+    expect(state.fixResets).toBe(1);
   });
 
   test("kills by POST only and resets once", async () => {
@@ -90,6 +106,8 @@ describe("HttpServer", () => {
             status: () => null,
             kill: () => {},
             resetKill: () => false,
+            fix: () => null,
+            resetFix: () => false,
           },
         ),
     ).toThrow(`127.0.0.1:${port}`);

@@ -24,6 +24,9 @@ import { PAYLOAD_AT, recordBytes, STORE_RECORD, scanLog, sealRecord } from "./st
 
 /** Outgoing numbers are reserved in blocks of this many, so that a message costs no write. */
 export const RESERVE_BLOCK = 1_024;
+/** The log and the lock in a session's folder. */
+export const LOG_NAME = "session.log";
+export const LOCK_NAME = "session.lock";
 const COMPACT_ABOVE_BYTES = 16 << 20;
 
 /**
@@ -57,9 +60,9 @@ export class FileStore implements SessionStore {
   /** @throws BadInputError when the log exists but holds no valid record; KeelError when another process has it open. */
   constructor(directory: string, retention: RetentionOptions = DEFAULT_RETENTION) {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    this.path = join(directory, "session.log");
+    this.path = join(directory, LOG_NAME);
     this.#messages = new RetainedMessages(retention);
-    this.#release = lockStore(join(directory, "session.lock"));
+    this.#release = lockStore(join(directory, LOCK_NAME));
     try {
       this.skippedBytes = this.#recover();
       this.#rewrite();
@@ -74,6 +77,12 @@ export class FileStore implements SessionStore {
     if (seq >= this.#reserved) this.#reserve(seq + RESERVE_BLOCK);
     this.nextOutgoing = seq + 1;
     return seq;
+  }
+
+  /** For a number agreed with the peer by other means: a lower one than was used breaks the promise of {@link SessionStore}. */
+  setNextOutgoing(next: number): void {
+    this.nextOutgoing = next;
+    this.#rewrite();
   }
 
   setNextIncoming(next: number): void {

@@ -18,11 +18,11 @@ import type { MessageLog } from "./message-log.ts";
 import { QuoteAcks } from "./quote-ack.ts";
 import type { Schedule } from "./schedule.ts";
 import { SeenIds } from "./seen-ids.ts";
-import { FixSession } from "./session.ts";
+import { FixSession, type SessionState } from "./session.ts";
 import { sessionFolder } from "./session-folder.ts";
 import { SESSION_DEFAULTS, type SessionApplication } from "./session-options.ts";
 import { MemoryStore } from "./store.ts";
-import { type FixVersion, MSG, TAG } from "./tags.ts";
+import { BEGIN_STRING, type FixVersion, MSG, TAG } from "./tags.ts";
 import { TcpPort } from "./tcp-port.ts";
 
 export interface FixQuoteGatewayOptions {
@@ -71,6 +71,21 @@ export interface FixQuoteGatewayCounters {
   duplicateExecutions: number;
   roundedExecutions: number;
   badMessages: number;
+}
+
+/** A session as the console shows it. */
+export interface FixSessionDescription {
+  readonly session: string;
+  readonly version: string;
+  readonly senderCompId: string;
+  readonly targetCompId: string;
+  readonly counterparty: string;
+  readonly state: SessionState;
+  readonly nextOutgoing: number;
+  readonly nextIncoming: number;
+  /** NaN = not known. */
+  readonly startedUs: number;
+  readonly counters: Readonly<Record<string, number>>;
 }
 
 const SEEN_EXECUTIONS = 65_536;
@@ -209,6 +224,28 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
     this.counters.cancels += 1;
     this.#quoted = false;
     return true;
+  }
+
+  /** State, numbers and counters of the session, for people. */
+  describe(): FixSessionDescription {
+    const { session } = this;
+    const { version, senderCompId, targetCompId, host, port } = this.#options;
+    return {
+      session: sessionFolder(this.#options),
+      version: BEGIN_STRING[version],
+      ...{ senderCompId, targetCompId, counterparty: `${host}:${port}` },
+      state: session.state,
+      nextOutgoing: session.store.nextOutgoing,
+      nextIncoming: session.store.nextIncoming,
+      startedUs: session.store.startedUs,
+      counters: { ...session.counters, ...this.counters },
+    };
+  }
+
+  /** Logs out and back on with both sequences at 1. */
+  resetSession(timeUs: number): void {
+    this.cancelAll(timeUs);
+    this.session.resetAtNextLogon(timeUs);
   }
 
   onTimer(timeUs: number): void {

@@ -55,6 +55,7 @@ export class FixSession implements MessageSink {
   #state: SessionState = "disconnected";
   #stateSinceUs = 0;
   #resetSent = false;
+  #resetAsked = false;
   #logoutReason = "";
   #garbledInRow = 0;
   /** Start of the schedule's session in which this connection was made. */
@@ -116,7 +117,8 @@ export class FixSession implements MessageSink {
       return;
     }
     this.#enter("logon-sent");
-    if (this.options.resetOnLogon) {
+    if (this.options.resetOnLogon || this.#resetAsked) {
+      this.#resetAsked = false;
       this.store.reset(timeUs);
       this.#resetSent = true;
     }
@@ -201,6 +203,13 @@ export class FixSession implements MessageSink {
     if (this.#state === "active") this.#sendLogout(text, text || "logged out");
     else if (this.#state !== "disconnected" && this.#state !== "logout-sent")
       this.#drop(text || "logged out");
+  }
+
+  /** Initiator: logs out, and starts both sequences at 1 with the next logon (141=Y). */
+  resetAtNextLogon(timeUs: number): void {
+    invariant(this.options.role === "initiator", "the initiator asks for a reset");
+    this.#resetAsked = true;
+    this.logout("sequence numbers are to be reset", timeUs);
   }
 
   // Messages.

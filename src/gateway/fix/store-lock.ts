@@ -13,16 +13,17 @@ function startedAt(pid: number): string {
   }
 }
 
-function isHeld(path: string): boolean {
-  if (heldHere.has(path)) return true;
+/** The living process, other than this one, that has the store open; null when there is none. */
+export function lockHolder(path: string): number | null {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
   } catch {
-    return false;
+    return null;
   }
   const [pid, started] = text.trim().split(" ");
-  return Number(pid) !== process.pid && started !== "" && startedAt(Number(pid)) === started;
+  const alive = Number(pid) !== process.pid && started !== "" && startedAt(Number(pid)) === started;
+  return alive ? Number(pid) : null;
 }
 
 /**
@@ -32,7 +33,7 @@ function isHeld(path: string): boolean {
  * @throws KeelError when another living process, or another session of this one, has the store open.
  */
 export function lockStore(path: string): () => void {
-  if (isHeld(path)) {
+  if (heldHere.has(path) || lockHolder(path) !== null) {
     throw new KeelError(
       "store-locked",
       `FIX session store: ${path} is held by a running process; stop it first`,
