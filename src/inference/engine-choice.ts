@@ -9,7 +9,7 @@ const CHEAPEST_FIRST: readonly EngineName[] = ["cpu", "wasm", "tensorrt", "wgsl"
  * graph and a mapped read-back from a GPU take with nothing to compute. Where an engine at hand is faster than that, the
  * slower kind is not even started.
  */
-const FLOOR_US: Readonly<Record<EngineName, number>> = {
+export const FLOOR_US: Readonly<Record<EngineName, number>> = {
   cpu: 0,
   wasm: 13,
   tensorrt: 8,
@@ -42,18 +42,21 @@ export interface Choice extends Timed {
  * takes at most {@link MEASURE_MS} for each engine, unless a few steps take longer.
  *
  * @param starters starts each engine of this build, warmed up and self-tested; rejects when it does not work here
+ * @param floorUs least time of a step on an engine, given the best so far; {@link FLOOR_US} when left out
  * @returns the fastest, or only the reasons when none works
  */
 export async function chooseEngine(
   starters: ReadonlyMap<EngineName, () => Promise<StepEngine>>,
+  floorUs: (name: EngineName, best: StepEngine) => number = (name) => FLOOR_US[name],
 ): Promise<Choice | readonly PassedOver[]> {
   const passedOver: PassedOver[] = [];
   let best: Timed | null = null;
   for (const name of CHEAPEST_FIRST) {
     const start = starters.get(name);
     if (start === undefined) continue;
-    if (best !== null && best.stepUs <= FLOOR_US[name]) {
-      passedOver.push({ engine: name, reason: `a call alone takes ${FLOOR_US[name]} µs and more` });
+    const floor: number = best === null ? 0 : floorUs(name, best.engine);
+    if (best !== null && best.stepUs <= floor) {
+      passedOver.push({ engine: name, reason: `a call alone takes ${floor} µs and more` });
       continue;
     }
     try {

@@ -3,7 +3,7 @@ import { invariant } from "../core/invariant.ts";
 import { CalibratedEngine, type Calibration, statesCalibration } from "./calibration.ts";
 import { CpuEngine } from "./cpu.ts";
 import { ENGINES, type EngineName, type StepEngine, takesDeviceFeatures } from "./engine.ts";
-import { type Choice, chooseEngine, type PassedOver, shownUs, timed } from "./engine-choice.ts";
+import { type Choice, chooseEngine, FLOOR_US, type PassedOver, shownUs, timed } from "./engine-choice.ts";
 import { chooseModel, type ModelPassedOver } from "./model-choice.ts";
 import { selfTest } from "./self-test.ts";
 import { DEFAULT_ENGINE_SETTINGS, type EngineSettings } from "./settings.ts";
@@ -186,11 +186,19 @@ async function chooseFor(options: EngineOptions): Promise<Choice> {
           }),
       ] as const,
   );
-  const choice = await chooseEngine(new Map(starters));
+  const choice = await chooseEngine(new Map(starters), floorUs);
   if ("engine" in choice) return choice;
   if (device !== "auto") throw failure;
   const reasons = choice.map(({ engine, reason }) => `${engine}: ${reason}`).join("; ");
   throw new DeviceUnavailableError("auto", `no engine works here (${reasons})`);
+}
+
+/** ONNX Runtime dispatches every node, which costs a software adapter milliseconds, and it takes long to start there. */
+const SOFTWARE_RUNTIME_US = 2_000;
+
+function floorUs(name: EngineName, best: StepEngine): number {
+  const inSoftware = name === "webgpu" && best instanceof WgslEngine && best.gpu.software;
+  return inSoftware ? SOFTWARE_RUNTIME_US : FLOOR_US[name];
 }
 
 async function startNamed(device: DeviceName, options: EngineOptions): Promise<StepEngine> {

@@ -14,6 +14,8 @@ import type { StepModel } from "../../src/inference/step-model.ts";
 import { DeviceStep, type DeviceStepOptions } from "../../src/inference/wgsl/device-step.ts";
 import { generateKernel, workgroupSizeFor } from "../../src/inference/wgsl/kernel.ts";
 import { WgslEngine } from "../../src/inference/wgsl.ts";
+import { realSteps } from "../support/real-steps.ts";
+import { skipUnlessShared } from "../support/shared-data.ts";
 import { loseGpuDevices, SOFTWARE_ENGINES, skipUnlessSoftwareGpu } from "../support/software-gpu.ts";
 import { quantisedModel } from "./quantised-model.ts";
 import { recurrentModel } from "./recurrent-model.ts";
@@ -80,7 +82,7 @@ describe.skipIf(skip)("the wgsl engine", () => {
 
   for (const [layout, options] of Object.entries(LAYOUTS)) {
     test(`computes every operation as the cpu engine does: ${layout}`, async () => {
-      const { compiled, results, ...sizes } = operationsProgram();
+      const { compiled, results, ...sizes } = operationsProgram(layout === Object.keys(LAYOUTS)[0]);
       verifyProgram(compiled.program, sizes);
       const counts = { ...sizes, slotCount: 3, maxBatch: 2 };
       const device = await DeviceStep.make(gpu, "operations", compiled, counts, options);
@@ -126,6 +128,33 @@ describe.skipIf(skip)("the wgsl engine", () => {
     // A sum that lies between two levels may fall on either, by the order of its terms.
     expect(await apart(model, row, 60)).toBeLessThanOrEqual(rounds ? model.card.selfTest.tolerance : 1e-5);
   });
+
+  const source = {
+    venue: "binance-usdm",
+    symbol: "ETHUSDT",
+    captures: ["data/binance/usdm-ethusdt-20240808.gz"],
+  } as const;
+  test.skipIf(skipUnlessShared(source.captures[0]))(
+    "follows the cpu engine over a real capture, its states carried on",
+    async () => {
+      const model = await loadModel("lstm-residual", schema);
+      const { features, count } = await realSteps(source, 400);
+      expect(count).toBe(400);
+      const engines = [await start(model, 1, 1), await CpuEngine.start(model, 1, 1)] as const;
+      let worst = 0;
+      for (let step = 0; step < count; step += 1) {
+        for (const engine of engines) {
+          engine.features.set(features.subarray(step * FEATURE_COUNT, (step + 1) * FEATURE_COUNT));
+          await engine.submit(1);
+        }
+        for (const [head, expected] of engines[1].probabilities.entries()) {
+          worst = Math.max(worst, Math.abs(engines[0].probabilities[head] - expected));
+        }
+      }
+      expect(worst).toBeLessThan(1e-5);
+      await engines[0].dispose();
+    },
+  );
 
   test("computes models of other operators", async () => {
     for (const model of [ringModel(), recurrentModel()]) {
@@ -187,7 +216,7 @@ describe.skipIf(skip)("the wgsl engine", () => {
     await engine.dispose();
   });
 
-  test("webgpu takes the faster of it and ONNX Runtime and says how slow the other is", async () => {
+  test("webgpu takes it where ONNX Runtime cannot be faster, and says so", async () => {
     const lines: string[] = [];
     const { engine, chosen, passedOver, stepUs } = await startEngine({
       device: "webgpu",
@@ -197,10 +226,11 @@ describe.skipIf(skip)("the wgsl engine", () => {
       settings: SOFTWARE_ENGINES,
       log: (line) => lines.push(line),
     });
-    expect(["wgsl", "webgpu"]).toContain(chosen);
     expect(stepUs).toBeGreaterThan(0);
     expect(passedOver.map((other) => other.engine)).toEqual([chosen === "wgsl" ? "webgpu" : "wgsl"]);
     expect(lines[0]).toMatch(/^engine (wgsl|webgpu) \(fastest on this GPU, .* a step\) for model test; not /);
+    // The software adapter runs this model in a fraction of what a call of ONNX Runtime takes there.
+    if ((stepUs ?? 0) < 2_000) expect(passedOver[0]?.reason).toBe("a call alone takes 2000 µs and more");
     await engine.dispose();
   });
 
