@@ -64,6 +64,7 @@ export class ChaosSession extends Session {
   #calm = false;
   #passedMs = 0;
   #held: { readonly frame: string; readonly dueMs: number }[] = [];
+  #connectsSeen = 0;
   #deadUntilMs = 0;
   #slowUntilMs = 0;
   #tooManyUntilMs = 0;
@@ -96,7 +97,8 @@ export class ChaosSession extends Session {
   }
 
   override service(): void {
-    if (this.port.disconnects.length > 0) this.#connectionGone();
+    if (this.port.disconnects.length > 0 || this.port.connects > this.#connectsSeen) this.#connectionGone();
+    this.#connectsSeen = this.port.connects;
     if (this.#passedMs < this.#deadUntilMs) this.port.takeSent();
     if (this.#passedMs < this.#tooManyUntilMs) {
       for (const { request } of this.port.takeRequests()) {
@@ -182,7 +184,8 @@ export class ChaosSession extends Session {
         this.disconnect();
         break;
       case "half-open":
-        this.#deadUntilMs = this.#passedMs + forMs;
+        // Nothing comes any more, and nobody says so: only a new connection ends it.
+        this.#deadUntilMs = Number.POSITIVE_INFINITY;
         break;
       case "slow-reader":
         this.#slowUntilMs = this.#passedMs + forMs;
