@@ -72,7 +72,7 @@ export class CpuEngine implements StepEngine {
     }
     const { card } = model;
     const sizes = { featureCount: card.featureCount, headCount: card.heads.length, slotCount, maxBatch };
-    const step = new NativeStep(native.functions, chosen, compileStep(model), sizes);
+    const step = new NativeStep(native.functions, chosen, compileStep(model, { shiftInPlace: true }), sizes);
     return new CpuEngine(card, slotCount, maxBatch, chosen, step);
   }
 

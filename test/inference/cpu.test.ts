@@ -134,6 +134,19 @@ describe.skipIf(isas.length === 0)("cpu engine", () => {
     expect(instructions.filter(({ op, removed }) => op === OP.strided && !removed)).toEqual([]);
   });
 
+  test("moves a ring within the slot, and takes the rows of a convolution from where they lie", async () => {
+    const schema = { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT };
+    const model = await loadModel("tcn", schema);
+    const rings = model.card.states.map(({ shape }) => shape[0] * shape[1]);
+    const copied = (shiftInPlace: boolean): number => {
+      const { program, moves } = compileStep(model, { shiftInPlace });
+      expect(moves.reduce((floats, [, , length]) => floats + length, 0)).toBe(rings.reduce((a, b) => a + b));
+      const copies = program.instructions.filter(({ op, removed }) => op === OP.copy && !removed);
+      return copies.reduce((floats, { p }) => floats + p[0], 0);
+    };
+    expect(copied(false) - copied(true)).toBeGreaterThanOrEqual(rings.reduce((a, b) => a + b));
+  });
+
   test("an input that is no number leaves the other rows alone", async () => {
     const engine = await CpuEngine.start(testModel(), 2, 2);
     started.push(engine);

@@ -20,7 +20,7 @@ const SLOTS = 13;
 
 /** The file that `ffi/sanitize_main.c` reads: eleven sizes, the program, the constants, the moves. */
 function encode(model: StepModel): Uint8Array {
-  const { program, probabilitiesAt, slotFloats, moves } = compileStep(model);
+  const { program, probabilitiesAt, slotFloats, moves } = compileStep(model, { shiftInPlace: true });
   const words = program.encode();
   const constants = new Float32Array(program.constantFloats);
   program.writeConstants(constants);

@@ -1,10 +1,19 @@
 import { ModelRefusedError } from "../../core/errors.ts";
 import { Lowering } from "../onnx/lowering.ts";
 import { OPERATORS } from "../onnx/operators.ts";
-import { at } from "../onnx/value.ts";
+import { at, type Dynamic } from "../onnx/value.ts";
 import { FEATURES_INPUT, nextName, PROBABILITIES_OUTPUT, type StepModel, stateSize } from "../step-model.ts";
 import { fuseLstmCells, fuseScaling, removeUnread } from "./fuse.ts";
-import { OP, type ProgramBuilder, type Reference, reference, SPACE, spaceOf } from "./program.ts";
+import {
+  OP,
+  offsetOf,
+  type ProgramBuilder,
+  type Reference,
+  reference,
+  SPACE,
+  shift,
+  spaceOf,
+} from "./program.ts";
 import { verifyProgram } from "./verify.ts";
 
 /** A model as a step program, and where its inputs and outputs are. */
@@ -13,11 +22,41 @@ export interface CompiledStep {
   readonly probabilitiesAt: Reference;
   /** Floats of one slot's states, and the moves that replace them after a step: source, offset in the slot, length. */
   readonly slotFloats: number;
-  readonly moves: readonly (readonly [source: Reference, offset: number, length: number])[];
+  readonly moves: readonly Move[];
 }
 
-/** Compiles the model's graph. @throws ModelRefusedError naming the node and what it was expected to be. */
-export function compileStep(model: StepModel): CompiledStep {
+type Move = readonly [source: Reference, offset: number, length: number];
+
+/**
+ * Moves that put a state of runs together where the old one lies, first to last; null where one of them would read what an
+ * earlier one has replaced, or another state's.
+ */
+function shiftMoves({ runs }: Dynamic, offset: number, size: number): Move[] | null {
+  if (runs === undefined) return null;
+  const moves: Move[] = [];
+  let to = offset;
+  for (const { of, offset: from, length } of runs) {
+    const source = shift(of.place(), from);
+    const at = offsetOf(source);
+    const own = spaceOf(source) === SPACE.state && at >= to && at + length <= offset + size;
+    if (spaceOf(source) !== SPACE.arena && !own) return null;
+    moves.push([source, to, length]);
+    to += length;
+  }
+  return moves;
+}
+
+/**
+ * Compiles the model's graph.
+ *
+ * @param options.shiftInPlace a state that is the end of the old one and something new, a ring, is moved within the slot, by
+ * several moves that must run one after another; otherwise each state has one move, from scratch, and their order is free
+ * @throws ModelRefusedError naming the node and what it was expected to be.
+ */
+export function compileStep(
+  model: StepModel,
+  { shiftInPlace = false }: { readonly shiftInPlace?: boolean } = {},
+): CompiledStep {
   const { card, graph } = model;
   const lowering = new Lowering(graph);
   const { program } = lowering;
@@ -32,7 +71,7 @@ export function compileStep(model: StepModel): CompiledStep {
   });
   lowering.run(OPERATORS);
 
-  const output = (name: string, shape: readonly number[]): Reference => {
+  const computed = (name: string, shape: readonly number[]): Dynamic => {
     const value = lowering.value(name);
     const found =
       value === undefined
@@ -44,7 +83,10 @@ export function compileStep(model: StepModel): CompiledStep {
     if (value?.kind !== "dynamic" || value.batchAxis !== 0 || value.dims.join() !== expected.join()) {
       throw new ModelRefusedError(card.name, `output ${name}: ${found}`, `[B,${shape.join(",")}]`);
     }
-    const place = value.place();
+    return value;
+  };
+  const output = (name: string, shape: readonly number[]): Reference => {
+    const place = computed(name, shape).place();
     if (spaceOf(place) === SPACE.arena) return place;
     // What is not scratch could be overwritten while the states are replaced.
     const size = stateSize(shape);
@@ -53,9 +95,11 @@ export function compileStep(model: StepModel): CompiledStep {
     return copied;
   };
   const probabilitiesAt = output(PROBABILITIES_OUTPUT, [card.heads.length]);
-  const moves = states.map(
-    ({ name, shape, size, offset }) => [output(nextName(name), shape), offset, size] as const,
-  );
+  const moves = states.flatMap(({ name, shape, size, offset }): Move[] => {
+    const value = computed(nextName(name), shape);
+    const shifted = shiftInPlace ? shiftMoves(value, offset, size) : null;
+    return shifted ?? [[output(nextName(name), shape), offset, size]];
+  });
   const kept = new Set([probabilitiesAt, ...moves.map(([source]) => source)]);
   removeUnread(program, kept);
   fuseLstmCells(program, kept);

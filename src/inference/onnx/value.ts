@@ -24,6 +24,13 @@ export interface Quantisation {
   readonly high: number;
 }
 
+/** Floats of a tensor that lie together: `length` of them, from `offset` on. */
+export interface Run {
+  readonly of: Dynamic;
+  readonly offset: number;
+  readonly length: number;
+}
+
 /**
  * A tensor computed at each step, one row at a time: the batch dimension counts 1. `batchAxis` is its place, or -1 where the
  * tensor has none; a graph that would mix rows is refused.
@@ -38,6 +45,8 @@ export interface Dynamic {
   readonly dense?: Instruction;
   /** Set when the tensor is the dequantised form of levels: `source` before quantisation and how it was quantised. */
   readonly quantised?: { readonly source: Dynamic; readonly how: Quantisation };
+  /** Set when the tensor is these runs one after another, so that it need not be put together where a part will do. */
+  readonly runs?: readonly Run[];
   /** Set when the tensor is this one with its last two dimensions swapped, so that a product may read it as it lies. */
   readonly transposed?: Dynamic;
   /** Set when the tensor is 1 where `knownOf` is a number and 0 where it is NaN. */
@@ -69,6 +78,19 @@ export const once = (make: () => Reference): (() => Reference) => {
     return place;
   };
 };
+
+/** The runs of `length` floats from `offset` on. */
+export function cutRuns(runs: readonly Run[], offset: number, length: number): Run[] {
+  const cut: Run[] = [];
+  let start = 0;
+  for (const run of runs) {
+    const from = Math.max(offset, start);
+    const to = Math.min(offset + length, start + run.length);
+    if (from < to) cut.push({ of: run.of, offset: run.offset + from - start, length: to - from });
+    start += run.length;
+  }
+  return cut;
+}
 
 export const constant = (dims: readonly number[], data: ArrayLike<number>): Constant => ({
   kind: "constant",

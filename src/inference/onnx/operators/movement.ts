@@ -1,7 +1,17 @@
 import { OP, type Reference, shift } from "../../cpu/program.ts";
 import type { NodeContext, Operator } from "../lowering.ts";
 import { eachOffset } from "../lowering.ts";
-import { type Constant, constant, type Dynamic, once, sizeOf, stridesOf, type Value } from "../value.ts";
+import {
+  type Constant,
+  constant,
+  cutRuns,
+  type Dynamic,
+  once,
+  type Run,
+  sizeOf,
+  stridesOf,
+  type Value,
+} from "../value.ts";
 import { broadcastDims, joinedBatchAxis } from "./elementwise.ts";
 
 /**
@@ -34,11 +44,15 @@ export function rearrange(
     return constant(dims, data);
   }
   const own = stridesOf(dims);
-  const together = dims.every((dim, axis) => dim === 1 || strides[axis] === own[axis]);
-  if (together) return view(value, dims, batchAxis, offset);
+  if (liesTogether(dims, strides)) return view(value, dims, batchAxis, offset);
   const made = node.make(dims, batchAxis);
   node.copy(made.to, own, shift(value.place(), offset), strides, dims);
   return made;
+}
+
+function liesTogether(dims: readonly number[], strides: readonly number[]): boolean {
+  const own = stridesOf(dims);
+  return dims.every((dim, axis) => dim === 1 || strides[axis] === own[axis]);
 }
 
 /** The same floats under another shape, `offset` floats on. */
@@ -223,7 +237,10 @@ const slice: Operator = (node) => {
     const whole = dims[axis] === dim && step === 1;
     if (value.kind === "dynamic" && !whole) node.notBatch(axis, value);
   }
-  node.set(rearrange(node, value, dims, strides, offset, value.kind === "dynamic" ? value.batchAxis : -1));
+  const part = rearrange(node, value, dims, strides, offset, value.kind === "dynamic" ? value.batchAxis : -1);
+  const runs = value.kind === "dynamic" && liesTogether(dims, strides) ? value.runs : undefined;
+  if (runs === undefined || part.kind === "constant") node.set(part);
+  else node.set({ ...part, runs: cutRuns(runs, offset, sizeOf(dims)) });
 };
 
 const split: Operator = (node) => {
@@ -284,14 +301,22 @@ const concat: Operator = (node) => {
     node.set(constant(dims, data));
     return;
   }
-  const made = node.make(dims, joinedBatchAxis(node, values, dims));
-  let start = 0;
-  for (const value of values) {
-    const to: Reference = shift(made.to, start * strides[axis]);
-    node.copy(to, strides, node.place(value), stridesOf(value.dims), value.dims);
-    start += value.dims[axis];
-  }
-  node.set(made);
+  const batchAxis = joinedBatchAxis(node, values, dims);
+  node.checkSize(dims);
+  const place = once(() => {
+    const made = node.make(dims, batchAxis);
+    let start = 0;
+    for (const value of values) {
+      const to: Reference = shift(made.to, start * strides[axis]);
+      node.copy(to, strides, node.place(value), stridesOf(value.dims), value.dims);
+      start += value.dims[axis];
+    }
+    return made.to;
+  });
+  const computed = values.filter((value): value is Dynamic => value.kind === "dynamic");
+  const outermost = sizeOf(dims.slice(0, axis)) === 1 && computed.length === values.length;
+  const runs = computed.map((of) => ({ of, offset: 0, length: sizeOf(of.dims) }));
+  node.set({ kind: "dynamic", dims, batchAxis, place, ...(outermost ? { runs } : {}) });
 };
 
 const expand: Operator = (node) => {
@@ -303,6 +328,16 @@ const expand: Operator = (node) => {
   const expanded = node.expand(value, dims);
   node.set(expanded.kind === "constant" ? constant(dims, expanded.data) : view(expanded, dims, batchAxis, 0));
 };
+
+/** Rows that a tensor of runs can be asked for one by one. */
+const GATHERED_ROWS_MAX = 16;
+
+/** Where each of a few rows lies, when the tensor is made of runs and none of the rows is cut by their ends. */
+function rowsOfRuns({ runs }: Dynamic, places: readonly number[], width: number): Run[] | null {
+  if (runs === undefined || places.length > GATHERED_ROWS_MAX) return null;
+  const rows = places.map((place) => cutRuns(runs, place * width, width));
+  return rows.every((row) => row.length === 1) ? rows.flat() : null;
+}
 
 const gather: Operator = (node) => {
   node.allow("axis");
@@ -335,6 +370,14 @@ const gather: Operator = (node) => {
     return;
   }
   const made = node.make(dims, batchAxis);
+  const rows = sizeOf(outer) === 1 ? rowsOfRuns(value, places, sizeOf(inner)) : null;
+  if (rows !== null) {
+    for (const [at, { of, offset, length }] of rows.entries()) {
+      node.emit(OP.copy, shift(made.to, at * length), { a: shift(of.place(), offset) }, [length]);
+    }
+    node.set(made);
+    return;
+  }
   const table = node.program.constant(Int32Array.from(places)) >> 2;
   node.emit(OP.gather, made.to, { a: value.place() }, [
     sizeOf(outer),
