@@ -120,7 +120,11 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     endpoints: venueEndpoints(values),
     device: values.KEEL_DEVICE,
     engines: {
-      gpu: { adapter: values.KEEL_GPU ?? null, vulkanDir: values.KEEL_VULKAN_DIR ?? null },
+      gpu: {
+        adapter: values.KEEL_GPU ?? null,
+        vulkanDir: values.KEEL_VULKAN_DIR ?? null,
+        keepAliveMs: values.KEEL_GPU_KEEP_ALIVE_MS,
+      },
       tensorrt: {
         library: values.KEEL_TENSORRT_LIBRARY ?? null,
         device: values.KEEL_CUDA_DEVICE,

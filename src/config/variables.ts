@@ -74,9 +74,15 @@ const NAMED = {
     `Built-in model by name, or the folder of one (\`model.onnx\` and \`card.json\`); default \`${DEFAULT_MODEL}\`, or ${DEFAULT_STAND_INS.map((name) => `\`${name}\``).join(", ")} where that is much faster`,
   ),
   KEEL_GPU: variable(
-    phrase("part of an adapter's name, its number, or software"),
+    phrase("part of an adapter's name, its number, software, or a power preference"),
     null,
     "GPU of the wgsl and webgpu engines; without it the first that is hardware. `keel version` lists them",
+  ),
+  KEEL_GPU_KEEP_ALIVE_MS: variable(
+    integerIn(0, 60_000),
+    "10",
+    "How long a GPU may idle before it is touched with an empty pass, so that it keeps its clocks; 0 = never",
+    "ms",
   ),
   KEEL_VULKAN_DIR: variable(
     path,
