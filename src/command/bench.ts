@@ -38,6 +38,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
     const schema = { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT };
     return (await import("../bench/inference.ts")).runInferenceBench({ ...options, schema });
   },
+  gpu: async (options) => (await import("../bench/gpu.ts")).runGpuBench({ ...options, samplesPerRound: 200 }),
 };
 
 export const bench = defineCommand({
@@ -46,12 +47,13 @@ export const bench = defineCommand({
   usage: "NAME [options]",
   details: `tick       frame in memory → encoded FIX bytes, by stage, on a capture
 wire       venue WebSocket → FIX quote on the peer's socket over loopback, beside a bare WebSocket → TCP relay
-book       order book updates, beside a map
+book       order book updates by level and by order, beside maps
 fix        a MassQuote encoded and parsed, beside jspurefix and QuickFIX C++; a quote and its acknowledgement
            over loopback, beside a bare echo
 shm        publishing a quote or a prediction in shared memory, beside a copy of its bytes
 ingest     a capture through decoder, book and features, beside JSON.parse alone, ccxt pro and tardis-dev
 inference  one step of every engine on every built-in model and on STAC-ML's shapes, beside onnxruntime-node
+gpu        upload, feature sweep, option chain, step and whole path on a GPU, beside the same on the CPU
 
 The result holds \`bench\`, \`host\`, \`seed\`, \`checksum\`, \`input\`, \`rows\` (name, unit, n, p50, p99, p999, max, perSecond) and
 \`ratios\`: \`a:b\` is a's time over b's in the same run, p50 over p50 unless the name ends in /p99.`,

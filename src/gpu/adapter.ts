@@ -14,6 +14,8 @@ export interface GpuSelection {
    * has none, a loader (`libvulkan.so.1`). Null for the host's own drivers or, for `software`, the one that is found.
    */
   readonly vulkanDir: string | null;
+  /** How long a device may have nothing to do before it is touched, ms; 0, or left out: for ever. See `KeepAlive`. */
+  readonly keepAliveMs?: number;
 }
 
 export const ANY_GPU: GpuSelection = { adapter: null, vulkanDir: null };

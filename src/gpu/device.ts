@@ -18,6 +18,7 @@ import { BufferPool } from "./buffer-pool.ts";
 import { installNavigatorGpu, pinGpuObject } from "./dawn.ts";
 import { type GpuDeviceView, scoped } from "./error-scope.ts";
 import { GpuLostError } from "./errors.ts";
+import { KeepAlive } from "./keep-alive.ts";
 import { PipelineCache } from "./pipeline-cache.ts";
 
 /** Features that are asked for wherever the adapter offers them; what uses them must do without. */
@@ -84,11 +85,12 @@ export class Gpu implements GpuDeviceView {
   /** Rejects with {@link GpuLostError} when the device is gone, and never resolves. */
   readonly loss: Promise<never>;
   readonly #key: string;
+  readonly #keepAlive: KeepAlive;
   #entry: OpenEntry | null = null;
   #lost: GpuLostError | null = null;
   #submits = 0;
 
-  private constructor(chosen: ChosenAdapter, device: GPUDevice, key: string) {
+  private constructor(chosen: ChosenAdapter, device: GPUDevice, key: string, keepAliveMs: number) {
     const { adapter, gpu } = chosen;
     const { info } = adapter;
     this.device = device;
@@ -118,6 +120,7 @@ export class Gpu implements GpuDeviceView {
       device.addEventListener("uncapturederror", ({ error }) => lose(error.message));
     });
     this.loss.catch(() => {});
+    this.#keepAlive = new KeepAlive(this, keepAliveMs);
   }
 
   /**
@@ -166,7 +169,7 @@ export class Gpu implements GpuDeviceView {
       throw new DeviceUnavailableError("webgpu", `${name} gives no device: ${reason}`);
     }
     pinGpuObject(device);
-    return new Gpu(chosen, device, key);
+    return new Gpu(chosen, device, key, selection.keepAliveMs ?? 0);
   }
 
   get lost(): GpuLostError | null {
@@ -201,6 +204,7 @@ export class Gpu implements GpuDeviceView {
     invariant(entry !== null && entry.holders > 0, "a device is closed as often as it was opened");
     entry.holders -= 1;
     if (entry.holders > 0) return;
+    this.#keepAlive.stop();
     this.#forget();
     this.device.destroy();
   }

@@ -1,0 +1,46 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { runGpuBench } from "../../src/bench/gpu.ts";
+import { crossOvers, type PairRows } from "../../src/bench/gpu-timing.ts";
+import type { BenchRow } from "../../src/bench/report.ts";
+import { benchTable } from "../../src/bench/report.ts";
+import { SOFTWARE_GPU, skipUnlessSoftwareGpu } from "../support/software-gpu.ts";
+
+setDefaultTimeout(120_000);
+
+/** The benchmark, small, so that it cannot rot. Its figures are not judged here. */
+test.skipIf(skipUnlessSoftwareGpu())("gpu, on the software adapter, which it says", async () => {
+  const report = await runGpuBench({
+    seed: 1,
+    rounds: 1,
+    samplesPerRound: 5,
+    sizeMax: 100,
+    onnxRuntime: false,
+    env: { KEEL_GPU: "software", KEEL_VULKAN_DIR: SOFTWARE_GPU?.vulkanDir ?? "" },
+    log: () => {},
+  });
+  for (const name of ["empty", "roundtrip", "features-1", "chain-100", "step-fused", "path"]) {
+    const row = report.rows.find((candidate) => candidate.name === `gpu/${name}`);
+    expect(row).toMatchObject({ software: true });
+    expect(row?.n).toBeGreaterThan(0);
+  }
+  expect(report.rows.some(({ name }) => name === "gpu/features-1/cpu")).toBe(true);
+  expect(report.ratios.find(({ name }) => name === "gpu/path/cpu:gpu")?.value).toBeGreaterThanOrEqual(0);
+  expect(report.host.gpu).toContain("(software)");
+  expect(report.notes.join()).toMatch(/cross-over of features: .*SOFTWARE ADAPTER/);
+  expect(benchTable(report).length).toBeGreaterThan(report.rows.length);
+});
+
+test("the cross-over is the size from which on the GPU is always the faster one", () => {
+  const row = (p50: number): BenchRow => ({ name: "", unit: "us", n: 1, p50, p99: p50, p999: p50, max: p50 });
+  const pair = (size: number, gpu: number, cpu: number): PairRows => ({
+    pair: { name: `x-${size}`, kind: "x", size, gpu: async () => {}, cpu: () => {} },
+    gpu: row(gpu),
+    cpu: row(cpu),
+  });
+  expect(crossOvers([pair(1, 50, 1), pair(16, 50, 60), pair(256, 60, 50), pair(1_024, 60, 900)])).toEqual([
+    "cross-over of x: the GPU is faster from 1024 on",
+  ]);
+  expect(crossOvers([pair(1, 50, 1), pair(16, 50, 20)])).toEqual([
+    "cross-over of x: none up to 16; the CPU is faster",
+  ]);
+});
