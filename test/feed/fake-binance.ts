@@ -1,5 +1,5 @@
 import type { VenueName } from "../../src/market/instrument.ts";
-import { type FakeVenue, type Session, VenueBook } from "./fake-venue.ts";
+import { type FakeVenue, VenueBook, type VenueSide } from "./fake-venue.ts";
 
 /** A symbol as `exchangeInfo` describes it. */
 export interface SymbolGrid {
@@ -100,7 +100,7 @@ export class FakeBinance implements FakeVenue {
     for (const book of this.books) book.sequence = this.#engineSequence;
   }
 
-  service(session: Session): void {
+  service(session: VenueSide): void {
     for (const text of session.port.takeSent()) {
       session.deliver(JSON.stringify({ result: null, id: JSON.parse(text).id }));
     }

@@ -1,4 +1,4 @@
-import { type FakeVenue, type Session, VenueBook } from "./fake-venue.ts";
+import { type FakeVenue, VenueBook, type VenueSide } from "./fake-venue.ts";
 import { type OrderStep, OrderVenueBook } from "./order-venue-book.ts";
 
 const DIGITS = [0, 2] as const;
@@ -30,7 +30,7 @@ export class FakeBitstamp implements FakeVenue {
   /** How many of the next snapshots are from before the subscription. */
   oldSnapshots = 0;
   readonly #orderBooks: readonly [OrderVenueBook, OrderVenueBook] | null;
-  #session: Session | null = null;
+  #session: VenueSide | null = null;
   #timeUs = 1_700_000_000_000_000;
   #trade = 1;
 
@@ -41,7 +41,7 @@ export class FakeBitstamp implements FakeVenue {
     for (const book of this.books) book.sequence = this.#timeUs;
   }
 
-  service(session: Session): void {
+  service(session: VenueSide): void {
     this.#session = session;
     for (const text of session.port.takeSent()) {
       this.sent.push(text);

@@ -1,5 +1,5 @@
 import type { BybitVenueName } from "../../src/feed/bybit/venue.ts";
-import { type FakeVenue, type Session, VenueBook } from "./fake-venue.ts";
+import { type FakeVenue, VenueBook, type VenueSide } from "./fake-venue.ts";
 
 /** A symbol as `instruments-info` describes it. */
 export interface BybitListing {
@@ -59,7 +59,7 @@ export class FakeBybit implements FakeVenue {
     for (const book of this.books) book.sequence = 500;
   }
 
-  service(session: Session): void {
+  service(session: VenueSide): void {
     for (const text of session.port.takeSent()) {
       this.sent.push(text);
       const { op, args } = JSON.parse(text);

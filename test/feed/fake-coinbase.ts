@@ -1,4 +1,4 @@
-import { type FakeVenue, type Session, VenueBook } from "./fake-venue.ts";
+import { type FakeVenue, VenueBook, type VenueSide } from "./fake-venue.ts";
 import { type OrderStep, OrderVenueBook, type VenueOrder } from "./order-venue-book.ts";
 
 const GRIDS = [
@@ -44,7 +44,7 @@ export class FakeCoinbase implements FakeVenue {
   readonly calls: { readonly type: string; readonly product_ids: string[]; readonly channels: string[] }[] =
     [];
   readonly #orderBooks: readonly [OrderVenueBook, OrderVenueBook] | null;
-  #session: Session | null = null;
+  #session: VenueSide | null = null;
   readonly #tradeIds = [100, 200];
   #time = 0;
 
@@ -56,7 +56,7 @@ export class FakeCoinbase implements FakeVenue {
     for (const book of this.books) book.sequence = 5_000;
   }
 
-  service(session: Session): void {
+  service(session: VenueSide): void {
     this.#session = session;
     for (const text of session.port.takeSent()) {
       const call = JSON.parse(text);

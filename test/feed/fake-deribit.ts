@@ -1,4 +1,4 @@
-import { type FakeVenue, type Session, VenueBook } from "./fake-venue.ts";
+import { type FakeVenue, VenueBook, type VenueSide } from "./fake-venue.ts";
 
 /** `get_instruments` entries in the venue's own form. */
 export const PERPETUAL = {
@@ -58,7 +58,7 @@ export class FakeDeribit implements FakeVenue {
     for (const book of this.books) book.sequence = this.#changeId;
   }
 
-  service(session: Session): void {
+  service(session: VenueSide): void {
     for (const text of session.port.takeSent()) {
       const { id, method, params } = JSON.parse(text);
       const channels: string[] = params.channels ?? [];

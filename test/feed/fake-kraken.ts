@@ -1,4 +1,4 @@
-import { type FakeVenue, type Session, VenueBook } from "./fake-venue.ts";
+import { type FakeVenue, VenueBook, type VenueSide } from "./fake-venue.ts";
 
 /** An `instrument` pair in the venue's own form: BTC/USD with more digits in its checksums than its tick has. */
 export function krakenPair(symbol: string, increment: number, precision: number): object {
@@ -43,7 +43,7 @@ export class FakeKraken implements FakeVenue {
   #trade = 1;
   #time = 0;
 
-  service(session: Session): void {
+  service(session: VenueSide): void {
     for (const text of session.port.takeSent()) {
       const { method, params, req_id } = JSON.parse(text);
       this.calls.push({ method, params });

@@ -1,4 +1,4 @@
-import { type FakeVenue, type Session, VenueBook } from "./fake-venue.ts";
+import { type FakeVenue, VenueBook, type VenueSide } from "./fake-venue.ts";
 
 /** Entries of an instruments answer in the venue's own form. */
 export const OKX_SWAP = {
@@ -62,7 +62,7 @@ export class FakeOkx implements FakeVenue {
     for (const book of this.books) book.sequence = this.#sequence;
   }
 
-  service(session: Session): void {
+  service(session: VenueSide): void {
     for (const text of session.port.takeSent()) {
       this.sent.push(text);
       if (text === "ping") {

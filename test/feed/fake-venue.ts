@@ -42,6 +42,16 @@ export class VenueBook {
   }
 }
 
+/** What a fake venue answers to: a {@link Session}, or a real connection. */
+export interface VenueSide {
+  readonly port: Pick<ScriptedPort, "takeSent" | "takeRequests">;
+  readonly feed: Pick<Feed, "onFrame" | "onResponse">;
+  readonly timeUs: number;
+  readonly out: EventBatch;
+  deliver(frame: string): unknown;
+  apply(): void;
+}
+
 /** One venue's server, played by the test. */
 export interface FakeVenue {
   readonly venue: VenueName;
@@ -57,7 +67,7 @@ export interface FakeVenue {
   /** Neither instrument trades all the time; default false. */
   readonly mayBeQuiet?: boolean;
   /** Answers what the feed asked for; called after every input. */
-  service(session: Session): void;
+  service(session: VenueSide): void;
   /** The connection is gone: subscriptions with it. */
   disconnected(): void;
   /** The next book frame in sequence. */
