@@ -5,6 +5,8 @@ import { FEATURE_COUNT, SCHEMA_HASH } from "../../src/feature/schema.ts";
 import { Gpu } from "../../src/gpu/device.ts";
 import { compileStep } from "../../src/inference/cpu/compile.ts";
 import { NativeStep } from "../../src/inference/cpu/native-step.ts";
+import { packDense } from "../../src/inference/cpu/pack.ts";
+import { NONE, OP, ProgramBuilder, reference, SPACE, UNARY } from "../../src/inference/cpu/program.ts";
 import { verifyProgram } from "../../src/inference/cpu/verify.ts";
 import { CpuEngine, cpuIsas } from "../../src/inference/cpu.ts";
 import { EngineLostError } from "../../src/inference/engine.ts";
@@ -234,6 +236,15 @@ describe.skipIf(skip)("the wgsl engine", () => {
     await engine.dispose();
   });
 
+  test("has the operators of the cpu engine, and refuses others by node and name", async () => {
+    const model = testModel();
+    const [first, ...others] = model.graph.nodes;
+    const graph = { ...model.graph, nodes: [{ ...first, operator: "Det", name: "odd" }, ...others] };
+    await expect(WgslEngine.onDevice(gpu, { ...model, graph }, 1, 1)).rejects.toThrow(
+      "model test: found node odd (Det): the operator, which the cpu engine does not have, expected Add, Sub,",
+    );
+  });
+
   test("gives back on the device what it took", async () => {
     const model = testModel();
     await (await start(model, 4, 2)).dispose();
@@ -253,6 +264,86 @@ describe.skipIf(skip)("the wgsl engine", () => {
 });
 
 describe("the kernel", () => {
+  test("of a layer and its activation", () => {
+    const program = new ProgramBuilder();
+    const [hidden, out] = [program.scratch(5), program.scratch(5)];
+    const c = program.constant(packDense(8, 5, (input, output) => input - output));
+    program.emit(OP.dense, hidden, { a: reference(SPACE.features, 0), b: reference(SPACE.state, 0), c }, [
+      8,
+      5,
+      1,
+      NONE,
+      0,
+    ]);
+    program.emit(OP.unary, out, { a: hidden }, [5, UNARY.sigmoid, 0, 0]);
+    const compiled = { program, probabilitiesAt: out, slotFloats: 16, moves: [[hidden, 0, 5] as const] };
+    const { code } = generateKernel({ name: "test", featureCount: 8, headCount: 5 }, compiled, 1, {
+      ...device,
+      workgroupSize: 4,
+    });
+    expect(code.slice(code.indexOf("@compute"))).toMatchInlineSnapshot(`
+      "@compute @workgroup_size(4)
+      fn step_0(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workgroup: vec3<u32>) {
+      enter(workgroup.y);
+      {
+      let item = lane % 2u;
+      let part = lane / 2u;
+      let quad = item;
+      let time = 0u;
+      let width = 4u;
+      let weights_at = 0u + quad / 16u * 128u + quad % 16u;
+      var sum = vec4<f32>();
+      for (var k = part; k < 8u; k += 8u) {
+      let t0 = bitcast<vec4<f32>>(constant_quads[weights_at + (k + 0u) * width]) * feature(0u + time * 8u + (k + 0u));
+      let t1 = bitcast<vec4<f32>>(constant_quads[weights_at + (k + 2u) * width]) * feature(0u + time * 8u + (k + 2u));
+      let t2 = bitcast<vec4<f32>>(constant_quads[weights_at + (k + 4u) * width]) * feature(0u + time * 8u + (k + 4u));
+      let t3 = bitcast<vec4<f32>>(constant_quads[weights_at + (k + 6u) * width]) * feature(0u + time * 8u + (k + 6u));
+      sum += (t0 + t1) + (t2 + t3);
+      }
+      parts[lane] = bitcast<vec4<u32>>(sum);
+      }
+      workgroupBarrier(); storageBarrier();
+      if (lane < 2u) {
+      let item = lane;
+      let quad = item;
+      let time = 0u;
+      let width = 4u;
+      let weights_at = 0u + quad / 16u * 128u + quad % 16u;
+      var sum = bitcast<vec4<f32>>(parts[lane]);
+      sum += bitcast<vec4<f32>>(parts[lane + 2u]);
+      if (quad * 4u + 0u < 5u) {
+      let y0 = sum.x + state(0u + quad * 4u + 0u);
+      scratch[0u + time * 5u + quad * 4u + 0u] = y0;
+      }
+      if (quad * 4u + 1u < 5u) {
+      let y1 = sum.y + state(0u + quad * 4u + 1u);
+      scratch[0u + time * 5u + quad * 4u + 1u] = y1;
+      }
+      if (quad * 4u + 2u < 5u) {
+      let y2 = sum.z + state(0u + quad * 4u + 2u);
+      scratch[0u + time * 5u + quad * 4u + 2u] = y2;
+      }
+      if (quad * 4u + 3u < 5u) {
+      let y3 = sum.w + state(0u + quad * 4u + 3u);
+      scratch[0u + time * 5u + quad * 4u + 3u] = y3;
+      }
+      }
+      workgroupBarrier(); storageBarrier();
+      for (var i = lane; i < 5u; i += 4u) {
+      let x0 = scratch[0u + i];
+      scratch[5u + i] = sigmoid(x0);
+      }
+      for (var i = lane; i < 5u; i += 4u) {
+      probabilities[row * 5u + i] = scratch[5u + i];
+      }
+      for (var i = lane; i < 5u; i += 4u) {
+      states[slot_at + 0u + i] = scratch[0u + i];
+      }
+      }
+      "
+    `);
+  });
+
   const sizes = { name: "test", featureCount: SMALL.featureCount, headCount: SMALL.heads };
   const device = {
     workgroupSize: 64,

@@ -14,6 +14,7 @@ import {
 import { GpuChain } from "../../src/option/chain-gpu.ts";
 import { VALUE_STATUS } from "../../src/option/greeks.ts";
 import { IV_STATUS } from "../../src/option/implied-volatility.ts";
+import { sharedPath, skipUnlessShared } from "../support/shared-data.ts";
 import { SOFTWARE_ENGINES, skipUnlessSoftwareGpu } from "../support/software-gpu.ts";
 
 setDefaultTimeout(60_000);
@@ -235,6 +236,41 @@ describe.skipIf(skipUnlessSoftwareGpu())("a chain on the device", () => {
     }
     expect(told).toBeLessThan(rows.length / 5);
   });
+
+  const recorded = "data/chains/deribit_options_snapshot_20251230T173115Z.csv.gz";
+  test.skipIf(skipUnlessShared(recorded))(
+    "gives a venue's whole chain as double precision does",
+    async () => {
+      const text = new TextDecoder().decode(Bun.gunzipSync(await Bun.file(sharedPath(recorded)).bytes()));
+      const [head, ...lines] = text.trimEnd().split("\n");
+      const columns = head.split(",");
+      const rows = lines.map((line): Row => {
+        const cells = line.split(",");
+        const number = (name: string): number => Number(cells[columns.indexOf(name)] || Number.NaN);
+        const forward = number("underlying");
+        return {
+          call: cells[columns.indexOf("option_type")] === "call",
+          forward,
+          strike: number("strike"),
+          years: number("time_to_maturity"),
+          volatility: number("implied_volatility"),
+          bid: number("bid_price") * forward,
+          ask: number("ask_price") * forward,
+          mark: number("mark_price") * forward,
+        };
+      });
+      await compute(rows);
+      let implied = 0;
+      for (let at = 0; at < rows.length; at += 1) {
+        const [value, volatility] = [valueError(at), volatilityError(at)];
+        if (!(value < 5e-5 && volatility < 5e-5))
+          expect({ ...rows[at], value, volatility }).toBe(null as never);
+        if (chain.output.volatilityStatus.mark[at] === IV_STATUS.ok) implied += 1;
+      }
+      expect(rows.length).toBeGreaterThan(1_000);
+      expect(implied).toBeGreaterThan(rows.length * 0.8);
+    },
+  );
 
   test("without a volatility takes the one that the mark implies", async () => {
     const none = { ...USUAL, volatility: Number.NaN };
