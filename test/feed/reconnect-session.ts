@@ -7,8 +7,6 @@ import type { FakeVenue } from "./fake-venue.ts";
 import { SocketVenue } from "./socket-venue.ts";
 
 const TIMER_MS = 2;
-/** The feed is told that so much more time has passed than really has, so that backoffs do not take theirs. */
-const HASTE = 50;
 
 /** A feed on a real network port, connected to a fake venue behind a real server. */
 export class ReconnectSession {
@@ -19,8 +17,11 @@ export class ReconnectSession {
   readonly #out = new EventBatch(512, 16_384);
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #startMs = performance.now();
+  readonly #haste: number;
 
-  constructor(venue: FakeVenue) {
+  /** @param haste so much more time passes for the feed than really does, so that backoffs do not take theirs */
+  constructor(venue: FakeVenue, haste = 50) {
+    this.#haste = haste;
     this.server = new SocketVenue(venue);
     this.#port = new LiveFeedPort({
       endpoints: new Map([[0, this.server.endpoint]]),
@@ -56,6 +57,11 @@ export class ReconnectSession {
     }
   }
 
+  /** Waits for so much of the feed's time. */
+  async pass(ms: number): Promise<void> {
+    await Bun.sleep(ms / this.#haste);
+  }
+
   /** Loses the connection and waits until both books are live on a new one. */
   async reconnect(inGoodOrder: boolean): Promise<void> {
     const { opened } = this.server;
@@ -71,7 +77,7 @@ export class ReconnectSession {
   }
 
   #timeUs(): number {
-    return 1_700_000_000_000_000 + (performance.now() - this.#startMs) * 1_000 * HASTE;
+    return 1_700_000_000_000_000 + (performance.now() - this.#startMs) * 1_000 * this.#haste;
   }
 
   #tell(what: (timeUs: number) => unknown): void {
