@@ -15,7 +15,7 @@ import type { Kernel } from "./wgsl/kernel.ts";
 const WARM_UP_STEPS = 8;
 
 /** What weights rounded to 16 bits may move a probability by. */
-const HALF_TOLERANCE = 0.002;
+export const HALF_TOLERANCE = 0.002;
 
 /**
  * The whole step as one WGSL kernel: a workgroup for each row, all layers in one dispatch, states on the device. A step is one

@@ -12,10 +12,11 @@ import { CpuEngine, cpuIsas } from "../../src/inference/cpu.ts";
 import { EngineLostError } from "../../src/inference/engine.ts";
 import { builtinModelNames, loadModel } from "../../src/inference/model.ts";
 import { startEngine } from "../../src/inference/registry.ts";
+import { selfTest } from "../../src/inference/self-test.ts";
 import type { StepModel } from "../../src/inference/step-model.ts";
 import { DeviceStep, type DeviceStepOptions } from "../../src/inference/wgsl/device-step.ts";
 import { generateKernel, workgroupSizeFor } from "../../src/inference/wgsl/kernel.ts";
-import { WgslEngine } from "../../src/inference/wgsl.ts";
+import { HALF_TOLERANCE, WgslEngine } from "../../src/inference/wgsl.ts";
 import { realSteps } from "../support/real-steps.ts";
 import { skipUnlessShared } from "../support/shared-data.ts";
 import { loseGpuDevices, SOFTWARE_ENGINES, skipUnlessSoftwareGpu } from "../support/software-gpu.ts";
@@ -262,6 +263,26 @@ describe.skipIf(skip)("the wgsl engine", () => {
     await engine.dispose();
   });
 });
+
+test.skipIf(isas.length === 0).each(builtinModelNames())(
+  "weights rounded to 16 bits keep %s within what the engine allows for them",
+  async (name) => {
+    const model = await loadModel(name, schema);
+    const initializers = new Map(model.graph.initializers);
+    let rounded = 0;
+    for (const [key, tensor] of initializers) {
+      if (tensor.type !== "float" || tensor.dims.length < 2) continue;
+      initializers.set(key, { ...tensor, data: Float32Array.from(Float16Array.from(tensor.data)) });
+      rounded += 1;
+    }
+    expect(rounded).toBeGreaterThan(0);
+    const engine = await CpuEngine.start({ ...model, graph: { ...model.graph, initializers } }, 1, 1);
+    const tolerance = Math.max(HALF_TOLERANCE, model.card.selfTest.tolerance);
+    expect(await selfTest(Object.assign(engine, { precisionTolerance: HALF_TOLERANCE }))).toBeLessThan(
+      tolerance,
+    );
+  },
+);
 
 describe("the kernel", () => {
   test("of a layer and its activation", () => {
