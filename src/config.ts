@@ -12,6 +12,7 @@ import { defaultEndpoint, endpointAt, type VenueEndpoint, type VenueSubscription
 import type { EngineName } from "./inference/engine.ts";
 import type { EngineSettings } from "./inference/settings.ts";
 import { VENUES, type VenueName } from "./market/instrument.ts";
+import { SURFACE_PARAMETERS, type SurfaceParameters } from "./option/surface/parameters.ts";
 import { QUOTE_PARAMETERS, type QuoteParameters } from "./quote/parameters.ts";
 import { RISK_LIMITS, type RiskLimits } from "./risk/limits.ts";
 
@@ -55,6 +56,8 @@ export interface Config {
   };
   /** `KEEL_QUOTE_…` */
   readonly quote: QuoteParameters;
+  /** `KEEL_SURFACE_…`; null with `KEEL_FAIR_VALUE=venue`. */
+  readonly surface: SurfaceParameters | null;
   /** `KEEL_RISK_…` */
   readonly risk: RiskLimits;
   readonly log: { readonly format: LogFormat; readonly level: LogLevel };
@@ -161,6 +164,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       shutdownMs: values.KEEL_SHUTDOWN_TIMEOUT_MS,
     },
     quote: parameterValues(QUOTE_PARAMETERS, values),
+    surface: values.KEEL_FAIR_VALUE === "venue" ? null : parameterValues(SURFACE_PARAMETERS, values),
     risk: parameterValues(RISK_LIMITS, values),
     log: { format: values.KEEL_LOG, level: values.KEEL_LOG_LEVEL },
   };

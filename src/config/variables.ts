@@ -4,6 +4,7 @@ import { DEFAULT_MODEL, DEFAULT_STAND_INS } from "../inference/builtin.ts";
 import { ENGINES } from "../inference/engine.ts";
 import { TENSORRT_PRECISIONS, TENSORRT_WAITS } from "../inference/settings.ts";
 import { VENUES, type VenueName } from "../market/instrument.ts";
+import { SURFACE_PARAMETERS } from "../option/surface/parameters.ts";
 import { QUOTE_PARAMETERS } from "../quote/parameters.ts";
 import { RISK_LIMITS } from "../risk/limits.ts";
 import { fixSchedule, fixValidation } from "./fix-types.ts";
@@ -106,6 +107,11 @@ const NAMED = {
     "Plans that TensorRT has built; default `tensorrt` in the state directory",
   ),
   KEEL_TENSORRT_LIBRARY: variable(path, null, "TensorRT shim that is used instead of the one inside keel"),
+  KEEL_FAIR_VALUE: variable(
+    oneOf("surface", "venue"),
+    "surface",
+    "Volatility that options are valued at: of a surface fitted to their books (the venue's own where that has none), or the venue's own",
+  ),
   KEEL_SEED: variable(
     integerIn(0, 4_294_967_295),
     "1",
@@ -262,7 +268,7 @@ const NAMED = {
 
 /** Quoting parameters and risk limits: numbers whose table stands in their own room. */
 const PARAMETERS: Readonly<Record<string, Variable<number>>> = Object.fromEntries(
-  [...QUOTE_PARAMETERS, ...RISK_LIMITS].map((parameter) => [
+  [...QUOTE_PARAMETERS, ...SURFACE_PARAMETERS, ...RISK_LIMITS].map((parameter) => [
     parameter.variable,
     variable(
       numberIn({ min: parameter.minimum, max: parameter.maximum, integer: parameter.integer }),

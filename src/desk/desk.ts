@@ -16,6 +16,7 @@ import { type GatewayEvents, QUOTE_STATUS } from "../gateway/gateway.ts";
 import { EngineLostError, type StepEngine } from "../inference/engine.ts";
 import { EventBatch } from "../market/event-batch.ts";
 import { InstrumentTable, type VenueName } from "../market/instrument.ts";
+import type { SurfaceParameters } from "../option/surface/parameters.ts";
 import type { QuoteParameters } from "../quote/parameters.ts";
 import { QuoteBatch, REASON } from "../quote/quote-batch.ts";
 import { Quoter } from "../quote/quoter.ts";
@@ -81,6 +82,8 @@ export interface DeskOptions {
   /** Null: no model; the desk quotes defensively. */
   readonly engine: StepEngine | null;
   readonly quote: QuoteParameters;
+  /** Fitted surfaces give the options' fair values; null or left out: the venue's volatilities do. */
+  readonly surface?: SurfaceParameters | null;
   readonly risk: RiskLimits;
   readonly kill: KillState;
   readonly port: DeskPort;
@@ -131,6 +134,7 @@ export class Desk implements GatewayEvents {
       capacity: options.instrumentCapacity,
       underlyings: UNDERLYING_CAPACITY,
       parameters: options.quote,
+      surface: options.surface ?? null,
     });
     if (engine !== null) this.quoter.setHeads(engine.card.heads);
     const features = new DeskFeatures(engine, UNDERLYING_CAPACITY);

@@ -3,6 +3,7 @@ import { BadInputError } from "../core/errors.ts";
 import { CPU_ISAS } from "../inference/cpu/native-step.ts";
 import { ENGINES } from "../inference/engine.ts";
 import { VENUES } from "../market/instrument.ts";
+import { DEFAULT_SURFACE_PARAMETERS, type SurfaceParameters } from "../option/surface/parameters.ts";
 import { DEFAULT_QUOTE_PARAMETERS, type QuoteParameters } from "../quote/parameters.ts";
 import { DEFAULT_RISK_LIMITS, type RiskLimits } from "../risk/limits.ts";
 
@@ -36,6 +37,8 @@ const runStart = z.strictObject({
   silenceMs: z.number().positive(),
   seed: z.int(),
   quote: numbers<keyof QuoteParameters>(DEFAULT_QUOTE_PARAMETERS),
+  /** Null when options were valued at the venue's volatilities, as they were in journals from before there were surfaces. */
+  surface: numbers<keyof SurfaceParameters>(DEFAULT_SURFACE_PARAMETERS).nullable().default(null),
   risk: numbers<keyof RiskLimits>(DEFAULT_RISK_LIMITS),
   kill: z.strictObject({ tripped: z.boolean(), reason: z.string(), timeUs: z.number() }),
 });

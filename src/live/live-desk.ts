@@ -163,6 +163,7 @@ export class LiveDesk {
       silenceMs: config.timeouts.silenceMs,
       seed: config.seed,
       quote: { ...config.quote },
+      surface: config.surface === null ? null : { ...config.surface },
       risk: { ...config.risk },
       kill,
     };

@@ -34,6 +34,7 @@ export function warmUpLine(config: Config, engine: StepEngine, clock: Clock, for
     // An asynchronous engine has been warmed by itself; here it would only have to be waited for.
     engine: engine.synchronous ? engine : null,
     quote: config.quote,
+    surface: config.surface,
     risk: config.risk,
     kill: NOT_TRIPPED,
     port,

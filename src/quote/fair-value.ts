@@ -2,6 +2,7 @@ import { invariant } from "../core/invariant.ts";
 import { type EventBatch, TICKER, TICKER_FIELDS } from "../market/event-batch.ts";
 import type { Instrument } from "../market/instrument.ts";
 import { black76, OptionValue, yearsToExpiry } from "../option/black76.ts";
+import type { Surfaces } from "./surfaces.ts";
 
 /** Between full valuations the fair value follows the forward by delta and gamma, up to these bounds. */
 const EXPANSION_MOVE = 5e-4;
@@ -16,8 +17,9 @@ const BASIS_JUMP = 2e-3;
 /**
  * Fair value and Greeks of every quoted instrument.
  *
- * A perpetual or future is worth its own book's microprice. An option is worth Black-76 at the venue's own implied volatility
- * (mark, else the middle of bid and ask), sticky to its strike, on the forward of its expiry: the reference market's price
+ * A perpetual or future is worth its own book's microprice. An option is worth Black-76 at the volatility of the underlying's
+ * surface; where that has none, or without surfaces, at the venue's own implied volatility (mark, else the middle of bid and ask),
+ * sticky to its strike. The forward is that of its expiry: the reference market's price
  * times the expiry's basis, which is the underlying price of the venue's tickers over the reference price at their arrival,
  * averaged over half a second because tickers lag behind the market. Without a reference market the forward is the last ticker's
  * underlying price. Time to expiry runs on the exchange's clock. A full valuation holds while the forward stays within 5 bp and a twentieth of a standard deviation to
@@ -36,10 +38,17 @@ export class FairValues {
   readonly vega: Float64Array;
   /** Forward of the option's expiry, or the price of the perpetual or future itself, in quote currency. */
   readonly forward: Float64Array;
+  /** What the option is valued at: the surface's volatility, else the venue's. */
   readonly impliedVolatility: Float64Array;
+  /** The venue's own, from its tickers. */
+  readonly venueVolatility: Float64Array;
   /** Local time of the ticker or book that the value rests on; −Infinity before the first one. */
   readonly sourceUs: Float64Array;
 
+  readonly #surfaces: Surfaces | null;
+  /** By expiry: whose surface it belongs to and its slot there; −1 where none. */
+  readonly #surfaceUnderlying: Int32Array;
+  readonly #surfaceSlot: Int32Array;
   readonly #expirySlot: Int32Array;
   readonly #slotByExpiry = new Map<string, number>();
   readonly #expiryForward: Float64Array;
@@ -53,7 +62,11 @@ export class FairValues {
   readonly #anchoredUntilUs: Float64Array;
   readonly #value = new OptionValue();
 
-  constructor(capacity: number) {
+  /** @param surfaces null: options rest on the venue's volatilities */
+  constructor(capacity: number, surfaces: Surfaces | null = null) {
+    this.#surfaces = surfaces;
+    this.#surfaceUnderlying = new Int32Array(capacity).fill(-1);
+    this.#surfaceSlot = new Int32Array(capacity).fill(-1);
     const column = (initial: number): Float64Array => new Float64Array(capacity).fill(initial);
     this.fair = column(Number.NaN);
     this.delta = column(Number.NaN);
@@ -61,6 +74,7 @@ export class FairValues {
     this.vega = column(0);
     this.forward = column(Number.NaN);
     this.impliedVolatility = column(Number.NaN);
+    this.venueVolatility = column(Number.NaN);
     this.sourceUs = column(Number.NEGATIVE_INFINITY);
     this.#expirySlot = new Int32Array(capacity).fill(-1);
     this.#expiryForward = column(Number.NaN);
@@ -89,6 +103,24 @@ export class FairValues {
       this.#slotByExpiry.set(key, slot);
     }
     this.#expirySlot[instrument.id] = slot;
+    if (this.#surfaces === null) return;
+    this.#surfaceUnderlying[slot] = underlying;
+    this.#surfaceSlot[slot] = this.#surfaces.add(instrument, underlying);
+  }
+
+  /** Gives the surface of an underlying the forwards of its expiries. @param referencePrice NaN when there is none */
+  tellForwards(underlying: number, referencePrice: number): void {
+    const surface = this.#surfaces?.of(underlying) ?? null;
+    if (surface === null) return;
+    for (let slot = 0; slot < this.#slotByExpiry.size; slot += 1) {
+      if (this.#surfaceUnderlying[slot] !== underlying || this.#surfaceSlot[slot] < 0) continue;
+      surface.setForward(this.#surfaceSlot[slot], this.#forwardOf(slot, referencePrice));
+    }
+  }
+
+  /** The volatility that an option is valued at may have changed. */
+  revalue(instrument: number): void {
+    this.#anchorReach[instrument] = -1;
   }
 
   /** Sets the value of a perpetual or future to its book's microprice. */
@@ -120,8 +152,11 @@ export class FairValues {
     const markIv = values[at + TICKER.markIv];
     const volatility = markIv > 0 ? markIv : bidIv > 0 && askIv > 0 ? 0.5 * (bidIv + askIv) : Number.NaN;
     if (volatility > 0) {
-      if (volatility !== this.impliedVolatility[instrument]) this.#anchorReach[instrument] = -1;
-      this.impliedVolatility[instrument] = volatility;
+      if (volatility !== this.venueVolatility[instrument] && !this.#onSurface(instrument)) {
+        this.#anchorReach[instrument] = -1;
+        this.impliedVolatility[instrument] = volatility;
+      }
+      this.venueVolatility[instrument] = volatility;
       this.sourceUs[instrument] = timeUs;
     }
     const underlyingPrice = values[at + TICKER.underlyingPrice];
@@ -144,8 +179,7 @@ export class FairValues {
     const slot = this.#expirySlot[id];
     if (slot < 0) return this.fair[id] > 0;
     const forward = this.#forwardOf(slot, referencePrice);
-    const volatility = this.impliedVolatility[id];
-    if (!(forward > 0 && volatility > 0)) return false;
+    if (!(forward > 0)) return false;
     const move = forward - this.#anchorForward[id];
     let price: number;
     if (Math.abs(move) <= this.#anchorReach[id] && timeUs < this.#anchoredUntilUs[id]) {
@@ -155,7 +189,9 @@ export class FairValues {
       this.delta[id] = delta + gamma * move;
     } else {
       const years = yearsToExpiry(instrument.expiryMs, exchangeTimeUs);
-      if (!(years > 0)) return false;
+      const volatility = this.#volatility(instrument, forward, timeUs);
+      if (!(years > 0 && volatility > 0)) return false;
+      this.impliedVolatility[id] = volatility;
       const value = this.#value;
       black76(value, instrument.optionType === "call", forward, instrument.strike, years, volatility);
       price = value.price;
@@ -172,6 +208,23 @@ export class FairValues {
     this.forward[id] = forward;
     this.fair[id] = instrument.inverse ? price / forward : price;
     return true;
+  }
+
+  #volatility(option: Instrument, forward: number, timeUs: number): number {
+    const surfaces = this.#surfaces;
+    const venue = this.venueVolatility[option.id];
+    if (surfaces === null) return venue;
+    const volatility = surfaces.volatility(option.id, option.strike, forward, timeUs);
+    return volatility > 0 ? volatility : venue;
+  }
+
+  /** The option was last valued at the surface's volatility, which a ticker does not change. */
+  #onSurface(instrument: number): boolean {
+    return (
+      this.#surfaces !== null &&
+      this.impliedVolatility[instrument] > 0 &&
+      this.impliedVolatility[instrument] !== this.venueVolatility[instrument]
+    );
   }
 
   #averageBasis(slot: number, basis: number, timeUs: number): void {

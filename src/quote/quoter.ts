@@ -1,6 +1,7 @@
 import type { ModelCard } from "../inference/card.ts";
 import type { EventBatch } from "../market/event-batch.ts";
 import type { Instrument } from "../market/instrument.ts";
+import type { SurfaceParameters } from "../option/surface/parameters.ts";
 import { Decider } from "./decider.ts";
 import { FairValues } from "./fair-value.ts";
 import { Inventory } from "./inventory.ts";
@@ -9,6 +10,7 @@ import type { QuoteParameters } from "./parameters.ts";
 import { Predictions } from "./prediction.ts";
 import { type QuoteBatch, REASON } from "./quote-batch.ts";
 import { Stability, type StabilityCounters } from "./stability.ts";
+import { Surfaces } from "./surfaces.ts";
 import { Universe } from "./universe.ts";
 
 /** How much of an underlying must be looked at again. */
@@ -22,6 +24,8 @@ export interface QuoterOptions {
   /** Underlyings are numbered below this. */
   readonly underlyings: number;
   readonly parameters: QuoteParameters;
+  /** Fitted surfaces give the options' volatilities; null or left out: the venue's own do. */
+  readonly surface?: SurfaceParameters | null;
 }
 
 /** What stands at the counterparty for one instrument, and why. */
@@ -54,6 +58,8 @@ export interface StandingQuote {
 export class Quoter {
   readonly parameters: QuoteParameters;
   readonly values: FairValues;
+  /** Null when options rest on the venue's volatilities. */
+  readonly surfaces: Surfaces | null;
   readonly inventory: Inventory;
   readonly stability: Stability;
   readonly predictions: Predictions;
@@ -74,7 +80,8 @@ export class Quoter {
   constructor(options: QuoterOptions) {
     const { capacity, underlyings, parameters } = options;
     this.parameters = parameters;
-    this.values = new FairValues(capacity);
+    this.surfaces = options.surface == null ? null : new Surfaces(capacity, underlyings, options.surface);
+    this.values = new FairValues(capacity, this.surfaces);
     this.inventory = new Inventory(capacity);
     this.stability = new Stability(capacity, parameters);
     this.predictions = new Predictions(underlyings, parameters);
@@ -189,7 +196,11 @@ export class Quoter {
     if (known === undefined) return;
     this.#markets.onBook(instrument, bestBidTicks, bestAskTicks);
     this.#dirty[instrument] = 1;
-    if (known.kind === "option") return;
+    if (known.kind === "option") {
+      const tick = this.#universe.tick[instrument];
+      this.surfaces?.setQuote(instrument, bestBidTicks * tick, bestAskTicks * tick, timeUs);
+      return;
+    }
     const micro = micropriceTicks(bestBidTicks, bestBidLots, bestAskTicks, bestAskLots);
     this.values.onMicroprice(instrument, micro * this.#universe.tick[instrument], timeUs);
   }
@@ -203,6 +214,7 @@ export class Quoter {
     if (!markets.hasReference(underlying)) {
       markets.onExchangeTime(underlying, batch.exchangeTimeUs[row], timeUs);
     }
+    this.surfaces?.touch(instrument, timeUs);
     const price = markets.referencePrice[underlying];
     const change = Math.abs(this.values.onTicker(instrument, batch, row, price, timeUs));
     if (change > this.parameters.repriceBp * 1e-4) this.#lookAt(underlying, LOOK.price);
@@ -236,6 +248,7 @@ export class Quoter {
    */
   onFeedState(instrument: number, live: boolean, reasonMask: number): void {
     this.#dirty[instrument] = 1;
+    if (!live) this.surfaces?.setQuote(instrument, 0, 0, Number.NEGATIVE_INFINITY);
     const underlying = this.#markets.onFeedState(instrument, live, reasonMask);
     if (underlying >= 0) this.#look[underlying] = LOOK.all;
   }
@@ -376,9 +389,13 @@ export class Quoter {
     return rows;
   }
 
-  /** Lets time act: releases tightenings that have waited, notices late models and old data, stops at expiry. */
+  /**
+   * Lets time act: refits surfaces by a bounded share, releases tightenings that have waited, notices late models and old data,
+   * stops at expiry.
+   */
   onTimer(timeUs: number, out: QuoteBatch): number {
     for (let underlying = 0; underlying < this.#universe.underlyings; underlying += 1) {
+      this.#refit(underlying, timeUs);
       if (timeUs - this.#sweptUs[underlying] >= SWEEP_US) {
         this.#look[underlying] = LOOK.all;
         continue;
@@ -389,6 +406,16 @@ export class Quoter {
       }
     }
     return this.requoteAll(timeUs, out);
+  }
+
+  #refit(underlying: number, timeUs: number): void {
+    const { surfaces, values } = this;
+    if (surfaces === null || surfaces.of(underlying) === null) return;
+    values.tellForwards(underlying, this.#markets.referencePrice[underlying]);
+    if (!surfaces.step(underlying, timeUs + this.#markets.exchangeOffsetUs[underlying], timeUs)) return;
+    const members = this.#universe.members(underlying);
+    for (let i = 0; i < this.#universe.count(underlying); i += 1) values.revalue(members[i]);
+    this.#lookAt(underlying, LOOK.price);
   }
 
   #lookAt(underlying: number, look: number): void {

@@ -67,6 +67,7 @@ async function recordRun(isa: CpuIsa, lossAtStep: number | null = null): Promise
     silenceMs: 2_000,
     seed: 1,
     quote: { ...DEFAULT_QUOTE_PARAMETERS },
+    surface: null,
     risk: { ...DEFAULT_RISK_LIMITS },
     kill: NOT_TRIPPED,
   };

@@ -1,5 +1,6 @@
 import { EVENT, EventBatch, TICKER, TICKER_FIELDS } from "../../src/market/event-batch.ts";
 import { type Instrument, type InstrumentSpec, InstrumentTable } from "../../src/market/instrument.ts";
+import type { SurfaceParameters } from "../../src/option/surface/parameters.ts";
 import { DEFAULT_QUOTE_PARAMETERS, type QuoteParameters } from "../../src/quote/parameters.ts";
 import { QuoteBatch } from "../../src/quote/quote-batch.ts";
 import { Quoter } from "../../src/quote/quoter.ts";
@@ -50,11 +51,16 @@ export class Scenario {
   timeUs = START_US;
   readonly #ticker = new EventBatch(1, 1);
 
-  constructor(changes: Partial<QuoteParameters> = {}, batchCapacity = 64) {
+  constructor(
+    changes: Partial<QuoteParameters> = {},
+    batchCapacity = 64,
+    surface: SurfaceParameters | null = null,
+  ) {
     this.quoter = new Quoter({
       capacity: 64,
       underlyings: 2,
       parameters: { ...DEFAULT_QUOTE_PARAMETERS, ...changes },
+      surface,
     });
     this.batch = new QuoteBatch(batchCapacity);
     this.perpetual = this.#added(PERPETUAL);
@@ -78,6 +84,10 @@ export class Scenario {
     this.quoter.onModelStatus(0, 0);
     this.move(FORWARD);
     return this;
+  }
+
+  get exchangeTimeUs(): number {
+    return this.timeUs + EXCHANGE_AHEAD_US;
   }
 
   later(ms: number): this {

@@ -65,6 +65,11 @@ export class SliceQuotes {
     this.#timeUs[row] = timeUs;
   }
 
+  /** The option's prices, unchanged, are known to be of now. */
+  touch(row: number, timeUs: number): void {
+    this.#timeUs[row] = timeUs;
+  }
+
   /** Begins a new set of bands. */
   begin(): void {
     this.#next = 0;

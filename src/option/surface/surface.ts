@@ -152,6 +152,12 @@ export class VolatilitySurface {
     this.#dirty = true;
   }
 
+  /** The option's prices, unchanged, are known to be of now. */
+  touchQuote(slot: number, row: number, timeUs: number): void {
+    this.#of(slot).touch(row, timeUs);
+    this.#dirty = true;
+  }
+
   /** The expiry's forward, from its future or ticker; NaN leaves it to put-call parity. */
   setForward(slot: number, forward: number): void {
     this.#forward[slot] = forward;
