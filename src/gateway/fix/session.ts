@@ -95,6 +95,11 @@ export class FixSession implements MessageSink {
     return this.#state === "active";
   }
 
+  /** The socket does not take what has been written: better wait than write more. */
+  get congested(): boolean {
+    return this.#port.pendingBytes > 0;
+  }
+
   get #timeUs(): number {
     return this.#port.timeUs;
   }

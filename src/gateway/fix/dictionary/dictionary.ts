@@ -230,3 +230,16 @@ function belongsToGroup(group: FieldSet, tag: number): boolean {
   for (const nested of group.groups.values()) if (belongsToGroup(nested, tag)) return true;
   return false;
 }
+
+const SHAPES = new Map<string, FieldSet | undefined>();
+
+/** Fields and groups of a message type; undefined when the dictionary does not have it. */
+export function messageShape(version: FixVersion, type: string): FieldSet | undefined {
+  const key = `${version} ${type}`;
+  if (!SHAPES.has(key)) {
+    const { components, messages } = VERSION_TABLES[version];
+    const text = messages[type]?.fields;
+    SHAPES.set(key, text === undefined ? undefined : parseFieldSet(text, components));
+  }
+  return SHAPES.get(key);
+}
