@@ -15,7 +15,7 @@ import type { Kernel } from "./wgsl/kernel.ts";
 const WARM_UP_STEPS = 8;
 
 /** What weights rounded to 16 bits may move a probability by. */
-export const HALF_TOLERANCE = 0.002;
+export const HALF_TOLERANCE = 0.001;
 
 /**
  * The whole step as one WGSL kernel: a workgroup for each row, all layers in one dispatch, states on the device. A step is one
@@ -50,7 +50,7 @@ export class WgslEngine implements DeviceStepEngine {
   }
 
   /**
-   * Weights are kept in 16 bits where the device has them and the model's self-test still passes, within
+   * Large layers' weights are kept in 16 bits where the device has them and the model's self-test still passes, within
    * {@link precisionTolerance}.
    *
    * @param automatic the engine was not asked for by name: a software adapter is then not taken.

@@ -14,6 +14,7 @@ import { builtinModelNames, loadModel } from "../../src/inference/model.ts";
 import { startEngine } from "../../src/inference/registry.ts";
 import { selfTest } from "../../src/inference/self-test.ts";
 import type { StepModel } from "../../src/inference/step-model.ts";
+import { HALF_WEIGHTS_MIN } from "../../src/inference/wgsl/dense.ts";
 import { DeviceStep, type DeviceStepOptions } from "../../src/inference/wgsl/device-step.ts";
 import { generateKernel, workgroupSizeFor } from "../../src/inference/wgsl/kernel.ts";
 import { HALF_TOLERANCE, WgslEngine } from "../../src/inference/wgsl.ts";
@@ -265,22 +266,29 @@ describe.skipIf(skip)("the wgsl engine", () => {
 });
 
 test.skipIf(isas.length === 0).each(builtinModelNames())(
-  "weights rounded to 16 bits keep %s within what the engine allows for them",
+  "large layers rounded to 16 bits keep %s within what the engine allows for them",
   async (name) => {
     const model = await loadModel(name, schema);
     const initializers = new Map(model.graph.initializers);
     let rounded = 0;
     for (const [key, tensor] of initializers) {
-      if (tensor.type !== "float" || tensor.dims.length < 2) continue;
+      const count = tensor.dims.reduce((product, dim) => product * dim, 1);
+      if (tensor.type !== "float" || tensor.dims.length < 2 || count < HALF_WEIGHTS_MIN) continue;
       initializers.set(key, { ...tensor, data: Float32Array.from(Float16Array.from(tensor.data)) });
-      rounded += 1;
+      rounded += count;
     }
-    expect(rounded).toBeGreaterThan(0);
+    const sizes = { name, featureCount: FEATURE_COUNT, headCount: model.card.heads.length };
+    const device = {
+      workgroupSize: 64,
+      workgroupBytes: 32_768,
+      half: true,
+      packedDot: true,
+      wideWork: 1 << 18,
+    };
+    expect(generateKernel(sizes, compileStep(model), 1, device).halves.length).toBe(rounded);
     const engine = await CpuEngine.start({ ...model, graph: { ...model.graph, initializers } }, 1, 1);
     const tolerance = Math.max(HALF_TOLERANCE, model.card.selfTest.tolerance);
-    expect(await selfTest(Object.assign(engine, { precisionTolerance: HALF_TOLERANCE }))).toBeLessThan(
-      tolerance,
-    );
+    expect(await selfTest(engine)).toBeLessThan(tolerance);
   },
 );
 
@@ -374,12 +382,13 @@ describe("the kernel", () => {
     wideWork: 1 << 18,
   };
 
-  test("keeps dense weights in halves where the device has them, sums in 32 bits", () => {
-    const { code, halves } = generateKernel(sizes, compileStep(testModel()), 1, { ...device, half: true });
+  test("keeps large layers' weights in halves where the device has them, sums in 32 bits", () => {
+    const large = testModel({ featureCount: 96, hidden: 64, heads: 7, seed: 3 });
+    const { code, halves } = generateKernel(sizes, compileStep(large), 1, { ...device, half: true });
     expect(code).toStartWith("enable f16;");
     expect(code).toContain("vec4<f32>(halves[");
-    expect(halves.length).toBeGreaterThan(SMALL.hidden * 4 * SMALL.featureCount);
-    const full = generateKernel(sizes, compileStep(testModel()), 1, device);
+    expect(halves.length).toBe(4 * 64 * (96 + 64));
+    const full = generateKernel(sizes, compileStep(large), 1, device);
     expect(full.halves.length).toBe(0);
     expect(full.code).not.toContain("f16");
     expect(full.constants.length).toBeGreaterThan(halves.length);

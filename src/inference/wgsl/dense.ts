@@ -7,12 +7,19 @@ import type { Touched } from "./hazards.ts";
 const GROUP_QUADS = 16;
 const PANEL = 16;
 
+/**
+ * Weights from which on a layer is kept in 16 bits: 64 KB in 32. Those of smaller layers stay in a GPU's caches anyway, and the
+ * heads, which are small, are where rounding moves a probability most.
+ */
+export const HALF_WEIGHTS_MIN = 16_384;
+
 /** A dense layer of floats. Four outputs are one item: their weights for an input are one aligned load. */
 export function emitDense(emitter: Emitter, instruction: Instruction): void {
   const { a, c, p } = instruction;
   const [k, n, rows] = p;
   const length = k * Math.ceil(n / PANEL) * PANEL;
-  const half = emitter.half ? emitter.pool.takeHalf(offsetOf(c), length) : null;
+  const halved = emitter.half && length >= HALF_WEIGHTS_MIN;
+  const half = halved ? emitter.pool.takeHalf(offsetOf(c), length) : null;
   if (half !== null) emitter.usesHalves = true;
   const base = half ?? emitter.pool.take(offsetOf(c), length);
   const weights = (at: string): string =>

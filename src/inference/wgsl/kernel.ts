@@ -13,7 +13,7 @@ export interface KernelDevice {
   readonly workgroupSize: number;
   /** Bytes that a workgroup may share. */
   readonly workgroupBytes: number;
-  /** 16-bit floats (`shader-f16`), which dense weights are then kept in; products are summed in 32 bits all the same. */
+  /** 16-bit floats (`shader-f16`), which large layers' weights are then kept in; products are summed in 32 bits all the same. */
   readonly half: boolean;
   /** The language feature `packed_4x8_integer_dot_product`. */
   readonly packedDot: boolean;
