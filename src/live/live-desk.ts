@@ -210,6 +210,13 @@ export class LiveDesk {
     this.#interval = setInterval(() => this.#onTimer(), TIMER_MS);
   }
 
+  /** Takes a frame of the signal feed that came another way than over its WebSocket. Without signals it is dropped. */
+  takeSignal(frame: string): void {
+    const { signals } = this.desk;
+    if (signals === null) return;
+    this.desk.onFrame(signals.id, frame, this.#input(RECORD.feedFrame, signals.id, frame));
+  }
+
   kill(reason: string): void {
     const timeUs = this.#control("kill", reason);
     this.desk.kill(reason, timeUs);

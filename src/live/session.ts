@@ -56,13 +56,18 @@ export class Session {
     if (config.feeds.every(({ venue }) => venue === "binance-spot")) {
       log.warn("spot instruments are predicted on, not quoted: with these feeds no quote is sent");
     }
+    let prepared: LiveDesk | null = null;
     const live = await LiveDesk.prepare({
       config,
       log,
       clock,
-      gateway: (desk) => gateway(options, desk, config.fix === undefined ? peers : null),
+      gateway: (desk) =>
+        gateway(options, desk, config.fix === undefined ? peers : null, (frame) =>
+          prepared?.takeSignal(frame),
+        ),
       taps: (desk, model) => configuredTaps(config, desk, model),
     });
+    prepared = live;
     const http =
       config.http === undefined
         ? null
@@ -107,12 +112,18 @@ export class Session {
   }
 }
 
-function gateway({ config, log, clock }: SessionOptions, desk: Desk, paper: Peers | null): FixQuoteGateway {
+function gateway(
+  { config, log, clock }: SessionOptions,
+  desk: Desk,
+  paper: Peers | null,
+  onSignal: (frame: string) => void,
+): FixQuoteGateway {
   const common = {
     instruments: desk.market.instruments,
     seed: config.seed,
     clock,
     onProblem: (text: string) => log.warn("counterparty", { problem: text }),
+    ...(desk.signals === null ? {} : { onSignal }),
   } as const;
   if (paper !== null) {
     return new FixQuoteGateway({

@@ -6,6 +6,8 @@ import type { InstrumentTable } from "../../market/instrument.ts";
 import type { QuoteBatch } from "../../quote/quote-batch.ts";
 import type { ApprovedQuotes } from "../../risk/gate.ts";
 import type { GatewayEvents, QuoteGateway } from "../gateway.ts";
+import { FieldTree } from "./application/field-tree.ts";
+import { newsSignals, readNews } from "./application/news.ts";
 import { Backoff } from "./backoff.ts";
 import { type ConnectionEvents, Connector } from "./connector.ts";
 import { DeferredQuotes } from "./deferred-quotes.ts";
@@ -56,6 +58,8 @@ export interface FixQuoteGatewayOptions {
   readonly maxPendingBytes?: number;
   readonly reconnectFirstMs?: number;
   readonly reconnectCapMs?: number;
+  /** Told of the signals in News (35=B), each as a frame of the signal feed; absent = News is refused as unsupported. */
+  readonly onSignal?: (frame: string) => void;
   /** Told of every message that could not be used, in words. */
   readonly onProblem?: (text: string, timeUs: number) => void;
 }
@@ -71,6 +75,7 @@ export interface FixQuoteGatewayCounters {
   duplicateExecutions: number;
   roundedExecutions: number;
   badMessages: number;
+  news: number;
 }
 
 /** A session as the console shows it. */
@@ -113,6 +118,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
     duplicateExecutions: 0,
     roundedExecutions: 0,
     badMessages: 0,
+    news: 0,
   };
   readonly session: FixSession;
   readonly #options: FixQuoteGatewayOptions;
@@ -306,9 +312,21 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
       case MSG.executionReport:
         this.#onExecution(message, events, timeUs);
         return true;
+      case MSG.news:
+        return this.#onNews(message, timeUs);
       default:
         return false;
     }
+  }
+
+  #onNews(message: FixMessage, timeUs: number): boolean {
+    const { onSignal, version } = this.#options;
+    if (onSignal === undefined) return false;
+    const news = readNews(FieldTree.read(message, version));
+    this.counters.news += 1;
+    if (typeof news === "string") this.#problem(`news: ${news}`, timeUs);
+    else for (const signal of newsSignals(news)) onSignal(JSON.stringify(signal));
+    return true;
   }
 
   /** Quotes of this connection that the peer missed are void, and so may be the cancellation at logon: both start anew. */

@@ -23,6 +23,7 @@ import {
 } from "../../../../src/gateway/fix/application/order.ts";
 import {
   type Quote,
+  type QuoteResponse,
   quoteRequestRejectType,
   quoteStatusReportType,
   readQuote,
@@ -230,7 +231,7 @@ describe.each(VERSIONS)("messages of FIX %s come back as they were written", (ve
 });
 
 test("QuoteResponse, and mass cancellation with its report, come back as they were written (4.4)", () => {
-  const response = {
+  const response: QuoteResponse = {
     ...CALL,
     ...{
       responseId: "P1",
