@@ -28,7 +28,7 @@ from metrics import gate, interval, resampled_auc, score
 from train import fit_baselines
 from variant import ROOT, add_arguments, rows_file, through
 
-ROUNDS = 5
+ROUNDS = 3
 
 
 def family_of(name):

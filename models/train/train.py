@@ -126,6 +126,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--data", default=str(root.parent / "shared" / "data" / "binance"))
     arguments.add_argument("--family", choices=FAMILIES, default="lstm-residual")
+    arguments.add_argument("--spike-share", type=float, default=1.0, help="what of the spike head's residual enters its logit")
     arguments.add_argument("--out", help="folder of the model; models/FAMILY when left out")
     arguments.add_argument("--scratch", help="folder for the matrices; a temporary one when left out")
     arguments.add_argument("--seed", type=int, default=1)
@@ -169,6 +170,10 @@ def learn(data, options, setup, scratch):
     network = fit_residual(data, frozen.branch, learning, teacher, options.seed, FAMILIES[options.family], setup)
     if not group.first:
         return
+    with torch.no_grad():
+        spike = data.heads.index("volatilitySpike")
+        network.head.weight[spike] *= options.spike_share
+        network.head.bias[spike] *= options.spike_share
     calibration = calibrated(data, frozen.branch, network, validation)
 
     def scores_of(part, title):
@@ -230,6 +235,8 @@ def write_model(data, frozen, network, calibration, parts, validation, validatio
     training_digests = "".join(c["sha256"] for c in captures)
     features = self_test_rows(frozen.branch.normaliser, options.seed)
     chosen = [] if options.family == "lstm-residual" else [f"--family {options.family}"]
+    if options.spike_share != 1:
+        chosen.append(f"--spike-share {options.spike_share}")
     if options.amp:
         chosen.append(f"--amp {options.amp}")
     card = {

@@ -63,6 +63,7 @@ export const modelCard = z.strictObject({
         /** Expected size of the move in bp given that it happens: mean over training positives; null where the head is no move. */
         meanMoveBp: z.number().positive().nullable(),
         baseRate: z.number(),
+        /** Scores by what was scored and on which rows, such as `int8Cpu/test`; see docs/models.md. */
         metrics: z.record(z.string(), headMetrics),
         /** Recalibration that every instrument begins with: p' = sigmoid(slope · logit(p) + intercept); identity when left out. */
         platt: z.strictObject({ slope: z.number().positive(), intercept: z.number() }).optional(),

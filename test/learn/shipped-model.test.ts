@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { CaptureSession } from "../../models/train/capture-events.ts";
 import { FEATURE_COUNT, SCHEMA_HASH } from "../../src/feature/schema.ts";
 import { CaptureReader } from "../../src/feed/capture.ts";
-import { DEFAULT_MODEL } from "../../src/inference/builtin.ts";
 import { HEADS } from "../../src/inference/card.ts";
 import { loadModel } from "../../src/inference/model.ts";
 import { selfTest } from "../../src/inference/self-test.ts";
@@ -14,22 +13,6 @@ import { sharedPath, skipUnlessShared } from "../support/shared-data.ts";
 
 const FOLDER = join(import.meta.dir, "../../models/lstm-residual");
 const model = await loadModel(FOLDER, { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT });
-
-describe("the INT8 model", () => {
-  test("loses at most 0.0005 of AUC on average and 0.002 on a head, and no head falls below logistic regression", async () => {
-    const { card } = await loadModel(DEFAULT_MODEL, { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT });
-    const losses = card.heads.map(({ name, metrics }) => {
-      const { "modelCpu/test": f32, "modelInt8/test": int8, "logisticRegression/test": baseline } = metrics;
-      for (const metric of ["auc", "averagePrecision"] as const) {
-        const gained = int8[metric] >= baseline[metric];
-        expect(`${name} ${metric} ${gained ? "kept" : "below"}`).toBe(`${name} ${metric} kept`);
-      }
-      return f32.auc - int8.auc;
-    });
-    expect(Math.max(...losses)).toBeLessThanOrEqual(0.002);
-    expect(losses.reduce((sum, loss) => sum + loss, 0) / losses.length).toBeLessThanOrEqual(0.0005);
-  });
-});
 
 describe("the shipped model", () => {
   test("has all heads, with the horizons and thresholds of the label code", () => {
