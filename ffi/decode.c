@@ -13,6 +13,8 @@ int32_t keel_decode_binance_portable(const keel_decoder *, int32_t, int32_t *, i
 int32_t keel_decode_deribit_portable(const keel_decoder *, int32_t, int32_t *, int32_t *);
 int32_t keel_decode_bybit_portable(const keel_decoder *, int32_t, int32_t *, int32_t *);
 int32_t keel_decode_okx_portable(const keel_decoder *, int32_t, int32_t *, int32_t *);
+int32_t keel_decode_kraken_portable(const keel_decoder *, int32_t, int32_t *, int32_t *);
+int32_t keel_decode_coinbase_portable(const keel_decoder *, int32_t, int32_t *, int32_t *);
 int32_t keel_decode_binance_depth_portable(const keel_decoder *, int32_t, const keel_listing *, int32_t *, int32_t *);
 
 #if defined(__x86_64__)
@@ -20,6 +22,8 @@ int32_t keel_decode_binance_avx2(const keel_decoder *, int32_t, int32_t *, int32
 int32_t keel_decode_deribit_avx2(const keel_decoder *, int32_t, int32_t *, int32_t *);
 int32_t keel_decode_bybit_avx2(const keel_decoder *, int32_t, int32_t *, int32_t *);
 int32_t keel_decode_okx_avx2(const keel_decoder *, int32_t, int32_t *, int32_t *);
+int32_t keel_decode_kraken_avx2(const keel_decoder *, int32_t, int32_t *, int32_t *);
+int32_t keel_decode_coinbase_avx2(const keel_decoder *, int32_t, int32_t *, int32_t *);
 int32_t keel_decode_binance_depth_avx2(const keel_decoder *, int32_t, const keel_listing *, int32_t *, int32_t *);
 #define BEST(name) name##_avx2
 #else
@@ -30,6 +34,8 @@ static const decode_frame BINANCE[2] = {keel_decode_binance_portable, BEST(keel_
 static const decode_frame DERIBIT[2] = {keel_decode_deribit_portable, BEST(keel_decode_deribit)};
 static const decode_frame BYBIT[2] = {keel_decode_bybit_portable, BEST(keel_decode_bybit)};
 static const decode_frame OKX[2] = {keel_decode_okx_portable, BEST(keel_decode_okx)};
+static const decode_frame KRAKEN[2] = {keel_decode_kraken_portable, BEST(keel_decode_kraken)};
+static const decode_frame COINBASE[2] = {keel_decode_coinbase_portable, BEST(keel_decode_coinbase)};
 static const decode_depth DEPTH[2] = {keel_decode_binance_depth_portable, BEST(keel_decode_binance_depth)};
 
 /* Ends the frame with zeros; false when it does not fit where it is said to be. */
@@ -55,6 +61,10 @@ int32_t keel_decode_deribit(keel_decoder *decoder, int32_t length) { return deco
 int32_t keel_decode_bybit(keel_decoder *decoder, int32_t length) { return decode(BYBIT, decoder, length); }
 
 int32_t keel_decode_okx(keel_decoder *decoder, int32_t length) { return decode(OKX, decoder, length); }
+
+int32_t keel_decode_kraken(keel_decoder *decoder, int32_t length) { return decode(KRAKEN, decoder, length); }
+
+int32_t keel_decode_coinbase(keel_decoder *decoder, int32_t length) { return decode(COINBASE, decoder, length); }
 
 int32_t keel_decode_binance_depth(keel_decoder *decoder, int32_t length, int32_t listing) {
   if (!close_frame(decoder, length) || listing < 0 || listing >= decoder->listing_count) return 0;

@@ -17,7 +17,7 @@
 #define TICKER_EVENT 4
 #define MAX_PRICE 0x7ffffffe
 
-enum { BINANCE = 0, DERIBIT = 1, DEPTH = 2, BYBIT = 3, OKX = 4 };
+enum { BINANCE = 0, DERIBIT = 1, DEPTH = 2, BYBIT = 3, OKX = 4, KRAKEN = 5, COINBASE = 6 };
 
 typedef struct {
   int32_t decoder;
@@ -127,6 +127,8 @@ static int32_t run(keel_decoder *d, int32_t decoder, int32_t length) {
   if (decoder == DERIBIT) return keel_decode_deribit(d, length);
   if (decoder == BYBIT) return keel_decode_bybit(d, length);
   if (decoder == OKX) return keel_decode_okx(d, length);
+  if (decoder == KRAKEN) return keel_decode_kraken(d, length);
+  if (decoder == COINBASE) return keel_decode_coinbase(d, length);
   return decoder == BINANCE ? keel_decode_binance(d, length) : keel_decode_binance_depth(d, length, 0);
 }
 

@@ -19,6 +19,8 @@ const SYMBOLS = {
   keel_decode_deribit: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
   keel_decode_bybit: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
   keel_decode_okx: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
+  keel_decode_kraken: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
+  keel_decode_coinbase: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
 } as const;
 
 const open = (path: string) => dlopen(path, SYMBOLS);

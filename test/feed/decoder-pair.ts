@@ -3,11 +3,16 @@ import { BinanceDecoder } from "../../src/feed/binance/decoder.ts";
 import { NativeBinanceDecoder } from "../../src/feed/binance/native-decoder.ts";
 import { BybitDecoder } from "../../src/feed/bybit/decoder.ts";
 import { NativeBybitDecoder } from "../../src/feed/bybit/native-decoder.ts";
+import { CoinbaseDecoder } from "../../src/feed/coinbase/decoder.ts";
+import { NativeCoinbaseDecoder } from "../../src/feed/coinbase/native-decoder.ts";
 import type { FrameDecoder } from "../../src/feed/decoder.ts";
 import { DeribitDecoder } from "../../src/feed/deribit/decoder.ts";
 import { NativeDeribitDecoder } from "../../src/feed/deribit/native-decoder.ts";
+import { KrakenDecoder } from "../../src/feed/kraken/decoder.ts";
+import { NativeKrakenDecoder } from "../../src/feed/kraken/native-decoder.ts";
 import { OkxDecoder } from "../../src/feed/okx/decoder.ts";
 import { NativeOkxDecoder } from "../../src/feed/okx/native-decoder.ts";
+import { ORDER } from "../../src/feed/order-change.ts";
 import { EVENT, EventBatch, TICKER_FIELDS } from "../../src/market/event-batch.ts";
 import type { Instrument } from "../../src/market/instrument.ts";
 
@@ -143,6 +148,44 @@ export function okxPair(
   const instruments = { bySymbol, byIndex: new Map([["BTC-USD", [...bySymbol.values()]]]) };
   const natives = ISAS.map((isa) => new NativeOkxDecoder(instruments, native, isa));
   return new DecoderPair(new OkxDecoder(instruments), natives, bounds);
+}
+
+export function krakenPair(
+  bySymbol: ReadonlyMap<string, Instrument>,
+  native: NativeFunctions,
+  bounds = ROOMY,
+): DecoderPair<KrakenDecoder> {
+  const natives = ISAS.map((isa) => new NativeKrakenDecoder(bySymbol, native, isa));
+  return new DecoderPair(new KrakenDecoder(bySymbol), natives, bounds);
+}
+
+/** Compares the change of an order too. */
+class CoinbasePair extends DecoderPair<CoinbaseDecoder> {
+  override disagreement(frame: string): string {
+    const difference = super.disagreement(frame);
+    if (difference !== "") return difference;
+    const expected = orderText(this.reference);
+    for (const native of this.natives) {
+      const found = orderText(native);
+      if (found !== expected) return `order ${expected}, found ${found}`;
+    }
+    return "";
+  }
+}
+
+function orderText({ order }: CoinbaseDecoder): string {
+  const { action, key, side, priceTicks, sizeLots, mustRest, sequence } = order;
+  if (action === ORDER.pass) return `passes at ${sequence}`;
+  return JSON.stringify({ action, ...key, side, priceTicks, sizeLots, mustRest, sequence });
+}
+
+export function coinbasePair(
+  bySymbol: ReadonlyMap<string, Instrument>,
+  native: NativeFunctions,
+  bounds = ROOMY,
+): DecoderPair<CoinbaseDecoder> {
+  const natives = ISAS.map((isa) => new NativeCoinbaseDecoder(bySymbol, native, isa));
+  return new CoinbasePair(new CoinbaseDecoder(bySymbol), natives, bounds);
 }
 
 /** Instruction sets with decoders of their own: numbers of `ffi/host.h`. */

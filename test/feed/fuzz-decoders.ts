@@ -14,11 +14,12 @@ import { Rng } from "../../src/core/rng.ts";
 import { ListingTable } from "../../src/feed/native-decoder.ts";
 import type { Instrument } from "../../src/market/instrument.ts";
 import { bybitFrames, okxFrames } from "./channel-frames.ts";
-import { binancePair, bybitPair, deribitPair, okxPair } from "./decoder-pair.ts";
+import { binancePair, bybitPair, coinbasePair, deribitPair, krakenPair, okxPair } from "./decoder-pair.ts";
 import { FrameMutator } from "./frame-mutator.ts";
 import { simulatedFrames } from "./simulated-frames.ts";
+import { coinbaseFrames, krakenFrames } from "./spot-frames.ts";
 
-const DECODER = { binance: 0, deribit: 1, depth: 2, bybit: 3, okx: 4 } as const;
+const DECODER = { binance: 0, deribit: 1, depth: 2, bybit: 3, okx: 4, kraken: 5, coinbase: 6 } as const;
 const SIMULATED_SECONDS = 2;
 /** Frames between two looks at the clock, and in one turn of the event loop. */
 const FRAMES_PER_LOOK = 500;
@@ -32,7 +33,11 @@ if (!(seconds > 0) || !Number.isSafeInteger(seed) || seed < 0) {
 const { binance, deribit } = simulatedFrames(seed, SIMULATED_SECONDS);
 const bybit = bybitFrames();
 const okx = okxFrames();
-const bySymbol = new Map([binance, deribit, bybit, okx].flatMap((venue) => [...venue.bySymbol]));
+const kraken = krakenFrames();
+const coinbase = coinbaseFrames();
+const bySymbol = new Map(
+  [binance, deribit, bybit, okx, kraken, coinbase].flatMap((venue) => [...venue.bySymbol]),
+);
 
 /** The file that `ffi/fuzz_decode.c` reads: three sizes, listings, slots; each frame after its decoder's number and its length. */
 function seedFile(instruments: ReadonlyMap<string, Instrument>): Uint8Array {
@@ -42,6 +47,8 @@ function seedFile(instruments: ReadonlyMap<string, Instrument>): Uint8Array {
     ...deribit.frames.map((text) => [DECODER.deribit, text] as const),
     ...bybit.frames.map((text) => [DECODER.bybit, text] as const),
     ...okx.frames.map((text) => [DECODER.okx, text] as const),
+    ...kraken.frames.map((text) => [DECODER.kraken, text] as const),
+    ...coinbase.frames.map((text) => [DECODER.coinbase, text] as const),
     ...binance.snapshots.map((text) => [DECODER.depth, text] as const),
   ];
   const bytes = (array: ArrayBufferView): Buffer =>
@@ -89,6 +96,8 @@ async function compared(): Promise<number> {
     { pair: deribitPair(bySymbol, native), frames: deribit.frames },
     { pair: bybitPair(bySymbol, native), frames: bybit.frames },
     { pair: okxPair(bySymbol, native), frames: okx.frames },
+    { pair: krakenPair(bySymbol, native), frames: kraken.frames },
+    { pair: coinbasePair(bySymbol, native), frames: coinbase.frames },
   ];
   const rng = new Rng(seed);
   const mutator = new FrameMutator(rng);

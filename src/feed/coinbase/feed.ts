@@ -5,8 +5,9 @@ import { type FeedOptions, FRAME, type FrameOutcome } from "../feed.ts";
 import { CHANGED, type OrderJoin } from "../order-join.ts";
 import { type BookRecovery, SnapshotFeed } from "../snapshot-feed.ts";
 import { MAX_OLD_IN_A_ROW } from "../supervised-feed.ts";
-import { CoinbaseDecoder } from "./decoder.ts";
+import type { CoinbaseDecoder } from "./decoder.ts";
 import { readProduct } from "./instruments.ts";
+import { createCoinbaseDecoder } from "./native-decoder.ts";
 
 const LEVEL_CHANNELS = ["level2_batch", "matches", "ticker", "heartbeat"];
 const ORDER_CHANNELS = ["full", "ticker", "heartbeat"];
@@ -35,7 +36,7 @@ export class CoinbaseFeed extends SnapshotFeed {
 
   constructor(options: FeedOptions) {
     super(options);
-    this.decoder = new CoinbaseDecoder(this.bySymbol);
+    this.decoder = createCoinbaseDecoder(this.bySymbol, options.native);
   }
 
   protected connected(timeUs: number, out: EventBatch): void {

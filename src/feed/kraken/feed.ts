@@ -6,9 +6,10 @@ import { isObject, type JsonObject, parseJson } from "../decoder.ts";
 import { type FeedOptions, FRAME, type FrameOutcome } from "../feed.ts";
 import { SupervisedFeed } from "../supervised-feed.ts";
 import { Backoff } from "../supervisor.ts";
-import { KrakenDecoder } from "./decoder.ts";
+import type { KrakenDecoder } from "./decoder.ts";
 import { APPLIED, KrakenBook } from "./depth-book.ts";
 import { readPair } from "./instruments.ts";
+import { createKrakenDecoder } from "./native-decoder.ts";
 import { KRAKEN_DEPTH } from "./venue.ts";
 
 /** Symbols of one subscribe message. */
@@ -47,7 +48,7 @@ export class KrakenFeed extends SupervisedFeed {
 
   constructor(options: FeedOptions) {
     super(options);
-    this.decoder = new KrakenDecoder(this.#bySymbol);
+    this.decoder = createKrakenDecoder(this.#bySymbol, options.native);
     this.#rng = new Rng(options.seed ^ 0x6b7a6b);
     this.#recoveryOf = new Int32Array(options.instruments.capacity).fill(-1);
   }
