@@ -32,6 +32,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
     }),
   shm: async ({ seed, rounds }) =>
     (await import("../bench/shm.ts")).runShmBench({ seed, updates: rounds * SHM_UPDATES_PER_ROUND }),
+  option: async (options) => (await import("../bench/option.ts")).runOptionBench(options),
   ingest: async (options) => (await import("../bench/ingest.ts")).runIngestBench(options),
   inference: async (options) => {
     const { FEATURE_COUNT, SCHEMA_HASH } = await import("../feature/schema.ts");
@@ -51,6 +52,7 @@ book       order book updates by level and by order, beside maps
 fix        a MassQuote encoded and parsed, beside jspurefix and QuickFIX C++; a quote and its acknowledgement
            over loopback, beside a bare echo
 shm        publishing a quote or a prediction in shared memory, beside a copy of its bytes
+option     implied volatility, Greeks, surface fit, requote of 1,000 options
 ingest     a capture through decoder, book and features, beside JSON.parse alone, ccxt pro and tardis-dev
 inference  one step of every engine on every built-in model and on STAC-ML's shapes, beside onnxruntime-node
 gpu        upload, feature sweep, option chain, step and whole path on a GPU, beside the same on the CPU
