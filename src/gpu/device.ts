@@ -82,11 +82,13 @@ export class Gpu implements GpuDeviceView {
   readonly capabilities: GpuCapabilities;
   readonly pipelines: PipelineCache;
   readonly buffers: BufferPool;
-  /** Rejects with {@link GpuLostError} when the device is gone, and never resolves. */
+  /** Rejects with {@link GpuLostError} when the device is gone, and never resolves. To wait for something else, see {@link whileAlive}. */
   readonly loss: Promise<never>;
   readonly #key: string;
   readonly #keepAlive: KeepAlive;
   #entry: OpenEntry | null = null;
+  /** Ends of what is awaited from the device. */
+  readonly #waiting = new Set<(cause: GpuLostError) => void>();
   #lost: GpuLostError | null = null;
   #submits = 0;
 
@@ -114,6 +116,8 @@ export class Gpu implements GpuDeviceView {
         this.#lost ??= new GpuLostError(cause);
         this.#forget();
         reject(this.#lost);
+        for (const end of this.#waiting) end(this.#lost);
+        this.#waiting.clear();
       };
       void device.lost.then(({ reason, message }) => lose(message === "" ? reason : message));
       // After an error that nobody asked about, nothing the device computes means anything.
@@ -179,6 +183,23 @@ export class Gpu implements GpuDeviceView {
   /** Submits so far, so that a keep-alive knows whether the device was idle. */
   get submits(): number {
     return this.#submits;
+  }
+
+  /**
+   * What `work` gives, unless the device is lost before: to be awaited at every step. A race with {@link loss} would leave a
+   * reaction on that promise each time, which is only freed with the device.
+   *
+   * @throws GpuLostError
+   */
+  whileAlive<T>(work: Promise<T>): Promise<T> {
+    if (this.#lost !== null) {
+      work.catch(() => {});
+      return Promise.reject(this.#lost);
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.add(reject);
+      work.then(resolve, reject).finally(() => this.#waiting.delete(reject));
+    });
   }
 
   /** @throws GpuLostError */

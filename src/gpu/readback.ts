@@ -37,7 +37,7 @@ export class Readback {
     invariant(!this.#busy, "at most one read is in flight");
     this.#busy = true;
     try {
-      await Promise.race([this.#buffer.mapAsync(GPUMapMode.READ, 0, bytes), this.#gpu.loss]);
+      await this.#gpu.whileAlive(this.#buffer.mapAsync(GPUMapMode.READ, 0, bytes));
       take(this.#buffer.getMappedRange(0, bytes));
       this.#buffer.unmap();
     } catch (error) {

@@ -49,7 +49,7 @@ export class PassTimer {
 
   /** Duration of each pass, ns. */
   async read(): Promise<number[]> {
-    await Promise.race([this.#readback.mapAsync(GPUMapMode.READ), this.#gpu.loss]);
+    await this.#gpu.whileAlive(this.#readback.mapAsync(GPUMapMode.READ));
     const times = new BigUint64Array(this.#readback.getMappedRange(0, this.#passes * 2 * BYTES));
     const durations = Array.from({ length: this.#passes }, (_, pass) =>
       Number(times[pass * 2 + 1] - times[pass * 2]),

@@ -42,8 +42,6 @@ export class WebGpuEngine implements DeviceStepEngine {
   readonly #fetches: Readonly<Record<string, Ort.Tensor>>;
   readonly #outputs: readonly string[];
   readonly #modelBytes: number;
-  /** Rejects when the device is gone, and never resolves. */
-  readonly #loss: Promise<never>;
   #lost: string | null = null;
   #busy = false;
   #disposed = false;
@@ -89,11 +87,9 @@ export class WebGpuEngine implements DeviceStepEngine {
     this.#feeds = feeds;
     this.#fetches = fetches;
     this.#outputs = Object.keys(fetches);
-    this.#loss = gpu.loss.catch((error: unknown) => {
-      this.#lost = error instanceof GpuLostError ? error.reason : messageOf(error);
-      throw new EngineLostError("webgpu", this.#lost);
+    gpu.loss.catch((error: unknown) => {
+      this.#lost = causeOf(error);
     });
-    this.#loss.catch(() => {});
   }
 
   /**
@@ -148,9 +144,9 @@ export class WebGpuEngine implements DeviceStepEngine {
     this.#busy = true;
     try {
       this.#upload(count, encode);
-      await Promise.race([this.#advance(count), this.#loss]);
+      await this.gpu.whileAlive(this.#advance(count));
     } catch (error) {
-      throw error instanceof EngineLostError ? error : new EngineLostError("webgpu", messageOf(error));
+      throw new EngineLostError("webgpu", causeOf(error));
     } finally {
       this.#busy = false;
     }
@@ -347,6 +343,8 @@ async function createSession(
     );
   }
 }
+
+const causeOf = (error: unknown): string => (error instanceof GpuLostError ? error.reason : messageOf(error));
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
