@@ -117,31 +117,46 @@ static const uint8_t *read_type(const uint8_t *at, int32_t *type) {
   return at;
 }
 
+/* Reads the field if nothing of its kind was before. */
+#define ONCE(field, read) (first_time(&m->seen, field) ? (read) : 0)
+
+static const uint8_t *read_product(const uint8_t *at, message *m, const keel_decoder *d) {
+  text symbol;
+  at = read_text(at, &symbol);
+  if (at == 0) return 0;
+  m->listing = find_listing(d, symbol.at, symbol.end);
+  return m->listing == 0 ? 0 : at;
+}
+
 /* Reads one field. @returns behind its value, or 0. */
-static const uint8_t *read_field(const uint8_t *at, key name, message *m, appended *out) {
-  if (KEY_IS(name, "type")) return first_time(&m->seen, SEEN_TYPE) ? read_type(at, &m->type) : 0;
-  if (KEY_IS(name, "product_id")) {
-    text symbol;
-    if (!first_time(&m->seen, SEEN_PRODUCT)) return 0;
-    at = read_text(at, &symbol);
-    if (at == 0) return 0;
-    m->listing = find_listing(out->decoder, symbol.at, symbol.end);
-    return m->listing == 0 ? 0 : at;
-  }
-  if (KEY_IS(name, "changes")) {
-    if (!first_time(&m->seen, SEEN_CHANGES) || m->listing == 0 || m->type != TYPE_LEVELS) return 0;
-    return read_changes(at, m->listing, out);
-  }
-  if (KEY_IS(name, "time")) return first_time(&m->seen, SEEN_TIME) ? read_rfc3339(at, &m->time_us) : 0;
-  if (KEY_IS(name, "sequence")) return first_time(&m->seen, SEEN_SEQUENCE) ? read_integer(at, &m->sequence) : 0;
-  if (KEY_IS(name, "trade_id")) return first_time(&m->seen, SEEN_TRADE) ? read_integer(at, &m->trade) : 0;
-  if (KEY_IS(name, "order_id")) return first_time(&m->seen, SEEN_ORDER) ? read_text(at, &m->order) : 0;
-  if (KEY_IS(name, "maker_order_id")) return first_time(&m->seen, SEEN_MAKER) ? read_text(at, &m->maker) : 0;
-  if (KEY_IS(name, "side")) return first_time(&m->seen, SEEN_SIDE) ? read_side(at, &m->side) : 0;
-  if (KEY_IS(name, "price")) return first_time(&m->seen, SEEN_PRICE) ? read_text(at, &m->price) : 0;
-  if (KEY_IS(name, "size")) return first_time(&m->seen, SEEN_SIZE) ? read_text(at, &m->size) : 0;
-  if (KEY_IS(name, "remaining_size")) {
-    return first_time(&m->seen, SEEN_REMAINING) ? read_text(at, &m->remaining) : 0;
+INLINE const uint8_t *read_field(const uint8_t *at, key name, message *m, appended *out) {
+  switch (name.length) {
+    case 4:
+      if (STARTS(name.at, "type")) return ONCE(SEEN_TYPE, read_type(at, &m->type));
+      if (STARTS(name.at, "time")) return ONCE(SEEN_TIME, read_rfc3339(at, &m->time_us));
+      if (STARTS(name.at, "side")) return ONCE(SEEN_SIDE, read_side(at, &m->side));
+      if (STARTS(name.at, "size")) return ONCE(SEEN_SIZE, read_text(at, &m->size));
+      break;
+    case 5:
+      if (STARTS(name.at, "price")) return ONCE(SEEN_PRICE, read_text(at, &m->price));
+      break;
+    case 7:
+      if (!STARTS(name.at, "changes")) break;
+      if (m->listing == 0 || m->type != TYPE_LEVELS) return 0;
+      return ONCE(SEEN_CHANGES, read_changes(at, m->listing, out));
+    case 8:
+      if (STARTS(name.at, "sequence")) return ONCE(SEEN_SEQUENCE, read_integer(at, &m->sequence));
+      if (STARTS(name.at, "trade_id")) return ONCE(SEEN_TRADE, read_integer(at, &m->trade));
+      if (STARTS(name.at, "order_id")) return ONCE(SEEN_ORDER, read_text(at, &m->order));
+      break;
+    case 10:
+      if (STARTS(name.at, "product_id")) return ONCE(SEEN_PRODUCT, read_product(at, m, out->decoder));
+      break;
+    case 14:
+      if (STARTS(name.at, "maker_order_id")) return ONCE(SEEN_MAKER, read_text(at, &m->maker));
+      if (STARTS(name.at, "remaining_size")) return ONCE(SEEN_REMAINING, read_text(at, &m->remaining));
+      break;
+    default: break;
   }
   return skip_value(at, MAX_DEPTH);
 }
