@@ -7,11 +7,11 @@ import { type FeedOptions, FRAME, type FrameOutcome } from "../feed.ts";
 import { RestRequests } from "../rest.ts";
 import { SupervisedFeed } from "../supervised-feed.ts";
 import { Backoff } from "../supervisor.ts";
-import { TickerValues } from "../ticker-values.ts";
 import type { BinanceDecoder } from "./decoder.ts";
 import { DepthJoin, DIFF, JOINED, MATCH } from "./depth-join.ts";
 import { listSymbols, readSymbol } from "./instruments.ts";
 import { createBinanceDecoder } from "./native-decoder.ts";
+import { OptionMarks, type OptionMarksSubject } from "./option-marks.ts";
 import type { BinanceVenue } from "./venue.ts";
 
 /** Streams of one SUBSCRIBE message. */
@@ -49,8 +49,7 @@ interface Recovery {
 type Subject =
   | { readonly purpose: "description"; readonly symbol: string }
   | { readonly purpose: "snapshot" | "mark"; readonly recovery: Recovery }
-  | { readonly purpose: "optionMarks" }
-  | { readonly purpose: "index"; readonly underlying: string };
+  | OptionMarksSubject;
 
 /**
  * Binance spot, USDⓈ-M and COIN-M: symbols from `exchangeInfo`, streams by SUBSCRIBE on `/stream`, books from depth events joined to
@@ -69,9 +68,7 @@ export class BinanceFeed extends SupervisedFeed {
   /** Symbols that the venue did not list when it was asked. */
   #unlisted: string[] = [];
   #relistUs = Number.POSITIVE_INFINITY;
-  readonly #tickers: TickerValues;
-  #optionMarksDueUs = 0;
-  #nextIndex = 0;
+  readonly #optionMarks: OptionMarks | null;
   #describeDueUs = 0;
   #nextMessage = 1;
 
@@ -81,7 +78,9 @@ export class BinanceFeed extends SupervisedFeed {
     this.decoder = createBinanceDecoder(this.#bySymbol, options.native);
     this.#rng = new Rng(options.seed ^ 0x5eed);
     this.#rest = new RestRequests(options.id, options.port, this.#rng);
-    this.#tickers = new TickerValues(options.instruments.capacity);
+    const { optionMarks } = venue;
+    this.#optionMarks =
+      optionMarks === undefined ? null : new OptionMarks(optionMarks, options.instruments.capacity);
     this.#recoveryOf = new Int32Array(options.instruments.capacity).fill(-1);
   }
 
@@ -122,7 +121,7 @@ export class BinanceFeed extends SupervisedFeed {
       case "optionMarks":
       case "index":
         if (status === 200) this.#onOptionMarks(subject, body, out);
-        else this.#optionMarksDueUs = Math.max(this.#optionMarksDueUs, timeUs + MARK_RETRY.baseMs * 1_000);
+        else this.#optionMarks?.failed(timeUs);
         break;
     }
   }
@@ -182,7 +181,7 @@ export class BinanceFeed extends SupervisedFeed {
   }
 
   protected disconnected(): void {
-    this.#tickers.clear();
+    this.#optionMarks?.clear();
     for (const recovery of this.#recoveries) {
       recovery.join.restart();
       recovery.held = null;
@@ -362,34 +361,17 @@ export class BinanceFeed extends SupervisedFeed {
     recovery.markDueUs = timeUs + recovery.markBackoff.nextUs();
   }
 
-  /** Marks of all options, and the index of each underlying in turn; after all other requests. */
+  /** Comes after all other requests, as {@link #askMark} does. */
   #askOptionMarks(timeUs: number): void {
-    const paths = this.#venue.optionMarks;
-    if (paths === undefined || timeUs < this.#optionMarksDueUs) return;
-    if (this.#rest.underWay > 0 || !this.#rest.isFree(timeUs)) return;
-    const underlyings = [...new Set(this.states.carried.map(underlyingOf))];
-    this.#optionMarksDueUs = timeUs + MARK_INTERVAL_US / (underlyings.length + 1);
-    const underlying = underlyings[this.#nextIndex - 1];
-    if (underlying === undefined) this.#rest.send(paths.path, { purpose: "optionMarks" }, timeUs);
-    else this.#rest.send(paths.indexPath(underlying), { purpose: "index", underlying }, timeUs);
-    this.#nextIndex = (this.#nextIndex + 1) % (underlyings.length + 1);
+    const marks = this.#optionMarks;
+    if (marks === null || !marks.isDue(timeUs) || this.#rest.underWay > 0 || !this.#rest.isFree(timeUs))
+      return;
+    const { path, subject } = marks.ask(this.states.carried, timeUs);
+    this.#rest.send(path, subject, timeUs);
   }
 
-  #onOptionMarks(
-    subject: Extract<Subject, { readonly purpose: "optionMarks" | "index" }>,
-    body: string,
-    out: EventBatch,
-  ): void {
-    const row = out.count;
-    const outcome =
-      subject.purpose === "optionMarks"
-        ? this.decoder.decodeOptionMarks(body, out)
-        : this.decoder.decodeIndex(
-            body,
-            this.states.carried.filter((instrument) => underlyingOf(instrument) === subject.underlying),
-            out,
-          );
-    for (let at = row; at < out.count; at += 1) this.#tickers.complete(out, at);
+  #onOptionMarks(subject: OptionMarksSubject, body: string, out: EventBatch): void {
+    const outcome = this.#optionMarks?.answer(subject, body, this.decoder, this.states.carried, out);
     if (outcome === FRAME.overflow) this.counters.overflows += 1;
     else if (outcome === FRAME.unparsable) this.counters.unparsable += 1;
   }
@@ -506,11 +488,6 @@ export class BinanceFeed extends SupervisedFeed {
       this.#nextMessage += 1;
     }
   }
-}
-
-/** `BTCUSDT` of an option on it. */
-function underlyingOf({ base, quote }: Instrument): string {
-  return base + quote;
 }
 
 function messageOf(error: unknown): string {
