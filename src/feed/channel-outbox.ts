@@ -35,8 +35,10 @@ export class ChannelOutbox {
     this.#credit = limits.burst;
   }
 
+  /** Starts anew on a new connection, of which the venue's limits are. */
   clear(): void {
     this.#queue = [];
+    this.#credit = this.#limits.burst;
   }
 
   add(operation: ChannelOperation, channels: readonly string[]): void {
