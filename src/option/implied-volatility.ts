@@ -1,8 +1,8 @@
 import { invariant } from "../core/invariant.ts";
 import { INVERSE_ROOT_2PI, mills, ROOT_2PI } from "./mills.ts";
-import { quantileGuess } from "./normal.ts";
+import { quantileGuess, quantileOfLog } from "./normal.ts";
 import { blackOverVega, complementOverVega, normalisedBlack, normalisedVega } from "./normalised-black.ts";
-import { RationalCubic } from "./rational-cubic.ts";
+import { rationalCubic } from "./rational-cubic.ts";
 
 /** What became of a premium; all but `ok` come with a volatility of NaN. */
 export const IV_STATUS = {
@@ -34,13 +34,11 @@ export const IV_STATUS_NAMES = [
 const LEAST_TIME_VALUE = 1.136_868_377_216_160_3e-13;
 const MAX_STEPS = 8;
 /** A fourth-order step this small, relative to the value, leaves nothing to improve. */
-const LAST_STEP = 1e-4;
+const LAST_STEP = 2e-4;
 const ROOT_THIRD = 0.577_350_269_189_625_8;
 /** 2π/√27 */
 const LOWER_SCALE = 1.209_199_576_156_145_2;
 const LOG_ROOT_2PI = 0.918_938_533_204_672_7;
-
-const cubic = new RationalCubic();
 
 /** Receives the answer of {@link impliedVolatility}; made once, reused. */
 export class ImpliedVolatility {
@@ -174,13 +172,18 @@ function normalisedVolatility(beta: number, complement: number, x: number, maxim
       const lowVega = normalisedVega(h, 0.5 * low);
       const lowValue = lowVega * blackOverVega(h, 0.5 * low);
       if (beta < lowValue) return refineLow(lowGuess(beta, x, low, lowValue), beta, x);
-      cubic.left = lowValue;
-      cubic.right = inflectionValue;
-      cubic.valueLeft = low;
-      cubic.valueRight = inflection;
-      cubic.slopeLeft = 1 / lowVega;
-      cubic.slopeRight = 1 / inflectionVega;
-      return refineMiddle(cubic.at(beta, 0, true), beta, x);
+      const guess = rationalCubic(
+        beta,
+        lowValue,
+        inflectionValue,
+        low,
+        inflection,
+        1 / lowVega,
+        1 / inflectionVega,
+        0,
+        true,
+      );
+      return refineMiddle(guess, beta, x);
     }
     return refineMiddle(inflection, beta, x);
   }
@@ -191,13 +194,18 @@ function normalisedVolatility(beta: number, complement: number, x: number, maxim
     const guess = highGuess(beta, x, high, highValue, maximum);
     return beta > 0.5 * maximum ? refineHigh(guess, complement, x) : refineMiddle(guess, beta, x);
   }
-  cubic.left = inflectionValue;
-  cubic.right = highValue;
-  cubic.valueLeft = inflection;
-  cubic.valueRight = high;
-  cubic.slopeLeft = 1 / inflectionVega;
-  cubic.slopeRight = 1 / highVega;
-  return refineMiddle(cubic.at(beta, 0, false), beta, x);
+  const guess = rationalCubic(
+    beta,
+    inflectionValue,
+    highValue,
+    inflection,
+    high,
+    1 / inflectionVega,
+    1 / highVega,
+    0,
+    false,
+  );
+  return refineMiddle(guess, beta, x);
 }
 
 /** Interpolates f(β) = 2π|x|/√27·Φ(−z)³ with z = |x|/(√3·s), which is nearly β itself for small β, and inverts it. */
@@ -207,16 +215,12 @@ function lowGuess(beta: number, x: number, low: number, lowValue: number): numbe
   const ratio = mills(z);
   const density = INVERSE_ROOT_2PI * Math.exp(-0.5 * y);
   const tail = density * ratio;
-  const growth = Math.exp(0.125 * low * low);
   const square = low * low;
+  const growth = smallExp(0.125 * square);
   const bend = (8 / ROOT_THIRD) * low * -x + (3 * square * (square - 8) - 8 * x * x) * ratio;
   const inverseDensity = INVERSE_ROOT_2PI / density;
-  cubic.left = 0;
-  cubic.right = lowValue;
-  cubic.valueLeft = 0;
-  cubic.valueRight = -x * LOWER_SCALE * tail * tail * tail;
-  cubic.slopeLeft = 1;
-  cubic.slopeRight = y * ratio * ratio * growth;
+  const value = -x * LOWER_SCALE * tail * tail * tail;
+  const slope = y * ratio * ratio * growth;
   const curvature =
     (Math.PI / 6) *
     (y / (square * low)) *
@@ -224,15 +228,22 @@ function lowGuess(beta: number, x: number, low: number, lowValue: number): numbe
     bend *
     growth *
     growth *
-    inverseDensity ** 3 *
+    inverseDensity *
+    inverseDensity *
+    inverseDensity *
     INVERSE_ROOT_2PI;
-  let f = cubic.at(beta, curvature, true);
+  let f = rationalCubic(beta, 0, lowValue, 0, value, 1, slope, curvature, true);
   // For β towards the smallest doubles the interpolant's own rounding may take it below zero.
   if (!(f > 0)) {
     const t = beta / lowValue;
-    f = beta * (1 - t) + cubic.valueRight * t * t;
+    f = beta * (1 - t) + value * t * t;
   }
-  return (x * ROOT_THIRD) / quantileGuess(Math.cbrt(f / (-x * LOWER_SCALE)));
+  return (x * ROOT_THIRD) / quantileOfLog(Math.log(f / (-x * LOWER_SCALE)) * (1 / 3));
+}
+
+/** exp(x), to 2e-4 for small x, which is enough for a guess. */
+function smallExp(x: number): number {
+  return x < 0.25 ? 1 + x * (1 + x * (0.5 + x * (1 / 6))) : Math.exp(x);
 }
 
 /** Interpolates f(β) = Φ(−s/2), which is nearly linear near the maximum, and inverts it. */
@@ -240,15 +251,10 @@ function highGuess(beta: number, x: number, high: number, highValue: number, max
   const h = x / high;
   const growth = Math.exp(0.5 * h * h);
   const half = 0.5 * high;
-  cubic.left = highValue;
-  cubic.right = maximum;
-  cubic.valueLeft = INVERSE_ROOT_2PI * Math.exp(-0.5 * half * half) * mills(half);
-  cubic.valueRight = 0;
-  cubic.slopeLeft = -0.5 * growth;
-  cubic.slopeRight = -0.5;
+  const value = INVERSE_ROOT_2PI * Math.exp(-0.5 * half * half) * mills(half);
   const curvature = 0.5 * ROOT_2PI * ((h * h) / high) * growth * growth * Math.exp(0.125 * high * high);
-  let f = cubic.at(beta, curvature, false);
-  if (!(f > 0)) f = (cubic.valueLeft * (maximum - beta)) / (maximum - highValue);
+  let f = rationalCubic(beta, highValue, maximum, value, 0, -0.5 * growth, -0.5, curvature, false);
+  if (!(f > 0)) f = (value * (maximum - beta)) / (maximum - highValue);
   return -2 * quantileGuess(f);
 }
 

@@ -9,6 +9,10 @@ export function normalCdf(x: number): number {
   return 0.5 * erfc(-x * SQRT_HALF);
 }
 
+/** |p − ½| up to which {@link centralQuantile} holds, and ln p there. */
+const CENTRAL = 0.425;
+const CENTRAL_LOG = -2.590_267_165_445_825;
+
 /**
  * The x with Φ(x) = p, to about seven digits, which is what a first guess needs: M. J. Wichura's rational approximations PPND7
  * ("Algorithm AS 241: The percentage points of the normal distribution", Applied Statistics 37, 1988).
@@ -17,27 +21,39 @@ export function normalCdf(x: number): number {
  */
 export function quantileGuess(p: number): number {
   const q = p - 0.5;
-  if (Math.abs(q) <= 0.425) {
-    const r = 0.180_625 - q * q;
-    return (
-      (q * (((59.109_374_72 * r + 159.291_132_02) * r + 50.434_271_938) * r + 3.387_132_717_9)) /
-      (((67.187_563_6 * r + 78.757_757_664) * r + 17.895_169_469) * r + 1)
-    );
-  }
-  const root = Math.sqrt(-Math.log(q < 0 ? p : 1 - p));
-  let x: number;
+  if (q >= -CENTRAL && q <= CENTRAL) return centralQuantile(q);
+  const distance = tailQuantile(Math.sqrt(-Math.log(q < 0 ? p : 1 - p)));
+  return q < 0 ? -distance : distance;
+}
+
+/** {@link quantileGuess} of a p ≤ ½ that is given by its logarithm. */
+export function quantileOfLog(logP: number): number {
+  return logP < CENTRAL_LOG ? -tailQuantile(Math.sqrt(-logP)) : centralQuantile(Math.exp(logP) - 0.5);
+}
+
+/** @param q p − ½ */
+function centralQuantile(q: number): number {
+  const r = 0.180_625 - q * q;
+  return (
+    (q * (((59.109_374_72 * r + 159.291_132_02) * r + 50.434_271_938) * r + 3.387_132_717_9)) /
+    (((67.187_563_6 * r + 78.757_757_664) * r + 17.895_169_469) * r + 1)
+  );
+}
+
+/** @param root √(−ln p), p the probability of the nearer tail */
+function tailQuantile(root: number): number {
   if (root <= 5) {
     const r = root - 1.6;
-    x =
+    return (
       (((0.170_238_211_03 * r + 1.306_728_481_6) * r + 2.756_815_39) * r + 1.423_437_277_7) /
-      ((0.120_211_329_75 * r + 0.737_001_642_5) * r + 1);
-  } else {
-    const r = root - 5;
-    x =
-      (((0.017_337_203_997 * r + 0.428_682_943_37) * r + 3.081_226_386) * r + 6.657_905_115) /
-      ((0.012_258_202_635 * r + 0.241_978_942_25) * r + 1);
+      ((0.120_211_329_75 * r + 0.737_001_642_5) * r + 1)
+    );
   }
-  return q < 0 ? -x : x;
+  const r = root - 5;
+  return (
+    (((0.017_337_203_997 * r + 0.428_682_943_37) * r + 3.081_226_386) * r + 6.657_905_115) /
+    ((0.012_258_202_635 * r + 0.241_978_942_25) * r + 1)
+  );
 }
 
 /**
