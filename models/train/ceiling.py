@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 from dataset import Dataset, exported, learning_parts
-from dataset import Dataset, exported, learning_parts
 from metrics import score
 
 TREES_MAX = 240

@@ -9,7 +9,7 @@ import numpy as np
 
 import graph
 from ceiling import cross_fitted
-from dataset import TEST, Dataset, exported, learning_parts
+from dataset import Dataset, exported, learning_parts
 from families import told
 from linear import Normaliser, sigmoid
 from metrics import score
