@@ -1,3 +1,4 @@
+import { Histogram } from "../core/histogram.ts";
 import { Rng } from "../core/rng.ts";
 import { FEATURE_COUNT } from "../feature/schema.ts";
 import type { FeatureSource } from "../feature/source.ts";
@@ -5,6 +6,7 @@ import { FeatureSweep } from "../feature/sweep.ts";
 import { FeatureState } from "../feature/tick.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { Readback } from "../gpu/readback.ts";
+import { PassTimer } from "../gpu/timestamps.ts";
 import { CpuEngine } from "../inference/cpu.ts";
 import type { DeviceStepEngine, StepEngine } from "../inference/engine.ts";
 import type { StepModel } from "../inference/step-model.ts";
@@ -239,4 +241,34 @@ export async function pathWork(
       await swept.dispose();
     },
   };
+}
+
+/** What the sweep alone takes, by the device's own clock, ns; null where the adapter has none. */
+export async function sweepTimes(
+  gpu: Gpu,
+  size: number,
+  seed: number,
+  samples: number,
+): Promise<Histogram | null> {
+  const timer = PassTimer.create(gpu, 1);
+  if (timer === null) return null;
+  const rows = gpu.buffers.take("bench rows", size * FEATURE_COUNT * 4, GPUBufferUsage.STORAGE);
+  const sweep = await FeatureSweep.create(gpu, size, { buffer: rows, offset: 0 });
+  const events = new Events(seed);
+  const times = new Histogram();
+  const unused = new Float32Array(0);
+  for (let at = 0; at < samples; at += 1) {
+    const timeUs = events.next(sweep.source, size);
+    for (let slot = 0; slot < size; slot += 1) sweep.source.write(slot, timeUs, unused, slot * FEATURE_COUNT);
+    const encoder = gpu.device.createCommandEncoder();
+    sweep.encode(encoder, timer.writes(0));
+    timer.resolve(encoder);
+    gpu.submit(encoder.finish());
+    const [ns] = await timer.read();
+    times.record(ns);
+  }
+  sweep.close();
+  timer.close();
+  gpu.buffers.give(rows);
+  return times;
 }

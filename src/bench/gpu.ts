@@ -8,7 +8,7 @@ import { probeIsa } from "../inference/probe.ts";
 import { WebGpuEngine } from "../inference/webgpu.ts";
 import { WgslEngine } from "../inference/wgsl.ts";
 import { crossOvers, type PairRows, pairRatio, sample, timePair } from "./gpu-timing.ts";
-import { chainWork, featureWork, floors, type GpuWork, pathWork, stepWork } from "./gpu-work.ts";
+import { chainWork, featureWork, floors, type GpuWork, pathWork, stepWork, sweepTimes } from "./gpu-work.ts";
 import { type BenchReport, type BenchRow, benchHost, ratioOf, rowOf } from "./report.ts";
 
 export interface GpuBenchOptions {
@@ -30,6 +30,8 @@ const INSTRUMENTS = [1, 16, 256, 1_024] as const;
 const OPTIONS = [100, 1_000, 5_000] as const;
 /** Steps of a model at once; a software adapter takes milliseconds for each row. */
 const SOFTWARE_BATCH_MAX = 16;
+/** How often the sweep alone is timed by the device's own clock. */
+const SWEEP_SAMPLES = 20;
 const IDLE_MS = 200;
 const IDLE_SAMPLES = 5;
 const KEEP_ALIVE_MS = 10;
@@ -71,6 +73,8 @@ export async function runGpuBench(options: GpuBenchOptions): Promise<BenchReport
   try {
     await measure(floors(gpu));
     await measure(await featureWork(gpu, instruments, seed));
+    const largest = Math.max(...instruments);
+    const onDevice = await sweepTimes(gpu, largest, seed, SWEEP_SAMPLES);
     const chains = OPTIONS.filter((size) => size <= sizeMax);
     if (chains.length > 0) await measure(await chainWork(gpu, chains, seed));
     if (onnxRuntime) {
@@ -92,7 +96,11 @@ export async function runGpuBench(options: GpuBenchOptions): Promise<BenchReport
       seed,
       checksum: digest.digest("hex").slice(0, 16),
       input: `model ${model.card.name}, book diffs, a book of options`,
-      rows: [...measured.flatMap(({ gpu: row, cpu }) => (cpu === null ? [row] : [row, cpu])), ...idle],
+      rows: [
+        ...measured.flatMap(({ gpu: row, cpu }) => (cpu === null ? [row] : [row, cpu])),
+        ...(onDevice === null ? [] : [rowOf(`gpu/features-${largest}/device`, onDevice, "us", { software })]),
+        ...idle,
+      ],
       ratios: [...measured.flatMap(pairRatio), ...floorRatios(measured)],
       notes: [...crossOvers(measured), `driver ${gpu.driver}; ${software ? SOFTWARE_NOTE : HARDWARE_NOTE}`],
     };

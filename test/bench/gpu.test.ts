@@ -24,6 +24,7 @@ test.skipIf(skipUnlessSoftwareGpu())("gpu, on the software adapter, which it say
     expect(row?.n).toBeGreaterThan(0);
   }
   expect(report.rows.some(({ name }) => name === "gpu/features-1/cpu")).toBe(true);
+  expect(report.rows.find(({ name }) => name === "gpu/features-16/device")?.n ?? 20).toBe(20);
   expect(report.ratios.find(({ name }) => name === "gpu/path/cpu:gpu")?.value).toBeGreaterThanOrEqual(0);
   expect(report.host.gpu).toContain("(software)");
   expect(report.notes.join()).toMatch(/cross-over of features: .*SOFTWARE ADAPTER/);
