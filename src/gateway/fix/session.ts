@@ -2,13 +2,13 @@ import { invariant } from "../../core/invariant.ts";
 import { AdminMessages } from "./admin-messages.ts";
 import { asciiBytes } from "./ascii.ts";
 import { MessageBuilder } from "./builder.ts";
-import { IncomingGap } from "./gap.ts";
 import { HeaderCheck } from "./header-check.ts";
+import { IncomingSequence, PLACE } from "./incoming-sequence.ts";
 import { DUE, Liveness } from "./liveness.ts";
 import { credentialFault, logonFault, logonNumberFault, tooLowText, whyNoLogon } from "./logon.ts";
 import { FixMessage } from "./message.ts";
 import { Outgoing } from "./outgoing.ts";
-import { FixParser, PARSE } from "./parser.ts";
+import { FixParser } from "./parser.ts";
 import { type MessageSink, ReceiveBuffer } from "./receive-buffer.ts";
 import { NO_TAG, REJECT, rejectText, Violation } from "./reject-reason.ts";
 import { Resender } from "./resend.ts";
@@ -43,12 +43,10 @@ export class FixSession implements MessageSink {
   readonly #application: SessionApplication;
   readonly #builder: MessageBuilder;
   readonly #receive: ReceiveBuffer;
-  readonly #queuedParser: FixParser;
-  readonly #queuedMessage: FixMessage;
   readonly #header: HeaderCheck;
   readonly #violation = new Violation();
   readonly #liveness = new Liveness();
-  readonly #gap: IncomingGap;
+  readonly #incoming: IncomingSequence;
   readonly #resender: Resender;
   readonly #beginString: Uint8Array;
   readonly #rate: TokenBucket;
@@ -76,12 +74,10 @@ export class FixSession implements MessageSink {
       new FixParser(options.maxMessageBytes),
       new FixMessage(options.maxFields),
     );
-    this.#queuedParser = new FixParser(options.maxMessageBytes);
-    this.#queuedMessage = new FixMessage(options.maxFields);
     this.#header = new HeaderCheck(options);
-    this.#gap = new IncomingGap(options.maxQueued, options.maxMessageBytes * 16);
     this.#resender = new Resender(this.#builder, store, this.#port, this.counters, options);
     this.#admin = new AdminMessages(options, this.#builder, store, this.#port, this.counters);
+    this.#incoming = new IncomingSequence(options, store, this.#admin, this.counters);
     this.#rate = new TokenBucket(options.maxMessagesPerSecond);
     this.#beginString = asciiBytes(BEGIN_STRING[options.version], "BeginString");
   }
@@ -110,7 +106,7 @@ export class FixSession implements MessageSink {
     invariant(this.#state === "disconnected", "a session has one connection at a time");
     this.#port.timeUs = timeUs;
     this.#receive.clear();
-    this.#gap.clear();
+    this.#incoming.clear();
     this.#resender.clear();
     this.#resetSent = false;
     this.#logoutReason = "";
@@ -277,7 +273,7 @@ export class FixSession implements MessageSink {
     }
     if (asked || (acceptor && options.resetOnLogon && !again)) {
       store.reset(this.#timeUs);
-      this.#gap.clear();
+      this.#incoming.clear();
       this.#resender.clear();
     }
     const nextWanted = options.nextExpected ? message.uint(TAG.nextExpectedMsgSeqNum) : Number.NaN;
@@ -300,9 +296,7 @@ export class FixSession implements MessageSink {
     if (again) this.#application.onLogout("peer reset the session", this.#timeUs);
     this.#application.onLogon(this.#timeUs);
     if (seq === expected || !this.#alive()) return;
-    this.#gap.keep(seq, null);
-    if (Number.isNaN(nextWanted)) this.#requestResend(seq - 1);
-    else this.#gap.requested(seq - 1, this.#timeUs);
+    this.#incoming.logonEarly(seq, !Number.isNaN(nextWanted), this.#timeUs);
   }
 
   #laterMessage(message: FixMessage): void {
@@ -392,36 +386,23 @@ export class FixSession implements MessageSink {
   /** Acts on what came before its turn, as long as it is in sequence now. */
   #takeQueued(): void {
     while (this.#alive()) {
-      const seq = this.store.nextIncoming;
-      this.#gap.filledTo(seq);
-      const queued = this.#gap.take(seq);
-      if (queued === undefined) return;
-      if (queued.bytes === null) {
-        this.store.setNextIncoming(seq + 1);
-        continue;
-      }
-      const result = this.#queuedParser.parse(queued.bytes, 0, queued.bytes.length, this.#queuedMessage);
-      invariant(result === PARSE.complete, "a message that was kept can be parsed again");
-      this.#process(this.#queuedMessage, seq);
+      const message = this.#incoming.takeNext();
+      if (message === null) return;
+      this.#process(message, this.store.nextIncoming);
     }
   }
 
   /** @returns true when the message has the expected number; answers it when it is too high or too low. */
   #inSequence(message: FixMessage, seq: number): boolean {
-    const expected = this.store.nextIncoming;
-    if (seq === expected) return true;
-    if (seq > expected) {
-      if (this.#gap.keep(seq, message)) this.counters.queued += 1;
-      else this.counters.queueOverflows += 1;
-      if (!this.#gap.open(expected)) this.#requestResend(seq - 1);
-      return false;
+    switch (this.#incoming.place(message, seq, this.#timeUs)) {
+      case PLACE.now:
+        return true;
+      case PLACE.tooLow:
+        this.#refuse(tooLowText(this.store.nextIncoming, seq));
+        return false;
+      case PLACE.duplicate:
+        this.#possDupSound(message);
     }
-    if (!message.isYes(TAG.possDupFlag)) {
-      this.#refuse(tooLowText(expected, seq));
-      return false;
-    }
-    this.counters.duplicates += 1;
-    this.#possDupSound(message);
     return false;
   }
 
@@ -467,7 +448,6 @@ export class FixSession implements MessageSink {
 
   /** Answered whatever its number, or two sides that both miss something would wait for each other. */
   #onResendRequest(message: FixMessage, seq: number): void {
-    const expected = this.store.nextIncoming;
     if (this.#sound(message) && this.#resender.inRange(message, this.#violation)) {
       this.counters.resendRequestsReceived += 1;
       const end = message.uint(TAG.endSeqNo);
@@ -476,11 +456,7 @@ export class FixSession implements MessageSink {
     } else {
       this.#reject(message, seq, true);
     }
-    if (seq === expected) this.store.setNextIncoming(seq + 1);
-    if (seq > expected) {
-      this.#gap.keep(seq, null);
-      if (!this.#gap.open(expected)) this.#requestResend(seq - 1);
-    }
+    this.#incoming.actedOn(seq, this.#timeUs);
     this.#takeQueued();
   }
 
@@ -490,11 +466,6 @@ export class FixSession implements MessageSink {
     if (end < begin) return;
     this.#resender.start(begin, end, this.#timeUs);
     this.#application.onResend(begin, end, this.#timeUs);
-  }
-
-  #requestResend(lastMissing: number): void {
-    this.#gap.requested(lastMissing, this.#timeUs);
-    this.#admin.resendRequest(this.store.nextIncoming, this.#timeUs);
   }
 
   /** Session-level reject from `#violation`. `consume` = the message's number counts as received if it was its turn. */
@@ -519,10 +490,9 @@ export class FixSession implements MessageSink {
       this.#liveness.asked();
       this.#admin.testRequest(timeUs);
     } else if (due === DUE.heartbeat) this.#admin.heartbeat(null, timeUs);
-    if (!this.#gap.overdue(this.store.nextIncoming, timeUs)) return;
-    if (this.#gap.exhausted) {
+    if (!this.#incoming.askAgain(timeUs)) {
       this.#sendLogout("Resend request not answered", "peer does not resend what is missing");
-    } else this.#requestResend(this.#gap.lastMissing);
+    }
   }
 
   #sendLogout(text: string, reason: string): void {
@@ -583,7 +553,7 @@ export class FixSession implements MessageSink {
     if (this.#state === "disconnected") return;
     this.#enter("disconnected");
     this.#receive.clear();
-    this.#gap.clear();
+    this.#incoming.clear();
     this.#resender.clear();
     this.store.flush();
     this.options.messageLog?.flush();
