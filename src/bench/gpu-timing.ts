@@ -1,5 +1,5 @@
 import { Histogram } from "../core/histogram.ts";
-import { type BenchRatio, type BenchRow, ratioOf, rowOf } from "./report.ts";
+import { type BenchRatio, type BenchRow, rowOf } from "./report.ts";
 
 /** Fewest samples of anything, and the longest that one thing is sampled. */
 const SAMPLES_MIN = 5;
@@ -55,7 +55,9 @@ export async function timePair(pair: GpuPair, samples: number, software: boolean
 
 /** How many times as fast as the CPU the GPU was. */
 export function pairRatio({ pair, gpu, cpu }: PairRows): BenchRatio[] {
-  return cpu === null ? [] : [ratioOf(`gpu/${pair.name}/cpu:gpu`, cpu, gpu)];
+  if (cpu === null) return [];
+  // A software adapter is slower by so much that three decimals would show nothing.
+  return [{ name: `gpu/${pair.name}/cpu:gpu`, value: Number((cpu.p50 / gpu.p50).toPrecision(3)) }];
 }
 
 /** From which size on the GPU is the faster one, a line for each kind of work. */
