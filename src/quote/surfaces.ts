@@ -3,7 +3,7 @@ import type { SurfaceParameters } from "../option/surface/parameters.ts";
 import { SURFACE_SOURCE, VolatilitySurface } from "../option/surface/surface.ts";
 
 /** Expiries of one underlying, and options of one expiry; what is beyond rests on the venue's volatility. */
-const EXPIRIES = 32;
+const EXPIRIES = 128;
 const OPTIONS_PER_EXPIRY = 512;
 
 /** The volatility surfaces of the quoted underlyings, by instrument. An underlying has one from its first option on. */

@@ -4,7 +4,7 @@ import { DOMAIN } from "../../../src/option/surface/arbitrage.ts";
 import { SURFACE_SOURCE } from "../../../src/option/surface/surface.ts";
 import { SVI_SIZE, sviDensity } from "../../../src/option/surface/svi.ts";
 import { skipUnlessShared } from "../../support/shared-data.ts";
-import { CHAINS, chainNames, emptySurface, fittedSurface, readChains } from "./chains.ts";
+import { CHAINS, chainNames, emptySurface, fittedSurface, pricedSurface, readChains } from "./chains.ts";
 
 const TWO_DAYS = 2 / 365.25;
 const GRID = 1_000;
@@ -93,3 +93,12 @@ test.skipIf(skipUnlessShared(CHAINS))(
     }
   },
 );
+
+test.skipIf(skipUnlessShared(CHAINS))("a refit of a real chain needs a bounded number of units", () => {
+  for (const chain of chainNames.slice(0, 4).flatMap(readChains)) {
+    const { surface } = pricedSurface(chain, { refitMs: 1 });
+    let units = 1;
+    while (!surface.step(1, chain.timeUs, chain.timeUs)) units += 1;
+    expect(units).toBeLessThan(1_500);
+  }
+});

@@ -299,3 +299,44 @@ test("whatever the quotes say, the surface is free of butterfly and calendar arb
     { seed: 8, numRuns: 120 },
   );
 });
+
+const numbers = fc.oneof(
+  fc.double({ min: -1, max: 2 }),
+  fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0, 1e-300, 1e300),
+);
+
+test("no prices and no forward make it throw, loop or answer with a volatility that is none", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(numbers, numbers, fc.boolean()), { minLength: 1, maxLength: 40 }),
+      fc.array(numbers, { minLength: 1, maxLength: 4 }),
+      (quotes, forwards) => {
+        const surface = makeSurface({ refitMs: 1 });
+        forwards.forEach((forward, i) => {
+          const slot = surface.addExpiry(expiryOf(0.01 + 0.1 * i));
+          surface.setForward(slot, forward > 0.5 ? FORWARD : forward);
+          quotes.forEach(([bid, ask, call], at) => {
+            const row = surface.addOption(slot, FORWARD * (0.5 + at / quotes.length), call, true);
+            surface.setQuote(slot, row, bid / 10, ask / 10, NOW_US);
+          });
+        });
+        let steps = 0;
+        while (!surface.step(8, NOW_US, NOW_US)) {
+          steps += 1;
+          expect(steps).toBeLessThan(2_000);
+        }
+        for (let slot = 0; slot < surface.expiries; slot += 1) {
+          const volatility = surface.volatility(slot, FORWARD, FORWARD);
+          const none = surface.source(slot) === SURFACE_SOURCE.none;
+          if (!none && surface.fittedForward(slot) === FORWARD) {
+            expect(volatility).toBeGreaterThan(0);
+            expect(volatility).toBeLessThan(Infinity);
+          }
+          if (none) expect(volatility).toBeNaN();
+        }
+        expect(offence(surface)).toEqual({ density: 0, calendar: 0 });
+      },
+    ),
+    { seed: 9, numRuns: 60 },
+  );
+});
