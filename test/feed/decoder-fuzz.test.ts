@@ -3,16 +3,21 @@ import fc from "fast-check";
 import { loadNative } from "../../src/core/native.ts";
 import { BinanceDecoder } from "../../src/feed/binance/decoder.ts";
 import { readSymbol } from "../../src/feed/binance/instruments.ts";
+import { BybitDecoder } from "../../src/feed/bybit/decoder.ts";
 import type { FrameDecoder } from "../../src/feed/decoder.ts";
 import { DeribitDecoder } from "../../src/feed/deribit/decoder.ts";
 import { readInstrument } from "../../src/feed/deribit/instruments.ts";
 import { FRAME } from "../../src/feed/feed.ts";
+import { OkxDecoder } from "../../src/feed/okx/decoder.ts";
+import { readInstrument as readOkx } from "../../src/feed/okx/instruments.ts";
 import { EVENT, EventBatch } from "../../src/market/event-batch.ts";
 import { InstrumentTable } from "../../src/market/instrument.ts";
 import { skipUnless } from "../support/shared-data.ts";
-import { binancePair, deribitPair } from "./decoder-pair.ts";
+import { binancePair, bybitPair, deribitPair, okxPair } from "./decoder-pair.ts";
 import { exchangeInfo, FakeBinance } from "./fake-binance.ts";
+import { FakeBybit } from "./fake-bybit.ts";
 import { FakeDeribit, OPTION, PERPETUAL } from "./fake-deribit.ts";
+import { FakeOkx, OKX_OPTION, OKX_SWAP } from "./fake-okx.ts";
 import { Session } from "./fake-venue.ts";
 
 const table = new InstrumentTable(8);
@@ -20,6 +25,8 @@ const bySymbol = new Map(
   [
     readInstrument(PERPETUAL),
     readInstrument(OPTION),
+    readOkx(OKX_SWAP),
+    readOkx(OKX_OPTION),
     readSymbol(
       "binance-usdm",
       JSON.parse(
@@ -34,6 +41,8 @@ const bySymbol = new Map(
 
 const binance = new FakeBinance("binance-usdm");
 const deribit = new FakeDeribit();
+const bybit = new FakeBybit("bybit-linear");
+const okx = new FakeOkx(true);
 const DECODERS: readonly (readonly [string, FrameDecoder, readonly string[]])[] = [
   [
     "binance",
@@ -44,6 +53,19 @@ const DECODERS: readonly (readonly [string, FrameDecoder, readonly string[]])[] 
     "deribit",
     new DeribitDecoder(bySymbol),
     [deribit.next(0), deribit.snapshot(1), deribit.trade(1), deribit.ticker(1), deribit.heartbeat()],
+  ],
+  [
+    "bybit",
+    new BybitDecoder(bySymbol),
+    [
+      ...[bybit.next(0), bybit.snapshot(0), bybit.trade(0), bybit.heartbeat()],
+      bybit.ticker(0, "delta", { markPrice: "100.25", fundingRate: "-0.0001", bidIv: "0" }),
+    ],
+  ],
+  [
+    "okx",
+    new OkxDecoder({ bySymbol, byIndex: new Map() }),
+    [okx.next(0), okx.snapshot(1), okx.trade(1), okx.top(0, [1_000, 1], null, 9), okx.stranger()],
   ],
 ];
 
@@ -120,13 +142,17 @@ describe.each(DECODERS.map(([name, decoder, frames]) => ({ name, decoder, frames
   },
 );
 
+const PAIRS: Readonly<
+  Record<string, (...parts: Parameters<typeof binancePair>) => { disagreement(frame: string): string }>
+> = { binance: binancePair, deribit: deribitPair, bybit: bybitPair, okx: okxPair };
+
 const { functions: native, missing } = await loadNative();
 describe.each(DECODERS.map(([name, , frames]) => ({ name, frames })))(
   "mutated frames: $name, natively",
   ({ name, frames }) => {
     test.skipIf(skipUnless(native !== null, `no native library: ${missing}`))("come to the same", () => {
       if (native === null) return;
-      const pairOf = name === "binance" ? binancePair : deribitPair;
+      const pairOf = PAIRS[name];
       const pair = pairOf(bySymbol, native, { maxEvents: 16, maxLevels: 256 });
       fc.assert(
         fc.property(
@@ -143,6 +169,8 @@ describe.each(DECODERS.map(([name, , frames]) => ({ name, frames })))(
 describe.each([
   { name: "binance", makeVenue: () => new FakeBinance("binance-spot") },
   { name: "deribit", makeVenue: () => new FakeDeribit() },
+  { name: "bybit", makeVenue: () => new FakeBybit("bybit-linear") },
+  { name: "okx", makeVenue: () => new FakeOkx(true) },
 ])("a feed under mutated frames: $name", ({ makeVenue }) => {
   test("counts, never throws, and is right again afterwards", () => {
     fc.assert(
