@@ -36,6 +36,8 @@ class MarketState {
   readonly deleted: RecentOrders;
   /** Time of the first change since the subscription. */
   firstSequence = Number.NaN;
+  /** Time of the snapshot that the book by order was joined on. */
+  snapshotSequence = Number.NaN;
   lastFrame = "";
 
   constructor(seed: number) {
@@ -203,6 +205,7 @@ export class BitstampFeed extends SnapshotFeed {
     const { book } = orders;
     const { order } = this.decoder;
     book.lastSequence = sequence;
+    this.#state(recovery.instrument.id).snapshotSequence = sequence;
     const isWhole = this.replayOrders(orders, () => {
       if (order.sequence <= sequence) return true;
       this.#settle(orders, this.#state(recovery.instrument.id));
@@ -259,6 +262,11 @@ export class BitstampFeed extends SnapshotFeed {
     if (!orders.live) {
       out.rewind(row, level);
       this.keepOrder(recovery, orders, order.sequence, timeUs);
+      return FRAME.ok;
+    }
+    // A slow connection brings messages that the snapshot, which came another way, holds already.
+    if (order.sequence <= state.snapshotSequence) {
+      out.rewind(row, level);
       return FRAME.ok;
     }
     const { book } = orders;
@@ -330,6 +338,7 @@ export class BitstampFeed extends SnapshotFeed {
     state.audit.restart();
     state.deleted.clear();
     state.firstSequence = Number.NaN;
+    state.snapshotSequence = Number.NaN;
     state.lastFrame = "";
   }
 
