@@ -1,18 +1,22 @@
-import { stepToNumber } from "../core/decimal.ts";
-import { invariant } from "../core/invariant.ts";
 import type { Instrument, InstrumentTable } from "../market/instrument.ts";
-import { type QuoteBatch, REASON } from "../quote/quote-batch.ts";
-import { type KillState, KillSwitch } from "./kill-switch.ts";
+import type { QuoteBatch } from "../quote/quote-batch.ts";
+import { GateState, PASSED } from "./gate-state.ts";
+import type { KillState, KillSwitch } from "./kill-switch.ts";
 import type { RiskLimits } from "./limits.ts";
-import { Positions } from "./positions.ts";
-import { Protection } from "./protection.ts";
-import { TokenBucket, WindowSum } from "./rate.ts";
-import { LIMIT, LIMITS, type LimitName, LOSS_OF_CONTROL, REFUSAL_REASON } from "./refusal.ts";
+import type { OrderIntent, OrderState, StructureQuote } from "./order.ts";
+import { orderLimit, structureLimit } from "./order-check.ts";
+import type { OrderLedger } from "./order-ledger.ts";
+import type { Positions } from "./positions.ts";
+import { QuoteCheck } from "./quote-check.ts";
+import { WindowSum } from "./rate.ts";
+import { LIMIT, LIMITS, type LimitName } from "./refusal.ts";
+import type { ReducingState, TradingState } from "./trading-state.ts";
 
 export { LIMITS, type LimitName };
 
-const PASSED = -1;
-const NO_SIDE = -1;
+/** Instruments valued anew with each timer tick: of those held, and of all. */
+const HELD_PER_TICK = 12;
+const OTHERS_PER_TICK = 6;
 
 /**
  * Quotes that a {@link RiskGate} has passed: the only thing that a gateway accepts. The class is not exported, so nothing but a
@@ -30,7 +34,33 @@ class ApprovedQuotes {
   }
 }
 
-export type { ApprovedQuotes };
+/** An order that a gate has passed; made by nothing else. */
+class ApprovedOrder {
+  readonly #intent: OrderIntent;
+
+  constructor(intent: OrderIntent) {
+    this.#intent = intent;
+  }
+
+  get intent(): OrderIntent {
+    return this.#intent;
+  }
+}
+
+/** An answer to a request for quotes that a gate has passed, with what it refused of it taken out; made by nothing else. */
+class ApprovedStructure {
+  readonly #quote: StructureQuote;
+
+  constructor(quote: StructureQuote) {
+    this.#quote = quote;
+  }
+
+  get quote(): StructureQuote {
+    return this.#quote;
+  }
+}
+
+export type { ApprovedOrder, ApprovedQuotes, ApprovedStructure };
 
 export interface RiskGateOptions {
   /** Its capacity bounds the gate's memory. */
@@ -38,126 +68,189 @@ export interface RiskGateOptions {
   readonly limits: RiskLimits;
   /** As it was left by the last run. */
   readonly kill: KillState;
+  /** As it was left by the last run; null or left out = everything that keeps the limits passes. */
+  readonly reducing?: ReducingState | null;
 }
 
 /**
- * The last check before the wire. It sees every quote, edits what must not leave and counts each refusal under its limit's
- * name. It keeps its own positions, prices and feed states, fed beside the quoter's, and what it was not told it does not
- * trust: an instrument without a live feed or a fresh price is pulled.
+ * The last check before the wire, for quotes, orders and answers to requests for quotes. It keeps its own positions, prices,
+ * valuations and feed states, fed beside the quoter's, and what it was not told it does not trust: an instrument without a live
+ * feed or a fresh price is pulled. Refusals are counted under their limit's name.
  *
- * Pulling always passes, whatever the limits say; sides that reduce a position pass position, gross, delta and reduce-only
- * limits. A row of an instrument of which nothing stands and from which nothing is left is taken out of the batch.
+ * Quotes are edited, what must not leave is taken out; orders and answers pass as they are or are refused. Pulling and
+ * cancelling always pass, whatever the limits say; sides that reduce a position pass the limits on positions, stress and loss.
  *
  * Feed it: {@link add} for every quoted instrument; {@link onReference} with the price of each underlying (the reference book's,
- * or where there is none the option tickers' underlying price); {@link onBook} and {@link onFeedState} for quoted
- * instruments; {@link onExecution} for fills; {@link onRejected} for what the counterparty refuses.
+ * or where there is none the option tickers' underlying price); {@link onBook}, {@link onTrade}, {@link onTicker} and
+ * {@link onFeedState} for quoted instruments; {@link onExecution} for fills; {@link onRejected} for what the counterparty
+ * refuses; {@link onTimer} about every 10 ms.
  */
 export class RiskGate {
-  readonly kill: KillSwitch;
-  readonly positions: Positions;
-  /** Refusals since start, one per side, by limit in the order of {@link LIMITS}. */
-  readonly refusals = new Float64Array(LIMITS.length);
-
-  readonly #limits: RiskLimits;
-  #reduceOnly = false;
-  readonly #capacity: number;
-  readonly #instruments: (Instrument | undefined)[];
-  readonly #tick: Float64Array;
-  readonly #underlyingOf: Int32Array;
-  readonly #live: Uint8Array;
-  readonly #bestBidTicks: Int32Array;
-  readonly #bestAskTicks: Int32Array;
-  readonly #price: Float64Array;
-  readonly #priceUs: Float64Array;
-  readonly #seenInCheck: Float64Array;
-  readonly #protection: Protection;
-  readonly #messages: TokenBucket;
+  readonly #state: GateState;
+  readonly #quotes: QuoteCheck;
+  readonly #instruments: InstrumentTable;
   readonly #rejects: WindowSum;
-  readonly #breaches: WindowSum;
-  readonly #net: Float64Array;
-  readonly #netInCheck: Float64Array;
-  #gross = 0;
-  #grossInCheck = 0;
-  #check = 0;
-  #lastQuoteId = 0;
   readonly #approved = new WeakMap<QuoteBatch, ApprovedQuotes>();
+  #lastStructureId = 0;
+  #nextHeld = 0;
+  #nextOther = 0;
 
   constructor(options: RiskGateOptions) {
-    const capacity = options.instruments.capacity;
-    const limits = options.limits;
-    this.kill = new KillSwitch(options.kill);
-    this.positions = new Positions(capacity);
-    this.#limits = limits;
-    this.#capacity = capacity;
-    this.#instruments = new Array<Instrument | undefined>(capacity).fill(undefined);
-    this.#tick = new Float64Array(capacity);
-    this.#underlyingOf = new Int32Array(capacity).fill(-1);
-    this.#live = new Uint8Array(capacity);
-    this.#bestBidTicks = new Int32Array(capacity).fill(-1);
-    this.#bestAskTicks = new Int32Array(capacity).fill(-1);
-    this.#price = new Float64Array(capacity).fill(Number.NaN);
-    this.#priceUs = new Float64Array(capacity).fill(Number.NEGATIVE_INFINITY);
-    this.#seenInCheck = new Float64Array(capacity);
-    this.#net = new Float64Array(capacity);
-    this.#netInCheck = new Float64Array(capacity);
-    this.#protection = new Protection(capacity, limits);
-    this.#messages = new TokenBucket(limits.maxMessagesPerSecond, limits.maxMessageBurst);
+    const { instruments, limits, kill } = options;
+    this.#instruments = instruments;
+    this.#state = new GateState(instruments.capacity, limits, kill);
+    this.#state.reducing = options.reducing ?? null;
+    this.#quotes = new QuoteCheck(this.#state, instruments.capacity);
     this.#rejects = new WindowSum(60_000);
-    this.#breaches = new WindowSum(1_000);
+  }
+
+  get kill(): KillSwitch {
+    return this.#state.kill;
+  }
+
+  get positions(): Positions {
+    return this.#state.positions;
+  }
+
+  get orders(): OrderLedger {
+    return this.#state.orders;
+  }
+
+  /** Refusals since start, by limit in the order of {@link LIMITS}. */
+  get refusals(): Float64Array {
+    return this.#state.refusals;
   }
 
   get limits(): RiskLimits {
-    return this.#limits;
+    return this.#state.limits;
   }
 
-  /** Only sides that reduce a position pass. */
-  get reduceOnly(): boolean {
-    return this.#reduceOnly;
+  /** Times that market-maker protection was set off. */
+  get protectionTriggered(): number {
+    return this.#state.protection.triggered;
   }
 
-  set reduceOnly(only: boolean) {
-    this.#reduceOnly = only;
+  get tradingState(): TradingState {
+    if (this.#state.kill.tripped) return "halted";
+    return this.#state.reducing === null ? "active" : "reducing";
+  }
+
+  /** Why only reductions pass; null when more does. */
+  get reducing(): ReducingState | null {
+    return this.#state.reducing;
+  }
+
+  /** Only what reduces a position passes from now on, until {@link resume}. The first reason stays. @returns false if so already */
+  reduce(by: ReducingState["by"], reason: string, timeUs: number): boolean {
+    if (this.#state.reducing !== null) return false;
+    this.#state.reducing = { by, reason, timeUs };
+    return true;
+  }
+
+  /** @returns false when nothing was held back. */
+  resume(): boolean {
+    if (this.#state.reducing === null) return false;
+    this.#state.reducing = null;
+    return true;
+  }
+
+  /** Positions, orders and quotes are known to be the counterparty's; while they are not, nothing passes. */
+  get reconciled(): boolean {
+    return this.#state.reconciled;
+  }
+
+  set reconciled(reconciled: boolean) {
+    this.#state.reconciled = reconciled;
+  }
+
+  /** Other limits from now on, without a gap: nothing that was counted or switched is forgotten. */
+  setLimits(limits: RiskLimits, timeUs: number): void {
+    const { stressSpotPct, stressVolPct } = this.limits;
+    this.#state.setLimits(limits);
+    if (stressSpotPct === limits.stressSpotPct && stressVolPct === limits.stressVolPct) return;
+    this.positions.valuation.worstLong.fill(Number.NaN);
+    for (let place = 0; place < this.positions.heldCount; place += 1) {
+      const instrument = this.#state.instruments[this.positions.heldAt(place)];
+      if (instrument !== undefined) this.#state.revalue(instrument, timeUs);
+    }
   }
 
   /** Refusals under a limit since start. */
   refused(limit: LimitName): number {
-    return this.refusals[LIMIT[limit]];
+    return this.#state.refusals[LIMIT[limit]];
+  }
+
+  /** Price of an underlying as last heard; NaN before. */
+  price(underlying: number): number {
+    return this.#state.price[underlying];
   }
 
   /** Registers an instrument; what was not registered never passes. @param underlying dense number of its base coin */
   add(instrument: Instrument, underlying: number): void {
-    invariant(
-      instrument.id < this.#capacity && underlying < this.#capacity,
-      `instrument ${instrument.id} fits the gate`,
-    );
-    if (this.#instruments[instrument.id] !== undefined) return;
-    this.#instruments[instrument.id] = instrument;
-    this.#underlyingOf[instrument.id] = underlying;
-    this.#tick[instrument.id] = stepToNumber(instrument.tick);
-    this.positions.add(instrument, underlying);
+    this.#state.add(instrument, underlying);
   }
 
   /** Price of an underlying in quote currency; one that is not positive makes it stale at once. */
   onReference(underlying: number, price: number, timeUs: number): void {
+    const state = this.#state;
     if (!(price > 0)) {
-      this.#priceUs[underlying] = Number.NEGATIVE_INFINITY;
+      state.priceUs[underlying] = Number.NEGATIVE_INFINITY;
       return;
     }
-    this.#price[underlying] = price;
-    this.#priceUs[underlying] = timeUs;
+    state.price[underlying] = price;
+    state.priceUs[underlying] = timeUs;
+    state.positions.onPrice(underlying, price);
   }
 
   /** Best prices of an instrument's own book; −1 for an empty side. */
   onBook(instrument: number, bestBidTicks: number, bestAskTicks: number): void {
-    this.#bestBidTicks[instrument] = bestBidTicks;
-    this.#bestAskTicks[instrument] = bestAskTicks;
+    this.#state.bestBidTicks[instrument] = bestBidTicks;
+    this.#state.bestAskTicks[instrument] = bestAskTicks;
+  }
+
+  /** A trade at the venue. */
+  onTrade(instrument: number, priceTicks: number, timeUs: number): void {
+    this.#state.lastTicks[instrument] = priceTicks;
+    this.#state.lastUs[instrument] = timeUs;
+  }
+
+  /** The venue's volatility of an option, and the forward of its expiry; NaN = not told. */
+  onTicker(
+    instrument: number,
+    volatility: number,
+    forward: number,
+    exchangeTimeUs: number,
+    timeUs: number,
+  ): void {
+    this.#state.positions.valuation.onTicker(instrument, volatility, forward, exchangeTimeUs, timeUs);
   }
 
   onFeedState(instrument: number, live: boolean): void {
-    this.#live[instrument] = live ? 1 : 0;
+    const state = this.#state;
+    state.live[instrument] = live ? 1 : 0;
     if (live) return;
-    this.#bestBidTicks[instrument] = -1;
-    this.#bestAskTicks[instrument] = -1;
+    state.bestBidTicks[instrument] = -1;
+    state.bestAskTicks[instrument] = -1;
+  }
+
+  /** About every 10 ms: values a bounded number of instruments anew, and notices orders that were not answered. */
+  onTimer(timeUs: number): void {
+    const state = this.#state;
+    const { positions } = state;
+    const held = positions.heldCount;
+    for (let i = 0; i < Math.min(HELD_PER_TICK, held); i += 1) {
+      this.#nextHeld = (this.#nextHeld + 1) % held;
+      const instrument = state.instruments[positions.heldAt(this.#nextHeld)];
+      if (instrument !== undefined) state.revalue(instrument, timeUs);
+    }
+    const size = this.#instruments.size;
+    for (let i = 0; i < Math.min(OTHERS_PER_TICK, size); i += 1) {
+      this.#nextOther = (this.#nextOther + 1) % size;
+      const instrument = state.instruments[this.#nextOther];
+      if (instrument !== undefined) state.revalue(instrument, timeUs);
+    }
+    for (const underlying of positions.underlyings) positions.refresh(underlying);
+    if (state.orders.count > 0) state.orders.onTimer(timeUs, state.limits.orderTimeoutMs * 1_000);
   }
 
   positionLots(instrument: number): number {
@@ -168,64 +261,95 @@ export class RiskGate {
    * A fill. Trips the kill switch when a position or an underlying's delta is beyond its hard limit, or when the instrument is
    * not one that was ever quoted.
    *
-   * @param side side of our quote: 0 = our bid was hit, we bought
+   * @param side side of our quote or order: 0 = our bid was hit, we bought
+   * @param orderId of the order that was filled; 0 for a quote. An order that is not at work trips the kill switch too
    */
-  onExecution(instrument: number, side: number, _priceTicks: number, sizeLots: number, timeUs: number): void {
-    if (this.#instruments[instrument] === undefined || !(sizeLots > 0)) {
-      this.kill.trip("limit:unknownExecution", timeUs);
+  onExecution(
+    instrument: number,
+    side: number,
+    _priceTicks: number,
+    sizeLots: number,
+    timeUs: number,
+    orderId = 0,
+  ): void {
+    const state = this.#state;
+    const known = state.instruments[instrument];
+    if (known === undefined || !(sizeLots > 0)) {
+      state.kill.trip("limit:unknownExecution", timeUs);
       return;
     }
-    const positions = this.positions;
-    const limits = this.#limits;
+    const { positions, limits } = state;
     positions.onFill(instrument, side, sizeLots);
-    const underlying = this.#underlyingOf[instrument];
-    const price = this.#price[underlying];
+    const underlying = state.underlyingOf[instrument];
+    state.revalue(known, timeUs);
+    const price = state.price[underlying];
     const perLot = positions.notionalPerLot(instrument, price);
     const knownDelta = positions.delta(instrument);
     const delta = Number.isNaN(knownDelta) ? 1 : knownDelta;
     const bought = side === 0 ? sizeLots : -sizeLots;
-    this.#protection.onFill(underlying, bought * perLot * delta, timeUs);
-    if (
-      !(
-        Math.abs(positions.lots(instrument) * perLot) <=
-        limits.maxPositionNotional * limits.hardLimitMultiple
-      )
-    ) {
-      this.kill.trip("limit:position", timeUs);
+    if (orderId > 0) state.orders.onFill(orderId, sizeLots);
+    else {
+      const { coins, vega } = positions.valuation;
+      const bookVega = known.kind === "option" ? bought * coins[instrument] * vega[instrument] : 0;
+      state.protection.onFill(underlying, bought * perLot * delta, bookVega, timeUs);
     }
-    const net = positions.netDeltaNotional(underlying, price);
-    if (!(Math.abs(net) <= limits.maxDeltaNotional * limits.hardLimitMultiple)) {
-      this.kill.trip("limit:delta", timeUs);
+    const hard = limits.hardLimitMultiple;
+    if (!(Math.abs(positions.lots(instrument) * perLot) <= limits.maxPositionNotional * hard)) {
+      state.kill.trip("limit:position", timeUs);
+    }
+    if (!(Math.abs(positions.netDeltaNotional(underlying)) <= limits.maxDeltaNotional * hard)) {
+      state.kill.trip("limit:delta", timeUs);
     }
   }
 
   /** Quotes that the counterparty rejected; too many within a minute trip the kill switch. */
   onRejected(quotes: number, timeUs: number): void {
-    if (this.#rejects.add(quotes, timeUs) >= this.#limits.maxRejectsPerMinute) {
-      this.kill.trip("limit:rejects", timeUs);
+    if (this.#rejects.add(quotes, timeUs) >= this.#state.limits.maxRejectsPerMinute) {
+      this.#state.kill.trip("limit:rejects", timeUs);
     }
   }
 
   /**
-   * Checks a batch in place. Afterwards it holds only what may leave.
+   * Profit and loss of the books. Beyond a limit only reductions pass; beyond its hard multiple the kill switch trips.
+   *
+   * @param profit since the books were opened, fees included, in quote currency
+   * @param peak its highest
+   * @returns true when the desk has just begun to reduce only
+   */
+  onProfit(profit: number, peak: number, timeUs: number): boolean {
+    const { maxLoss, maxDrawdown, hardLimitMultiple } = this.#state.limits;
+    const loss = -profit;
+    const drawdown = peak - profit;
+    if (loss > maxLoss * hardLimitMultiple) this.#state.kill.trip("limit:loss", timeUs);
+    else if (drawdown > maxDrawdown * hardLimitMultiple) this.#state.kill.trip("limit:drawdown", timeUs);
+    if (loss > maxLoss) return this.reduce("loss", "limit:loss", timeUs);
+    return drawdown > maxDrawdown && this.reduce("drawdown", "limit:drawdown", timeUs);
+  }
+
+  /** What the counterparty says of an order; the state as in `ORDER_STATE`. @returns false for an order that is not open */
+  onOrderState(orderId: number, state: OrderState, leavesLots: number): boolean {
+    return this.#state.orders.onState(orderId, state, leavesLots);
+  }
+
+  /** Our quotes were cancelled: none stands that an order could cross. */
+  onAllCancelled(): void {
+    this.#state.standing.clear();
+  }
+
+  /** The session is gone, and with it the quotes; what became of orders is unknown. */
+  onSessionDown(): void {
+    this.#state.standing.clear();
+    this.#state.orders.onSessionDown();
+  }
+
+  /**
+   * Checks a batch in place. Afterwards it holds only what may leave. A row of an instrument of which nothing stands and from
+   * which nothing is left is taken out.
    *
    * @returns the batch, approved; the same object for the same batch every time
    */
   check(batch: QuoteBatch, timeUs: number): ApprovedQuotes {
-    this.#check += 1;
-    const killedBefore = this.kill.tripped;
-    let kept = 0;
-    for (let row = 0; row < batch.count; row += 1) {
-      const asked = !isPull(batch, row);
-      this.#checkRow(batch, row, timeUs);
-      if (asked && isPull(batch, row) && batch.standing[row] === 0) continue;
-      batch.move(row, kept);
-      kept += 1;
-    }
-    batch.count = kept;
-    if (this.kill.tripped && !killedBefore) {
-      for (let row = 0; row < kept; row += 1) this.#refuse(batch, row, LIMIT.killed, timeUs);
-    }
+    this.#quotes.check(batch, timeUs);
     const known = this.#approved.get(batch);
     if (known !== undefined) return known;
     const approved = new ApprovedQuotes(batch);
@@ -233,177 +357,46 @@ export class RiskGate {
     return approved;
   }
 
-  #checkRow(batch: QuoteBatch, row: number, timeUs: number): void {
-    const quoteId = batch.quoteId[row];
-    const ordered = quoteId > this.#lastQuoteId;
-    if (ordered) this.#lastQuoteId = quoteId;
-    this.#normalise(batch, row, timeUs);
-    if (isPull(batch, row)) return;
-    const id = batch.instrument[row];
-    const instrument = this.#instruments[id];
-    const limit =
-      instrument === undefined
-        ? LIMIT.unknownInstrument
-        : !ordered || this.#seenInCheck[id] === this.#check
-          ? LIMIT.duplicate
-          : this.#rowLimit(batch, row, id, timeUs);
-    if (instrument === undefined || limit !== PASSED) {
-      this.#refuse(batch, row, limit, timeUs);
-      return;
-    }
-    this.#seenInCheck[id] = this.#check;
-    this.positions.onDelta(id, batch.delta[row]);
-    this.#checkSide(batch, row, instrument, 0, timeUs);
-    this.#checkSide(batch, row, instrument, 1, timeUs);
-    if (!isPull(batch, row) && !this.#messages.take(timeUs)) {
-      this.#refuse(batch, row, LIMIT.messageRate, timeUs);
-    }
+  /** Checks an order; one that passes counts as at work from now on. @returns the order, approved, or the limit it broke */
+  checkOrder(order: OrderIntent, timeUs: number): ApprovedOrder | LimitName {
+    const limit = orderLimit(this.#state, order, timeUs);
+    if (limit !== PASSED) return this.#refused(limit, timeUs);
+    this.#state.orders.onSent(order, timeUs);
+    return new ApprovedOrder(order);
   }
 
-  /** @returns the limit that the row as a whole breaks, or {@link PASSED}. */
-  #rowLimit(batch: QuoteBatch, row: number, id: number, timeUs: number): number {
-    if (this.kill.tripped) return LIMIT.killed;
-    if (this.#live[id] === 0) return LIMIT.feed;
-    const underlying = this.#underlyingOf[id];
-    const ageUs = timeUs - this.#priceUs[underlying];
-    if (!(ageUs <= this.#limits.maxDataAgeMs * 1_000)) return LIMIT.stale;
-    if (this.#protection.frozen(underlying, timeUs)) return LIMIT.protection;
-    const fair = batch.fair[row];
-    const greeks = Math.abs(batch.delta[row]) <= 1 && batch.vega[row] >= 0;
-    if (!(greeks && fair >= 0 && fair < Infinity)) return LIMIT.malformed;
-    const twoSided = batch.bidLots[row] > 0 && batch.askLots[row] > 0;
-    if (twoSided && batch.bidTicks[row] >= batch.askTicks[row]) return LIMIT.selfCross;
-    return PASSED;
-  }
-
-  /** Sizes and prices that are no whole positive numbers are refused; an absent side reads −1 and 0. */
-  #normalise(batch: QuoteBatch, row: number, timeUs: number): void {
-    const bidLots = batch.bidLots[row];
-    const askLots = batch.askLots[row];
-    if (!wellFormed(bidLots, batch.bidTicks[row])) this.#refuseSide(batch, row, 0, LIMIT.malformed, timeUs);
-    if (!wellFormed(askLots, batch.askTicks[row])) this.#refuseSide(batch, row, 1, LIMIT.malformed, timeUs);
-    if (bidLots === 0) batch.bidTicks[row] = NO_SIDE;
-    if (askLots === 0) batch.askTicks[row] = NO_SIDE;
-  }
-
-  #checkSide(batch: QuoteBatch, row: number, instrument: Instrument, side: number, timeUs: number): void {
-    const lotsOf = side === 0 ? batch.bidLots : batch.askLots;
-    const lots = lotsOf[row];
-    if (lots === 0) return;
-    const limits = this.#limits;
-    const id = instrument.id;
-    const underlying = this.#underlyingOf[id];
-    const price = this.#price[underlying];
-    const sign = side === 0 ? 1 : -1;
-    const limit = this.#priceLimit(batch, row, instrument, price, side);
-    const positions = this.positions;
-    const perLot = positions.notionalPerLot(id, price);
-    if (limit !== PASSED || !(lots * perLot <= limits.maxQuoteNotional)) {
-      this.#refuseSide(batch, row, side, limit === PASSED ? LIMIT.quoteNotional : limit, timeUs);
-      return;
+  /**
+   * Checks an answer to a request for quotes, or, at the last look, the one side that was taken.
+   *
+   * @returns the answer with the sides that may leave, approved, or the limit that the last of them broke
+   */
+  checkStructure(quote: StructureQuote, timeUs: number): ApprovedStructure | LimitName {
+    const state = this.#state;
+    if (!(quote.structureId > this.#lastStructureId)) return this.#refused(LIMIT.duplicate, timeUs);
+    this.#lastStructureId = quote.structureId;
+    if (quote.legs.length === 0) return this.#refused(LIMIT.malformed, timeUs);
+    if (quote.bid !== null && quote.ask !== null && !(quote.bid < quote.ask)) {
+      return this.#refused(LIMIT.selfCross, timeUs);
     }
-    const position = positions.lots(id);
-    const reducible = Math.max(-sign * position, 0);
-    if (lots > reducible) {
-      const most = Math.floor(limits.maxPositionNotional / perLot + 1e-9);
-      const within = Math.abs(position) > most ? reducible : most - sign * position;
-      const adding = Math.min(lots, within) - reducible;
-      if (this.#reduceOnly) this.#cutSide(batch, row, side, reducible, instrument, LIMIT.reduceOnly, timeUs);
-      else if (adding > 0 && !(this.#grossNotional() + adding * perLot <= limits.maxGrossNotional)) {
-        this.#cutSide(batch, row, side, reducible, instrument, LIMIT.gross, timeUs);
-      } else if (lots > within) {
-        this.#cutSide(batch, row, side, within, instrument, LIMIT.position, timeUs);
-      }
+    let { bid, ask } = quote;
+    let broken: LimitName = "malformed";
+    const bidLimit = bid === null ? PASSED : structureLimit(state, quote, 0, bid, timeUs);
+    if (bidLimit !== PASSED) {
+      bid = null;
+      broken = this.#refused(bidLimit, timeUs);
     }
-    if (lotsOf[row] === 0) return;
-    const net = this.#netDelta(underlying);
-    const after = net + sign * lotsOf[row] * perLot * batch.delta[row];
-    if (!(Math.abs(after) <= Math.max(limits.maxDeltaNotional, Math.abs(net)))) {
-      this.#refuseSide(batch, row, side, LIMIT.delta, timeUs);
+    const askLimit = ask === null ? PASSED : structureLimit(state, quote, 1, ask, timeUs);
+    if (askLimit !== PASSED) {
+      ask = null;
+      broken = this.#refused(askLimit, timeUs);
     }
+    if (bid === null && ask === null) return broken;
+    if (!state.messages.take(timeUs)) return this.#refused(LIMIT.messageRate, timeUs);
+    return new ApprovedStructure({ ...quote, bid, ask });
   }
 
-  /** @returns the collar that a side's price breaks, or {@link PASSED}. */
-  #priceLimit(batch: QuoteBatch, row: number, instrument: Instrument, price: number, side: number): number {
-    const limits = this.#limits;
-    const id = instrument.id;
-    const sign = side === 0 ? 1 : -1;
-    const ticks = side === 0 ? batch.bidTicks[row] : batch.askTicks[row];
-    const tick = this.#tick[id];
-    const unit = instrument.kind === "option" && instrument.inverse ? price : 1;
-    const move = Math.abs(batch.delta[row]) * limits.collarFairBp * 1e-4 * price;
-    const jump = limits.collarFairVol * 0.01 * batch.vega[row];
-    const reach = (move + jump) / unit + limits.collarFairTicks * tick;
-    if (!(sign * (ticks * tick - batch.fair[row]) <= reach)) return LIMIT.collarFair;
-    const opposite = side === 0 ? this.#bestAskTicks[id] : this.#bestBidTicks[id];
-    if (opposite >= 0 && sign * (opposite - ticks) < limits.collarMarketTicks) return LIMIT.collarMarket;
-    return PASSED;
+  #refused(limit: number, timeUs: number): LimitName {
+    this.#state.refuse(limit, timeUs);
+    return LIMITS[limit] ?? "malformed";
   }
-
-  /** Gross notional as of the start of this check. */
-  #grossNotional(): number {
-    if (this.#grossInCheck !== this.#check) {
-      this.#gross = this.positions.grossNotional(this.#price);
-      this.#grossInCheck = this.#check;
-    }
-    return this.#gross;
-  }
-
-  /** Net delta notional of an underlying as of its first quote in this check. */
-  #netDelta(underlying: number): number {
-    if (this.#netInCheck[underlying] !== this.#check) {
-      this.#net[underlying] = this.positions.netDeltaNotional(underlying, this.#price[underlying]);
-      this.#netInCheck[underlying] = this.#check;
-    }
-    return this.#net[underlying];
-  }
-
-  /** Leaves at most `lots` on a side, nothing when that is below the venue's least size. */
-  #cutSide(
-    batch: QuoteBatch,
-    row: number,
-    side: number,
-    lots: number,
-    instrument: Instrument,
-    limit: number,
-    timeUs: number,
-  ): void {
-    if (lots < Math.max(instrument.minSizeLots, 1)) {
-      this.#refuseSide(batch, row, side, limit, timeUs);
-      return;
-    }
-    (side === 0 ? batch.bidLots : batch.askLots)[row] = lots;
-    batch.reasons[row] |= REASON.riskLimit;
-    this.refusals[limit] += 1;
-  }
-
-  #refuse(batch: QuoteBatch, row: number, limit: number, timeUs: number): void {
-    if (batch.bidLots[row] !== 0) this.#refuseSide(batch, row, 0, limit, timeUs);
-    if (batch.askLots[row] !== 0) this.#refuseSide(batch, row, 1, limit, timeUs);
-    batch.reasons[row] |= REASON.pulled;
-  }
-
-  #refuseSide(batch: QuoteBatch, row: number, side: number, limit: number, timeUs: number): void {
-    if (side === 0) {
-      batch.bidTicks[row] = NO_SIDE;
-      batch.bidLots[row] = 0;
-    } else {
-      batch.askTicks[row] = NO_SIDE;
-      batch.askLots[row] = 0;
-    }
-    batch.reasons[row] |= REFUSAL_REASON[limit];
-    this.refusals[limit] += 1;
-    if (!LOSS_OF_CONTROL.has(limit)) return;
-    if (this.#breaches.add(1, timeUs) >= this.#limits.maxBreachesPerSecond) {
-      this.kill.trip(`limit:${LIMITS[limit]}`, timeUs);
-    }
-  }
-}
-
-function isPull(batch: QuoteBatch, row: number): boolean {
-  return batch.bidLots[row] === 0 && batch.askLots[row] === 0;
-}
-
-function wellFormed(lots: number, ticks: number): boolean {
-  return lots === 0 || (lots > 0 && Number.isSafeInteger(lots) && ticks > 0);
 }

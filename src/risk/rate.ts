@@ -1,7 +1,7 @@
 /** A budget that refills with time: at most `burst` at once, `perSecond` in the long run. */
 export class TokenBucket {
-  readonly #perSecond: number;
-  readonly #burst: number;
+  #perSecond: number;
+  #burst: number;
   #tokens: number;
   #atUs = Number.NaN;
 
@@ -9,6 +9,13 @@ export class TokenBucket {
     this.#perSecond = perSecond;
     this.#burst = burst;
     this.#tokens = burst;
+  }
+
+  /** Another budget from now on; what is left of the old one is kept up to the new burst. */
+  setRate(perSecond: number, burst: number): void {
+    this.#perSecond = perSecond;
+    this.#burst = burst;
+    this.#tokens = Math.min(this.#tokens, burst);
   }
 
   /** @returns false when the budget is spent. A time before the last one refills nothing. */
@@ -30,10 +37,12 @@ const SLOTS = 16;
 /** A sum over a sliding window, in sixteen slots: what is older than the window by a slot is out for certain. */
 export class WindowSum {
   readonly #slotUs: number;
+  readonly windowMs: number;
   readonly #sums = new Float64Array(SLOTS);
   #slot = Number.NEGATIVE_INFINITY;
 
   constructor(windowMs: number) {
+    this.windowMs = windowMs;
     this.#slotUs = (windowMs * 1_000) / (SLOTS - 1);
   }
 

@@ -257,7 +257,7 @@ test("beyond the limit only what reduces the position passes, and no more than t
 
 test("in reduce-only nothing but reductions passes", () => {
   const bench = new Bench();
-  bench.gate.reduceOnly = true;
+  bench.gate.reduce("reduceOnly", "operator", bench.timeUs);
   expect(bench.check()).toMatchObject(NONE);
   bench.gate.onExecution(bench.option.id, 0, 300, 6, bench.timeUs);
   expect(bench.check()).toMatchObject({ bid: 0, ask: 6 });
@@ -403,7 +403,7 @@ test("no path leads around a limit: whatever the rows and the state, what leaves
       gate.positions.set(1, positions[1]);
       gate.onFeedState(1, live);
       gate.onBook(0, bests[0], bests[1]);
-      gate.reduceOnly = reduceOnly;
+      if (reduceOnly) gate.reduce("reduceOnly", "operator", bench.timeUs);
       bench.timeUs += ageMs * 1_000;
       for (const { instrument, ...row } of rows) bench.row(instrument, row);
       const pulls = rows.filter((row) => row.bidLots === 0 && row.askLots === 0).length;
