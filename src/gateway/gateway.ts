@@ -1,7 +1,21 @@
-import type { ApprovedQuotes } from "../risk/gate.ts";
+import type { ApprovedOrder, ApprovedQuotes } from "../risk/gate.ts";
+import type { OrderState } from "../risk/order.ts";
+import type { ReconciliationSource } from "../risk/reconciliation.ts";
 
 /** What became of a quote at the counterparty. */
 export const QUOTE_STATUS = { accepted: 0, rejected: 1, cancelled: 2 } as const;
+
+/** What else is known of a fill; what the gateway cannot tell is left out. */
+export interface ExecutionDetail {
+  /** The desk's order that was filled; left out for a quote. */
+  readonly orderId?: number;
+  /** The answer to a request for quotes that was taken. */
+  readonly structureId?: number;
+  readonly counterparty?: string;
+  readonly liquidity?: "maker" | "taker";
+  /** As charged, in the settlement currency; left out, the configured rate counts. */
+  readonly fee?: number;
+}
 
 /** What a gateway tells the desk. Each call is an input of the desk and is journalled as such. */
 export interface GatewayEvents {
@@ -19,7 +33,16 @@ export interface GatewayEvents {
     priceTicks: number,
     sizeLots: number,
     timeUs: number,
+    detail?: ExecutionDetail,
   ): void;
+  /**
+   * What became of an order, other than fills: accepted (`working`), at its end (`done`: cancelled, refused or expired), or
+   * `unknown`. Fills come by {@link onExecution} alone. Left out by those that follow no orders.
+   *
+   * @param leavesLots what can still trade, as far as the counterparty tells it; Infinity where it does not
+   * @param text the counterparty's words
+   */
+  onOrderState?(orderId: number, state: OrderState, leavesLots: number, text: string, timeUs: number): void;
 }
 
 /** Where quotes leave the process. */
@@ -34,6 +57,18 @@ export interface QuoteGateway {
   publish(quotes: ApprovedQuotes, timeUs: number): number;
   /** Cancels every quote at the counterparty. @returns false when no session is up. */
   cancelAll(timeUs: number): boolean;
+  /**
+   * Sends an order in this turn. Left out by gateways that take no orders.
+   *
+   * @returns false when it was not sent, for certain; true says nothing of its fate
+   */
+  sendOrder?(order: ApprovedOrder, timeUs: number): boolean;
+  /** Asks for the cancellation of an order. @returns false when the request was not sent, for certain */
+  cancelOrder?(orderId: number, timeUs: number): boolean;
+  /** Asks what became of an order; the answer comes by `onOrderState` or `onExecution`. @returns false when it was not asked */
+  askOrder?(orderId: number, timeUs: number): boolean;
+  /** How the other side can be asked what it holds; left out when it cannot be. */
+  readonly reconciliation?: ReconciliationSource;
   onTimer(timeUs: number): void;
   /** Logs out and closes; resolves when the peer has confirmed or `timeoutMs` has passed. */
   stop(timeoutMs: number): Promise<void>;

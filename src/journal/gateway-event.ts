@@ -1,4 +1,5 @@
-import type { GatewayEvents } from "../gateway/gateway.ts";
+import type { ExecutionDetail, GatewayEvents } from "../gateway/gateway.ts";
+import type { OrderState } from "../risk/order.ts";
 
 /** A gateway's word to the desk, as it stands in a journal. */
 export type GatewayEvent =
@@ -12,6 +13,15 @@ export type GatewayEvent =
       readonly side: number;
       readonly priceTicks: number;
       readonly sizeLots: number;
+      readonly detail?: ExecutionDetail;
+    }
+  | {
+      readonly on: "order";
+      readonly orderId: number;
+      readonly state: OrderState;
+      /** Null = not told. */
+      readonly leavesLots: number | null;
+      readonly text: string;
     };
 
 /** Hands a journalled event to the desk again. */
@@ -33,6 +43,16 @@ export function applyGatewayEvent(event: GatewayEvent, to: GatewayEvents, timeUs
         event.side,
         event.priceTicks,
         event.sizeLots,
+        timeUs,
+        event.detail,
+      );
+      break;
+    case "order":
+      to.onOrderState?.(
+        event.orderId,
+        event.state,
+        event.leavesLots ?? Number.POSITIVE_INFINITY,
+        event.text,
         timeUs,
       );
       break;
@@ -68,8 +88,15 @@ export class RecordedGatewayEvents implements GatewayEvents {
     priceTicks: number,
     sizeLots: number,
     timeUs: number,
+    detail?: ExecutionDetail,
   ): void {
-    this.#pass({ on: "execution", executionId, instrument, side, priceTicks, sizeLots }, timeUs);
+    const fill = { on: "execution", executionId, instrument, side, priceTicks, sizeLots } as const;
+    this.#pass(detail === undefined ? fill : { ...fill, detail }, timeUs);
+  }
+
+  onOrderState(orderId: number, state: OrderState, leavesLots: number, text: string, timeUs: number): void {
+    const leaves = Number.isFinite(leavesLots) ? leavesLots : null;
+    this.#pass({ on: "order", orderId, state, leavesLots: leaves, text }, timeUs);
   }
 
   #pass(event: GatewayEvent, timeUs: number): void {

@@ -7,9 +7,12 @@ import { DEFAULT_SURFACE_PARAMETERS, type SurfaceParameters } from "../option/su
 import { DEFAULT_QUOTE_PARAMETERS, type QuoteParameters } from "../quote/parameters.ts";
 import { DEFAULT_RISK_LIMITS, type RiskLimits } from "../risk/limits.ts";
 
-/** All values of a parameter table, by its keys. */
+/** All values of a parameter table, by its keys; one that a journal from before it was there lacks has its default. */
 function numbers<K extends string>(defaults: Readonly<Record<K, number>>) {
-  return z.record(z.enum(Object.keys(defaults) as [K, ...K[]]), z.number());
+  return z.preprocess(
+    (given) => (typeof given === "object" && given !== null ? { ...defaults, ...given } : given),
+    z.record(z.enum(Object.keys(defaults) as [K, ...K[]]), z.number()),
+  );
 }
 
 const runStart = z.strictObject({
