@@ -1,7 +1,18 @@
 import { EXIT, type ExitCode } from "../core/errors.ts";
+import { invariant } from "../core/invariant.ts";
 import type { Fault } from "../sim/protocol/faults.ts";
 import { defineCommand, UsageError } from "./command.ts";
+import { aborted } from "./venue/aborted.ts";
 
+const SIMULATED: readonly string[] = [
+  "binance-usdm",
+  "deribit",
+  "bybit-linear",
+  "okx",
+  "kraken",
+  "coinbase",
+  "bitstamp",
+];
 const DEFAULT_PORT = 9_001;
 const DEFAULT_FREEZE_MS = 3_000;
 const DEFAULT_REFUSE_MS = 5_000;
@@ -10,14 +21,17 @@ const FAULT_FORM =
 
 export const venue = defineCommand({
   name: "venue",
-  summary: "Serve a recorded capture as the venue itself, over WebSocket and REST",
-  usage: "--capture FILE [options]",
+  summary: "Serve a recorded capture, or simulated venues, over WebSocket and REST",
+  usage: "--capture FILE [options] | --simulate VENUES [options]",
   details:
     "Plays a capture (Binance or Deribit; keel's own recordings, hftbacktest's and cryptofeed's layouts) in the venue's own " +
     "protocol, frames byte for byte as recorded. Playback begins with the first subscription. The server keeps the books, so a " +
     "client may ask for a snapshot or subscribe anew at any time. Set KEEL_URL_<VENUE> to the address that is printed.\n\n" +
     `Faults for rehearsals: --fault ${FAULT_FORM}; N is how many frames (drop, duplicate, garble, half; default 1) or ` +
     `for how many milliseconds (freeze, default ${DEFAULT_FREEZE_MS}; refuse with HTTP 429, default ${DEFAULT_REFUSE_MS}).\n\n` +
+    "With --simulate a simulated market runs behind servers of the venues named: a comma-separated list of " +
+    `${SIMULATED.join(", ")}, or feeds for those that KEEL_FEEDS names. The addresses are printed as ` +
+    "KEEL_URL_<VENUE>=…, and are `servers` of the result.\n\n" +
     "Ends at SIGINT or SIGTERM, after --seconds, or at the end of the capture with --once. With --json: venue, framesPlayed, " +
     "framesSent, bytesSent, clients, requests, snapshotsServed, loops, ended, faults, problem. Exit code 6 when the capture " +
     "cannot be served.",
@@ -25,8 +39,20 @@ export const venue = defineCommand({
     capture: {
       type: "string",
       value: "FILE",
-      required: true,
       description: "Capture file, or a folder with the parts of one recording",
+    },
+    simulate: {
+      type: "string",
+      value: "VENUES",
+      description: "Simulate these venues, or feeds, instead of serving a capture",
+    },
+    seed: {
+      type: "number",
+      integer: true,
+      min: 0,
+      max: 2 ** 32 - 1,
+      default: 1,
+      description: "Seed of the simulation",
     },
     port: {
       type: "number",
@@ -34,7 +60,7 @@ export const venue = defineCommand({
       min: 0,
       max: 65_535,
       default: DEFAULT_PORT,
-      description: "TCP port; 0 takes a free one",
+      description: "TCP port; 0 takes a free one, as simulated venues always do",
     },
     host: { type: "string", value: "ADDRESS", default: "127.0.0.1", description: "Address to listen on" },
     speed: {
@@ -62,12 +88,24 @@ export const venue = defineCommand({
     },
   },
   environment: false,
-  async run({ options, out, shutdown }): Promise<ExitCode> {
+  async run({ options, env, out, shutdown }): Promise<ExitCode> {
     const speed = readSpeed(options.speed);
     const faults = options.fault.map(readFault);
+    const { capture } = options;
+    if ((capture === undefined) === (options.simulate === undefined))
+      throw new UsageError("keel venue: expected either --capture or --simulate");
+    if (options.simulate !== undefined) {
+      const { simulate } = await import("./venue/simulate.ts");
+      const { seed, host: hostname, seconds } = options;
+      if (speed === "max")
+        throw new UsageError("--speed max: simulated venues have a speed, expected a number");
+      await simulate({ names: options.simulate, env, seed, hostname, speed, seconds, out, shutdown });
+      return EXIT.ok;
+    }
+    invariant(capture !== undefined, "one of the two is given");
     const { CaptureVenue } = await import("../sim/capture-venue.ts");
     const server = await CaptureVenue.start({
-      capture: options.capture,
+      capture,
       port: options.port,
       hostname: options.host,
       speed,
@@ -127,11 +165,4 @@ export function readFault(text: string): { readonly frame: number; readonly faul
     default:
       throw new UsageError(`--fault ${text}: expected ${FAULT_FORM}`);
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

@@ -1,7 +1,10 @@
 import type { Clock } from "../core/clock.ts";
+import type { VenueName } from "../market/instrument.ts";
 import { BinanceVenue } from "./binance-venue.ts";
 import { DeribitVenue } from "./deribit-venue.ts";
+import { type FurtherVenueName, FurtherVenues } from "./further-venues.ts";
 import { SimMarket } from "./market/market.ts";
+import type { VenueServer } from "./protocol/venue-server.ts";
 
 export interface SimulationOptions {
   readonly seed: number;
@@ -12,6 +15,8 @@ export interface SimulationOptions {
   /** 0 = any free port. */
   readonly binancePort?: number;
   readonly deribitPort?: number;
+  /** Servers to start beside these two, each on a free port. */
+  readonly venues?: readonly FurtherVenueName[];
   /** Simulated time of the beginning, µs since the epoch; the clock's time when left out. */
   readonly startUs?: number;
   /** Price of one BTC at the beginning, in USD. */
@@ -23,7 +28,7 @@ const TICK_MS = 1;
 const CATCH_UP_US = 500_000;
 
 /**
- * The simulated market behind its two venue servers, paced by the wall clock: the live edge of the simulator.
+ * The simulated market behind its venue servers, paced by the wall clock: the live edge of the simulator.
  *
  * @example
  * const simulation = new Simulation({ seed: 1, clock: systemClock });
@@ -36,6 +41,7 @@ export class Simulation {
   readonly deribit: DeribitVenue;
   /** Wall time that was skipped because the host could not keep up, in µs. */
   skippedUs = 0;
+  readonly #further: FurtherVenues;
   readonly #clock: Clock;
   readonly #speed: number;
   #timer: Timer | null = null;
@@ -57,6 +63,16 @@ export class Simulation {
       void this.binance.server.stop();
       throw error;
     }
+    this.#further = new FurtherVenues(options.venues ?? [], this.market, { hostname, clock, seed });
+  }
+
+  /** The servers by the venue that each one is; a venue's URL goes into `KEEL_URL_<VENUE>`. */
+  get servers(): ReadonlyMap<VenueName, VenueServer> {
+    const own = [
+      ["binance-usdm", this.binance.server],
+      ["deribit", this.deribit.server],
+    ] as const;
+    return new Map<VenueName, VenueServer>([...own, ...this.#further.servers]);
   }
 
   /** Time begins to pass. */
@@ -69,7 +85,7 @@ export class Simulation {
   async stop(): Promise<void> {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
-    await Promise.all([this.binance.server.stop(), this.deribit.server.stop()]);
+    await Promise.all([...this.servers.values()].map((server) => server.stop()));
   }
 
   #tick(): void {
@@ -79,6 +95,7 @@ export class Simulation {
     this.skippedUs += (passedUs - stepUs) / this.#speed;
     this.#lastUs = nowUs;
     this.market.advance(this.market.timeUs + stepUs);
+    this.#further.advance();
     this.deribit.onTimer(nowUs);
   }
 }
