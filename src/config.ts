@@ -9,7 +9,7 @@ import { nearest } from "./core/nearest.ts";
 import type { ParameterDescription } from "./core/parameter.ts";
 import type { Secret } from "./core/secret.ts";
 import { defaultEndpoint, endpointAt, type VenueEndpoint, type VenueSubscriptions } from "./feed/registry.ts";
-import type { EngineName } from "./inference/engine.ts";
+import type { DeviceName } from "./inference/engine.ts";
 import type { EngineSettings } from "./inference/settings.ts";
 import { VENUES, type VenueName } from "./market/instrument.ts";
 import { SURFACE_PARAMETERS, type SurfaceParameters } from "./option/surface/parameters.ts";
@@ -27,7 +27,7 @@ export interface Config {
   readonly feeds: readonly VenueSubscriptions[];
   /** Where each venue is reached: by `KEEL_URL_…`, else the venue itself. */
   readonly endpoints: Readonly<Record<VenueName, ConfiguredEndpoint>>;
-  readonly device: EngineName | "auto";
+  readonly device: DeviceName;
   /** `KEEL_GPU`, `KEEL_VULKAN_DIR`, `KEEL_CUDA_DEVICE`, `KEEL_TENSORRT_…` */
   readonly engines: EngineSettings;
   /** Undefined: the default model, or what stands in for it on this host. */

@@ -1,7 +1,7 @@
 import { LOG_FORMATS, LOG_LEVELS } from "../core/log.ts";
 import { SIGNALS } from "../feature/schema.ts";
 import { DEFAULT_MODEL, DEFAULT_STAND_INS } from "../inference/builtin.ts";
-import { ENGINES } from "../inference/engine.ts";
+import { DEVICES } from "../inference/engine.ts";
 import { TENSORRT_PRECISIONS, TENSORRT_WAITS } from "../inference/settings.ts";
 import { VENUES, type VenueName } from "../market/instrument.ts";
 import { SURFACE_PARAMETERS } from "../option/surface/parameters.ts";
@@ -65,9 +65,9 @@ const NAMED = {
     "What to subscribe to, e.g. `binance-usdm:BTCUSDT,deribit:BTC-PERPETUAL,deribit:options:BTC`",
   ),
   KEEL_DEVICE: variable(
-    oneOf("auto", ...ENGINES),
+    oneOf(...DEVICES),
     "auto",
-    "Engine that runs the model; `auto` takes the one on which the model is fastest here, `webgpu` the faster of wgsl and ONNX Runtime on the GPU, any other is used or refused",
+    "Engine that runs the model; `auto` takes the one on which the model is fastest here, `gpu` the faster of wgsl and webgpu, any other is used or refused",
   ),
   KEEL_MODEL: variable(
     path,

@@ -8,6 +8,10 @@ import type { FeatureTarget } from "./wgsl/device-step.ts";
 export const ENGINES = ["cpu", "wasm", "wgsl", "webgpu", "tensorrt"] as const;
 export type EngineName = (typeof ENGINES)[number];
 
+/** What a configuration may ask for: an engine by name, the fastest of all, or the fastest that uses a GPU over Vulkan. */
+export const DEVICES = ["auto", "gpu", ...ENGINES] as const;
+export type DeviceName = (typeof DEVICES)[number];
+
 /**
  * A loaded step model with one recurrent state per instrument slot, held by the engine.
  *

@@ -2,7 +2,7 @@ import { DeviceUnavailableError, ModelRefusedError } from "../core/errors.ts";
 import { invariant } from "../core/invariant.ts";
 import { CalibratedEngine, type Calibration, statesCalibration } from "./calibration.ts";
 import { CpuEngine } from "./cpu.ts";
-import { ENGINES, type EngineName, type StepEngine, takesDeviceFeatures } from "./engine.ts";
+import { type DeviceName, ENGINES, type EngineName, type StepEngine, takesDeviceFeatures } from "./engine.ts";
 import { type Choice, chooseEngine, FLOOR_US, type PassedOver, shownUs, timed } from "./engine-choice.ts";
 import { chooseModel, type ModelPassedOver } from "./model-choice.ts";
 import { selfTest } from "./self-test.ts";
@@ -14,9 +14,6 @@ import { WasmEngine } from "./wasm.ts";
 import { WebGpuEngine } from "./webgpu.ts";
 import { WgslEngine } from "./wgsl.ts";
 import { WindowedEngine } from "./windowed.ts";
-
-export const DEVICES = ["auto", ...ENGINES] as const;
-export type DeviceName = (typeof DEVICES)[number];
 
 /**
  * Starts one engine.
@@ -66,7 +63,7 @@ export interface StartedEngine {
 const GROUPS: Partial<Record<DeviceName, { readonly engines: readonly EngineName[]; readonly how: string }>> =
   {
     auto: { engines: ENGINES, how: "fastest here" },
-    webgpu: { engines: ["wgsl", "webgpu"], how: "fastest on this GPU" },
+    gpu: { engines: ["wgsl", "webgpu"], how: "fastest on this GPU" },
   };
 
 /** Refuses windowed models for an engine that only steps. */
@@ -124,8 +121,8 @@ export const ENGINE_STARTERS: readonly { readonly name: EngineName; readonly sta
  * Starts the engine that `device` names, warmed up, with the model's self-test passed.
  *
  * `auto` takes the engine on which a step of this model is fastest here, by a short measurement, and says in one line which
- * it is and why the others were passed over; `webgpu` takes the faster of keel's own kernel (wgsl) and ONNX Runtime. Any other
- * device is the only one tried. Where there are stand-ins for the model, one that is much faster is taken in its place, and
+ * it is and why the others were passed over; `gpu` does so for keel's own kernel (wgsl) and ONNX Runtime's (webgpu). Any other
+ * device is one engine, the only one tried. Where there are stand-ins for the model, one that is much faster is taken in its place, and
  * the line says so.
  *
  * @throws DeviceUnavailableError naming what is missing, ModelRefusedError when the engine does not compute the model.

@@ -85,7 +85,7 @@ test("everything wrong is told at once, with what was found and expected", () =>
   const problems = problemsOf({
     KEEL_FEED: "deribit:BTC-PERPETUAL",
     KEEL_SEED: "-1",
-    KEEL_DEVICE: "gpu",
+    KEEL_DEVICE: "cuda",
     KEEL_URL_DERIBIT: "ftp://host",
     KEEL_RISK_PROTECTION_FILLS: "1.5",
     KEEL_SIGNALS: "sentiment",
@@ -93,7 +93,7 @@ test("everything wrong is told at once, with what was found and expected", () =>
   expect(new ConfigError(problems).message).toMatchInlineSnapshot(`
     "bad configuration
       KEEL_FEED: found "deribit:BTC-PERPETUAL", expected another name, perhaps KEEL_FEEDS
-      KEEL_DEVICE: found "gpu", expected one of auto, cpu, wasm, wgsl, webgpu, tensorrt
+      KEEL_DEVICE: found "cuda", expected one of auto, gpu, cpu, wasm, wgsl, webgpu, tensorrt
       KEEL_SEED: found "-1", expected a whole number from 0 to 4294967295
       KEEL_URL_DERIBIT: found "ftp://host", expected a ws, wss, http or https URL
       KEEL_RISK_PROTECTION_FILLS: found "1.5", expected a whole number from 1 to 1000000

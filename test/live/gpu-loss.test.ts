@@ -10,7 +10,7 @@ test.skipIf(skipUnlessSoftwareGpu())(
   "a desk whose GPU is lost quotes on defensively and gets it back",
   async () => {
     const harness = await Harness.start({
-      KEEL_DEVICE: "webgpu",
+      KEEL_DEVICE: "gpu",
       KEEL_GPU: "software",
       KEEL_MODEL: "lstm-residual",
       KEEL_VULKAN_DIR: SOFTWARE_GPU?.vulkanDir ?? "",
