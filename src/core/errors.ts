@@ -38,8 +38,12 @@ export class BadInputError extends KeelError {
 
 /** An engine or device that cannot start; the message names what is missing and how to supply it. */
 export class DeviceUnavailableError extends KeelError {
+  /** Why, for where the device is named already. */
+  readonly reason: string;
+
   constructor(device: string, reason: string) {
     super("device-unavailable", `${device}: ${reason}`, EXIT.deviceUnavailable);
+    this.reason = reason;
   }
 }
 

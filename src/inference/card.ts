@@ -15,6 +15,9 @@ export type HeadName = (typeof HEADS)[number];
 /** How a window of `T` events with `F` features lies in a windowed model's input. */
 export const WINDOW_LAYOUTS = ["BTF", "B1TF"] as const;
 
+/** A self-test that allows more than this shows nothing. */
+export const SELF_TEST_TOLERANCE_MAX = 0.05;
+
 const window = z.strictObject({
   /** T: events that the model looks at, oldest first. */
   length: z.int().min(1).max(65_536),
@@ -87,7 +90,7 @@ export const modelCard = z.strictObject({
   selfTest: z.strictObject({
     features: z.array(z.array(z.number())),
     probabilities: z.array(z.array(z.number())),
-    tolerance: z.number().positive(),
+    tolerance: z.number().positive().max(SELF_TEST_TOLERANCE_MAX),
   }),
 });
 

@@ -1,3 +1,4 @@
+import { DeviceUnavailableError } from "../core/errors.ts";
 import { Histogram } from "../core/histogram.ts";
 import type { EngineName, StepEngine } from "./engine.ts";
 
@@ -67,10 +68,16 @@ export async function chooseEngine(
       passedOver.push({ engine: slower.engine.name, reason: `${shownUs(slower.stepUs)} a step` });
       await slower.engine.dispose();
     } catch (error) {
-      passedOver.push({ engine: name, reason: error instanceof Error ? error.message : String(error) });
+      passedOver.push({ engine: name, reason: whyNot(error) });
     }
   }
   return best === null ? passedOver : { ...best, passedOver };
+}
+
+/** What an engine's start failed with, for where the engine is named already. */
+export function whyNot(error: unknown): string {
+  if (error instanceof DeviceUnavailableError) return error.reason;
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** A time for people: two digits below 10 µs, whole ones above. */

@@ -53,6 +53,11 @@ describe("a model is refused, naming what was found and expected, when", () => {
     );
   });
 
+  test("the self-test allows so much that it shows nothing", () => {
+    const message = refusal((card) => Object.assign(card.selfTest, { tolerance: 1 }));
+    expect(message).toContain("selfTest.tolerance");
+  });
+
   test("the card misses a field or has an unknown one", () => {
     expect(refusal((card) => Reflect.deleteProperty(card, "training"))).toContain("training");
     expect(refusal((card) => Object.assign(card, { extra: 1 }))).toContain("extra");

@@ -3,6 +3,7 @@ import { Rng } from "../../core/rng.ts";
 import { silentRows } from "../../inference/card.ts";
 import { cpuIsas } from "../../inference/cpu.ts";
 import type { EngineName, StepEngine } from "../../inference/engine.ts";
+import { whyNot } from "../../inference/engine-choice.ts";
 import { ENGINE_STARTERS } from "../../inference/registry.ts";
 import { selfTest } from "../../inference/self-test.ts";
 import type { EngineSettings } from "../../inference/settings.ts";
@@ -68,7 +69,7 @@ async function tryOne(
     engine = await start();
   } catch (error) {
     const verdict = error instanceof DeviceUnavailableError ? "unavailable" : "refuses";
-    return { ...none, verdict, detail: messageOf(error) };
+    return { ...none, verdict, detail: whyNot(error) };
   }
   const started = { ...none, isa: engine.isa ?? null, memoryBytes: engine.memoryBytes() };
   try {
@@ -77,7 +78,7 @@ async function tryOne(
     return { ...started, verdict: "passes", difference: await selfTest(engine), detail: "" };
   } catch (error) {
     const verdict = error instanceof ModelRefusedError && kind === "self-test" ? "wrong" : "refuses";
-    return { ...started, verdict, detail: messageOf(error) };
+    return { ...started, verdict, detail: whyNot(error) };
   } finally {
     await engine.dispose().catch(() => {});
   }
@@ -99,8 +100,4 @@ async function runSome(engine: StepEngine): Promise<string> {
     if (odd !== undefined) return `gives ${odd}, which is no probability`;
   }
   return "";
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
