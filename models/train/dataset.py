@@ -35,7 +35,8 @@ class Rows:
 
 
 class Dataset:
-    def __init__(self, folder):
+    def __init__(self, folder, rows_max=None):
+        """`rows_max`: only so many rows from the start of each capture."""
         folder = Path(folder)
         self.manifest = json.loads((folder / "manifest.json").read_text())
         self.feature_count = len(self.manifest["features"])
@@ -45,7 +46,7 @@ class Dataset:
         self.mirror_factor = np.array(self.manifest["mirrorFactor"], dtype=np.float32)
         # down ↔ up, bid ↔ ask, the spike stays.
         self.mirror_heads = np.array([2, 3, 0, 1, 5, 4, 6])
-        self.captures = {c["name"]: self._load(folder, c) for c in self.manifest["captures"]}
+        self.captures = {c["name"]: self._load(folder, c).part(slice(rows_max)) for c in self.manifest["captures"]}
 
     def _load(self, folder, capture):
         name, rows = capture["name"], capture["rows"]
@@ -97,5 +98,19 @@ def learning_parts(data, left_out=()):
     names = [name for name in data.captures if name != TEST and name not in left_out]
     splits = [data.split(name) for name in names]
     parts, validation = [split[0] for split in splits], [split[1] for split in splits]
+    for use, captures in (("training", parts), ("validation", validation), ("test", [data.captures[TEST]])):
+        for part in captures:
+            _expect_both_outcomes(data, part, use)
     weights = [np.sqrt(ROW_WEIGHT_BASE / len(part)) for part in parts]
     return parts, validation, weights, data.captures[TEST]
+
+
+def _expect_both_outcomes(data, part, use):
+    """Nothing can be scored or calibrated where one of the outcomes never comes."""
+    for head, name in enumerate(data.heads):
+        positive = int((part.labels[:, head] > 0).sum())
+        if not 0 < positive < len(part):
+            raise ValueError(
+                f"{part.name}: {positive} of its {len(part)} {use} rows have {name}, expected some with and some without: "
+                "record for longer, or leave it out"
+            )

@@ -89,7 +89,7 @@ def fit_frozen(data, parts, weights):
     return Frozen(Branch(normaliser, bins, linear, binned), baseline, queue, queue_column)
 
 
-def fit_residual(data, branch, learning, teacher, seed, make, setup):
+def fit_residual(data, branch, learning, teacher, seed, make, setup, epochs=EPOCHS):
     """
     The residual learns the labels and what `teacher` says of the training rows: one array [N, K] of probabilities for each part.
     `make(feature_count, head_count)` makes a network.
@@ -99,7 +99,7 @@ def fit_residual(data, branch, learning, teacher, seed, make, setup):
     torch.manual_seed(seed)
     network = make(data.feature_count, len(data.heads))
     evaluate = validation_score(data, branch, validation)
-    scores = train(network, captures, mirror_of(data), EPOCHS, RATE, seed, evaluate, setup)
+    scores = train(network, captures, mirror_of(data), epochs, RATE, seed, evaluate, setup)
     if setup.workers.first:
         print(f"  validation by epoch {' '.join(f'{each:.4f}' for each in scores)}", flush=True)
     return network
@@ -135,7 +135,11 @@ def main():
     arguments.add_argument("--amp", choices=PRECISIONS, help="mixed precision; bf16 on a CPU, both on a GPU")
     arguments.add_argument("--accumulate", type=int, default=1, help="parts that an update's streams go through in")
     arguments.add_argument("--device", default="cpu", help="where the residual is trained: cpu or cuda")
+    arguments.add_argument("--epochs", type=int, default=EPOCHS, help="of the residual")
+    arguments.add_argument("--rows", type=int, help="only so many rows of each capture, to try the command; needs --out")
     options = arguments.parse_args()
+    if options.rows is not None and options.out is None:
+        arguments.error("--rows needs --out: a model of a part of the rows does not replace one that ships")
 
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
@@ -144,7 +148,7 @@ def main():
         with tempfile.TemporaryDirectory(prefix="keel-train-") as temporary:
             # All processes of one host read the folder that the first one wrote.
             scratch = group.from_first(lambda: prepared_folder(options, temporary))
-            data = Dataset(scratch)
+            data = Dataset(scratch, options.rows)
             learn(data, options, setup, scratch)
 
 
@@ -167,7 +171,7 @@ def learn(data, options, setup, scratch):
     teacher = group.from_first(lambda: cross_fitted(data, learning, scratch, options.seed))
     if group.first:
         print(f"residual: {options.family}", flush=True)
-    network = fit_residual(data, frozen.branch, learning, teacher, options.seed, FAMILIES[options.family], setup)
+    network = fit_residual(data, frozen.branch, learning, teacher, options.seed, FAMILIES[options.family], setup, options.epochs)
     if not group.first:
         return
     with torch.no_grad():
@@ -237,6 +241,10 @@ def write_model(data, frozen, network, calibration, parts, validation, validatio
     chosen = [] if options.family == "lstm-residual" else [f"--family {options.family}"]
     if options.spike_share != 1:
         chosen.append(f"--spike-share {options.spike_share}")
+    if options.epochs != EPOCHS:
+        chosen.append(f"--epochs {options.epochs}")
+    if options.rows is not None:
+        chosen.append(f"--rows {options.rows}")
     if options.amp:
         chosen.append(f"--amp {options.amp}")
     card = {
