@@ -2,6 +2,7 @@ import { EXIT, type ExitCode } from "../core/errors.ts";
 import { defineCommand, UsageError } from "./command.ts";
 
 const MEBIBYTE = 1024 * 1024;
+const MINUTE_MS = 60_000;
 /** How often a full disk is looked for. */
 const WATCH_MS = 250;
 
@@ -11,9 +12,10 @@ export const record = defineCommand({
   usage: "--out DIR [options]",
   details:
     "Connects to the venues in KEEL_FEEDS exactly as keel run does and writes down every connect, message sent, frame, " +
-    "disconnect and HTTP answer with its local receive time in µs; the exchange's time is inside the frames. Gzip text, one " +
-    "entry a line: 'timeUs mark connection text', mark + connect, - disconnect, < received, > sent, ? HTTP answer, ! entries " +
-    "lost. One series of files per venue; a crash loses a second at most.\n\n" +
+    "disconnect and HTTP answer with its local receive time in µs; the exchange's time is inside the frames. Text, one entry a " +
+    "line: 'timeUs mark connection text', mark + connect, - disconnect, < received, > sent, ? HTTP answer, ! entries lost; in " +
+    "blocks of zstd with CRC and a time index, which zstdcat reads too. One series of files per venue; a crash loses the last " +
+    "block, a second at most. keel capture looks into the files.\n\n" +
     "Ends after --seconds or at SIGINT or SIGTERM. With --json: seconds, venues (venue, files, entries, frames, lost, textBytes, " +
     "fileBytes, gaps, reconnects, problem). Exit code 1 when writing failed, 3 when no frame arrived at all.",
   options: {
@@ -21,7 +23,7 @@ export const record = defineCommand({
       type: "string",
       value: "DIR|FILE",
       required: true,
-      description: "Folder for the files; or, for one venue, a file that ends in .gz",
+      description: "Folder for the files; or, for one venue, a file that ends in .zst (or .gz: gzip)",
     },
     seconds: { type: "number", value: "N", min: 0, max: 1e8, description: "End after so long" },
     "rotate-mb": {
@@ -31,6 +33,14 @@ export const record = defineCommand({
       max: 1e6,
       default: 256,
       description: "Size in MiB at which the next file begins",
+    },
+    "rotate-minutes": {
+      type: "number",
+      value: "N",
+      min: 0.001,
+      max: 1e6,
+      default: 60,
+      description: "Recorded minutes after which the next file begins",
     },
   },
   environment: true,
@@ -43,6 +53,7 @@ export const record = defineCommand({
       endpoints: config.endpoints,
       out: options.out,
       maxFileBytes: options["rotate-mb"] * MEBIBYTE,
+      maxFileMs: options["rotate-minutes"] * MINUTE_MS,
       silenceMs: config.timeouts.silenceMs,
       requestTimeoutMs: config.timeouts.requestMs,
       seed: config.seed,

@@ -1,5 +1,5 @@
 /**
- * Reading of recorded market data, whatever recorder wrote it: gzip or plain text, one entry a line.
+ * Reading of recorded market data, whatever recorder wrote it: compressed blocks, gzip, zstd or plain text, one entry a line.
  *
  * A file that ends in the middle (a crashed recorder, a copy cut short) is read up to its last whole line and the loss is
  * reported in {@link CaptureReport.truncated}. A line in the middle that is not of the file's layout is an error by default,
@@ -17,8 +17,10 @@ import {
   statSync,
 } from "node:fs";
 import { basename, join } from "node:path";
-import { constants, createGunzip, gunzipSync } from "node:zlib";
+import { constants, createGunzip, createZstdDecompress, gunzipSync, zstdDecompressSync } from "node:zlib";
 import { BadInputError } from "../core/errors.ts";
+import { isBlockFile, isZstd } from "./capture-block.ts";
+import { BlockFile, type BlockFileOptions } from "./capture-block-file.ts";
 import { type CaptureEntry, type CaptureFormat, type LineParser, parserFor } from "./capture-format.ts";
 
 export type { CaptureEntry, CaptureFormat, CaptureKind } from "./capture-format.ts";
@@ -28,15 +30,23 @@ const MAX_LINE_BYTES = 64 * 1024 * 1024;
 const READ_BYTES = 64 * 1024;
 const INFLATED_BYTES = 256 * 1024;
 const NEWLINE = 10;
-const CAPTURE_NAME = /\.(?:gz|cap|log|txt)$/;
+const CAPTURE_NAME = /\.(?:zst|gz|cap|log|txt)$/;
+
+/** How the text of a file is packed. `blocks` is the layout of `capture-block.ts`. */
+export type CapturePacking = "blocks" | "gzip" | "zstd" | "plain";
 
 export interface CaptureOptions {
   /** What a line that is not of the file's layout does: stops with an error that names it (default) or is counted. */
   readonly malformed?: "throw" | "skip";
+  /** Entries before this local time, µs, are left out; where there is a time index their blocks are not even read. */
+  readonly fromUs?: number;
+  /** Entries after this local time, µs, are left out. */
+  readonly toUs?: number;
 }
 
 /** What reading found so far; final once the iteration has ended. */
 export interface CaptureReport {
+  packing: CapturePacking | null;
   format: CaptureFormat | null;
   /** What the recorder said in the first line of a keel capture: venue, time, host. */
   about: Readonly<Record<string, unknown>> | null;
@@ -44,6 +54,8 @@ export interface CaptureReport {
   entries: number;
   /** Lines left out because they were not of the layout. */
   skipped: number;
+  /** Blocks left out because they were damaged. */
+  damagedBlocks: number;
   /** Why the end of the file is missing; null when the file is whole. */
   truncated: string | null;
 }
@@ -53,11 +65,15 @@ export class CaptureReader {
   readonly path: string;
   readonly report: CaptureReport = emptyReport();
   readonly #skip: boolean;
+  readonly #fromUs: number;
+  readonly #toUs: number;
   #parser: LineParser | null = null;
 
   constructor(path: string, options: CaptureOptions = {}) {
     this.path = path;
     this.#skip = options.malformed === "skip";
+    this.#fromUs = options.fromUs ?? Number.NEGATIVE_INFINITY;
+    this.#toUs = options.toUs ?? Number.POSITIVE_INFINITY;
   }
 
   /** Entries one by one. @throws BadInputError naming file and line. */
@@ -68,24 +84,15 @@ export class CaptureReader {
   /** Entries in batches of about a quarter of a megabyte of text: far cheaper than one promise an entry. */
   async *batches(): AsyncGenerator<CaptureEntry[]> {
     this.#restart();
-    const zipped = this.#isGzip();
-    const file = createReadStream(this.path, { highWaterMark: zipped ? READ_BYTES : INFLATED_BYTES });
-    const source = zipped ? file.pipe(createGunzip({ chunkSize: INFLATED_BYTES })) : file;
+    const packing = this.#packing();
     let rest: Buffer = Buffer.alloc(0);
-    try {
-      for await (const chunk of source) {
-        const text: Buffer = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-        const entries: CaptureEntry[] = [];
-        const used = this.#lines(text, entries);
-        rest = text.subarray(used);
-        if (rest.length > MAX_LINE_BYTES) throw this.#tooLong();
-        if (entries.length > 0) yield entries;
-      }
-    } catch (error) {
-      this.#endedBy(error);
-    } finally {
-      file.destroy();
-      source.destroy();
+    for await (const chunk of packing === "blocks" ? this.#blockTexts() : this.#streamTexts(packing)) {
+      const text: Buffer = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+      const entries: CaptureEntry[] = [];
+      const used = this.#lines(text, entries);
+      rest = text.subarray(used);
+      if (rest.length > MAX_LINE_BYTES) throw this.#tooLong();
+      if (entries.length > 0) yield entries;
     }
     const last: CaptureEntry[] = [];
     this.#lastLine(rest, last);
@@ -95,22 +102,106 @@ export class CaptureReader {
   /** The same entries without promises; holds the whole inflated file in memory. For tests, benchmarks and small files. */
   *sync(): Generator<CaptureEntry> {
     this.#restart();
-    let text: Buffer;
-    const raw = readFileSync(this.path);
-    if (raw.length >= 2 && raw[0] === 0x1f && raw[1] === 0x8b) {
-      try {
-        text = gunzipSync(raw);
-      } catch (error) {
-        this.#endedBy(error);
-        try {
-          text = gunzipSync(raw, { finishFlush: constants.Z_SYNC_FLUSH });
-        } catch {
-          throw new BadInputError(this.path, "a damaged gzip stream", "gzip data (whole or cut short)");
-        }
-      }
-    } else {
-      text = raw;
+    const packing = this.#packing();
+    if (packing !== "blocks") {
+      yield* this.#entries(this.#wholeText(packing));
+      return;
     }
+    const file = new BlockFile(this.path);
+    try {
+      for (const text of file.textsSync(this.#blockOptions())) yield* this.#entries(text);
+    } finally {
+      this.#closeBlocks(file);
+    }
+  }
+
+  #restart(): void {
+    this.#parser = null;
+    Object.assign(this.report, emptyReport());
+  }
+
+  #packing(): CapturePacking {
+    const head = Buffer.alloc(16);
+    let file: number;
+    try {
+      file = openSync(this.path, "r");
+    } catch {
+      throw new BadInputError(this.path, "no readable file", "a capture file");
+    }
+    let packing: CapturePacking = "plain";
+    try {
+      const bytes = head.subarray(0, readSync(file, head, 0, head.length, 0));
+      if (bytes.length >= 2 && bytes[0] === 0x1f && bytes[1] === 0x8b) packing = "gzip";
+      else if (isBlockFile(bytes)) packing = "blocks";
+      else if (isZstd(bytes)) packing = "zstd";
+    } catch {
+      throw new BadInputError(this.path, "no readable file", "a capture file");
+    } finally {
+      closeSync(file);
+    }
+    this.report.packing = packing;
+    return packing;
+  }
+
+  async *#blockTexts(): AsyncGenerator<Buffer> {
+    const file = new BlockFile(this.path);
+    try {
+      yield* file.texts(this.#blockOptions());
+    } finally {
+      this.#closeBlocks(file);
+    }
+  }
+
+  async *#streamTexts(packing: CapturePacking): AsyncGenerator<Buffer> {
+    const file = createReadStream(this.path, {
+      highWaterMark: packing === "plain" ? INFLATED_BYTES : READ_BYTES,
+    });
+    let source: AsyncIterable<Buffer> & { destroy(): unknown } = file;
+    if (packing === "gzip") source = file.pipe(createGunzip({ chunkSize: INFLATED_BYTES }));
+    if (packing === "zstd") source = file.pipe(createZstdDecompress({ chunkSize: INFLATED_BYTES }));
+    try {
+      yield* source;
+    } catch (error) {
+      this.#endedBy(error);
+    } finally {
+      file.destroy();
+      source.destroy();
+    }
+  }
+
+  /** The inflated text of a file that is not in blocks. */
+  #wholeText(packing: CapturePacking): Buffer {
+    const raw = readFileSync(this.path);
+    if (packing === "plain") return raw;
+    const inflate = packing === "gzip" ? gunzipSync : zstdDecompressSync;
+    const finishFlush = packing === "gzip" ? constants.Z_SYNC_FLUSH : constants.ZSTD_e_continue;
+    try {
+      return inflate(raw);
+    } catch (error) {
+      this.#endedBy(error);
+      try {
+        return inflate(raw, { finishFlush });
+      } catch {
+        throw new BadInputError(
+          this.path,
+          `a damaged ${packing} stream`,
+          `${packing} data (whole or cut short)`,
+        );
+      }
+    }
+  }
+
+  #blockOptions(): BlockFileOptions {
+    return { damaged: this.#skip ? "skip" : "throw", fromUs: this.#fromUs, toUs: this.#toUs };
+  }
+
+  #closeBlocks(file: BlockFile): void {
+    file.close();
+    this.report.damagedBlocks = file.damagedBlocks;
+    this.report.truncated ??= file.truncated;
+  }
+
+  *#entries(text: Buffer): Generator<CaptureEntry> {
     let at = 0;
     while (at < text.length) {
       const end = text.indexOf(NEWLINE, at);
@@ -122,26 +213,6 @@ export class CaptureReader {
     const last: CaptureEntry[] = [];
     this.#lastLine(text.subarray(at), last);
     yield* last;
-  }
-
-  #restart(): void {
-    this.#parser = null;
-    Object.assign(this.report, emptyReport());
-  }
-
-  #isGzip(): boolean {
-    const magic = Buffer.alloc(2);
-    let file: number;
-    try {
-      file = openSync(this.path, "r");
-    } catch {
-      throw new BadInputError(this.path, "no readable file", "a capture file");
-    }
-    try {
-      return readSync(file, magic, 0, 2, 0) === 2 && magic[0] === 0x1f && magic[1] === 0x8b;
-    } finally {
-      closeSync(file);
-    }
   }
 
   /** Parses every whole line. @returns bytes used. */
@@ -167,8 +238,12 @@ export class CaptureReader {
     }
     try {
       const entry = this.#parser.parse(line, where);
-      if (entry !== null) this.report.entries += 1;
-      else this.report.about = this.#parser.about;
+      if (entry === null) {
+        this.report.about = this.#parser.about;
+        return null;
+      }
+      if (entry.timeUs < this.#fromUs || entry.timeUs > this.#toUs) return null;
+      this.report.entries += 1;
       return entry;
     } catch (error) {
       if (!this.#skip) throw error;
@@ -194,9 +269,12 @@ export class CaptureReader {
   #endedBy(error: unknown): void {
     if (error instanceof BadInputError) throw error;
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
-    if (!code.startsWith("Z_")) throw error;
+    if (!/^(?:Z_|ZSTD_)/.test(code)) throw error;
+    const { packing } = this.report;
     this.report.truncated =
-      code === "Z_BUF_ERROR" ? "the gzip stream has no end" : `the gzip stream is damaged (${code})`;
+      code === "Z_BUF_ERROR"
+        ? `the ${packing} stream has no end`
+        : `the ${packing} stream is damaged (${code})`;
   }
 
   #tooLong(): BadInputError {
@@ -218,7 +296,7 @@ export function captureFiles(path: string): string[] {
   if (stat === undefined) throw new BadInputError(path, "no file", "a capture file or a folder of them");
   if (!stat.isDirectory()) return [path];
   const names = readdirSync(path).filter((name) => CAPTURE_NAME.test(basename(name)));
-  if (names.length === 0) throw new BadInputError(path, "an empty folder", "capture files (*.gz)");
+  if (names.length === 0) throw new BadInputError(path, "an empty folder", "capture files (*.zst, *.gz)");
   return names.sort().map((name) => join(path, name));
 }
 
@@ -234,5 +312,14 @@ function endsInWholeJson(line: string): boolean {
 }
 
 function emptyReport(): CaptureReport {
-  return { format: null, about: null, lines: 0, entries: 0, skipped: 0, truncated: null };
+  return {
+    packing: null,
+    format: null,
+    about: null,
+    lines: 0,
+    entries: 0,
+    skipped: 0,
+    damagedBlocks: 0,
+    truncated: null,
+  };
 }

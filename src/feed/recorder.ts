@@ -18,10 +18,12 @@ const FLUSH_MS = 1_000;
 export interface RecorderOptions {
   readonly feeds: readonly VenueSubscriptions[];
   readonly endpoints: Readonly<Record<VenueName, FeedEndpoint>>;
-  /** A folder; or a file name ending in `.gz`, for one venue and without rotation. */
+  /** A folder; or a file name ending in `.zst` or `.gz`, for one venue and without rotation. */
   readonly out: string;
   /** Compressed bytes after which the next file begins. */
   readonly maxFileBytes: number;
+  /** Recorded time after which the next file begins, ms; left out = no limit. */
+  readonly maxFileMs?: number;
   readonly silenceMs: number;
   readonly requestTimeoutMs: number;
   readonly seed: number;
@@ -61,7 +63,7 @@ export class Recorder {
   /** @throws BadInputError when a subscription is none of its venue's, or one file is to take several venues. */
   constructor(options: RecorderOptions) {
     this.#options = options;
-    if (options.out.endsWith(".gz") && options.feeds.length > 1) {
+    if (isFileName(options.out) && options.feeds.length > 1) {
       throw new BadInputError(options.out, `one file for ${options.feeds.length} venues`, "a folder");
     }
     const endpoints = new Map(options.feeds.map(({ venue }, id) => [id, options.endpoints[venue]]));
@@ -121,16 +123,17 @@ export class Recorder {
   }
 
   #writer(venue: VenueName): CaptureWriter {
-    const { out, maxFileBytes, clock, feeds } = this.#options;
+    const { out, maxFileBytes, maxFileMs, clock, feeds } = this.#options;
     const startUs = clock.wallUs();
     const stamp = new Date(startUs / 1_000).toISOString().replace(/[-:]|\.\d+/g, "");
     const subscriptions = feeds.find((feed) => feed.venue === venue)?.subscriptions ?? [];
-    const asFile = out.endsWith(".gz");
+    const asFile = isFileName(out);
     return new CaptureWriter({
       directory: asFile ? dirname(out) : out,
       name: `${venue}-${stamp}`,
       ...(asFile ? { file: basename(out) } : {}),
       maxFileBytes,
+      ...(maxFileMs === undefined ? {} : { maxFileMs }),
       about: { venue, subscriptions, startUs },
     });
   }
@@ -205,4 +208,8 @@ export class Recorder {
     this.#ignored.clear();
     return this.#ignored;
   }
+}
+
+function isFileName(out: string): boolean {
+  return /\.(?:zst|gz)$/.test(out);
 }
