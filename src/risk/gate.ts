@@ -185,6 +185,45 @@ export class RiskGate {
     return this.#state.price[underlying];
   }
 
+  /**
+   * What a position is marked at, in the instrument's price unit: an option at the venue's own volatility as last valued, a
+   * perpetual or future at the middle of its book, without one at the underlying's price. NaN while it cannot be marked.
+   */
+  mark(instrument: number): number {
+    const { instruments, bestBidTicks, bestAskTicks, tick, price, underlyingOf, positions } = this.#state;
+    const known = instruments[instrument];
+    if (known === undefined) return Number.NaN;
+    const { valuation } = positions;
+    if (known.kind === "option") {
+      return valuation.price[instrument] / (known.inverse ? valuation.forward[instrument] : 1);
+    }
+    const bid = bestBidTicks[instrument];
+    const ask = bestAskTicks[instrument];
+    if (bid >= 0 && ask >= 0) return 0.5 * (bid + ask) * tick[instrument];
+    return price[underlyingOf[instrument]];
+  }
+
+  /** Values an instrument at the present price of its underlying. */
+  revalue(instrument: number, timeUs: number): void {
+    const known = this.#state.instruments[instrument];
+    if (known !== undefined) this.#state.revalue(known, timeUs);
+  }
+
+  /** The best price of an instrument's own book in ticks; −1 for an empty side. @param side 0 = bid */
+  bestTicks(instrument: number, side: number): number {
+    return (side === 0 ? this.#state.bestBidTicks : this.#state.bestAskTicks)[instrument];
+  }
+
+  /** Our own quote that may stand, in ticks; −1 where the side is not quoted. @param side 0 = bid */
+  standingTicks(instrument: number, side: number): number {
+    const { standing } = this.#state;
+    return (side === 0 ? standing.bidTicks : standing.askTicks)[instrument];
+  }
+
+  isLive(instrument: number): boolean {
+    return this.#state.live[instrument] === 1;
+  }
+
   /** Registers an instrument; what was not registered never passes. @param underlying dense number of its base coin */
   add(instrument: Instrument, underlying: number): void {
     this.#state.add(instrument, underlying);

@@ -1,0 +1,449 @@
+import { stepToNumber } from "../core/decimal.ts";
+import type { Instrument } from "../market/instrument.ts";
+import type { RiskGate } from "../risk/gate.ts";
+import { Anchor, Attribution, type FillSums, newFillSums, type Source } from "./attribution.ts";
+import { type FeeRates, feeOf } from "./fees.ts";
+import { Ledger, type LedgerEntry } from "./ledger.ts";
+import { type DueMarkout, MARKOUT_HORIZONS_MS, Markouts } from "./markout.ts";
+import { RecentIds } from "./recent-ids.ts";
+
+/** Positions whose profit is brought up to date with each timer tick. */
+const STEPS_PER_TICK = 12;
+const DAY_US = 86_400e6;
+/** Execution ids that go into a snapshot, for fills that the counterparty sends again after a restart. */
+const IDS_KEPT = 1_024;
+
+export interface FillDetail {
+  readonly counterparty?: string;
+  readonly liquidity?: "maker" | "taker";
+  readonly fee?: number;
+}
+
+/** The books as they are kept across a restart; instruments by `venue:symbol`. */
+export interface BookSnapshot {
+  readonly positions: Readonly<Record<string, SavedPosition>>;
+  readonly sums: Readonly<Record<string, FillSums>>;
+  readonly executionIds: readonly string[];
+  /** Midnight (UTC) of the day that `dayStart` is of, in days since the epoch. */
+  readonly day: number;
+  readonly dayStart: number;
+  readonly dayPeak: number;
+}
+
+export interface SavedPosition extends LedgerEntry {
+  readonly attribution: Readonly<Record<Source, number>>;
+  readonly markout: readonly number[];
+  readonly adverse: readonly number[];
+  /** As of the last step, in quote currency. */
+  readonly profit: number;
+  readonly anchor: Readonly<Record<keyof Omit<Anchor, "copy">, number | null>>;
+}
+
+/** A position and its money, for people. Amounts in quote currency unless named otherwise. */
+export interface PositionView {
+  readonly venue: string;
+  readonly symbol: string;
+  readonly settle: string;
+  readonly lots: number;
+  /** Average cost and mark in the instrument's price unit; null without one. */
+  readonly average: number | null;
+  readonly mark: number | null;
+  /** In the settlement currency. */
+  readonly realised: number;
+  readonly unrealised: number | null;
+  readonly cash: number;
+  readonly fees: number;
+  /** In quote currency, fees taken off, as of the last step. */
+  readonly profit: number;
+  readonly attribution: Readonly<Record<Source, number>>;
+  /** Sums over fills by horizon, see {@link MARKOUT_HORIZONS_MS}. */
+  readonly markout: readonly number[];
+  readonly adverse: readonly number[];
+}
+
+/**
+ * The desk's books: positions, money, profit and loss and what it came from. Average cost ({@link Ledger}); marks and Greeks are
+ * the risk gate's. Profit is in quote currency: what is settled in coin is converted at the underlying's price, and what that
+ * conversion gains or loses is the source `currency`. Fed by fills and by time; deterministic.
+ */
+export class Book {
+  readonly ledger: Ledger;
+  readonly attribution: Attribution;
+  readonly markouts = new Markouts();
+  /** Fills that were told twice. */
+  duplicateFills = 0;
+  /** By counterparty and model: `counterparty model`. */
+  readonly #sums = new Map<string, FillSums>();
+  readonly #keys: string[] = [];
+  readonly #gate: RiskGate;
+  readonly #rates: FeeRates;
+  readonly #model: string;
+  readonly #instruments: (Instrument | undefined)[];
+  readonly #underlyingOf: Int32Array;
+  readonly #anchors: (Anchor | undefined)[];
+  readonly #profit: Float64Array;
+  readonly #markout: Float64Array;
+  readonly #adverse: Float64Array;
+  readonly #touched: number[] = [];
+  readonly #pending = new Map<string, SavedPosition>();
+  readonly #now = new Anchor();
+  readonly #ids = new RecentIds(65_536);
+  #next = 0;
+  #day: number;
+  #dayStart: number;
+  #dayPeak: number;
+  /** Counts changes that a restart must not lose. */
+  revision = 0;
+
+  /** @param model name and version under which fills are kept */
+  constructor(options: {
+    readonly capacity: number;
+    readonly gate: RiskGate;
+    readonly rates: FeeRates;
+    readonly model: string;
+    readonly opening: BookSnapshot | null;
+  }) {
+    const { capacity, opening } = options;
+    this.ledger = new Ledger(capacity);
+    this.attribution = new Attribution(capacity);
+    this.#gate = options.gate;
+    this.#rates = options.rates;
+    this.#model = options.model;
+    this.#instruments = new Array<Instrument | undefined>(capacity).fill(undefined);
+    this.#underlyingOf = new Int32Array(capacity).fill(-1);
+    this.#anchors = new Array<Anchor | undefined>(capacity).fill(undefined);
+    this.#profit = new Float64Array(capacity);
+    this.#markout = new Float64Array(capacity * MARKOUT_HORIZONS_MS.length);
+    this.#adverse = new Float64Array(capacity * MARKOUT_HORIZONS_MS.length);
+    this.#day = opening?.day ?? Number.NaN;
+    this.#dayStart = opening?.dayStart ?? 0;
+    this.#dayPeak = opening?.dayPeak ?? 0;
+    if (opening === null) return;
+    for (const [key, position] of Object.entries(opening.positions)) this.#pending.set(key, position);
+    for (const [key, sums] of Object.entries(opening.sums)) {
+      this.#sums.set(key, structuredClone(sums));
+      this.#keys.push(key);
+    }
+    for (const id of opening.executionIds) this.#ids.add(id);
+  }
+
+  /** Opening positions in instruments that no feed has described yet: `venue:symbol`. */
+  get unresolved(): readonly string[] {
+    return [...this.#pending.keys()];
+  }
+
+  /** Takes in an instrument, with its opening position where it has one. @returns the lots that it opens with */
+  add(instrument: Instrument, underlying: number): number {
+    const id = instrument.id;
+    if (this.#instruments[id] !== undefined) return this.ledger.lots[id];
+    this.#instruments[id] = instrument;
+    this.#underlyingOf[id] = underlying;
+    this.ledger.add(instrument);
+    const key = `${instrument.venue}:${instrument.symbol}`;
+    const saved = this.#pending.get(key);
+    if (saved === undefined) return 0;
+    this.#pending.delete(key);
+    this.ledger.restore(id, saved);
+    this.attribution.restore(id, saved.attribution);
+    this.#profit[id] = saved.profit;
+    const at = id * MARKOUT_HORIZONS_MS.length;
+    this.#markout.set(saved.markout, at);
+    this.#adverse.set(saved.adverse, at);
+    const anchor = this.#anchor(id);
+    for (const [field, value] of Object.entries(saved.anchor)) {
+      anchor[field as keyof typeof saved.anchor] = value ?? Number.NaN;
+    }
+    return saved.lots;
+  }
+
+  /** A fill, after the gate has heard of it. @param side 0 = bought */
+  onFill(
+    instrument: Instrument,
+    side: number,
+    priceTicks: number,
+    lots: number,
+    detail: FillDetail,
+    timeUs: number,
+  ): void {
+    const id = instrument.id;
+    const { ledger } = this;
+    this.#gate.revalue(id, timeUs);
+    this.step(id, timeUs);
+    const anchor = this.#anchor(id);
+    const underlyingPrice = this.#gate.price(this.#underlyingOf[id]);
+    const price = priceTicks * stepToNumber(instrument.tick);
+    const maker = detail.liquidity !== "taker";
+    const fee = detail.fee ?? feeOf(this.#rates, instrument, lots, price, underlyingPrice, maker);
+    const signed = side === 0 ? lots : -lots;
+    const mark = Number.isNaN(anchor.mark) ? price : anchor.mark;
+    ledger.onFill(id, side, priceTicks, lots, fee);
+    const conversion = Number.isNaN(anchor.conversion) ? 1 : anchor.conversion;
+    const spread = this.#worth(id, signed, mark, price) * conversion;
+    this.attribution.add(id, "spread", spread);
+    this.attribution.add(id, "fees", -fee * conversion);
+    this.#profit[id] += spread - fee * conversion;
+    const key = this.#key(`${detail.counterparty ?? "counterparty"} ${this.#model}`);
+    const sums = this.#sums.get(this.#keys[key] ?? "");
+    if (sums !== undefined) {
+      sums.fills += 1;
+      sums.notional += lots * this.#gate.positions.notionalPerLot(id, underlyingPrice);
+      sums.spread += spread;
+      sums.fees += fee * conversion;
+    }
+    this.markouts.onFill(id, signed, price, mark, key, timeUs);
+    this.revision += 1;
+  }
+
+  /** @returns false when this execution was told before. */
+  isNew(executionId: string): boolean {
+    if (this.#ids.add(executionId)) return true;
+    this.duplicateFills += 1;
+    return false;
+  }
+
+  /** Takes over the counterparty's position, at the mark. */
+  adopt(id: number, lots: number, timeUs: number): void {
+    this.#gate.revalue(id, timeUs);
+    this.step(id, timeUs);
+    const mark = this.#gate.mark(id);
+    const average = this.ledger.priceOf(id, this.ledger.average[id]);
+    this.ledger.adopt(id, lots, mark > 0 ? mark : average);
+    this.#anchor(id);
+    this.revision += 1;
+  }
+
+  /** About every 10 ms: brings a bounded number of positions up to date, and the markouts that are due. */
+  onTimer(timeUs: number): void {
+    const count = this.#touched.length;
+    for (let i = 0; i < Math.min(STEPS_PER_TICK, count); i += 1) {
+      this.#next = (this.#next + 1) % count;
+      this.step(this.#touched[this.#next] ?? 0, timeUs);
+    }
+    this.markouts.onTimer(timeUs, (due) => this.#mark(due, timeUs));
+    const day = Math.floor(timeUs / DAY_US);
+    const profit = this.profit;
+    if (day !== this.#day) {
+      this.#day = day;
+      this.#dayStart = profit;
+      this.#dayPeak = 0;
+      this.revision += 1;
+    }
+    this.#dayPeak = Math.max(this.#dayPeak, profit - this.#dayStart);
+  }
+
+  /** Profit and loss since the books were opened, fees taken off, in quote currency, as of each position's last step. */
+  get profit(): number {
+    let profit = 0;
+    for (const id of this.#touched) profit += this.#profit[id];
+    return profit;
+  }
+
+  /** The same since midnight UTC, and its highest. */
+  get dayProfit(): number {
+    return this.profit - this.#dayStart;
+  }
+
+  get dayPeak(): number {
+    return this.#dayPeak;
+  }
+
+  get held(): number {
+    return this.#touched.reduce((held, id) => held + (this.ledger.lots[id] === 0 ? 0 : 1), 0);
+  }
+
+  /** Brings an instrument's profit up to the present mark, and says what the change came from. */
+  step(id: number, timeUs: number): void {
+    const instrument = this.#instruments[id];
+    if (instrument === undefined) return;
+    const anchor = this.#anchor(id);
+    const now = this.#look(instrument, timeUs);
+    if (!(now.mark > 0 && now.conversion > 0)) return;
+    const { ledger } = this;
+    const profit = (ledger.gross(id, now.mark) - ledger.fees[id]) * now.conversion;
+    if (anchor.mark > 0) {
+      const change = profit - this.#profit[id];
+      if (change !== 0) this.#attribute(instrument, anchor, now, change);
+    }
+    this.#profit[id] = profit;
+    anchor.copy(now);
+  }
+
+  /** Every instrument that was ever traded. Allocates. */
+  view(): PositionView[] {
+    return this.#touched.flatMap((id) => {
+      const instrument = this.#instruments[id];
+      return instrument === undefined ? [] : [this.#viewOf(instrument)];
+    });
+  }
+
+  /** Sums of fills by `counterparty model`. */
+  get sums(): ReadonlyMap<string, Readonly<FillSums>> {
+    return this.#sums;
+  }
+
+  /** Cash by currency: premiums, realised profits and fees. Allocates. */
+  cash(): Record<string, number> {
+    const cash: Record<string, number> = {};
+    for (const id of this.#touched) {
+      const instrument = this.#instruments[id];
+      if (instrument === undefined) continue;
+      cash[instrument.settle] = (cash[instrument.settle] ?? 0) + this.ledger.cash(instrument);
+    }
+    return cash;
+  }
+
+  /** Allocates. */
+  snapshot(): BookSnapshot {
+    const positions: Record<string, SavedPosition> = Object.fromEntries(this.#pending);
+    for (const id of this.#touched) {
+      const instrument = this.#instruments[id];
+      if (instrument === undefined) continue;
+      const anchor = this.#anchor(id);
+      const at = id * MARKOUT_HORIZONS_MS.length;
+      const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
+      positions[`${instrument.venue}:${instrument.symbol}`] = {
+        ...this.ledger.entry(id),
+        attribution: this.attribution.of(id),
+        markout: [...this.#markout.subarray(at, at + MARKOUT_HORIZONS_MS.length)],
+        adverse: [...this.#adverse.subarray(at, at + MARKOUT_HORIZONS_MS.length)],
+        profit: this.#profit[id],
+        anchor: {
+          mark: finite(anchor.mark),
+          forward: finite(anchor.forward),
+          volatility: finite(anchor.volatility),
+          timeUs: finite(anchor.timeUs),
+          conversion: finite(anchor.conversion),
+          delta: finite(anchor.delta),
+          gamma: finite(anchor.gamma),
+          vega: finite(anchor.vega),
+          theta: finite(anchor.theta),
+        },
+      };
+    }
+    return {
+      positions,
+      sums: Object.fromEntries(this.#sums),
+      executionIds: this.#ids.latest(IDS_KEPT),
+      day: Number.isNaN(this.#day) ? -1 : this.#day,
+      dayStart: this.#dayStart,
+      dayPeak: this.#dayPeak,
+    };
+  }
+
+  #viewOf(instrument: Instrument): PositionView {
+    const id = instrument.id;
+    const { ledger } = this;
+    const lots = ledger.lots[id];
+    const mark = this.#anchor(id).mark;
+    const at = id * MARKOUT_HORIZONS_MS.length;
+    return {
+      venue: instrument.venue,
+      symbol: instrument.symbol,
+      settle: instrument.settle,
+      lots,
+      average: lots === 0 ? null : ledger.priceOf(id, ledger.average[id]),
+      mark: mark > 0 ? mark : null,
+      realised: ledger.realised(id),
+      unrealised: lots === 0 ? 0 : mark > 0 ? ledger.unrealised(id, mark) : null,
+      cash: ledger.cash(instrument),
+      fees: ledger.fees[id],
+      profit: this.#profit[id],
+      attribution: this.attribution.of(id),
+      markout: [...this.#markout.subarray(at, at + MARKOUT_HORIZONS_MS.length)],
+      adverse: [...this.#adverse.subarray(at, at + MARKOUT_HORIZONS_MS.length)],
+    };
+  }
+
+  /** The market as it bears on an instrument now. */
+  #look(instrument: Instrument, timeUs: number): Anchor {
+    const id = instrument.id;
+    const now = this.#now;
+    const gate = this.#gate;
+    const { valuation } = gate.positions;
+    const price = gate.price(this.#underlyingOf[id]);
+    now.mark = gate.mark(id);
+    now.timeUs = timeUs;
+    now.conversion = instrument.inverse ? price : 1;
+    if (instrument.kind !== "option") {
+      now.forward = now.mark;
+      now.volatility = 0;
+      return now;
+    }
+    const forward = valuation.forward[id];
+    now.forward = forward;
+    now.volatility = valuation.volatility[id];
+    now.delta = valuation.delta[id];
+    now.gamma = valuation.gamma[id] / (forward * forward * 0.01);
+    now.vega = valuation.vega[id] * 100;
+    now.theta = valuation.theta[id] * 365.25;
+    return now;
+  }
+
+  #attribute(instrument: Instrument, from: Anchor, to: Anchor, change: number): void {
+    const id = instrument.id;
+    const { ledger, attribution } = this;
+    const lots = ledger.lots[id];
+    const converted = to.conversion - from.conversion;
+    if (instrument.kind !== "option") {
+      const currency = converted * (ledger.gross(id, from.mark) - ledger.fees[id]);
+      attribution.add(id, "currency", currency);
+      attribution.add(id, "delta", change - currency);
+      return;
+    }
+    const coins = lots * this.#gate.positions.valuation.coins[id];
+    const moved = to.forward - from.forward;
+    const delta = coins * from.delta * moved;
+    const gamma = 0.5 * coins * from.gamma * moved * moved;
+    const vega = coins * from.vega * (to.volatility - from.volatility);
+    const theta = (coins * from.theta * (to.timeUs - from.timeUs)) / (365.25 * DAY_US);
+    const cash = ledger.unit[id] * ledger.flow[id] - ledger.fees[id];
+    const currency = instrument.inverse ? converted * cash : 0;
+    attribution.add(id, "delta", delta);
+    attribution.add(id, "gamma", gamma);
+    attribution.add(id, "vega", vega);
+    attribution.add(id, "theta", theta);
+    attribution.add(id, "currency", currency);
+    attribution.add(id, "residual", change - delta - gamma - vega - theta - currency);
+  }
+
+  #mark(due: DueMarkout, timeUs: number): void {
+    const { instrument: id, horizon, signedLots, price, mark, key } = due;
+    this.#gate.revalue(id, timeUs);
+    const instrument = this.#instruments[id];
+    if (instrument === undefined) return;
+    const now = this.#look(instrument, timeUs);
+    if (!(now.mark > 0 && now.conversion > 0)) return;
+    const markout = this.#worth(id, signedLots, now.mark, price) * now.conversion;
+    const adverse = this.#worth(id, signedLots, now.mark, mark) * now.conversion;
+    const at = id * MARKOUT_HORIZONS_MS.length + horizon;
+    this.#markout[at] += markout;
+    this.#adverse[at] += adverse;
+    const sums = this.#sums.get(this.#keys[key] ?? "");
+    if (sums === undefined) return;
+    sums.markout[horizon as 0 | 1 | 2] += markout;
+    sums.adverse[horizon as 0 | 1 | 2] += adverse;
+  }
+
+  /** Of lots bought (+) at a price when they are worth a mark; in the settlement currency. */
+  #worth(id: number, signedLots: number, mark: number, price: number): number {
+    const { ledger } = this;
+    return ledger.unit[id] * signedLots * (ledger.measure(id, mark) - ledger.measure(id, price));
+  }
+
+  #key(name: string): number {
+    if (!this.#sums.has(name)) {
+      this.#sums.set(name, newFillSums());
+      this.#keys.push(name);
+    }
+    return this.#keys.indexOf(name);
+  }
+
+  #anchor(id: number): Anchor {
+    const known = this.#anchors[id];
+    if (known !== undefined) return known;
+    const anchor = new Anchor();
+    this.#anchors[id] = anchor;
+    this.#touched.push(id);
+    return anchor;
+  }
+}
