@@ -196,7 +196,7 @@ function chainQuoter(chain: Chain): { quoter: Quoter; batch: QuoteBatch } {
   const quoter = new Quoter({
     capacity: OPTIONS + 1,
     underlyings: 1,
-    parameters: { ...DEFAULT_QUOTE_PARAMETERS, tightenPerSecond: 1e6, tightenBurst: 1e6, minQuoteLifeMs: 0 },
+    parameters: { ...DEFAULT_QUOTE_PARAMETERS, messagesPerSecond: 1e6, messageBurst: 1e6, minQuoteLifeMs: 0 },
     surface: { ...DEFAULT_SURFACE_PARAMETERS, maxAgeMs: 3_600_000 },
   });
   const deribit = {

@@ -136,7 +136,7 @@ function wireConfig(address: WireListening, stateDir: string): Config {
       "binance-usdm": { ...endpointAt("binance-usdm", address.venueUrl), standIn: true },
     },
     // Every frame has to be answered, so the budgets of messages are out of the way.
-    quote: { ...config.quote, tightenPerSecond: 1e6, tightenBurst: 1e6, minQuoteLifeMs: 0 },
+    quote: { ...config.quote, messagesPerSecond: 1e6, messageBurst: 1e6, minQuoteLifeMs: 0 },
     risk: { ...config.risk, maxMessagesPerSecond: 1e6, maxMessageBurst: 1e6 },
   };
 }

@@ -1,13 +1,21 @@
 import { BadInputError } from "../core/errors.ts";
 import { invariant } from "../core/invariant.ts";
 import { type QuoteBatch, type ReasonName, reasonNames } from "../quote/quote-batch.ts";
+import { namedTerms, TERMS, type TermName } from "../quote/term.ts";
 
 const HEADER_BYTES = 16;
-const ROW_BYTES = 64;
+/** Without the terms. */
+const PLAIN_ROW_BYTES = 64;
+/** Forms of a decision: its rows end with their level and terms, or, in older journals, before them. */
+const FORM = { plain: 0, terms: 1 } as const;
+const TERMS_AT = PLAIN_ROW_BYTES + 8;
+const ROW_BYTES = TERMS_AT + padded(TERMS);
 
 /** One quote as it stands in a journal, for people. */
 export interface DecidedQuote {
   readonly instrument: number;
+  /** 0 for the quote nearest to the market, then outwards. */
+  readonly level: number;
   readonly quoteId: number;
   readonly bidTicks: number;
   readonly bidLots: number;
@@ -17,6 +25,8 @@ export interface DecidedQuote {
   readonly widenBp: number;
   readonly sizeFactor: number;
   readonly reasons: readonly ReasonName[];
+  /** What it was made of; null in journals from before this was recorded. */
+  readonly terms: Readonly<Record<TermName, number>> | null;
 }
 
 /** The quotes of one turn and the prediction they were based on. */
@@ -29,8 +39,9 @@ export interface Decision {
 }
 
 /**
- * Writes the quotes of a turn in the journal's binary form: little-endian `underlying i32, heads u32, rows u32, 0 u32`,
- * the probabilities as f32, padding to 8 bytes, then a fixed-size row a quote. Bit-exact, so that replay can compare bytes.
+ * Writes the quotes of a turn in the journal's binary form: little-endian `underlying i32, heads u32, rows u32, form u32`,
+ * the probabilities as f32, padding to 8 bytes, then a fixed-size row a quote, which ends with `level u32, 0 u32` and the terms as
+ * f32. Bit-exact, so that replay can compare bytes.
  */
 export class DecisionEncoder {
   readonly #bytes: Uint8Array;
@@ -58,7 +69,7 @@ export class DecisionEncoder {
     view.setInt32(0, underlying, true);
     view.setUint32(4, heads, true);
     view.setUint32(8, batch.count, true);
-    view.setUint32(12, 0, true);
+    view.setUint32(12, FORM.terms, true);
     for (let head = 0; head < heads; head += 1) {
       view.setFloat32(HEADER_BYTES + head * 4, probabilities[offset + head], true);
     }
@@ -75,6 +86,11 @@ export class DecisionEncoder {
       view.setFloat64(at + 40, batch.fair[row], true);
       view.setFloat64(at + 48, batch.widenBp[row], true);
       view.setFloat64(at + 56, batch.sizeFactor[row], true);
+      view.setUint32(at + PLAIN_ROW_BYTES, batch.level[row], true);
+      view.setUint32(at + PLAIN_ROW_BYTES + 4, 0, true);
+      for (let term = 0; term < TERMS; term += 1) {
+        view.setFloat32(at + TERMS_AT + term * 4, batch.terms[row * TERMS + term], true);
+      }
       at += ROW_BYTES;
     }
     return this.#bytes.subarray(0, length);
@@ -89,7 +105,12 @@ export function decodeDecision(payload: Uint8Array): Decision {
   }
   const heads = view.getUint32(4, true);
   const rows = view.getUint32(8, true);
-  const expected = HEADER_BYTES + padded(heads) + rows * ROW_BYTES;
+  const form = view.getUint32(12, true);
+  if (form !== FORM.plain && form !== FORM.terms) {
+    throw new BadInputError("decision record", `form ${form}`, "form 0 or 1");
+  }
+  const rowBytes = form === FORM.terms ? ROW_BYTES : PLAIN_ROW_BYTES;
+  const expected = HEADER_BYTES + padded(heads) + rows * rowBytes;
   if (payload.byteLength !== expected) {
     throw new BadInputError(
       "decision record",
@@ -102,9 +123,10 @@ export function decodeDecision(payload: Uint8Array): Decision {
     probabilities.push(view.getFloat32(HEADER_BYTES + head * 4, true));
   const quotes: DecidedQuote[] = [];
   for (let row = 0; row < rows; row += 1) {
-    const at = HEADER_BYTES + padded(heads) + row * ROW_BYTES;
+    const at = HEADER_BYTES + padded(heads) + row * rowBytes;
     quotes.push({
       instrument: view.getInt32(at, true),
+      level: form === FORM.terms ? view.getUint32(at + PLAIN_ROW_BYTES, true) : 0,
       reasons: reasonNames(view.getInt32(at + 4, true)),
       quoteId: view.getFloat64(at + 8, true),
       bidTicks: view.getInt32(at + 16, true),
@@ -114,11 +136,19 @@ export function decodeDecision(payload: Uint8Array): Decision {
       fair: view.getFloat64(at + 40, true),
       widenBp: view.getFloat64(at + 48, true),
       sizeFactor: view.getFloat64(at + 56, true),
+      terms: form === FORM.terms ? readTerms(view, at + TERMS_AT) : null,
     });
   }
   return { underlying: view.getInt32(0, true), probabilities, quotes };
 }
 
-function padded(heads: number): number {
-  return Math.ceil(heads / 2) * 8;
+function readTerms(view: DataView, at: number): Record<TermName, number> {
+  const terms = new Float32Array(TERMS);
+  for (let term = 0; term < TERMS; term += 1) terms[term] = view.getFloat32(at + term * 4, true);
+  return namedTerms(terms, 0);
+}
+
+/** Bytes of so many f32, filled up to a multiple of 8. */
+function padded(floats: number): number {
+  return Math.ceil(floats / 2) * 8;
 }

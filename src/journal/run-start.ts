@@ -5,7 +5,12 @@ import { ENGINES } from "../inference/engine.ts";
 import { VENUES } from "../market/instrument.ts";
 import { DEFAULT_SURFACE_PARAMETERS, type SurfaceParameters } from "../option/surface/parameters.ts";
 import { DEFAULT_QUOTE_PARAMETERS, type QuoteParameters } from "../quote/parameters.ts";
+import { DEFAULT_HEDGE_PARAMETERS, type HedgeParameters } from "../hedge/parameters.ts";
+import { DEFAULT_FEE_RATES, type FeeRates } from "../position/fees.ts";
+import { bookSnapshot } from "../position/snapshot.ts";
 import { DEFAULT_RISK_LIMITS, type RiskLimits } from "../risk/limits.ts";
+import { MISMATCH_RULES } from "../risk/reconciliation.ts";
+import { REDUCING_LIMITS } from "../risk/trading-state.ts";
 
 /** All values of a parameter table, by its keys; one that a journal from before it was there lacks has its default. */
 function numbers<K extends string>(defaults: Readonly<Record<K, number>>) {
@@ -44,6 +49,23 @@ const runStart = z.strictObject({
   surface: numbers<keyof SurfaceParameters>(DEFAULT_SURFACE_PARAMETERS).nullable().default(null),
   risk: numbers<keyof RiskLimits>(DEFAULT_RISK_LIMITS),
   kill: z.strictObject({ tripped: z.boolean(), reason: z.string(), timeUs: z.number() }),
+  reducing: z
+    .strictObject({ by: z.enum(REDUCING_LIMITS), reason: z.string(), timeUs: z.number() })
+    .nullable()
+    .default(null),
+  /** Null when nothing was hedged. */
+  hedge: z
+    .strictObject({
+      instruments: z.array(z.strictObject({ venue: z.string(), symbol: z.string() })),
+      parameters: numbers<keyof HedgeParameters>(DEFAULT_HEDGE_PARAMETERS),
+    })
+    .nullable()
+    .default(null),
+  fees: numbers<keyof FeeRates>(DEFAULT_FEE_RATES).default({ ...DEFAULT_FEE_RATES }),
+  /** The books as the run before left them. */
+  opening: bookSnapshot.nullable().default(null),
+  /** Null when the counterparty could not be asked what it holds. */
+  reconcile: z.enum(MISMATCH_RULES).nullable().default(null),
 });
 
 /** First record of a journal's run: everything besides the inputs that decides what the desk does. */

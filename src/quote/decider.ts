@@ -2,12 +2,14 @@ import type { Instrument } from "../market/instrument.ts";
 import type { FairValues } from "./fair-value.ts";
 import type { Inventory } from "./inventory.ts";
 import type { MarketState } from "./market-state.ts";
+import type { MessageBudget } from "./message-budget.ts";
 import type { QuoteParameters } from "./parameters.ts";
 import type { Adjustment } from "./policy.ts";
 import type { Predictions } from "./prediction.ts";
 import { type QuoteBatch, REASON } from "./quote-batch.ts";
 import type { Stability } from "./stability.ts";
-import { QuoteTarget } from "./target.ts";
+import { QuoteTarget, SIDES } from "./target.ts";
+import { TERMS } from "./term.ts";
 import type { Universe } from "./universe.ts";
 
 /** A tightening for which the message budget had nothing left is tried again after this time. */
@@ -22,35 +24,49 @@ export interface DecisionState {
   readonly inventory: Inventory;
   readonly predictions: Predictions;
   readonly stability: Stability;
+  readonly budget: MessageBudget;
 }
 
-/** Decides the quote of one instrument: whether it may be quoted, where it should stand, and whether that is worth sending. */
+/** Decides the quotes of one instrument: whether it may be quoted, where they should stand, and whether that is worth sending. */
 export class Decider {
-  /** {@link REASON} bits of each instrument's last decision, sent or not. */
+  /** {@link REASON} bits of each slot's last decision, sent or not; a slot is `level × capacity + instrument`. */
   readonly reasons: Int32Array;
-  /** When an improvement that waits may be sent; `Infinity` while none does. */
+  /** When an improvement that waits may be sent, by instrument; `Infinity` while none does. */
   readonly releaseUs: Float64Array;
   /** An instrument is left alone until then, after a rejection. */
   readonly suspendedUntilUs: Float64Array;
+  /** One of `SIDES` by instrument. */
+  readonly sides: Uint8Array;
+  /** Whatever {@link sides} says, only what reduces a position is quoted. */
+  reducing = false;
   /** {@link REASON} bits for which nothing at all is quoted. */
   haltReasons = 0;
   /** The quoteId that the next row gets. */
   nextQuoteId = 1;
 
   readonly #state: DecisionState;
+  readonly #capacity: number;
+  readonly #levels: number;
   readonly #target: QuoteTarget;
   /** Fair values within which the last decision holds as long as nothing but prices changes; NaN when it never does. */
   readonly #holdsFrom: Float64Array;
   readonly #holdsTo: Float64Array;
   readonly #decidedInTurn: Float64Array;
+  readonly #ties = new Int32Array(1);
   #turn = 0;
+  /** Where the level decided last is to stand, −1 for nowhere. */
+  #bidTicks = -1;
+  #askTicks = -1;
 
   constructor(capacity: number, state: DecisionState) {
     this.#state = state;
+    this.#capacity = capacity;
+    this.#levels = state.parameters.levels;
     this.#target = new QuoteTarget(capacity, state.parameters);
-    this.reasons = new Int32Array(capacity);
+    this.reasons = new Int32Array(capacity * this.#levels);
     this.releaseUs = new Float64Array(capacity).fill(Number.POSITIVE_INFINITY);
     this.suspendedUntilUs = new Float64Array(capacity).fill(Number.NEGATIVE_INFINITY);
+    this.sides = new Uint8Array(capacity).fill(state.parameters.sides);
     this.#holdsFrom = new Float64Array(capacity).fill(Number.NaN);
     this.#holdsTo = new Float64Array(capacity).fill(Number.NaN);
     this.#decidedInTurn = new Float64Array(capacity).fill(-1);
@@ -61,9 +77,13 @@ export class Decider {
     this.#turn += 1;
   }
 
-  /** @param fraction net delta of the underlying whose instruments are decided next, over the full amount */
-  setNetDelta(fraction: number): void {
-    this.#target.terms.netDelta = fraction;
+  /** Takes over the net Greeks of the underlying whose instruments are decided next. */
+  setNetGreeks(): void {
+    const { parameters, inventory } = this.#state;
+    const { terms } = this.#target;
+    terms.netDelta = inventory.netDelta / parameters.deltaNotional;
+    terms.netGamma = inventory.netGamma / parameters.gammaNotional;
+    terms.netVega = inventory.netVega / parameters.vegaPoint;
   }
 
   /** The last decision stands although the price has moved. */
@@ -78,93 +98,189 @@ export class Decider {
   }
 
   /**
-   * Decides an instrument and appends a row when something is to be sent.
+   * Decides an instrument and appends a row for each level of which something is to be sent. {@link finish} must follow.
    *
    * @returns false when the decision could not be taken now and must be taken again: the batch is full, or the instrument's
-   * last row is not settled yet
+   * last rows are not settled yet
    */
   decide(id: number, underlying: number, timeUs: number, out: QuoteBatch): boolean {
     const instrument = this.#state.universe.get(id);
     if (instrument === undefined) return true;
-    if (this.#decidedInTurn[id] === this.#turn || out.count === out.capacity) return false;
-    const stability = this.#state.stability;
-    const target = this.#target;
+    if (this.#decidedInTurn[id] === this.#turn || out.count + this.#levels > out.capacity) return false;
     const pulled = this.#pullReasons(instrument, underlying, timeUs);
-    const adjustment = this.#state.predictions.adjustments[underlying];
-    const bid = 2 * id;
-    const ask = bid + 1;
-    let reasons = REASON.pulled | pulled;
-    let urgent = false;
-    let optional = false;
-    let held = false;
-    let releaseUs = Number.POSITIVE_INFINITY;
-    let bidTicks = -1;
-    let bidLots = 0;
-    let askTicks = -1;
-    let askLots = 0;
+    this.releaseUs[id] = Number.POSITIVE_INFINITY;
     if (pulled !== 0) {
-      urgent = stability.standing(id);
       this.#holdsFrom[id] = Number.NaN;
-    } else {
-      this.#aim(instrument, adjustment);
-      reasons = REASON.base | adjustment.reasons;
-      if (target.terms.shift !== 0 || target.terms.position !== 0) reasons |= REASON.inventory;
+      this.#pull(id, pulled, out);
+      return true;
+    }
+    const adjustment = this.#state.predictions.adjustments[underlying];
+    const target = this.#target;
+    this.#holdsFrom[id] = Number.NEGATIVE_INFINITY;
+    this.#holdsTo[id] = Number.POSITIVE_INFINITY;
+    this.#aim(instrument, adjustment);
+    for (let level = 0; ; ) {
+      const slot = level * this.#capacity + id;
+      this.#decideLevel(id, slot, level, adjustment, timeUs, out);
+      level += 1;
+      if (level === this.#levels) break;
+      target.nextLevel(instrument, this.#bidTicks, this.#askTicks);
+    }
+    return true;
+  }
 
-      const { rawBid, bidLimit, halfBid, bidStep, rawAsk, askLimit, halfAsk, askStep } = target;
-      stability.weigh(bid, target.bidTicks, target.bidLots, rawBid, bidLimit, halfBid, bidStep, timeUs);
-      bidTicks = stability.nextTicks;
-      bidLots = stability.nextLots;
-      urgent = stability.urgent;
-      optional = stability.optional;
-      held = stability.held;
-      releaseUs = stability.releaseUs;
-      stability.weigh(ask, target.askTicks, target.askLots, rawAsk, askLimit, halfAsk, askStep, timeUs);
-      askTicks = stability.nextTicks;
-      askLots = stability.nextLots;
-      urgent ||= stability.urgent;
-      optional ||= stability.optional;
-      held ||= stability.held;
-      releaseUs = Math.min(releaseUs, stability.releaseUs);
+  /** What is aimed at for a level, held against what stands of it. */
+  #decideLevel(
+    id: number,
+    slot: number,
+    level: number,
+    adjustment: Adjustment,
+    timeUs: number,
+    out: QuoteBatch,
+  ): void {
+    const { stability } = this.#state;
+    const target = this.#target;
+    const { terms } = target;
+    const bid = 2 * slot;
+    const ask = bid + 1;
+    let reasons = REASON.base | adjustment.reasons;
+    if (terms.shift !== 0 || terms.position !== 0 || target.confined) reasons |= REASON.inventory;
+    if (this.reducing || this.sides[id] !== SIDES.both) reasons |= REASON.sides;
 
-      if (bidTicks >= 0 && askTicks >= 0 && bidTicks >= askTicks) {
-        bidTicks = target.bidTicks;
-        askTicks = target.askTicks;
-        urgent = true;
-      }
-      this.#hold(id, bidTicks, askTicks, releaseUs < Number.POSITIVE_INFINITY);
-      if (optional && !urgent && !stability.spend()) {
+    const { rawBid, bidLimit, halfBid, bidStep, rawAsk, askLimit, halfAsk, askStep } = target;
+    stability.weigh(bid, target.bidTicks, target.bidLots, rawBid, bidLimit, halfBid, bidStep, timeUs);
+    let bidTicks = stability.nextTicks;
+    const bidLots = stability.nextLots;
+    let urgent = stability.urgent;
+    let optional = stability.optional;
+    let held = stability.held;
+    let releaseUs = stability.releaseUs;
+    stability.weigh(ask, target.askTicks, target.askLots, rawAsk, askLimit, halfAsk, askStep, timeUs);
+    let askTicks = stability.nextTicks;
+    const askLots = stability.nextLots;
+    urgent ||= stability.urgent;
+    optional ||= stability.optional;
+    held ||= stability.held;
+    releaseUs = Math.min(releaseUs, stability.releaseUs);
+
+    if (bidTicks >= 0 && askTicks >= 0 && bidTicks >= askTicks) {
+      bidTicks = target.bidTicks;
+      askTicks = target.askTicks;
+      urgent = true;
+    }
+    this.#hold(id, bidTicks, askTicks, releaseUs < Number.POSITIVE_INFINITY);
+    let value = Number.POSITIVE_INFINITY;
+    if (optional && !urgent) {
+      const price = terms.underlyingPrice;
+      const units = this.#state.inventory.notionalPerLot(id, price) / price;
+      const unit = terms.tick * terms.priceUnit * units;
+      value =
+        unit *
+        (stability.edgeGained(bid, bidTicks, bidLots, halfBid) +
+          stability.edgeGained(ask, askTicks, askLots, halfAsk));
+      if (value < this.#state.parameters.minUpdateValue) {
         optional = false;
         held = true;
-        releaseUs = timeUs + BUDGET_RETRY_US;
-        stability.counters.heldForBudget += 1;
       }
-      if (held) reasons |= REASON.held;
     }
-    if (held && (this.reasons[id] & REASON.held) === 0) stability.counters.held += 1;
-    this.releaseUs[id] = releaseUs;
-    this.reasons[id] = reasons;
-    if (!urgent && !optional) return true;
+    if (held) reasons |= REASON.held;
+    if (held && (this.reasons[slot] & REASON.held) === 0) stability.counters.held += 1;
+    this.releaseUs[id] = Math.min(this.releaseUs[id], releaseUs);
+    this.reasons[slot] = reasons;
+    const sends = urgent || optional;
+    const standingBid = sends ? bidTicks : stability.ticks[bid];
+    const standingAsk = sends ? askTicks : stability.ticks[ask];
+    this.#bidTicks = standingBid >= 0 ? standingBid : target.bidTicks;
+    this.#askTicks = standingAsk >= 0 ? standingAsk : target.askTicks;
+    if (!sends) return;
 
-    const row = out.count;
-    out.count = row + 1;
-    out.instrument[row] = id;
-    out.quoteId[row] = this.nextQuoteId;
+    const row = this.#append(id, slot, level, out);
     out.bidTicks[row] = bidTicks;
     out.bidLots[row] = bidLots;
     out.askTicks[row] = askTicks;
     out.askLots[row] = askLots;
-    out.reasons[row] = reasons;
-    out.fair[row] = this.#state.values.fair[id];
-    out.widenBp[row] = pulled === 0 ? adjustment.widenBp : 0;
-    out.sizeFactor[row] = pulled === 0 ? adjustment.sizeFactor : 0;
-    out.delta[row] = this.#state.values.delta[id];
-    out.vega[row] = this.#state.values.vega[id];
-    out.standing[row] = stability.standing(id) ? 1 : 0;
-    this.nextQuoteId += 1;
+    out.widenBp[row] = adjustment.widenBp;
+    out.sizeFactor[row] = adjustment.sizeFactor;
+    // A level is never worth more than the one before it, so that the budget never pays for it alone.
+    const before = row > 0 && out.instrument[row - 1] === id ? out.value[row - 1] : Number.POSITIVE_INFINITY;
+    out.value[row] = urgent ? Number.POSITIVE_INFINITY : Math.min(value, before);
+    target.write(out.terms, row * TERMS, this.#state.values.impliedVolatility[id]);
+  }
+
+  /** Takes every level of an instrument off. */
+  #pull(id: number, pulled: number, out: QuoteBatch): void {
+    for (let level = 0; level < this.#levels; level += 1) {
+      const slot = level * this.#capacity + id;
+      this.reasons[slot] = REASON.pulled | pulled;
+      if (!this.#state.stability.standing(slot)) continue;
+      const row = this.#append(id, slot, level, out);
+      out.bidTicks[row] = -1;
+      out.bidLots[row] = 0;
+      out.askTicks[row] = -1;
+      out.askLots[row] = 0;
+      out.widenBp[row] = 0;
+      out.sizeFactor[row] = 0;
+      out.value[row] = Number.POSITIVE_INFINITY;
+      out.terms.fill(0, row * TERMS, (row + 1) * TERMS);
+    }
+  }
+
+  #append(id: number, slot: number, level: number, out: QuoteBatch): number {
+    const { values, stability } = this.#state;
+    const row = out.count;
+    out.count = row + 1;
+    out.instrument[row] = id;
+    out.level[row] = level;
+    out.reasons[row] = this.reasons[slot];
+    out.fair[row] = values.fair[id];
+    out.delta[row] = values.delta[id];
+    out.vega[row] = values.vega[id];
+    out.standing[row] = stability.standing(slot) ? 1 : 0;
     this.#decidedInTurn[id] = this.#turn;
-    stability.attempt(bid, bidTicks, bidLots, timeUs);
-    stability.attempt(ask, askTicks, askLots, timeUs);
-    return true;
+    return row;
+  }
+
+  /**
+   * Shares the message budget over the rows decided from `fromRow` on: what must leave stays, of the rest the most valuable that
+   * it pays for; the others are taken out and tried again a little later. The rows that stay get their ids.
+   */
+  finish(fromRow: number, timeUs: number, out: QuoteBatch): void {
+    if (out.count === fromRow) return;
+    const { stability, budget } = this.#state;
+    const worthFrom = budget.worthFrom(out, fromRow, this.#ties);
+    let ties = this.#ties[0];
+    let kept = fromRow;
+    for (let row = fromRow; row < out.count; row += 1) {
+      const id = out.instrument[row];
+      const level = out.level[row];
+      const value = out.value[row];
+      const paid = value > worthFrom || (value === worthFrom && ties > 0);
+      if (value === worthFrom) ties -= 1;
+      if (!paid && value !== Number.POSITIVE_INFINITY) {
+        const slot = level * this.#capacity + id;
+        if ((this.reasons[slot] & REASON.held) === 0) stability.counters.held += 1;
+        stability.counters.heldForBudget += 1;
+        this.reasons[slot] |= REASON.held;
+        this.releaseUs[id] = Math.min(this.releaseUs[id], timeUs + BUDGET_RETRY_US);
+        continue;
+      }
+      out.move(row, kept);
+      out.quoteId[kept] = this.nextQuoteId;
+      this.nextQuoteId += 1;
+      const at = 2 * (level * this.#capacity + id);
+      stability.attempt(at, out.bidTicks[kept], out.bidLots[kept], timeUs);
+      stability.attempt(at + 1, out.askTicks[kept], out.askLots[kept], timeUs);
+      kept += 1;
+    }
+    if (kept < out.count) this.#reopen(kept, out);
+    out.count = kept;
+    budget.spend(kept - fromRow);
+  }
+
+  /** Lets the instruments of which no row has stayed be decided again in this turn. */
+  #reopen(kept: number, out: QuoteBatch): void {
+    this.#turn += 1;
+    for (let row = 0; row < kept; row += 1) this.#decidedInTurn[out.instrument[row]] = this.#turn;
   }
 
   /** Why an instrument is not to be quoted at all, as {@link REASON} bits; 0 when it is, and then its value is up to date. */
@@ -182,12 +298,11 @@ export class Decider {
     return this.#state.values.evaluate(instrument, price, exchangeTimeUs, timeUs) ? 0 : REASON.noFair;
   }
 
-  /** Sets the target to what the instrument's quote should be. */
+  /** Sets the target to what the instrument's first level should be. */
   #aim(instrument: Instrument, adjustment: Adjustment): void {
     const id = instrument.id;
-    const { fair, forward, delta, vega } = this.#state.values;
-    const { lotFixed, lotPerPrice } = this.#state.inventory;
-    const markets = this.#state.markets;
+    const { fair, forward, delta, gamma, vega } = this.#state.values;
+    const { inventory, markets } = this.#state;
     this.#target.price(
       instrument,
       adjustment,
@@ -195,36 +310,40 @@ export class Decider {
       fair[id],
       forward[id],
       delta[id],
+      gamma[id],
       vega[id],
-      this.#state.inventory.positionNotional(id, forward[id]),
+      inventory.positionNotional(id, forward[id]),
       markets.bestBidTicks[id],
       markets.bestAskTicks[id],
     );
-    this.#target.size(instrument, adjustment, lotFixed[id], lotPerPrice[id]);
+    this.#target.size(instrument, adjustment, inventory, this.reducing ? SIDES.reducing : this.sides[id]);
   }
 
   /**
-   * Notes between which fair values a decision holds: no side is eaten beyond the tolerance and none could improve by enough.
+   * Narrows the fair values between which a decision holds: no side is eaten beyond the tolerance and none could improve by
+   * enough.
    *
    * @param waits an improvement waits for its time; it is looked at again then, not before
    */
   #hold(id: number, bidTicks: number, askTicks: number, waits: boolean): void {
-    const { halfBid, halfAsk, bidStep, askStep, terms } = this.#target;
+    const { halfBid, halfAsk, behindBid, behindAsk, bidStep, askStep, terms } = this.#target;
     const stability = this.#state.stability;
     const tolerated = 1 - this.#state.parameters.retreatTolerance;
+    const bidAway = halfBid + behindBid;
+    const askAway = halfAsk + behindAsk;
     let from = Number.NEGATIVE_INFINITY;
     let to = Number.POSITIVE_INFINITY;
     if (bidTicks >= 0) {
-      from = bidTicks + tolerated * halfBid;
-      if (!waits) to = bidTicks + halfBid + stability.leastGain(halfBid, bidStep);
+      from = bidTicks + tolerated * halfBid + behindBid;
+      if (!waits) to = bidTicks + bidAway + stability.leastGain(halfBid, bidStep);
     } else if (!waits) {
-      to = halfBid + 1;
+      to = bidAway + 1;
     }
     if (askTicks >= 0) {
-      to = Math.min(to, askTicks - tolerated * halfAsk);
-      if (!waits) from = Math.max(from, askTicks - halfAsk - stability.leastGain(halfAsk, askStep));
+      to = Math.min(to, askTicks - tolerated * halfAsk - behindAsk);
+      if (!waits) from = Math.max(from, askTicks - askAway - stability.leastGain(halfAsk, askStep));
     }
-    this.#holdsFrom[id] = from * terms.tick - terms.shift;
-    this.#holdsTo[id] = to * terms.tick - terms.shift;
+    this.#holdsFrom[id] = Math.max(this.#holdsFrom[id], from * terms.tick - terms.shift);
+    this.#holdsTo[id] = Math.min(this.#holdsTo[id], to * terms.tick - terms.shift);
   }
 }

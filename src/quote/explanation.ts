@@ -74,11 +74,15 @@ export function explainQuote(input: ExplanationInput, parameters: QuoteParameter
   const terms = new QuoteTerms();
   terms.option = true;
   terms.delta = delta;
+  terms.gamma = quoted.gamma;
   terms.vega = vega;
   terms.underlyingPrice = input.underlyingPrice;
   terms.priceUnit = input.underlyingPrice;
   terms.tick = TICK_SIZE;
-  terms.netDelta = (positionNotional * delta) / parameters.deltaNotional;
+  const { inventory } = quoter;
+  terms.netDelta = inventory.netDelta / parameters.deltaNotional;
+  terms.netGamma = inventory.netGamma / parameters.gammaNotional;
+  terms.netVega = inventory.netVega / parameters.vegaPoint;
   terms.position = positionNotional / parameters.positionNotional;
   terms.compute(adjustment, parameters);
   return {
@@ -106,6 +110,7 @@ interface QuotedOnce {
   readonly quoter: Quoter;
   readonly quote: ExplainedQuote;
   readonly delta: number;
+  readonly gamma: number;
   readonly vega: number;
   readonly positionNotional: number;
 }
@@ -163,12 +168,13 @@ function quoteOnce(
   quoter.stability.renew(id);
   quoter.onPosition(id, input.positionLots);
   quoter.requote(0, timeUs, out);
-  const { delta, vega, fair } = quoter.values;
+  const { delta, gamma, vega, fair } = quoter.values;
   const quoted = out.count === 1;
   return {
     instrument,
     quoter,
     delta: delta[id],
+    gamma: gamma[id],
     vega: vega[id],
     positionNotional: quoter.inventory.positionNotional(id, input.underlyingPrice),
     quote: {
@@ -263,12 +269,18 @@ function explainParts(
       why: `|delta| × ${parameters.counterpartyBp} bp`,
     });
   }
-  if (terms.shift !== 0) {
-    parts.push({
-      part: "inventory",
-      amount: coin(terms.shift, true),
-      why: "both sides are shifted against the position held, and the side that adds to it is smaller",
-    });
+  const skews = [
+    ["skew delta", terms.skewDelta, `against ${percent(terms.netDelta)} of a full net delta`],
+    ["skew gamma", terms.skewGamma, `against ${percent(terms.netGamma)} of a full net gamma`],
+    ["skew vega", terms.skewVega, `against ${percent(terms.netVega)} of a full net vega`],
+    [
+      "skew position",
+      terms.skewPosition,
+      `against ${percent(terms.position)} of a full position; the side that adds to it is smaller`,
+    ],
+  ] as const;
+  for (const [part, amount, why] of skews) {
+    if (amount !== 0) parts.push({ part, amount: coin(amount, true), why: `both sides are shifted ${why}` });
   }
   return parts;
 }

@@ -1,5 +1,6 @@
 import type { Instrument } from "../market/instrument.ts";
 import { lotNotional } from "./exposure.ts";
+import type { FairValues } from "./fair-value.ts";
 
 /** Positions as the quoter sees them, for skew and size. The limits that protect the desk are the risk gate's own. */
 export class Inventory {
@@ -8,6 +9,10 @@ export class Inventory {
   /** Notional of one lot: `lotFixed + lotPerPrice × price of the underlying`. */
   readonly lotFixed: Float64Array;
   readonly lotPerPrice: Float64Array;
+  /** Of one underlying after {@link sumGreeks}: delta notional, its change for a move of 1 %, and vega for one volatility point. */
+  netDelta = 0;
+  netGamma = 0;
+  netVega = 0;
   #held = 0;
 
   constructor(capacity: number) {
@@ -44,23 +49,39 @@ export class Inventory {
   }
 
   /**
-   * Net delta of the given instruments in quote currency: Σ position × delta × notional. A position without a known delta
-   * counts as 0 here; the risk gate counts it in full.
+   * Sums the Greeks held in the given instruments into {@link netDelta}, {@link netGamma} and {@link netVega}. A position without
+   * known Greeks counts as 0 here; the risk gate counts it in full.
    */
-  netDeltaNotional(
-    instruments: Int32Array,
-    count: number,
-    delta: Float64Array,
-    forward: Float64Array,
-  ): number {
-    if (this.#held === 0) return 0;
-    let net = 0;
+  sumGreeks(instruments: Int32Array, count: number, values: FairValues): void {
+    this.netDelta = 0;
+    this.netGamma = 0;
+    this.netVega = 0;
+    if (this.#held === 0) return;
     for (let i = 0; i < count; i += 1) {
       const instrument = instruments[i];
-      if (this.positionLots[instrument] === 0) continue;
-      const exposure = delta[instrument] * this.positionNotional(instrument, forward[instrument]);
-      if (!Number.isNaN(exposure)) net += exposure;
+      const lots = this.positionLots[instrument];
+      if (lots === 0) continue;
+      const forward = values.forward[instrument];
+      const delta = lots * this.deltaPerLot(instrument, values.delta[instrument], forward);
+      if (Number.isNaN(delta)) continue;
+      this.netDelta += delta;
+      this.netGamma += lots * this.gammaPerLot(instrument, values.gamma[instrument], forward);
+      this.netVega += lots * this.vegaPerLot(instrument, values.vega[instrument]);
     }
-    return net;
+  }
+
+  /** Delta of one lot as notional in quote currency. */
+  deltaPerLot(instrument: number, delta: number, forward: number): number {
+    return delta * this.notionalPerLot(instrument, forward);
+  }
+
+  /** Change of the delta notional of one lot for a move of the underlying by 1 %. */
+  gammaPerLot(instrument: number, gamma: number, forward: number): number {
+    return gamma * 0.01 * forward * forward * this.lotPerPrice[instrument];
+  }
+
+  /** Quote currency for one volatility point of one lot. */
+  vegaPerLot(instrument: number, vega: number): number {
+    return 0.01 * vega * this.lotPerPrice[instrument];
   }
 }

@@ -1,4 +1,5 @@
 import { type ParameterDescription, parameterDefaults } from "../core/parameter.ts";
+import { LEVELS_MAX } from "./quote-batch.ts";
 
 type Row = readonly [
   suffix: string,
@@ -198,6 +199,72 @@ const ROWS = {
     "Shift of both sides against a full position in the instrument itself, per unit of |delta|.",
   ],
 
+  gammaNotional: [
+    "GAMMA_NOTIONAL",
+    "quote currency",
+    2_000_000,
+    1,
+    1e12,
+    "Net gamma of one underlying at which the skew is full, as change of its net delta for a move of 1 %.",
+  ],
+  gammaSkewMove: [
+    "GAMMA_SKEW_MOVE",
+    "fraction",
+    0.005,
+    0,
+    0.2,
+    "Move of the underlying whose gamma value (½ gamma × move²) both sides of an option are shifted by against a full net gamma.",
+  ],
+  vegaPoint: [
+    "VEGA_POINT",
+    "quote currency",
+    100_000,
+    1,
+    1e12,
+    "Net vega of one underlying at which the skew is full, for one volatility point.",
+  ],
+  vegaSkewVol: [
+    "VEGA_SKEW_VOL",
+    "vol points",
+    0.5,
+    0,
+    100,
+    "Shift of both sides of an option, times vega, against a full net vega.",
+  ],
+  greekRoomShare: [
+    "GREEK_ROOM_SHARE",
+    "fraction",
+    0.5,
+    0,
+    1,
+    "Share of the room left to a full net delta, gamma and vega that one side of one instrument may take if it is filled.",
+  ],
+  sides: [
+    "SIDES",
+    "mode",
+    0,
+    0,
+    3,
+    "Sides that are quoted: 0 both, 1 bids only, 2 asks only, 3 only what reduces a position.",
+  ],
+  levels: ["LEVELS", "levels", 1, 1, LEVELS_MAX, "Levels quoted on each side."],
+  levelStep: [
+    "LEVEL_STEP",
+    "fraction",
+    0.5,
+    0,
+    10,
+    "Distance from one level to the next as a share of the half-spread; at least one step of the grid.",
+  ],
+  levelSize: [
+    "LEVEL_SIZE",
+    "fraction",
+    1,
+    0.01,
+    10,
+    "Size of a level as a share of that of the level before.",
+  ],
+
   repriceBp: ["REPRICE_BP", "bp", 0.05, 0, 100, "Move of the underlying below which nothing is recomputed."],
   retreatTolerance: [
     "RETREAT_TOLERANCE",
@@ -239,21 +306,29 @@ const ROWS = {
     600_000,
     "Least time a side rests before it may be tightened or enlarged.",
   ],
-  tightenPerSecond: [
-    "TIGHTEN_PER_SECOND",
-    "quotes/s",
-    500,
-    1,
-    1e6,
-    "Message budget of tightenings; widening and pulling are never held back.",
+  minUpdateValue: [
+    "MIN_UPDATE_VALUE",
+    "quote currency",
+    0.05,
+    0,
+    1e9,
+    "Value below which a tightening or enlargement is not worth a message: the edge that it offers anew × size.",
   ],
-  tightenBurst: [
-    "TIGHTEN_BURST",
-    "quotes",
-    1_000,
+  messagesPerSecond: [
+    "MESSAGES_PER_SECOND",
+    "quotes/s",
+    2_000,
     1,
     1e6,
-    "Tightenings that may be sent at once from a full budget.",
+    "The counterparty's message budget. All quotes draw on it; widening and pulling are never held back by it, tightenings share what they leave, by value.",
+  ],
+  messageBurst: [
+    "MESSAGE_BURST",
+    "quotes",
+    4_000,
+    1,
+    1e6,
+    "Quotes that may be sent at once from a full message budget.",
   ],
   rejectBackoffMs: [
     "REJECT_BACKOFF_MS",
@@ -311,7 +386,7 @@ type Key = keyof typeof ROWS;
 /** Parameters of quoting; the meaning and unit of each stand in {@link QUOTE_PARAMETERS}. */
 export type QuoteParameters = Readonly<Record<Key, number>>;
 
-const INTEGERS: readonly Key[] = ["minChangeTicks"];
+const INTEGERS: readonly Key[] = ["minChangeTicks", "sides", "levels"];
 
 /** Every quoting parameter with its environment variable `KEEL_QUOTE_…`, unit, default, bounds and description. */
 export const QUOTE_PARAMETERS: readonly ParameterDescription<Key>[] = (Object.keys(ROWS) as Key[]).map(

@@ -1,3 +1,5 @@
+import { TERMS } from "./term.ts";
+
 /**
  * Why a quote has the price and size it has; a bit mask. Every quote carries at least `base`.
  * The names are what `reasons` in reports, metrics and `keel explain` show.
@@ -34,6 +36,8 @@ export const REASON = {
   expiring: 1 << 20,
   /** The counterparty rejected the quote; it is tried again after a pause. */
   rejected: 1 << 21,
+  /** One side only, or only what reduces a position, because the desk was told so. */
+  sides: 1 << 22,
 } as const;
 export type ReasonName = keyof typeof REASON;
 
@@ -42,14 +46,19 @@ export function reasonNames(mask: number): ReasonName[] {
   return (Object.keys(REASON) as ReasonName[]).filter((name) => (mask & REASON[name]) !== 0);
 }
 
+/** Levels a side can be quoted on. */
+export const LEVELS_MAX = 8;
+
 /**
- * Quotes decided in one turn, one row per instrument. A size of 0 pulls that side (its price is then −1).
+ * Quotes decided in one turn, one row per instrument and level. A size of 0 pulls that side (its price is then −1).
  * Reused for every turn.
  */
 export class QuoteBatch {
   readonly capacity: number;
   count = 0;
   readonly instrument: Int32Array;
+  /** 0 for the quote nearest to the market, then outwards; below {@link LEVELS_MAX}. */
+  readonly level: Uint8Array;
   /** Increases by one with every quote of the process; the wire's QuoteEntryID. */
   readonly quoteId: Float64Array;
   readonly bidTicks: Int32Array;
@@ -64,12 +73,17 @@ export class QuoteBatch {
   /** Greeks at the time of the quote: delta as a fraction, vega in quote currency for 1.00 of volatility (0 unless an option). */
   readonly delta: Float64Array;
   readonly vega: Float64Array;
-  /** 1 where some side of the instrument stands at the counterparty before this row is sent. */
+  /** 1 where some side of the instrument's level stands at the counterparty before this row is sent. */
   readonly standing: Uint8Array;
+  /** What the update is worth in quote currency: the edge that it offers anew × size; Infinity when it must leave now. */
+  readonly value: Float64Array;
+  /** What the quote was made of, by row and column of `TERM`. */
+  readonly terms: Float32Array;
 
   constructor(capacity: number) {
     this.capacity = capacity;
     this.instrument = new Int32Array(capacity);
+    this.level = new Uint8Array(capacity);
     this.quoteId = new Float64Array(capacity);
     this.bidTicks = new Int32Array(capacity);
     this.bidLots = new Float64Array(capacity);
@@ -82,6 +96,8 @@ export class QuoteBatch {
     this.delta = new Float64Array(capacity);
     this.vega = new Float64Array(capacity);
     this.standing = new Uint8Array(capacity);
+    this.value = new Float64Array(capacity);
+    this.terms = new Float32Array(capacity * TERMS);
   }
 
   clear(): void {
@@ -92,6 +108,7 @@ export class QuoteBatch {
   move(from: number, to: number): void {
     if (from === to) return;
     this.instrument[to] = this.instrument[from];
+    this.level[to] = this.level[from];
     this.quoteId[to] = this.quoteId[from];
     this.bidTicks[to] = this.bidTicks[from];
     this.bidLots[to] = this.bidLots[from];
@@ -104,5 +121,7 @@ export class QuoteBatch {
     this.delta[to] = this.delta[from];
     this.vega[to] = this.vega[from];
     this.standing[to] = this.standing[from];
+    this.value[to] = this.value[from];
+    this.terms.copyWithin(to * TERMS, from * TERMS, (from + 1) * TERMS);
   }
 }

@@ -6,11 +6,14 @@ import { Decider } from "./decider.ts";
 import { FairValues } from "./fair-value.ts";
 import { Inventory } from "./inventory.ts";
 import { MarketState, micropriceTicks } from "./market-state.ts";
+import { MessageBudget } from "./message-budget.ts";
 import type { QuoteParameters } from "./parameters.ts";
 import { Predictions } from "./prediction.ts";
+import { QuoteQuality } from "./quality.ts";
 import { type QuoteBatch, REASON } from "./quote-batch.ts";
 import { Stability, type StabilityCounters } from "./stability.ts";
 import { Surfaces } from "./surfaces.ts";
+import { namedTerms, TERMS, type TermName } from "./term.ts";
 import { Universe } from "./universe.ts";
 
 /** How much of an underlying must be looked at again. */
@@ -28,9 +31,10 @@ export interface QuoterOptions {
   readonly surface?: SurfaceParameters | null;
 }
 
-/** What stands at the counterparty for one instrument, and why. */
+/** What stands at the counterparty for one level of an instrument, and why. */
 export interface StandingQuote {
   readonly instrument: number;
+  readonly level: number;
   readonly quoteId: number;
   /** −1 and 0 where the side is not quoted. */
   readonly bidTicks: number;
@@ -45,6 +49,8 @@ export interface StandingQuote {
   readonly sizeFactor: number;
   /** {@link REASON} bits of the last decision, sent or not. */
   readonly reasons: number;
+  /** What the last quote sent was made of. */
+  readonly terms: Readonly<Record<TermName, number>>;
 }
 
 /**
@@ -63,9 +69,12 @@ export class Quoter {
   readonly inventory: Inventory;
   readonly stability: Stability;
   readonly predictions: Predictions;
-  /** {@link REASON} bits of each instrument's last decision, sent or not. */
+  readonly budget: MessageBudget;
+  readonly quality: QuoteQuality;
+  /** {@link REASON} bits of each slot's last decision, sent or not; a slot is `level × capacity + instrument`. */
   readonly reasons: Int32Array;
 
+  readonly #capacity: number;
   readonly #decider: Decider;
   readonly #markets: MarketState;
   readonly #universe: Universe;
@@ -75,15 +84,19 @@ export class Quoter {
   readonly #sweptUs: Float64Array;
 
   #sessionUp = false;
+  #sampledUs = Number.NEGATIVE_INFINITY;
   #acknowledgedId = 0;
 
   constructor(options: QuoterOptions) {
     const { capacity, underlyings, parameters } = options;
+    this.#capacity = capacity;
     this.parameters = parameters;
     this.surfaces = options.surface == null ? null : new Surfaces(capacity, underlyings, options.surface);
     this.values = new FairValues(capacity, this.surfaces);
     this.inventory = new Inventory(capacity);
-    this.stability = new Stability(capacity, parameters);
+    this.budget = new MessageBudget(parameters);
+    this.quality = new QuoteQuality(underlyings);
+    this.stability = new Stability(capacity, parameters, this.budget);
     this.predictions = new Predictions(underlyings, parameters);
     this.#markets = new MarketState(capacity, underlyings, parameters);
     this.#universe = new Universe(capacity, underlyings);
@@ -95,6 +108,7 @@ export class Quoter {
       inventory: this.inventory,
       predictions: this.predictions,
       stability: this.stability,
+      budget: this.budget,
     });
     this.reasons = this.#decider.reasons;
     this.#dirty = new Uint8Array(capacity);
@@ -149,23 +163,26 @@ export class Quoter {
     return this.#decider.nextQuoteId - 1;
   }
 
-  /** What stands for an instrument, for display. Allocates. */
-  standing(instrument: number): StandingQuote {
-    const { ticks, lots, quoteId, widenBp, sizeFactor } = this.stability;
+  /** What stands for a level of an instrument, for display. Allocates. */
+  standing(instrument: number, level = 0): StandingQuote {
+    const { ticks, lots, quoteId, widenBp, sizeFactor, terms } = this.stability;
+    const slot = level * this.#capacity + instrument;
     return {
       instrument,
-      quoteId: quoteId[instrument],
-      bidTicks: ticks[2 * instrument],
-      bidLots: lots[2 * instrument],
-      askTicks: ticks[2 * instrument + 1],
-      askLots: lots[2 * instrument + 1],
+      level,
+      quoteId: quoteId[slot],
+      bidTicks: ticks[2 * slot],
+      bidLots: lots[2 * slot],
+      askTicks: ticks[2 * slot + 1],
+      askLots: lots[2 * slot + 1],
       fair: this.values.fair[instrument],
       delta: this.values.delta[instrument],
       vega: this.values.vega[instrument],
       impliedVolatility: this.values.impliedVolatility[instrument],
-      widenBp: widenBp[instrument],
-      sizeFactor: sizeFactor[instrument],
-      reasons: this.reasons[instrument],
+      widenBp: widenBp[slot],
+      sizeFactor: sizeFactor[slot],
+      reasons: this.reasons[slot],
+      terms: namedTerms(terms, slot * TERMS),
     };
   }
 
@@ -260,10 +277,15 @@ export class Quoter {
     this.#look[this.#universe.underlyingOf(instrument)] = LOOK.all;
   }
 
-  /** A standing side was hit. @param side side of our quote, 0 = bid */
-  onFill(instrument: number, side: number, lots: number, timeUs: number): void {
+  /**
+   * A standing side was hit.
+   *
+   * @param side side of our quote, 0 = bid
+   * @param priceTicks says which level was; left out, the one nearest to the market
+   */
+  onFill(instrument: number, side: number, lots: number, timeUs: number, priceTicks = -1): void {
     if (this.#universe.get(instrument) === undefined) return;
-    this.stability.fill(2 * instrument + side, lots, timeUs);
+    this.stability.fill(instrument, side, priceTicks, lots, timeUs);
     this.#dirty[instrument] = 1;
   }
 
@@ -271,6 +293,21 @@ export class Quoter {
   onHalt(reasonMask: number): void {
     if (reasonMask === this.#decider.haltReasons) return;
     this.#decider.haltReasons = reasonMask;
+    this.#look.fill(LOOK.all);
+  }
+
+  /** Which sides of an instrument are quoted, one of `SIDES`; what no longer may stand is pulled with the next requote. */
+  setSides(instrument: number, sides: number): void {
+    const underlying = this.#universe.underlyingOf(instrument);
+    if (underlying < 0 || this.#decider.sides[instrument] === sides) return;
+    this.#decider.sides[instrument] = sides;
+    this.#dirty[instrument] = 1;
+  }
+
+  /** Only what reduces a position is quoted from now on, or everything again. */
+  setReducing(reducing: boolean): void {
+    if (this.#decider.reducing === reducing) return;
+    this.#decider.reducing = reducing;
     this.#look.fill(LOOK.all);
   }
 
@@ -286,7 +323,9 @@ export class Quoter {
     this.#universe.forEach((id) => {
       this.stability.forget(id, timeUs);
       this.stability.renew(id);
-      this.reasons[id] = REASON.pulled | REASON.sessionDown;
+      for (let slot = id; slot < this.reasons.length; slot += this.#capacity) {
+        this.reasons[slot] = REASON.pulled | REASON.sessionDown;
+      }
     });
   }
 
@@ -303,10 +342,12 @@ export class Quoter {
     const untilUs = timeUs + this.parameters.rejectBackoffMs * 1_000;
     const from = this.#acknowledgedId;
     this.#universe.forEach((id) => {
-      const sent = this.stability.quoteId[id];
-      if (sent <= from || sent > quoteId || !this.stability.standing(id)) return;
-      this.#decider.suspendedUntilUs[id] = untilUs;
-      this.#dirty[id] = 1;
+      for (let slot = id; slot < this.reasons.length; slot += this.#capacity) {
+        const sent = this.stability.quoteId[slot];
+        if (sent <= from || sent > quoteId || !this.stability.standing(slot)) continue;
+        this.#decider.suspendedUntilUs[id] = untilUs;
+        this.#dirty[id] = 1;
+      }
     });
     this.onAccepted(quoteId);
   }
@@ -314,8 +355,7 @@ export class Quoter {
   /** The counterparty cancelled everything up to this quote. */
   onCancelled(quoteId: number, timeUs: number): void {
     this.#universe.forEach((id) => {
-      if (this.stability.quoteId[id] > quoteId) return;
-      this.stability.forget(id, timeUs);
+      this.stability.forget(id, timeUs, quoteId);
       this.#dirty[id] = 1;
     });
     this.onAccepted(quoteId);
@@ -338,11 +378,12 @@ export class Quoter {
    */
   onSent(batch: QuoteBatch, sent: number, timeUs: number): void {
     this.#decider.endTurn();
+    this.quality.onSent(sent, timeUs);
     for (let row = 0; row < batch.count; row += 1) {
       const id = batch.instrument[row];
       if (row < sent) {
         this.stability.commit(batch, row, timeUs);
-        this.reasons[id] |= batch.reasons[row];
+        this.reasons[batch.level[row] * this.#capacity + id] |= batch.reasons[row];
         continue;
       }
       this.stability.counters.notSent += 1;
@@ -357,36 +398,20 @@ export class Quoter {
    * @returns the number of rows appended. When the batch was full the rest follows with the next call.
    */
   requote(underlying: number, timeUs: number, out: QuoteBatch): number {
-    const predicted = this.predictions.refresh(underlying, timeUs);
-    if (!this.#sessionUp) return 0;
-    const count = this.#universe.count(underlying);
-    if (count === 0) return 0;
-    const members = this.#universe.members(underlying);
-    const look = predicted ? LOOK.all : this.#look[underlying];
     const before = out.count;
-    this.stability.refill(timeUs);
-    this.#look[underlying] = LOOK.none;
-    if (look === LOOK.all) this.#sweptUs[underlying] = timeUs;
-    if (look !== LOOK.none) this.#decidedPrice[underlying] = this.#markets.referencePrice[underlying];
-    const net = this.inventory.netDeltaNotional(members, count, this.values.delta, this.values.forward);
-    this.#decider.setNetDelta(net / this.parameters.deltaNotional);
-    for (let i = 0; i < count; i += 1) {
-      const id = members[i];
-      if (look !== LOOK.all && this.#dirty[id] === 0) {
-        if (look === LOOK.none || this.#decider.holds(id, underlying, timeUs)) continue;
-      }
-      this.#dirty[id] = this.#decider.decide(id, underlying, timeUs, out) ? 0 : 1;
-    }
+    this.#decide(underlying, timeUs, out);
+    this.#decider.finish(before, timeUs, out);
     return out.count - before;
   }
 
   /** {@link requote} for every underlying, for events that touch several. */
   requoteAll(timeUs: number, out: QuoteBatch): number {
-    let rows = 0;
+    const before = out.count;
     for (let underlying = 0; underlying < this.#universe.underlyings; underlying += 1) {
-      rows += this.requote(underlying, timeUs, out);
+      this.#decide(underlying, timeUs, out);
     }
-    return rows;
+    this.#decider.finish(before, timeUs, out);
+    return out.count - before;
   }
 
   /**
@@ -396,6 +421,7 @@ export class Quoter {
   onTimer(timeUs: number, out: QuoteBatch): number {
     for (let underlying = 0; underlying < this.#universe.underlyings; underlying += 1) {
       this.#refit(underlying, timeUs);
+      if (timeUs - this.#sampledUs >= SWEEP_US) this.#sample(underlying, timeUs);
       if (timeUs - this.#sweptUs[underlying] >= SWEEP_US) {
         this.#look[underlying] = LOOK.all;
         continue;
@@ -405,7 +431,35 @@ export class Quoter {
         if (this.#decider.releaseUs[members[i]] <= timeUs) this.#dirty[members[i]] = 1;
       }
     }
+    if (timeUs - this.#sampledUs >= SWEEP_US) this.#sampledUs = timeUs;
     return this.requoteAll(timeUs, out);
+  }
+
+  #sample(underlying: number, timeUs: number): void {
+    const { fair, forward } = this.values;
+    this.quality.sample(underlying, this.#universe, this.#markets, this.stability, fair, forward, timeUs);
+  }
+
+  #decide(underlying: number, timeUs: number, out: QuoteBatch): void {
+    const predicted = this.predictions.refresh(underlying, timeUs);
+    if (!this.#sessionUp) return;
+    const count = this.#universe.count(underlying);
+    if (count === 0) return;
+    const members = this.#universe.members(underlying);
+    const look = predicted ? LOOK.all : this.#look[underlying];
+    this.budget.refill(timeUs);
+    this.#look[underlying] = LOOK.none;
+    if (look === LOOK.all) this.#sweptUs[underlying] = timeUs;
+    if (look !== LOOK.none) this.#decidedPrice[underlying] = this.#markets.referencePrice[underlying];
+    this.inventory.sumGreeks(members, count, this.values);
+    this.#decider.setNetGreeks();
+    for (let i = 0; i < count; i += 1) {
+      const id = members[i];
+      if (look !== LOOK.all && this.#dirty[id] === 0) {
+        if (look === LOOK.none || this.#decider.holds(id, underlying, timeUs)) continue;
+      }
+      this.#dirty[id] = this.#decider.decide(id, underlying, timeUs, out) ? 0 : 1;
+    }
   }
 
   #refit(underlying: number, timeUs: number): void {

@@ -1,11 +1,12 @@
+import { Histogram } from "../core/histogram.ts";
+import type { MessageBudget } from "./message-budget.ts";
 import type { QuoteParameters } from "./parameters.ts";
 import type { QuoteBatch } from "./quote-batch.ts";
+import { TERMS } from "./term.ts";
 
 const NEVER = Number.NEGATIVE_INFINITY;
 /** A side that reverses its direction within this time flickers. */
 const FLICKER_US = 100_000;
-/** How much more a tightening must bring when the message budget is spent. */
-const PRESSURE_AT_EMPTY = 4;
 const SIDE_MOVE = { none: 0, inward: 1, outward: 2, pulled: 3 } as const;
 
 /** Counters of quoting since start. */
@@ -20,13 +21,13 @@ export interface StabilityCounters {
   pulled: number;
   /** Tightenings that began to wait: for the side's minimum life, for a larger improvement, for the message budget. */
   held: number;
-  /** Decisions in which the message budget was spent. */
+  /** Tightenings that the message budget left nothing for. */
   heldForBudget: number;
   /** Sides that reversed their direction within 100 ms. */
   flickers: number;
   /** Rows decided that could not be handed over. */
   notSent: number;
-  /** Time that ended sides had rested: sum in µs and their number. */
+  /** Time for which ended prices had stood: sum in µs and their number. */
   lifeSumUs: number;
   lives: number;
 }
@@ -37,17 +38,23 @@ export interface StabilityCounters {
  * Away from the market, smaller and off go at once. Towards the market or larger goes only when the improvement is worth a
  * message (hysteresis), the side has rested for its minimum life, and the message budget lasts; as the budget runs low the
  * improvement must be larger, so that what is left of it goes to the changes of most value.
+ *
+ * Each level of an instrument is a slot of its own: `level × capacity + instrument`.
  */
 export class Stability {
-  /** Standing prices and sizes, two per instrument: `2 × instrument + side`; ticks −1 and lots 0 where nothing stands. */
+  /** Standing prices and sizes, two per slot: `2 × slot + side`; ticks −1 and lots 0 where nothing stands. */
   readonly ticks: Int32Array;
   readonly lots: Float64Array;
-  /** Per instrument, as of the last row sent. */
+  /** Per slot, as of the last row sent. */
   readonly quoteId: Float64Array;
   readonly fair: Float64Array;
   readonly widenBp: Float64Array;
   readonly sizeFactor: Float64Array;
   readonly sentUs: Float64Array;
+  /** What the last row sent was made of, by slot and column of `TERM`. */
+  readonly terms: Float32Array;
+  /** For how long prices stood, µs; longer than 71 minutes counts as that. */
+  readonly lifeUs = new Histogram();
   readonly counters: StabilityCounters = {
     sent: 0,
     widened: 0,
@@ -78,53 +85,39 @@ export class Stability {
   /** When a standing side took its price, and the direction it came from: 1 = towards the market, −1 = away, 0 = new. */
   readonly #movedUs: Float64Array;
   readonly #direction: Int8Array;
-  #tokens: number;
-  #refilledUs = Number.NaN;
+  readonly #budget: MessageBudget;
+  readonly #capacity: number;
+  readonly #slots: number;
 
-  constructor(capacity: number, parameters: QuoteParameters) {
+  constructor(capacity: number, parameters: QuoteParameters, budget: MessageBudget) {
+    const slots = capacity * parameters.levels;
     this.#parameters = parameters;
-    this.ticks = new Int32Array(2 * capacity).fill(-1);
-    this.lots = new Float64Array(2 * capacity);
-    this.quoteId = new Float64Array(capacity);
-    this.fair = new Float64Array(capacity).fill(Number.NaN);
-    this.widenBp = new Float64Array(capacity);
-    this.sizeFactor = new Float64Array(capacity).fill(1);
-    this.sentUs = new Float64Array(capacity).fill(NEVER);
-    this.#priceChangedUs = new Float64Array(2 * capacity).fill(NEVER);
-    this.#sizeChangedUs = new Float64Array(2 * capacity).fill(NEVER);
-    this.#movedUs = new Float64Array(2 * capacity).fill(NEVER);
-    this.#direction = new Int8Array(2 * capacity);
-    this.#tokens = parameters.tightenBurst;
+    this.#budget = budget;
+    this.#capacity = capacity;
+    this.#slots = slots;
+    this.ticks = new Int32Array(2 * slots).fill(-1);
+    this.lots = new Float64Array(2 * slots);
+    this.quoteId = new Float64Array(slots);
+    this.fair = new Float64Array(slots).fill(Number.NaN);
+    this.widenBp = new Float64Array(slots);
+    this.sizeFactor = new Float64Array(slots).fill(1);
+    this.sentUs = new Float64Array(slots).fill(NEVER);
+    this.terms = new Float32Array(slots * TERMS);
+    this.#priceChangedUs = new Float64Array(2 * slots).fill(NEVER);
+    this.#sizeChangedUs = new Float64Array(2 * slots).fill(NEVER);
+    this.#movedUs = new Float64Array(2 * slots).fill(NEVER);
+    this.#direction = new Int8Array(2 * slots);
   }
 
-  /** Some side of the instrument stands at the counterparty. */
-  standing(instrument: number): boolean {
-    return this.ticks[2 * instrument] >= 0 || this.ticks[2 * instrument + 1] >= 0;
-  }
-
-  /** Fills the message budget up to the time. */
-  refill(timeUs: number): void {
-    const { tightenBurst, tightenPerSecond } = this.#parameters;
-    if (timeUs > this.#refilledUs) {
-      this.#tokens = Math.min(
-        tightenBurst,
-        this.#tokens + (timeUs - this.#refilledUs) * 1e-6 * tightenPerSecond,
-      );
-    }
-    if (!(timeUs <= this.#refilledUs)) this.#refilledUs = timeUs;
-  }
-
-  /** Takes one tightening out of the budget. @returns false when it is spent. */
-  spend(): boolean {
-    if (this.#tokens < 1) return false;
-    this.#tokens -= 1;
-    return true;
+  /** Some side of the slot stands at the counterparty. */
+  standing(slot: number): boolean {
+    return this.ticks[2 * slot] >= 0 || this.ticks[2 * slot + 1] >= 0;
   }
 
   /**
    * Compares what stands on a side with what should.
    *
-   * @param at `2 × instrument + side`, side 0 = bid
+   * @param at `2 × slot + side`, side 0 = bid
    * @param targetTicks price on the grid, −1 for none
    * @param rawTicks the price before it was rounded to the grid, in ticks
    * @param limitTicks the last price that does not cross the venue's best opposite; ±Infinity when there is none
@@ -177,7 +170,7 @@ export class Stability {
         this.urgent = true;
       }
     } else if (improvement > 0) {
-      if (improvement >= this.leastGain(halfTicks, multiple) * this.#pressure()) {
+      if (improvement >= this.leastGain(halfTicks, multiple) * this.#budget.pressure()) {
         this.#offer(targetTicks, Math.min(lots, targetLots), this.#priceChangedUs[at] + lifeUs, timeUs);
       } else {
         this.held = true;
@@ -197,6 +190,19 @@ export class Stability {
     return Math.max(minChangeTicks * multiple, tightenHysteresis * halfTicks);
   }
 
+  /**
+   * What a change of a side would offer anew: the improvement of the price, and the half-spread on what is added to the size.
+   *
+   * @returns ticks × lots
+   */
+  edgeGained(at: number, ticks: number, lots: number, halfTicks: number): number {
+    if (ticks < 0) return 0;
+    const before = this.ticks[at];
+    if (before < 0) return halfTicks * lots;
+    const closer = (at & 1) === 0 ? ticks - before : before - ticks;
+    return Math.max(closer, 0) * lots + halfTicks * Math.max(lots - this.lots[at], 0);
+  }
+
   /** Starts the minimum life of a side that is about to be sent, so that what is refused downstream is not tried again at once. */
   attempt(at: number, ticks: number, lots: number, timeUs: number): void {
     if (ticks !== this.ticks[at]) this.#priceChangedUs[at] = timeUs;
@@ -205,43 +211,63 @@ export class Stability {
 
   /** Takes over a row that was handed to the counterparty. */
   commit(batch: QuoteBatch, row: number, timeUs: number): void {
-    const instrument = batch.instrument[row];
+    const slot = batch.level[row] * this.#capacity + batch.instrument[row];
     const counters = this.counters;
-    const widened = batch.widenBp[row] > this.widenBp[instrument];
-    const bid = this.#commitSide(2 * instrument, batch.bidTicks[row], batch.bidLots[row], timeUs);
-    const ask = this.#commitSide(2 * instrument + 1, batch.askTicks[row], batch.askLots[row], timeUs);
+    const widened = batch.widenBp[row] > this.widenBp[slot];
+    const bid = this.#commitSide(2 * slot, batch.bidTicks[row], batch.bidLots[row], timeUs);
+    const ask = this.#commitSide(2 * slot + 1, batch.askTicks[row], batch.askLots[row], timeUs);
     counters.sent += 1;
-    if (widened && this.standing(instrument)) counters.widened += 1;
+    if (widened && this.standing(slot)) counters.widened += 1;
     if (bid === SIDE_MOVE.pulled || ask === SIDE_MOVE.pulled) counters.pulled += 1;
     else if (bid === SIDE_MOVE.outward || ask === SIDE_MOVE.outward) counters.retreated += 1;
     else counters.tightened += 1;
-    this.quoteId[instrument] = batch.quoteId[row];
-    this.fair[instrument] = batch.fair[row];
-    this.widenBp[instrument] = batch.widenBp[row];
-    this.sizeFactor[instrument] = batch.sizeFactor[row];
-    this.sentUs[instrument] = timeUs;
+    this.quoteId[slot] = batch.quoteId[row];
+    this.fair[slot] = batch.fair[row];
+    this.widenBp[slot] = batch.widenBp[row];
+    this.sizeFactor[slot] = batch.sizeFactor[row];
+    this.sentUs[slot] = timeUs;
+    for (let from = row * TERMS, to = slot * TERMS; from < (row + 1) * TERMS; from += 1, to += 1) {
+      this.terms[to] = batch.terms[from];
+    }
   }
 
-  /** A part of a standing side was filled. */
-  fill(at: number, lots: number, timeUs: number): void {
+  /**
+   * A part of a standing side was filled.
+   *
+   * @param priceTicks says which level; one at which nothing stands, −1 for one, counts for the level nearest to the market
+   */
+  fill(instrument: number, side: number, priceTicks: number, lots: number, timeUs: number): void {
+    let at = -1;
+    for (let slot = instrument; slot < this.#slots; slot += this.#capacity) {
+      const here = 2 * slot + side;
+      if (this.ticks[here] < 0) continue;
+      if (at < 0 || this.ticks[here] === priceTicks) at = here;
+      if (this.ticks[here] === priceTicks) break;
+    }
+    if (at < 0) at = 2 * instrument + side;
     const left = this.lots[at] - lots;
     this.#sizeChangedUs[at] = timeUs;
     if (left > 0) this.lots[at] = left;
     else this.#end(at, timeUs);
   }
 
-  /** The instrument's quotes no longer stand at the counterparty. */
-  forget(instrument: number, timeUs: number): void {
-    this.#end(2 * instrument, timeUs);
-    this.#end(2 * instrument + 1, timeUs);
+  /** The instrument's quotes up to an id no longer stand at the counterparty. */
+  forget(instrument: number, timeUs: number, upToQuoteId = Number.POSITIVE_INFINITY): void {
+    for (let slot = instrument; slot < this.#slots; slot += this.#capacity) {
+      if (this.quoteId[slot] > upToQuoteId) continue;
+      this.#end(2 * slot, timeUs);
+      this.#end(2 * slot + 1, timeUs);
+    }
   }
 
   /** Lets an instrument be quoted again without waiting for its minimum life. */
   renew(instrument: number): void {
-    for (let at = 2 * instrument; at < 2 * instrument + 2; at += 1) {
-      this.#priceChangedUs[at] = NEVER;
-      this.#sizeChangedUs[at] = NEVER;
-      this.#direction[at] = 0;
+    for (let slot = instrument; slot < this.#slots; slot += this.#capacity) {
+      for (let at = 2 * slot; at < 2 * slot + 2; at += 1) {
+        this.#priceChangedUs[at] = NEVER;
+        this.#sizeChangedUs[at] = NEVER;
+        this.#direction[at] = 0;
+      }
     }
   }
 
@@ -254,12 +280,6 @@ export class Stability {
     }
     this.held = true;
     this.releaseUs = Math.min(this.releaseUs, dueUs);
-  }
-
-  /** 1 while half of the budget or more is left, then linearly up to 4 when it is spent. */
-  #pressure(): number {
-    const spent = 1 - (2 * this.#tokens) / this.#parameters.tightenBurst;
-    return spent <= 0 ? 1 : 1 + (PRESSURE_AT_EMPTY - 1) * spent;
   }
 
   #commitSide(at: number, ticks: number, lots: number, timeUs: number): number {
@@ -298,6 +318,7 @@ export class Stability {
     const restedUs = timeUs - this.#movedUs[at];
     counters.lifeSumUs += restedUs;
     counters.lives += 1;
+    this.lifeUs.record(restedUs);
     if (restedUs < FLICKER_US && this.#direction[at] === -direction) counters.flickers += 1;
     this.#direction[at] = direction;
   }

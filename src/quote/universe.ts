@@ -7,6 +7,8 @@ export class Universe {
   readonly underlyings: number;
   /** One tick of each instrument in its price unit. */
   readonly tick: Float64Array;
+  /** 1 where prices are premiums in coin. */
+  readonly inCoin: Uint8Array;
   readonly #instruments: (Instrument | undefined)[];
   readonly #underlyingOf: Int32Array;
   readonly #members: Int32Array[];
@@ -15,6 +17,7 @@ export class Universe {
   constructor(capacity: number, underlyings: number) {
     this.underlyings = underlyings;
     this.tick = new Float64Array(capacity);
+    this.inCoin = new Uint8Array(capacity);
     this.#instruments = new Array<Instrument | undefined>(capacity).fill(undefined);
     this.#underlyingOf = new Int32Array(capacity).fill(-1);
     this.#members = Array.from({ length: underlyings }, () => new Int32Array(16));
@@ -38,6 +41,7 @@ export class Universe {
     this.#instruments[id] = instrument;
     this.#underlyingOf[id] = underlying;
     this.tick[id] = stepToNumber(instrument.tick);
+    this.inCoin[id] = instrument.kind === "option" && instrument.inverse ? 1 : 0;
     const count = this.#memberCount[underlying];
     if (count === this.#members[underlying].length) {
       const larger = new Int32Array(2 * count);

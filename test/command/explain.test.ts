@@ -57,7 +57,7 @@ test("the option has the delta that was asked for", async () => {
 test("a position shows as a skew", async () => {
   const { reasons, parts } = await explained(["--position", "300"]);
   expect(reasons).toContain("inventory");
-  expect(parts.map(({ part }) => part)).toContain("inventory");
+  expect(parts.map(({ part }) => part)).toContain("skew position");
 });
 
 test("parameters of the environment are used", async () => {

@@ -399,7 +399,7 @@ test("a halt pulls everything and a resumption quotes again", () => {
 });
 
 test("the message budget holds tightenings back, not widenings", () => {
-  const scenario = new Scenario({ tightenPerSecond: 1, tightenBurst: 3 }).ready();
+  const scenario = new Scenario({ messagesPerSecond: 1, messageBurst: 3 }).ready();
   const options = [1, 2, 3, 4, 5].map((step) => scenario.option({ strike: 55_000 + step * 1_000 }));
   expect(scenario.requote().length).toBe(3);
   expect(scenario.quoter.counters.heldForBudget).toBe(2);

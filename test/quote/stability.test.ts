@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { MessageBudget } from "../../src/quote/message-budget.ts";
 import { DEFAULT_QUOTE_PARAMETERS, type QuoteParameters } from "../../src/quote/parameters.ts";
 import { QuoteBatch } from "../../src/quote/quote-batch.ts";
 import { Stability } from "../../src/quote/stability.ts";
@@ -19,8 +20,8 @@ function stands(stability: Stability, bidTicks: number, askTicks: number, timeUs
 }
 
 function fresh(changes: Partial<QuoteParameters> = {}): Stability {
-  const stability = new Stability(1, { ...DEFAULT_QUOTE_PARAMETERS, ...changes });
-  stability.refill(START_US);
+  const parameters = { ...DEFAULT_QUOTE_PARAMETERS, ...changes };
+  const stability = new Stability(1, parameters, new MessageBudget(parameters));
   stands(stability, 100, 120, START_US);
   return stability;
 }
@@ -65,13 +66,18 @@ test("a side without target is pulled at once", () => {
 });
 
 test("as the budget runs low an improvement must be larger", () => {
-  const stability = fresh({ tightenBurst: 4, tightenPerSecond: 1 });
-  for (let i = 0; i < 4; i += 1) expect(stability.spend()).toBe(true);
-  expect(stability.spend()).toBe(false);
+  const parameters = { ...DEFAULT_QUOTE_PARAMETERS, messageBurst: 4, messagesPerSecond: 1 };
+  const budget = new MessageBudget(parameters);
+  budget.refill(START_US);
+  const stability = new Stability(1, parameters, budget);
+  stands(stability, 100, 120, START_US);
+  budget.spend(4);
+  expect(budget.left).toBe(0);
   expect(weighBid(stability, 109, 10, LATER_US)).toBe("held");
   expect(weighBid(stability, 110, 10, LATER_US)).toBe("optional");
-  stability.refill(START_US + 2_000_000);
-  expect(stability.spend()).toBe(true);
+  budget.refill(START_US + 2_000_000);
+  expect(budget.left).toBe(2);
+  expect(weighBid(stability, 103, 10, LATER_US)).toBe("optional");
 });
 
 test("a reversal within 100 ms is a flicker, a later one is none", () => {
@@ -101,8 +107,8 @@ test("the lives of ended sides are summed", () => {
 
 test("a fill leaves the rest, and nothing when all is gone", () => {
   const stability = fresh();
-  stability.fill(0, 4, LATER_US);
+  stability.fill(0, 0, -1, 4, LATER_US);
   expect(stability.lots[0]).toBe(6);
-  stability.fill(0, 6, LATER_US);
+  stability.fill(0, 0, -1, 6, LATER_US);
   expect(stability.ticks[0]).toBe(-1);
 });
