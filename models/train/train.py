@@ -200,10 +200,26 @@ def learn(data, options, setup, scratch):
         scores_of(data.captures[name], f"{name}, left out of training")
     test_scores = scores_of(test, f"Test: {TEST}")
     if not left:
-        write_model(data, frozen, network, calibration, parts, validation, validation_scores, test_scores, options)
+        command = training_command(options, group.count)
+        write_model(data, frozen, network, calibration, parts, validation, validation_scores, test_scores, options, command)
 
 
-def write_model(data, frozen, network, calibration, parts, validation, validation_scores, test_scores, options):
+def training_command(options, processes):
+    """The command that makes this model again, for its card."""
+    start = "python" if processes == 1 else f"torchrun --standalone --nproc-per-node {processes}"
+    chosen = [] if options.family == "lstm-residual" else [f"--family {options.family}"]
+    if options.spike_share != 1:
+        chosen.append(f"--spike-share {options.spike_share}")
+    if options.epochs != EPOCHS:
+        chosen.append(f"--epochs {options.epochs}")
+    if options.rows is not None:
+        chosen.append(f"--rows {options.rows}")
+    if options.amp:
+        chosen.append(f"--amp {options.amp}")
+    return " ".join([start, "models/train/train.py", *chosen, f"--seed {options.seed}"])
+
+
+def write_model(data, frozen, network, calibration, parts, validation, validation_scores, test_scores, options, command):
     out = Path(options.out or Path(__file__).resolve().parents[1] / options.family)
     out.mkdir(parents=True, exist_ok=True)
     model = graph.build(frozen.branch, network, calibration)
@@ -238,15 +254,6 @@ def write_model(data, frozen, network, calibration, parts, validation, validatio
     captures = [c for c in data.manifest["captures"] if c["name"] != TEST]
     training_digests = "".join(c["sha256"] for c in captures)
     features = self_test_rows(frozen.branch.normaliser, options.seed)
-    chosen = [] if options.family == "lstm-residual" else [f"--family {options.family}"]
-    if options.spike_share != 1:
-        chosen.append(f"--spike-share {options.spike_share}")
-    if options.epochs != EPOCHS:
-        chosen.append(f"--epochs {options.epochs}")
-    if options.rows is not None:
-        chosen.append(f"--rows {options.rows}")
-    if options.amp:
-        chosen.append(f"--amp {options.amp}")
     card = {
         "name": out.name,
         "version": "1.1.0",
@@ -259,7 +266,7 @@ def write_model(data, frozen, network, calibration, parts, validation, validatio
         "states": [{"name": name, "shape": shape} for name, shape in network.states()],
         "heads": heads,
         "training": {
-            "command": " ".join(["python models/train/train.py", *chosen, f"--seed {options.seed}"]),
+            "command": command,
             "seed": options.seed,
             "dataDigest": hashlib.sha256(training_digests.encode()).hexdigest(),
             "captures": [

@@ -1,6 +1,8 @@
 """Checks of models/train that need torch, run by training.test.ts: a line `CHECK: ok`, or what is wrong, for each one named."""
 
+import json
 import sys
+import tempfile
 from pathlib import Path
 
 sys.dont_write_bytecode = True
@@ -10,6 +12,7 @@ import numpy as np
 import torch
 
 import graph
+from dataset import TEST, Dataset, learning_parts
 from families import FAMILIES
 from linear import Bins, Branch, Normaliser, sigmoid
 from metrics import resampled_auc, score
@@ -197,7 +200,31 @@ def bootstrap():
         assert abs(area - score(labels[rows, 0], values[rows, 0])["auc"]) < 1e-9
 
 
-CHECKS = {check.__name__: check for check in (compare, accumulation, precision, graphs, gradients, pruning, bootstrap)}
+def quiet():
+    """A capture in whose rows an outcome never comes is told by name, head and use, before anything is fitted."""
+    heads = ["down50", "down100", "up50", "up100", "bidWithdraw50", "askWithdraw50", "volatilitySpike"]
+    with tempfile.TemporaryDirectory() as folder:
+        for name in (TEST, "calm"):
+            rng = np.random.default_rng(1)
+            labels = (rng.random((4_000, len(heads))) < 0.2).astype(np.uint8)
+            labels[3_000:, 2] = 0 if name == "calm" else labels[3_000:, 2]
+            labels.tofile(Path(folder) / f"{name}.labels.u8")
+            rng.standard_normal((4_000, 2)).astype(np.float32).tofile(Path(folder) / f"{name}.features.f32")
+            np.zeros((4_000, 4), dtype=np.float32).tofile(Path(folder) / f"{name}.moves.f32")
+            (np.arange(4_000) * 10_000.0).tofile(Path(folder) / f"{name}.times.f64")
+        captures = [{"name": name, "rows": 4_000} for name in (TEST, "calm")]
+        columns = {"features": ["a", "b"], "clip": [5, 5], "mirrorIndex": [0, 1], "mirrorFactor": [1, 1]}
+        (Path(folder) / "manifest.json").write_text(json.dumps({**columns, "heads": heads, "captures": captures}))
+        try:
+            learning_parts(Dataset(folder))
+            raise AssertionError("taken")
+        except ValueError as error:
+            assert str(error).startswith("calm: 0 of its 900 validation rows have up50, expected some with"), error
+        parts, validation, _, test = learning_parts(Dataset(folder, 2_000))
+        assert (len(parts[0]), len(validation[0]), len(test)) == (1_500, 400, 2_000)
+
+
+CHECKS = {check.__name__: check for check in (compare, accumulation, precision, graphs, gradients, pruning, bootstrap, quiet)}
 
 
 def main(out, names):

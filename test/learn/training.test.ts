@@ -39,6 +39,7 @@ describe.skipIf(reason !== null)("training", () => {
     graphs: "in 8 bits computes what the graph computes, and graphs can be read back",
     gradients: "in 8 bits lets gradients through to every weight",
     pruning: "drops units that nothing reads without a change",
+    quiet: "refuses a capture in which an outcome never comes",
     bootstrap: "resamples blocks as rows drawn one by one",
   };
   const told = new Map<string, string>();
