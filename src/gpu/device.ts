@@ -227,6 +227,7 @@ export class Gpu implements GpuDeviceView {
     if (entry.holders > 0) return;
     this.#keepAlive.stop();
     this.#forget();
+    this.pipelines.clear();
     this.device.destroy();
   }
 

@@ -41,6 +41,12 @@ export class PipelineCache {
     return pipeline;
   }
 
+  /** Lets go of everything compiled: an object of Dawn that JavaScript still holds keeps its compiler's memory. */
+  clear(): void {
+    this.#modules.clear();
+    this.#pipelines.clear();
+  }
+
   async #compile(
     name: string,
     code: string,
