@@ -43,6 +43,14 @@ export interface GatewayEvents {
    * @param text the counterparty's words
    */
   onOrderState?(orderId: number, state: OrderState, leavesLots: number, text: string, timeUs: number): void;
+  /**
+   * The venue has cancelled every quote on a coin and takes none until then, by its market-maker protection or otherwise. A time
+   * that is not after `timeUs` says that it is over. Left out by those that do not quote there.
+   *
+   * @param base the coin, e.g. `BTC`
+   * @param untilUs Infinity = until an operator resets it
+   */
+  onFrozen?(base: string, untilUs: number, text: string, timeUs: number): void;
 }
 
 /** Where quotes leave the process. */

@@ -22,6 +22,13 @@ export type GatewayEvent =
       /** Null = not told. */
       readonly leavesLots: number | null;
       readonly text: string;
+    }
+  | {
+      readonly on: "frozen";
+      readonly base: string;
+      /** Null = until it is reset. */
+      readonly untilUs: number | null;
+      readonly text: string;
     };
 
 /** Hands a journalled event to the desk again. */
@@ -55,6 +62,9 @@ export function applyGatewayEvent(event: GatewayEvent, to: GatewayEvents, timeUs
         event.text,
         timeUs,
       );
+      break;
+    case "frozen":
+      to.onFrozen?.(event.base, event.untilUs ?? Number.POSITIVE_INFINITY, event.text, timeUs);
       break;
   }
 }
@@ -97,6 +107,10 @@ export class RecordedGatewayEvents implements GatewayEvents {
   onOrderState(orderId: number, state: OrderState, leavesLots: number, text: string, timeUs: number): void {
     const leaves = Number.isFinite(leavesLots) ? leavesLots : null;
     this.#pass({ on: "order", orderId, state, leavesLots: leaves, text }, timeUs);
+  }
+
+  onFrozen(base: string, untilUs: number, text: string, timeUs: number): void {
+    this.#pass({ on: "frozen", base, untilUs: Number.isFinite(untilUs) ? untilUs : null, text }, timeUs);
   }
 
   #pass(event: GatewayEvent, timeUs: number): void {

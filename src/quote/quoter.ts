@@ -352,6 +352,14 @@ export class Quoter {
     this.onAccepted(quoteId);
   }
 
+  /** The counterparty has cancelled the instrument's quotes and takes none before `untilUs`; one in the past lifts that. */
+  onFrozen(instrument: number, untilUs: number, timeUs: number): void {
+    if (this.#universe.get(instrument) === undefined) return;
+    this.#decider.suspendedUntilUs[instrument] = untilUs;
+    if (untilUs > timeUs) this.stability.forget(instrument, timeUs);
+    this.#dirty[instrument] = 1;
+  }
+
   /** The counterparty cancelled everything up to this quote. */
   onCancelled(quoteId: number, timeUs: number): void {
     this.#universe.forEach((id) => {
