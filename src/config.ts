@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { type FixConfig, readFix } from "./config/fix.ts";
+import { readPositionsFile, readRiskFile } from "./config/risk-file.ts";
 import { readSecret } from "./config/secrets.ts";
 import { type NamedValues, urlVariable, VARIABLES } from "./config/variables.ts";
 import { EXIT, KeelError } from "./core/errors.ts";
@@ -9,12 +10,15 @@ import { nearest } from "./core/nearest.ts";
 import type { ParameterDescription } from "./core/parameter.ts";
 import type { Secret } from "./core/secret.ts";
 import { defaultEndpoint, endpointAt, type VenueEndpoint, type VenueSubscriptions } from "./feed/registry.ts";
+import { HEDGE_PARAMETERS, type HedgeSettings } from "./hedge/parameters.ts";
 import type { DeviceName } from "./inference/engine.ts";
 import type { EngineSettings } from "./inference/settings.ts";
 import { VENUES, type VenueName } from "./market/instrument.ts";
 import { SURFACE_PARAMETERS, type SurfaceParameters } from "./option/surface/parameters.ts";
+import { FEE_PARAMETERS, type FeeRates } from "./position/fees.ts";
 import { QUOTE_PARAMETERS, type QuoteParameters } from "./quote/parameters.ts";
 import { RISK_LIMITS, type RiskLimits } from "./risk/limits.ts";
+import type { MismatchRule, VenuePosition } from "./risk/reconciliation.ts";
 
 export interface ConfiguredEndpoint extends VenueEndpoint {
   /** Set by `KEEL_URL_…`: another server stands in for the venue. */
@@ -35,6 +39,8 @@ export interface Config {
   readonly seed: number;
   /** How long the line is run on simulated data before the first real frame; 0 = not at all. */
   readonly warmUpMs: number;
+  /** Fit the model's probabilities to what comes of them, instrument by instrument. */
+  readonly recalibrate: boolean;
   /** Undefined when no counterparty is configured. */
   readonly fix: FixConfig | undefined;
   /** Undefined when nothing is to be journalled. */
@@ -58,8 +64,15 @@ export interface Config {
   readonly quote: QuoteParameters;
   /** `KEEL_SURFACE_…`; null with `KEEL_FAIR_VALUE=venue`. */
   readonly surface: SurfaceParameters | null;
-  /** `KEEL_RISK_…` */
+  /** `KEEL_RISK_…`, and what `KEEL_RISK_FILE` says of them. */
   readonly risk: RiskLimits;
+  /** `KEEL_POSITIONS_FILE`; undefined where there is none. */
+  readonly openingPositions: readonly VenuePosition[] | undefined;
+  readonly positionMismatch: MismatchRule;
+  /** `KEEL_HEDGE_…`; null when nothing is hedged. */
+  readonly hedge: HedgeSettings | null;
+  /** `KEEL_FEE_…` */
+  readonly fees: FeeRates;
   readonly log: { readonly format: LogFormat; readonly level: LogLevel };
 }
 
@@ -117,6 +130,12 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   if (values === undefined) throw new ConfigError(problems);
   const stateDir = given(env, "KEEL_STATE_DIR") ?? systemdDirectory(env) ?? values.KEEL_STATE_DIR;
   const fix = readFix(env, values, stateDir, problems);
+  const limits = parameterValues(RISK_LIMITS, values);
+  const { KEEL_RISK_FILE: riskFile, KEEL_POSITIONS_FILE: positionsFile } = values;
+  const risk = riskFile === undefined ? limits : readRiskFile(riskFile, limits, problems);
+  const openingPositions =
+    positionsFile === undefined ? undefined : readPositionsFile(positionsFile, problems);
+  const hedging = values.KEEL_HEDGE_INSTRUMENTS;
   if (problems.length > 0) throw new ConfigError(problems);
   return {
     feeds: values.KEEL_FEEDS ?? [],
@@ -139,6 +158,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     model: values.KEEL_MODEL,
     seed: values.KEEL_SEED,
     warmUpMs: values.KEEL_WARM_UP_MS,
+    recalibrate: values.KEEL_RECALIBRATE,
     fix,
     journal:
       values.KEEL_JOURNAL_DIR === undefined
@@ -165,7 +185,14 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     },
     quote: parameterValues(QUOTE_PARAMETERS, values),
     surface: values.KEEL_FAIR_VALUE === "venue" ? null : parameterValues(SURFACE_PARAMETERS, values),
-    risk: parameterValues(RISK_LIMITS, values),
+    risk,
+    openingPositions,
+    positionMismatch: values.KEEL_POSITION_MISMATCH,
+    hedge:
+      hedging === undefined
+        ? null
+        : { instruments: hedging, parameters: parameterValues(HEDGE_PARAMETERS, values) },
+    fees: parameterValues(FEE_PARAMETERS, values),
     log: { format: values.KEEL_LOG, level: values.KEEL_LOG_LEVEL },
   };
 }

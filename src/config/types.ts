@@ -2,6 +2,8 @@ import { z } from "zod";
 import { BadInputError } from "../core/errors.ts";
 import { SIGNALS } from "../feature/schema.ts";
 import { parseFeedList, type VenueSubscriptions } from "../feed/registry.ts";
+import type { HedgeInstrument } from "../hedge/parameters.ts";
+import { VENUES } from "../market/instrument.ts";
 
 /** How the text of a variable is read. `label` says what is expected, in the README's table and in errors. */
 export interface ValueType<T> {
@@ -140,6 +142,19 @@ export const feedList: ValueType<readonly VenueSubscriptions[]> = valueType(
     }
   },
 );
+
+/** `venue:symbol,…` of perpetuals and futures. */
+export const hedgeList: ValueType<readonly HedgeInstrument[]> = valueType("venue:symbol,…", "", (text) => {
+  const instruments: HedgeInstrument[] = [];
+  for (const part of text.split(",")) {
+    const [, venue = "", symbol = ""] = /^([a-z-]+):([\x21-\x7e]{1,64})$/.exec(part.trim()) ?? [];
+    if (!VENUES.some((name) => name === venue)) {
+      return new Misfit("venue:symbol,… with venues from the table of feeds, e.g. deribit:BTC-PERPETUAL");
+    }
+    instruments.push({ venue, symbol });
+  }
+  return instruments;
+});
 
 /** Names of external signals, at most as many as there are features for them; a signal's number is its place in the list. */
 export const signalList: ValueType<readonly string[]> = valueType("name,…", "", (text) => {

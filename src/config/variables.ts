@@ -1,17 +1,21 @@
 import { LOG_FORMATS, LOG_LEVELS } from "../core/log.ts";
 import { SIGNALS } from "../feature/schema.ts";
+import { HEDGE_PARAMETERS } from "../hedge/parameters.ts";
 import { DEFAULT_MODEL, DEFAULT_STAND_INS } from "../inference/builtin.ts";
 import { DEVICES } from "../inference/engine.ts";
 import { TENSORRT_PRECISIONS, TENSORRT_WAITS } from "../inference/settings.ts";
 import { VENUES, type VenueName } from "../market/instrument.ts";
 import { SURFACE_PARAMETERS } from "../option/surface/parameters.ts";
+import { FEE_PARAMETERS } from "../position/fees.ts";
 import { QUOTE_PARAMETERS } from "../quote/parameters.ts";
 import { RISK_LIMITS } from "../risk/limits.ts";
+import { MISMATCH_RULES } from "../risk/reconciliation.ts";
 import { fixSchedule, fixValidation } from "./fix-types.ts";
 import {
   endpointUrl,
   feedList,
   flag,
+  hedgeList,
   integerIn,
   listenAddress,
   numberIn,
@@ -73,6 +77,11 @@ const NAMED = {
     path,
     null,
     `Built-in model by name, or the folder of one (\`model.onnx\` and \`card.json\`); default \`${DEFAULT_MODEL}\`, or ${DEFAULT_STAND_INS.map((name) => `\`${name}\``).join(", ")} where that is much faster`,
+  ),
+  KEEL_RECALIBRATE: variable(
+    flag,
+    "off",
+    "Fit the model's probabilities to what comes of them, instrument by instrument; see docs/models.md",
   ),
   KEEL_GPU: variable(
     phrase("part of an adapter's name, its number, software, or a power preference"),
@@ -218,10 +227,30 @@ const NAMED = {
     "Size at which the journal starts a new file",
     "MiB",
   ),
+  KEEL_RISK_FILE: variable(
+    path,
+    null,
+    "JSON file with risk limits by name, which go before those of the environment; read again on SIGHUP",
+  ),
+  KEEL_POSITIONS_FILE: variable(
+    path,
+    null,
+    "JSON file with opening positions, which go before those kept in the state directory",
+  ),
+  KEEL_POSITION_MISMATCH: variable(
+    oneOf(...MISMATCH_RULES),
+    "adopt",
+    "What is done when a counterparty that can be asked holds other positions than the desk's books: take them over, or quote nothing until an operator has them taken over",
+  ),
+  KEEL_HEDGE_INSTRUMENTS: variable(
+    hedgeList,
+    null,
+    "Perpetuals or futures with which the delta of their underlyings is hedged, e.g. `deribit:BTC-PERPETUAL`; without it nothing is hedged",
+  ),
   KEEL_STATE_DIR: variable(
     path,
     ".keel",
-    "Kill switch and sequence numbers; systemd's STATE_DIRECTORY goes before the default",
+    "Kill switch, books and sequence numbers; systemd's STATE_DIRECTORY goes before the default",
   ),
   KEEL_HTTP: variable(
     listenAddress,
@@ -266,17 +295,19 @@ const NAMED = {
   KEEL_LOG_LEVEL: variable(oneOf(...LOG_LEVELS), "info", "Least severe level that is logged"),
 } as const;
 
-/** Quoting parameters and risk limits: numbers whose table stands in their own room. */
+/** Quoting parameters, risk limits, hedging and fees: numbers whose table stands in their own room. */
 const PARAMETERS: Readonly<Record<string, Variable<number>>> = Object.fromEntries(
-  [...QUOTE_PARAMETERS, ...SURFACE_PARAMETERS, ...RISK_LIMITS].map((parameter) => [
-    parameter.variable,
-    variable(
-      numberIn({ min: parameter.minimum, max: parameter.maximum, integer: parameter.integer }),
-      String(parameter.default),
-      parameter.description.replace(/\.$/, ""),
-      parameter.unit === "1" ? undefined : parameter.unit,
-    ),
-  ]),
+  [...QUOTE_PARAMETERS, ...SURFACE_PARAMETERS, ...RISK_LIMITS, ...HEDGE_PARAMETERS, ...FEE_PARAMETERS].map(
+    (parameter) => [
+      parameter.variable,
+      variable(
+        numberIn({ min: parameter.minimum, max: parameter.maximum, integer: parameter.integer }),
+        String(parameter.default),
+        parameter.description.replace(/\.$/, ""),
+        parameter.unit === "1" ? undefined : parameter.unit,
+      ),
+    ],
+  ),
 );
 
 type Named = typeof NAMED;

@@ -10,25 +10,37 @@
 import { Histogram } from "../core/histogram.ts";
 import { invariant } from "../core/invariant.ts";
 import type { Feed, FeedPort } from "../feed/feed.ts";
+import { LineArbiter } from "../feed/lines.ts";
 import { createFeed } from "../feed/registry.ts";
 import { SignalFeed } from "../feed/signal.ts";
-import { type GatewayEvents, QUOTE_STATUS } from "../gateway/gateway.ts";
+import { type ExecutionDetail, type GatewayEvents, QUOTE_STATUS } from "../gateway/gateway.ts";
+import { Hedger } from "../hedge/hedger.ts";
+import { DEFAULT_HEDGE_PARAMETERS, type HedgeSettings } from "../hedge/parameters.ts";
 import { EngineLostError, type StepEngine } from "../inference/engine.ts";
 import { EventBatch } from "../market/event-batch.ts";
-import { InstrumentTable, type VenueName } from "../market/instrument.ts";
+import { type Instrument, InstrumentTable, type VenueName } from "../market/instrument.ts";
 import type { SurfaceParameters } from "../option/surface/parameters.ts";
+import { Book } from "../position/book.ts";
+import { DEFAULT_FEE_RATES, type FeeRates } from "../position/fees.ts";
+import type { BookSnapshot } from "../position/snapshot.ts";
 import type { QuoteParameters } from "../quote/parameters.ts";
 import { QuoteBatch, REASON } from "../quote/quote-batch.ts";
 import { Quoter } from "../quote/quoter.ts";
-import { type ApprovedQuotes, RiskGate } from "../risk/gate.ts";
+import { type ApprovedOrder, type ApprovedQuotes, RiskGate } from "../risk/gate.ts";
 import type { KillState } from "../risk/kill-switch.ts";
 import type { RiskLimits } from "../risk/limits.ts";
+import type { OrderState } from "../risk/order.ts";
+import type { MismatchRule, ReconciliationReport, ReconciliationResult } from "../risk/reconciliation.ts";
+import type { ReducingState } from "../risk/trading-state.ts";
 import { newDeskCounters } from "./counters.ts";
 import { DecisionEncoder } from "./decision.ts";
 import { DeskFeatures } from "./desk-features.ts";
 import { STAGE, type StageTimer } from "./latency.ts";
 import { MarketState, TOUCHED_QUOTE } from "./market-state.ts";
+import { OrderWatch } from "./order-watch.ts";
 import { Predictor } from "./predictor.ts";
+import { Reconciler } from "./reconciler.ts";
+import type { RiskDecision } from "./risk-decision.ts";
 
 /** What the desk does to the outside. */
 export interface DeskPort extends FeedPort {
@@ -42,8 +54,14 @@ export interface DeskPort extends FeedPort {
   publish(quotes: ApprovedQuotes, timeUs: number): void;
   /** Cancel everything at the counterparty, by one message. */
   cancelAll(timeUs: number): void;
-  /** The kill switch has tripped or was reset: keep it across a restart. */
-  killChanged(state: KillState): void;
+  /** The kill switch has tripped or was reset, or the desk begins or ends to reduce only: keep it across a restart. */
+  killChanged(state: KillState, reducing: ReducingState | null): void;
+  sendOrder(order: ApprovedOrder, timeUs: number): void;
+  cancelOrder(orderId: number, timeUs: number): void;
+  /** An order's outcome is unknown: ask the counterparty for it. */
+  askOrder(orderId: number, timeUs: number): void;
+  /** What the desk decided besides quotes, for the journal. */
+  decidedRisk(decision: RiskDecision, timeUs: number): void;
   /**
    * The quotes just published, as `decodeDecision` reads them; the payload is valid during the call only.
    *
@@ -86,6 +104,15 @@ export interface DeskOptions {
   readonly surface?: SurfaceParameters | null;
   readonly risk: RiskLimits;
   readonly kill: KillState;
+  /** As it was left by the last run; null or left out = free. */
+  readonly reducing?: ReducingState | null;
+  /** Null or left out: nothing is hedged. */
+  readonly hedge?: HedgeSettings | null;
+  readonly fees?: FeeRates;
+  /** The books as the last run left them; null or left out: empty. */
+  readonly opening?: BookSnapshot | null;
+  /** Nothing is quoted before {@link Desk.onReconciliation}, in every session; null or left out: the counterparty cannot be asked. */
+  readonly reconcile?: MismatchRule | null;
   readonly port: DeskPort;
   readonly timer: StageTimer;
 }
@@ -99,11 +126,15 @@ const MODEL_REASONS = REASON.modelMove | REASON.modelWithdraw | REASON.modelVola
 
 export class Desk implements GatewayEvents {
   readonly feeds: readonly Feed[];
+  /** Makes one of several feeds of the same venue. */
+  readonly lines: LineArbiter;
   /** External signals; they come in as the feed after the last of {@link feeds}. Null when none are configured. */
   readonly signals: SignalFeed | null;
   readonly market: MarketState;
   readonly quoter: Quoter;
   readonly gate: RiskGate;
+  readonly book: Book;
+  readonly hedger: Hedger;
   readonly counters = newDeskCounters();
   /** How many sent quotes gave each reason, by bit of {@link REASON}. */
   readonly reasonCounts = new Float64Array(32);
@@ -118,6 +149,8 @@ export class Desk implements GatewayEvents {
   readonly #quotes = new QuoteBatch(QUOTE_CAPACITY);
   readonly #decisions: DecisionEncoder;
   readonly #predictor: Predictor;
+  readonly #orderWatch: OrderWatch;
+  readonly #reconciler: Reconciler;
   #sessionUp = false;
   #stopping = false;
   #killHandled: boolean;
@@ -149,7 +182,33 @@ export class Desk implements GatewayEvents {
     });
     this.#decisions = new DecisionEncoder(QUOTE_CAPACITY, this.#predictor.heads);
     const instruments = new InstrumentTable(options.instrumentCapacity);
-    this.gate = new RiskGate({ instruments, limits: options.risk, kill: options.kill });
+    const { risk: limits, kill, reducing = null } = options;
+    this.gate = new RiskGate({ instruments, limits, kill, reducing });
+    this.book = new Book({
+      capacity: options.instrumentCapacity,
+      gate: this.gate,
+      rates: options.fees ?? DEFAULT_FEE_RATES,
+      model: engine === null ? "none" : `${engine.card.name}@${engine.card.onnxSha256.slice(0, 8)}`,
+      opening: options.opening ?? null,
+    });
+    this.hedger = new Hedger({
+      parameters: options.hedge?.parameters ?? DEFAULT_HEDGE_PARAMETERS,
+      instruments: options.hedge?.instruments ?? [],
+      gate: this.gate,
+      adjustments: this.quoter.predictions.adjustments,
+      send: (order, timeUs) => this.#sendOrder(order, timeUs),
+      cancel: (orderId, timeUs) => this.#cancelOrder(orderId, timeUs),
+    });
+    this.#orderWatch = new OrderWatch(this.gate.orders, (orderId, timeUs) => {
+      this.#port.decidedRisk({ decided: "askOrder", orderId }, timeUs);
+      this.#port.askOrder(orderId, timeUs);
+    });
+    this.#reconciler = new Reconciler({
+      instruments,
+      gate: this.gate,
+      book: this.book,
+      rule: options.reconcile ?? null,
+    });
     this.market = new MarketState({
       instruments,
       underlyingCapacity: UNDERLYING_CAPACITY,
@@ -158,6 +217,7 @@ export class Desk implements GatewayEvents {
       gate: this.gate,
       timer,
       counters: this.counters,
+      onInstrument: (instrument, underlying, timeUs) => this.#admit(instrument, underlying, timeUs),
       onReferenceBroken: (underlying) => this.#predictor.forget(underlying),
       onReferenceState: (underlying, timeUs) => this.#predictor.updateStatus(underlying, this.market, timeUs),
     });
@@ -174,6 +234,7 @@ export class Desk implements GatewayEvents {
         silenceMs: options.silenceMs,
       }),
     );
+    this.lines = new LineArbiter(this.feeds, instruments, this.#batch.maxEvents);
     const id = this.feeds.length;
     this.signals =
       options.signals.length === 0
@@ -231,6 +292,7 @@ export class Desk implements GatewayEvents {
       this.#turn(feed.id, timeUs);
     }
     this.signals?.onTimer(timeUs);
+    this.#onRiskTimer(timeUs);
     this.#quotes.clear();
     this.quoter.onTimer(timeUs, this.#quotes);
     this.#publish(-1, timeUs);
@@ -261,6 +323,7 @@ export class Desk implements GatewayEvents {
   onSessionUp(timeUs: number): void {
     this.#sessionUp = true;
     this.quoter.onSessionUp();
+    this.#orderWatch.onSessionUp(timeUs);
     this.#requoteAll(timeUs);
   }
 
@@ -268,6 +331,8 @@ export class Desk implements GatewayEvents {
     this.#sessionUp = false;
     this.#unansweredSinceUs = Number.NaN;
     this.quoter.onSessionDown(timeUs);
+    this.gate.onSessionDown();
+    this.#reconciler.onSessionDown();
   }
 
   onQuoteAck(quoteId: number, status: number, _text: string, timeUs: number): void {
@@ -292,27 +357,82 @@ export class Desk implements GatewayEvents {
   }
 
   onExecution(
-    _executionId: string,
+    executionId: string,
     instrument: number,
     side: number,
     priceTicks: number,
     sizeLots: number,
     timeUs: number,
+    detail: ExecutionDetail = {},
   ): void {
     if (!(instrument >= 0 && instrument < this.market.books.length)) {
       this.counters.unknownExecutions += 1;
       this.kill("limit:unknown-execution", timeUs);
       return;
     }
+    // An ExecID is unique within a day only.
+    if (!this.book.isNew(`${Math.floor(timeUs / 86_400e6)} ${executionId}`)) return;
     this.counters.executions += 1;
-    this.gate.onExecution(instrument, side, priceTicks, sizeLots, timeUs);
-    this.quoter.onFill(instrument, side, sizeLots, timeUs);
+    const { orderId = 0 } = detail;
+    this.gate.onExecution(instrument, side, priceTicks, sizeLots, timeUs, orderId);
+    const traded = this.market.instruments.get(instrument);
+    if (traded.kind !== "spot") {
+      const taker = orderId > 0 && detail.liquidity === undefined ? { liquidity: "taker" as const } : {};
+      this.book.onFill(traded, side, priceTicks, sizeLots, { ...detail, ...taker }, timeUs);
+    }
+    if (orderId === 0) this.quoter.onFill(instrument, side, sizeLots, timeUs, priceTicks);
     this.quoter.onPosition(instrument, this.gate.positionLots(instrument));
     this.#afterGate(timeUs);
     this.#begin();
     const underlying = this.market.underlyingOf(instrument);
     if (underlying >= 0) this.market.touched[underlying] |= TOUCHED_QUOTE;
     this.#requote(timeUs);
+    if (this.#sessionUp && !this.#stopping) this.hedger.onTimer(timeUs);
+  }
+
+  onOrderState(orderId: number, state: OrderState, leavesLots: number, _text: string, timeUs: number): void {
+    this.gate.onOrderState(orderId, state, leavesLots);
+    this.#afterGate(timeUs);
+  }
+
+  /**
+   * What the counterparty holds: positions are compared and taken over by the rule, orders of unknown outcome are settled, and
+   * what stands there that the desk does not know is cancelled. From then on the session may be quoted in.
+   *
+   * @param adopt an operator has the counterparty's positions taken over, whatever the rule
+   */
+  onReconciliation(report: ReconciliationReport, adopt: boolean, timeUs: number): ReconciliationResult {
+    const result = this.#reconciler.apply(report, adopt, timeUs);
+    this.#port.decidedRisk({ decided: "reconciled", result }, timeUs);
+    for (const { instrument } of result.differences) {
+      this.quoter.onPosition(instrument, this.gate.positionLots(instrument));
+    }
+    if (result.strangers) this.#cancelAll(timeUs);
+    this.#requoteAll(timeUs);
+    return result;
+  }
+
+  /** From now on nothing is quoted in a session before {@link onReconciliation}. To be called before anything else. */
+  requireReconciliation(rule: MismatchRule): void {
+    this.#reconciler.require(rule);
+  }
+
+  /** The last reconciliation; null before the first. */
+  get reconciliation(): ReconciliationResult | null {
+    return this.#reconciler.last;
+  }
+
+  /** Other limits are in force from now on; quotes that break them are pulled in this turn. */
+  setLimits(limits: RiskLimits, timeUs: number): void {
+    this.gate.setLimits(limits, timeUs);
+    this.#pullRefused(timeUs);
+  }
+
+  /** Only what reduces a position passes, until {@link resetKill}; standing quotes that would not are pulled. */
+  reduce(reason: string, timeUs: number): void {
+    if (!this.gate.reduce("reduceOnly", reason, timeUs)) return;
+    this.#stateChanged(timeUs);
+    this.#pullRefused(timeUs);
   }
 
   /** Cancels everything and quotes no more until {@link resetKill}. The first reason stays. */
@@ -320,11 +440,13 @@ export class Desk implements GatewayEvents {
     if (this.gate.kill.trip(reason, timeUs)) this.#killed(timeUs);
   }
 
-  /** @returns false when the switch was not tripped. */
+  /** Back to `active`. @returns false when it was that already. */
   resetKill(timeUs: number): boolean {
-    if (!this.gate.kill.reset()) return false;
+    const killed = this.gate.kill.reset();
+    const reduced = this.gate.resume();
+    if (!killed && !reduced) return false;
     this.#killHandled = false;
-    this.#port.killChanged(this.gate.kill.state);
+    this.#stateChanged(timeUs);
     this.quoter.onHalt(0);
     this.#requoteAll(timeUs);
     return true;
@@ -370,13 +492,17 @@ export class Desk implements GatewayEvents {
   /** What follows every input that may have put events into the batch. */
   #turn(feed: number, timeUs: number): void {
     const market = this.market;
-    if (market.books.length < market.instruments.size) market.admit(feed, timeUs);
+    if (market.books.length < market.instruments.size) market.admit(this.lines.primary(feed), timeUs);
     const batch = this.#batch;
     if (batch.count === 0) {
       this.#timer.end(false);
       return;
     }
-    for (let row = 0; row < batch.count; row += 1) market.apply(batch, row, this.feeds, timeUs);
+    const { lines } = this;
+    for (let row = 0; row < batch.count; row += 1) {
+      if (lines.admits(feed, batch, row, timeUs)) market.apply(batch, row, lines, timeUs);
+    }
+    lines.endTurn();
     this.#infer(timeUs);
   }
 
@@ -463,11 +589,58 @@ export class Desk implements GatewayEvents {
     this.#killHandled = true;
     this.quoter.onHalt(REASON.killed);
     this.#cancelAll(timeUs);
-    this.#port.killChanged(this.gate.kill.state);
+    this.#stateChanged(timeUs);
   }
 
   #cancelAll(timeUs: number): void {
     this.#port.cancelAll(timeUs);
+    this.gate.onAllCancelled();
     this.quoter.onAllCancelled(timeUs);
+    for (const { intent } of [...this.gate.orders.all()]) this.#cancelOrder(intent.orderId, timeUs);
+  }
+
+  #stateChanged(timeUs: number): void {
+    const { kill, reducing } = this.gate;
+    this.#port.decidedRisk({ decided: "state", kill: kill.state, reducing }, timeUs);
+    this.#port.killChanged(kill.state, reducing);
+  }
+
+  /** What stands was let through under other limits: everything is cancelled by one message and decided anew. */
+  #pullRefused(timeUs: number): void {
+    if (this.#sessionUp && !this.gate.kill.tripped) this.#cancelAll(timeUs);
+    this.#requoteAll(timeUs);
+  }
+
+  #admit(instrument: Instrument, underlying: number, timeUs: number): void {
+    const lots = this.book.add(instrument, underlying);
+    this.hedger.add(instrument, underlying);
+    this.#reconciler.onInstrument(instrument, timeUs);
+    if (lots === 0) return;
+    this.gate.positions.set(instrument.id, lots);
+    this.quoter.onPosition(instrument.id, lots);
+  }
+
+  #onRiskTimer(timeUs: number): void {
+    this.gate.onTimer(timeUs);
+    this.book.onTimer(timeUs);
+    if (this.gate.onProfit(this.book.dayProfit, this.book.dayPeak, timeUs)) {
+      this.#stateChanged(timeUs);
+      this.#pullRefused(timeUs);
+    }
+    this.#afterGate(timeUs);
+    if (!this.#sessionUp || this.#stopping) return;
+    this.#orderWatch.onTimer(timeUs);
+    this.hedger.onTimer(timeUs);
+  }
+
+  #sendOrder(order: ApprovedOrder, timeUs: number): void {
+    this.#port.decidedRisk({ decided: "order", order: order.intent }, timeUs);
+    this.#port.sendOrder(order, timeUs);
+  }
+
+  #cancelOrder(orderId: number, timeUs: number): void {
+    this.gate.orders.onCancelSent(orderId, timeUs);
+    this.#port.decidedRisk({ decided: "cancelOrder", orderId }, timeUs);
+    this.#port.cancelOrder(orderId, timeUs);
   }
 }

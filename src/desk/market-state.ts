@@ -1,5 +1,4 @@
 import { stepToNumber } from "../core/decimal.ts";
-import type { Feed } from "../feed/feed.ts";
 import { EVENT, type EventBatch, FEED_STATE, TICKER, TICKER_FIELDS, UNSOUND } from "../market/event-batch.ts";
 import type { Instrument, InstrumentTable } from "../market/instrument.ts";
 import { BOOK_SHAPE, L2Book } from "../market/l2-book.ts";
@@ -11,6 +10,11 @@ import type { DeskCounters } from "./counters.ts";
 import type { DeskFeatures } from "./desk-features.ts";
 import { STAGE, type StageTimer } from "./latency.ts";
 import { Underlyings } from "./reference.ts";
+
+/** Who is told that a book of the desk is not to be trusted; may append to the batch. */
+export interface Distrusted {
+  onUnsound(feed: number, instrument: number, reason: number, timeUs: number, batch: EventBatch): void;
+}
 
 /** An underlying needs a step of the model. */
 export const TOUCHED_STEP = 1;
@@ -25,6 +29,8 @@ export interface MarketStateOptions {
   readonly gate: RiskGate;
   readonly timer: StageTimer;
   readonly counters: DeskCounters;
+  /** An instrument that may be traded is known from now on. */
+  readonly onInstrument: (instrument: Instrument, underlying: number, timeUs: number) => void;
   /** The reference book of an underlying was replaced or broke off: what was remembered of it is void. */
   readonly onReferenceBroken: (underlying: number, timeUs: number) => void;
   /** The reference's feed changed state. */
@@ -90,6 +96,7 @@ export class MarketState {
       if (instrument.kind !== "spot") {
         this.#options.quoter.add(instrument, underlying);
         this.#options.gate.add(instrument, underlying);
+        this.#options.onInstrument(instrument, underlying, timeUs);
       }
       if (this.underlyings.offer(underlying, instrument, feed)) {
         this.#options.quoter.setReference(underlying, id);
@@ -100,7 +107,7 @@ export class MarketState {
   }
 
   /** Applies one event of a batch. A book that turns out crossed makes its feed append to the same batch. */
-  apply(batch: EventBatch, row: number, feeds: readonly Feed[], timeUs: number): void {
+  apply(batch: EventBatch, row: number, distrusted: Distrusted, timeUs: number): void {
     const kind = batch.kind[row];
     if (kind === EVENT.signal) {
       this.#options.features.onSignal(batch.code[row], batch.values[row * TICKER_FIELDS]);
@@ -112,7 +119,7 @@ export class MarketState {
       // A book comes live by a snapshot that was applied before this status: it may be crossed already.
       if (batch.code[row] === FEED_STATE.live && this.books[id].crossed) {
         this.#options.counters.crossed += 1;
-        feeds[this.#feedOf[id]].onUnsound(id, UNSOUND.crossed, timeUs, batch);
+        distrusted.onUnsound(this.#feedOf[id], id, UNSOUND.crossed, timeUs, batch);
       }
       return;
     }
@@ -136,6 +143,7 @@ export class MarketState {
         break;
       case EVENT.trade:
         counters.trades += 1;
+        this.#options.gate.onTrade(id, batch.priceTicks[batch.levelStart[row]], timeUs);
         break;
       default:
         if (underlying >= 0) this.#applyTicker(instrument, underlying, batch, row, timeUs);
@@ -146,7 +154,7 @@ export class MarketState {
       this.#options.timer.mark(STAGE.book);
       if (book.crossed && this.feedState[id] === FEED_STATE.live) {
         counters.crossed += 1;
-        feeds[this.#feedOf[id]].onUnsound(id, UNSOUND.crossed, timeUs, batch);
+        distrusted.onUnsound(this.#feedOf[id], id, UNSOUND.crossed, timeUs, batch);
         return;
       }
     }
@@ -172,6 +180,13 @@ export class MarketState {
     const { quoter, gate, features } = this.#options;
     const values = row * TICKER_FIELDS;
     quoter.onTicker(instrument.id, batch, row, timeUs);
+    const { values: ticker } = batch;
+    const mark = ticker[values + TICKER.markIv];
+    const bid = ticker[values + TICKER.bidIv];
+    const ask = ticker[values + TICKER.askIv];
+    const volatility = mark > 0 ? mark : bid > 0 && ask > 0 ? 0.5 * (bid + ask) : Number.NaN;
+    const forward = ticker[values + TICKER.underlyingPrice];
+    gate.onTicker(instrument.id, volatility, forward, batch.exchangeTimeUs[row], timeUs);
     if (this.underlyings.reference[underlying] < 0) {
       gate.onReference(underlying, batch.values[values + TICKER.underlyingPrice], timeUs);
     }

@@ -139,7 +139,7 @@ export class Hedger {
     const cost = parameters.costBp * 1e-4 + halfSpread;
     const coins = Math.cbrt((1.5 * cost * price * gamma * gamma) / parameters.riskAversion);
     const asymptotic = coins * price;
-    return asymptotic > parameters.bandNotional ? asymptotic : parameters.bandNotional;
+    return Number.isNaN(asymptotic) ? parameters.bandNotional : Math.max(asymptotic, parameters.bandNotional);
   }
 
   #send(hedge: Hedge, net: number, band: number, passive: boolean, timeUs: number): void {

@@ -105,3 +105,9 @@ export interface HedgeInstrument {
   readonly venue: string;
   readonly symbol: string;
 }
+
+/** What is hedged with what, and how. */
+export interface HedgeSettings {
+  readonly instruments: readonly HedgeInstrument[];
+  readonly parameters: HedgeParameters;
+}

@@ -18,14 +18,21 @@ export const RECORD = {
   inference: 15,
   /** Payload: JSON of the gateway event. */
   gateway: 16,
-  /** Payload: JSON `{command, reason}`: kill, reset, shutdown. */
+  /** Payload: JSON `{command, reason}`: kill, reset, reduce, shutdown. */
   control: 17,
   /** Payload: JSON `{step}`: the run's step in which a synchronous engine was lost, null when a submit ended so. Empty: null. */
   engineLost: 19,
   engineRestored: 20,
+  /** An instrument's probabilities are calibrated anew. Subject: underlying; payload: JSON `{head, slope, intercept}`. */
+  calibration: 29,
+  /** Payload: JSON of the risk limits that are in force from then on. */
+  limits: 21,
+  /** Payload: JSON `{report, adopt}`: what the counterparty holds, and whether an operator has it adopted. */
+  reconciliation: 22,
   /** Decisions. Payload of `quote`: see `desk/decision.ts`. */
   quote: 30,
   cancelAll: 31,
+  /** Payload: JSON of an order sent, an order cancelled, or of the trading state from then on; see `desk/risk-decision.ts`. */
   risk: 32,
   /** Last record of an orderly run: JSON summary counters. */
   end: 2,

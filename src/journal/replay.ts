@@ -2,8 +2,12 @@ import { BadInputError, ModelRefusedError } from "../core/errors.ts";
 import { loadNative } from "../core/native.ts";
 import { Desk, type DeskPort } from "../desk/desk.ts";
 import { noTimer } from "../desk/latency.ts";
+import type { RiskDecision } from "../desk/risk-decision.ts";
 import { SCHEMA_HASH } from "../feature/schema.ts";
+import type { Platt } from "../inference/calibration.ts";
 import { EngineLostError, type StepEngine } from "../inference/engine.ts";
+import type { RiskLimits } from "../risk/limits.ts";
+import type { ReconciliationReport } from "../risk/reconciliation.ts";
 import { applyGatewayEvent, type GatewayEvent } from "./gateway-event.ts";
 import { FailingEngine, foretold, lostStepOf } from "./lost-engine.ts";
 import { type JournalRecord, type JournalSink, RECORD } from "./record.ts";
@@ -44,6 +48,13 @@ class ReplayPort implements DeskPort {
   predicted(): void {}
   engineLost(): void {}
   killChanged(): void {}
+  sendOrder(): void {}
+  cancelOrder(): void {}
+  askOrder(): void {}
+
+  decidedRisk(decision: RiskDecision, timeUs: number): void {
+    this.#decisions.text(RECORD.risk, 0, timeUs, JSON.stringify(decision));
+  }
 
   submit(rows: number): void {
     this.pending = { rows };
@@ -102,6 +113,10 @@ export async function replay(
       for (let slot = 0; slot < run.engine.slotCount; slot += 1) run.engine.resetSlot(slot);
       run.desk.onEngineRestored(run.engine, record.timeUs);
       inputs += 1;
+    } else if (record.type === RECORD.calibration) {
+      const { head, slope, intercept } = json<{ head: number } & Platt>(record);
+      run.engine?.calibration?.set(record.subject, head, { slope, intercept });
+      inputs += 1;
     } else if (apply(record, run.desk, run.port)) {
       inputs += 1;
       if (run.start.model?.synchronous === true) await answerAtOnce(record.timeUs, run);
@@ -120,6 +135,9 @@ export async function replay(
     desk: run.desk,
   };
 }
+
+/** What an operator tells a desk. */
+export type ControlCommand = "kill" | "reduce" | "reset" | "shutdown";
 
 interface Replayed {
   readonly start: RunStart;
@@ -222,9 +240,18 @@ function apply(record: JournalRecord, desk: Desk, port: ReplayPort): boolean {
     case RECORD.gateway:
       applyGatewayEvent(json<GatewayEvent>(record), desk, timeUs);
       return true;
+    case RECORD.limits:
+      desk.setLimits(json<RiskLimits>(record), timeUs);
+      return true;
+    case RECORD.reconciliation: {
+      const { report, adopt } = json<{ report: ReconciliationReport; adopt: boolean }>(record);
+      desk.onReconciliation(report, adopt, timeUs);
+      return true;
+    }
     case RECORD.control: {
-      const { command, reason } = json<{ command: "kill" | "reset" | "shutdown"; reason: string }>(record);
+      const { command, reason } = json<{ command: ControlCommand; reason: string }>(record);
       if (command === "kill") desk.kill(reason, timeUs);
+      else if (command === "reduce") desk.reduce(reason, timeUs);
       else if (command === "reset") desk.resetKill(timeUs);
       else desk.shutdown(timeUs);
       return true;

@@ -1,13 +1,13 @@
 import { z } from "zod";
 import { BadInputError } from "../core/errors.ts";
+import { DEFAULT_HEDGE_PARAMETERS, type HedgeParameters } from "../hedge/parameters.ts";
 import { CPU_ISAS } from "../inference/cpu/native-step.ts";
 import { ENGINES } from "../inference/engine.ts";
 import { VENUES } from "../market/instrument.ts";
 import { DEFAULT_SURFACE_PARAMETERS, type SurfaceParameters } from "../option/surface/parameters.ts";
-import { DEFAULT_QUOTE_PARAMETERS, type QuoteParameters } from "../quote/parameters.ts";
-import { DEFAULT_HEDGE_PARAMETERS, type HedgeParameters } from "../hedge/parameters.ts";
 import { DEFAULT_FEE_RATES, type FeeRates } from "../position/fees.ts";
 import { bookSnapshot } from "../position/snapshot.ts";
+import { DEFAULT_QUOTE_PARAMETERS, type QuoteParameters } from "../quote/parameters.ts";
 import { DEFAULT_RISK_LIMITS, type RiskLimits } from "../risk/limits.ts";
 import { MISMATCH_RULES } from "../risk/reconciliation.ts";
 import { REDUCING_LIMITS } from "../risk/trading-state.ts";

@@ -3,5 +3,6 @@ import { RECORD, type RecordType } from "./record.ts";
 
 /** A decision's payload, for people. */
 export function showDecision(type: RecordType, payload: Uint8Array): unknown {
-  return type === RECORD.quote ? decodeDecision(payload) : null;
+  if (type === RECORD.quote) return decodeDecision(payload);
+  return type === RECORD.risk ? JSON.parse(new TextDecoder().decode(payload)) : null;
 }

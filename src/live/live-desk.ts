@@ -21,14 +21,21 @@ import { loadModels } from "../inference/model.ts";
 import { startEngine } from "../inference/registry.ts";
 import { nameOf, type StepModel } from "../inference/step-model.ts";
 import { runIdAt } from "../journal/format.ts";
-import { RecordedGatewayEvents } from "../journal/gateway-event.ts";
+import { type GatewayEvent, RecordedGatewayEvents } from "../journal/gateway-event.ts";
 import { type JournalSink, RECORD, type RecordType } from "../journal/record.ts";
+import type { ControlCommand } from "../journal/replay.ts";
 import type { RunStart } from "../journal/run-start.ts";
 import { type JournalSummary, JournalWriter } from "../journal/writer.ts";
+import { Recalibrator } from "../learn/recalibration.ts";
 import { type RunSummary, summarise } from "../monitor/summary.ts";
+import { BOOK_FILE, BookStore } from "../position/book-store.ts";
 import { KILL_SWITCH_FILE, KillSwitchStore } from "../risk/kill-switch-store.ts";
+import type { RiskLimits } from "../risk/limits.ts";
+import { ORDER_STATE } from "../risk/order.ts";
+import type { ReconciliationReport } from "../risk/reconciliation.ts";
 import { LivePort } from "./live-port.ts";
 import { ProblemLog } from "./problem-log.ts";
+import { RecalibrationTap } from "./recalibration.ts";
 import { warmUpLine } from "./warm-up.ts";
 
 /** Instruments a process may hold; Deribit's chains of BTC and ETH have about 2,500. */
@@ -36,6 +43,9 @@ export const INSTRUMENT_CAPACITY = 8_192;
 const TIMER_MS = 10;
 const ENGINE_RESTART_MS = 1_000;
 const ABANDON_MS = 2_000;
+const RECONCILE_RETRY_MS = 1_000;
+/** Beside every fill, the books are written this often. */
+const BOOK_SAVE_US = 5_000_000;
 
 /** Stands in for a journal where none is configured. */
 const NO_JOURNAL: JournalSink = { dropped: 0, text: () => {}, bytes: () => {} };
@@ -75,6 +85,12 @@ export class LiveDesk {
   readonly #sink: JournalSink;
   readonly #port: LivePort;
   readonly #problems: ProblemLog;
+  readonly #books: BookStore;
+  readonly #events: RecordedGatewayEvents;
+  #savedUs = 0;
+  /** Times that risk limits were read anew, and that they could not be. */
+  limitReloads = 0;
+  limitReloadFailures = 0;
   readonly #startedNs: number;
   #engine: StepEngine;
   #probabilityBytes: Uint8Array;
@@ -97,6 +113,7 @@ export class LiveDesk {
       slotCount: UNDERLYING_CAPACITY,
       maxBatch: UNDERLYING_CAPACITY,
       sweep: true,
+      recalibrates: config.recalibrate,
       log: (line) => log.info(line),
     });
     if (config.warmUpMs > 0) {
@@ -142,7 +159,11 @@ export class LiveDesk {
       },
     });
     const killStore = new KillSwitchStore(join(config.stateDir, KILL_SWITCH_FILE));
-    const kill = killStore.load(clock.wallUs());
+    const { kill, reducing } = killStore.loadState(clock.wallUs());
+    this.#books = new BookStore(join(config.stateDir, BOOK_FILE));
+    const opening = this.#books.load();
+    if (reducing !== null)
+      log.warn("only what reduces a position is quoted until it is reset", { ...reducing });
     if (kill.tripped)
       log.warn("the kill switch is tripped: nothing is quoted until it is reset", { ...kill });
     const start: RunStart = {
@@ -166,6 +187,17 @@ export class LiveDesk {
       surface: config.surface === null ? null : { ...config.surface },
       risk: { ...config.risk },
       kill,
+      reducing,
+      hedge:
+        config.hedge === null
+          ? null
+          : {
+              instruments: config.hedge.instruments.map((instrument) => ({ ...instrument })),
+              parameters: { ...config.hedge.parameters },
+            },
+      fees: { ...config.fees },
+      opening,
+      reconcile: null,
     };
     this.#port = new LivePort({
       feeds: this.#feeds,
@@ -173,39 +205,41 @@ export class LiveDesk {
       clock,
       onSubmit: (rows) => this.#submit(rows),
       onEngineLost: (step, error, timeUs) => this.#engineLost(step, error, timeUs),
-      onKill: (state) => {
-        log.warn(state.tripped ? "kill switch tripped" : "kill switch reset", { ...state });
+      onKill: (state, reduced) => {
+        if (state.tripped) log.warn("kill switch tripped", { ...state });
+        else if (reduced !== null) log.warn("only what reduces a position is quoted", { ...reduced });
+        else log.warn("kill switch reset", { ...state });
         try {
-          killStore.save(state);
+          killStore.save(state, reduced);
         } catch (error) {
           log.error("the kill switch's state cannot be written; it holds for this process only", { error });
         }
+      },
+      onOrderNotSent: (orderId) => {
+        this.#events.onOrderState(orderId, ORDER_STATE.done, 0, "not sent", clock.wallUs());
       },
     });
     this.desk = new Desk({ ...start, engine, port: this.#port, timer: this.timer });
     const { feeds, signals } = this.desk;
     this.#problems = new ProblemLog(signals === null ? feeds : [...feeds, signals], log);
     this.gateway = options.gateway(this.desk);
-    this.#taps = options.taps?.(this.desk, model) ?? [];
+    this.#taps = [...(options.taps?.(this.desk, model) ?? []), ...this.#recalibration(engine)];
     this.#port.attach(this.gateway, this.#taps);
-    this.#sink.text(RECORD.start, 0, clock.wallUs(), JSON.stringify(start));
+    const reconcile = this.gateway.reconciliation === undefined ? null : config.positionMismatch;
+    if (reconcile !== null) this.desk.requireReconciliation(reconcile);
+    this.#sink.text(RECORD.start, 0, clock.wallUs(), JSON.stringify({ ...start, reconcile }));
+    this.#events = new RecordedGatewayEvents(this.desk, (event, atUs) => this.#onGatewayEvent(event, atUs));
   }
 
   /** Connects everything and begins to quote. */
   start(): void {
     const timeUs = this.clock.wallUs();
     this.desk.start(timeUs);
-    this.gateway.start(
-      new RecordedGatewayEvents(this.desk, (event, atUs) => {
-        this.#journal?.text(RECORD.gateway, 0, atUs, JSON.stringify(event));
-        if (event.on === "down") {
-          const level = this.#stopped === null ? "warn" : "info";
-          this.log[level]("counterparty session is down", { reason: event.reason });
-          for (const tap of this.#taps) tap.onCancelAll(atUs);
-        }
-        if (event.on === "up") this.log.info("counterparty session is up");
-      }),
-    );
+    const { openingPositions } = this.#config;
+    if (openingPositions !== undefined) {
+      this.#reconciled({ positions: openingPositions, openOrders: [], quotes: [] }, true);
+    }
+    this.gateway.start(this.#events);
     this.#timerNs = this.clock.monotonicNs();
     this.#interval = setInterval(() => this.#onTimer(), TIMER_MS);
   }
@@ -215,6 +249,29 @@ export class LiveDesk {
     const { signals } = this.desk;
     if (signals === null) return;
     this.desk.onFrame(signals.id, frame, this.#input(RECORD.feedFrame, signals.id, frame));
+  }
+
+  /** Only what reduces a position is quoted until {@link resetKill}. */
+  reduce(reason: string): void {
+    this.desk.reduce(reason, this.#control("reduce", reason));
+  }
+
+  /** Other risk limits from now on. */
+  setLimits(limits: RiskLimits): void {
+    this.desk.setLimits(limits, this.#input(RECORD.limits, 0, JSON.stringify(limits)));
+    this.limitReloads += 1;
+    this.log.info("risk limits are in force anew");
+  }
+
+  /**
+   * Asks the counterparty what it holds and has its positions taken over, whatever the rule.
+   *
+   * @returns false when the counterparty cannot be asked or the session is down
+   */
+  adoptPositions(): boolean {
+    if (this.gateway.reconciliation === undefined || !this.gateway.ready) return false;
+    void this.#reconcile(true);
+    return true;
   }
 
   kill(reason: string): void {
@@ -273,6 +330,7 @@ export class LiveDesk {
     clearInterval(this.#interval);
     this.desk.shutdown(this.#control("shutdown", ""));
     await this.gateway.stop(this.#config.timeouts.shutdownMs);
+    this.#saveBook(this.clock.wallUs(), true);
     for (const tap of this.#taps) tap.close();
     this.#feeds.close();
     this.#sink.text(RECORD.end, 0, this.clock.wallUs(), JSON.stringify(this.desk.counters));
@@ -326,9 +384,84 @@ export class LiveDesk {
     this.gateway.onTimer(timeUs);
     for (const tap of this.#taps) tap.onTimer(timeUs);
     this.#problems.tell();
+    if (timeUs - this.#savedUs >= BOOK_SAVE_US) this.#saveBook(timeUs, false);
   }
 
-  #control(command: "kill" | "reset" | "shutdown", reason: string): number {
+  #onGatewayEvent(event: GatewayEvent, timeUs: number): void {
+    this.#journal?.text(RECORD.gateway, 0, timeUs, JSON.stringify(event));
+    switch (event.on) {
+      case "down": {
+        const level = this.#stopped === null ? "warn" : "info";
+        this.log[level]("counterparty session is down", { reason: event.reason });
+        for (const tap of this.#taps) tap.onCancelAll(timeUs);
+        break;
+      }
+      case "up":
+        this.log.info("counterparty session is up");
+        if (this.gateway.reconciliation !== undefined) void this.#reconcile(false);
+        break;
+      case "execution":
+        // After the turn, when the quotes that answer the fill have left.
+        queueMicrotask(() => this.#saveBook(timeUs, false));
+        break;
+      default:
+        break;
+    }
+  }
+
+  /** Asks until an answer comes or the session is over. */
+  async #reconcile(adopt: boolean): Promise<void> {
+    const source = this.gateway.reconciliation;
+    while (source !== undefined && this.gateway.ready && this.#stopped === null) {
+      try {
+        const [positions, openOrders, quotes] = await Promise.all([
+          source.positions(),
+          source.openOrders(),
+          source.quotes(),
+        ]);
+        if (!this.gateway.ready || this.#stopped !== null) return;
+        this.#reconciled({ positions, openOrders, quotes }, adopt);
+        return;
+      } catch (error) {
+        this.log.error("the counterparty does not tell what it holds; nothing is quoted", { error });
+        await Bun.sleep(RECONCILE_RETRY_MS);
+      }
+    }
+  }
+
+  #reconciled(report: ReconciliationReport, adopt: boolean): void {
+    const timeUs = this.#input(RECORD.reconciliation, 0, JSON.stringify({ report, adopt }));
+    const result = this.desk.onReconciliation(report, adopt, timeUs);
+    const level = result.differences.length === 0 && result.reconciled ? "info" : "warn";
+    this.log[level]("reconciled with the counterparty", { ...result });
+  }
+
+  #saveBook(timeUs: number, sync: boolean): void {
+    this.#savedUs = timeUs;
+    const { book } = this.desk;
+    if (book.revision === 0) return;
+    try {
+      this.#books.save(book.snapshot(), sync);
+    } catch (error) {
+      this.log.error("the books cannot be written", { error });
+    }
+  }
+
+  /** Follows what comes of predictions, where that is configured; every change of a calibration is an input of the desk. */
+  #recalibration({ calibration, card, slotCount }: StepEngine): DeskTap[] {
+    if (!this.#config.recalibrate || calibration === undefined) return [];
+    const recalibrator = new Recalibrator({
+      heads: card.heads.map(({ name }) => name),
+      slotCount,
+      calibration,
+      onChange: (slot, head, platt) => {
+        this.#input(RECORD.calibration, slot, JSON.stringify({ head, ...platt }));
+      },
+    });
+    return [new RecalibrationTap(this.desk, recalibrator)];
+  }
+
+  #control(command: ControlCommand, reason: string): number {
     return this.#input(RECORD.control, 0, JSON.stringify({ command, reason }));
   }
 

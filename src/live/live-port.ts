@@ -1,12 +1,14 @@
 import type { Clock } from "../core/clock.ts";
 import type { DeskPort } from "../desk/desk.ts";
+import type { RiskDecision } from "../desk/risk-decision.ts";
 import type { LiveFeedPort } from "../feed/live-port.ts";
 import type { QuoteGateway } from "../gateway/gateway.ts";
 import type { DeskTap } from "../gateway/tap.ts";
 import type { EngineLostError } from "../inference/engine.ts";
 import { type JournalSink, RECORD } from "../journal/record.ts";
-import type { ApprovedQuotes } from "../risk/gate.ts";
+import type { ApprovedOrder, ApprovedQuotes } from "../risk/gate.ts";
 import type { KillState } from "../risk/kill-switch.ts";
+import type { ReducingState } from "../risk/trading-state.ts";
 
 const NOTHING = new Uint8Array(0);
 
@@ -18,7 +20,8 @@ export class LivePort implements DeskPort {
   readonly #journal: JournalSink;
   readonly #onSubmit: (rows: number) => void;
   readonly #onEngineLost: (step: number, error: EngineLostError, timeUs: number) => void;
-  readonly #onKill: (state: KillState) => void;
+  readonly #onKill: (state: KillState, reducing: ReducingState | null) => void;
+  readonly #onOrderNotSent: (orderId: number) => void;
   readonly #clock: Clock;
   /** Monotonic time at which the first quotes were handed over, ns; NaN before. */
   firstQuoteNs = Number.NaN;
@@ -29,7 +32,9 @@ export class LivePort implements DeskPort {
     readonly clock: Clock;
     readonly onSubmit: (rows: number) => void;
     readonly onEngineLost: (step: number, error: EngineLostError, timeUs: number) => void;
-    readonly onKill: (state: KillState) => void;
+    readonly onKill: (state: KillState, reducing: ReducingState | null) => void;
+    /** An order that the desk counts as sent has not left. Called after the turn. */
+    readonly onOrderNotSent: (orderId: number) => void;
   }) {
     this.#feeds = options.feeds;
     this.#journal = options.journal;
@@ -37,6 +42,7 @@ export class LivePort implements DeskPort {
     this.#onSubmit = options.onSubmit;
     this.#onEngineLost = options.onEngineLost;
     this.#onKill = options.onKill;
+    this.#onOrderNotSent = options.onOrderNotSent;
   }
 
   /** The gateway and the taps are made after the desk, whose instruments they need. */
@@ -98,7 +104,24 @@ export class LivePort implements DeskPort {
     this.#journal.bytes(RECORD.quote, underlying, timeUs, payload);
   }
 
-  killChanged(state: KillState): void {
-    this.#onKill(state);
+  killChanged(state: KillState, reducing: ReducingState | null): void {
+    this.#onKill(state, reducing);
+  }
+
+  sendOrder(order: ApprovedOrder, timeUs: number): void {
+    if (this.#gateway?.sendOrder?.(order, timeUs) === true) return;
+    queueMicrotask(() => this.#onOrderNotSent(order.intent.orderId));
+  }
+
+  cancelOrder(orderId: number, timeUs: number): void {
+    this.#gateway?.cancelOrder?.(orderId, timeUs);
+  }
+
+  askOrder(orderId: number, timeUs: number): void {
+    this.#gateway?.askOrder?.(orderId, timeUs);
+  }
+
+  decidedRisk(decision: RiskDecision, timeUs: number): void {
+    this.#journal.text(RECORD.risk, 0, timeUs, JSON.stringify(decision));
   }
 }

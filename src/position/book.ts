@@ -3,9 +3,10 @@ import type { Instrument } from "../market/instrument.ts";
 import type { RiskGate } from "../risk/gate.ts";
 import { Anchor, Attribution, type FillSums, newFillSums, type Source } from "./attribution.ts";
 import { type FeeRates, feeOf } from "./fees.ts";
-import { Ledger, type LedgerEntry } from "./ledger.ts";
+import { Ledger } from "./ledger.ts";
 import { type DueMarkout, MARKOUT_HORIZONS_MS, Markouts } from "./markout.ts";
 import { RecentIds } from "./recent-ids.ts";
+import type { BookSnapshot, SavedPosition } from "./snapshot.ts";
 
 /** Positions whose profit is brought up to date with each timer tick. */
 const STEPS_PER_TICK = 12;
@@ -17,26 +18,6 @@ export interface FillDetail {
   readonly counterparty?: string;
   readonly liquidity?: "maker" | "taker";
   readonly fee?: number;
-}
-
-/** The books as they are kept across a restart; instruments by `venue:symbol`. */
-export interface BookSnapshot {
-  readonly positions: Readonly<Record<string, SavedPosition>>;
-  readonly sums: Readonly<Record<string, FillSums>>;
-  readonly executionIds: readonly string[];
-  /** Midnight (UTC) of the day that `dayStart` is of, in days since the epoch. */
-  readonly day: number;
-  readonly dayStart: number;
-  readonly dayPeak: number;
-}
-
-export interface SavedPosition extends LedgerEntry {
-  readonly attribution: Readonly<Record<Source, number>>;
-  readonly markout: readonly number[];
-  readonly adverse: readonly number[];
-  /** As of the last step, in quote currency. */
-  readonly profit: number;
-  readonly anchor: Readonly<Record<keyof Omit<Anchor, "copy">, number | null>>;
 }
 
 /** A position and its money, for people. Amounts in quote currency unless named otherwise. */
@@ -173,11 +154,12 @@ export class Book {
     const underlyingPrice = this.#gate.price(this.#underlyingOf[id]);
     const price = priceTicks * stepToNumber(instrument.tick);
     const maker = detail.liquidity !== "taker";
-    const fee = detail.fee ?? feeOf(this.#rates, instrument, lots, price, underlyingPrice, maker);
+    const known = underlyingPrice > 0 ? underlyingPrice : price;
+    const fee = detail.fee ?? feeOf(this.#rates, instrument, lots, price, known, maker);
     const signed = side === 0 ? lots : -lots;
     const mark = Number.isNaN(anchor.mark) ? price : anchor.mark;
     ledger.onFill(id, side, priceTicks, lots, fee);
-    const conversion = Number.isNaN(anchor.conversion) ? 1 : anchor.conversion;
+    const conversion = anchor.conversion > 0 ? anchor.conversion : 1;
     const spread = this.#worth(id, signed, mark, price) * conversion;
     this.attribution.add(id, "spread", spread);
     this.attribution.add(id, "fees", -fee * conversion);
@@ -186,7 +168,7 @@ export class Book {
     const sums = this.#sums.get(this.#keys[key] ?? "");
     if (sums !== undefined) {
       sums.fills += 1;
-      sums.notional += lots * this.#gate.positions.notionalPerLot(id, underlyingPrice);
+      sums.notional += lots * this.#gate.positions.notionalPerLot(id, known);
       sums.spread += spread;
       sums.fees += fee * conversion;
     }
@@ -201,13 +183,17 @@ export class Book {
     return false;
   }
 
-  /** Takes over the counterparty's position, at the mark. */
-  adopt(id: number, lots: number, timeUs: number): void {
+  /**
+   * Takes over the counterparty's position: the difference comes in at the mark, so it makes neither profit nor loss.
+   *
+   * @param price what it comes in at where there is no mark yet, in the instrument's price unit; null = not told
+   */
+  adopt(id: number, lots: number, price: number | null, timeUs: number): void {
     this.#gate.revalue(id, timeUs);
     this.step(id, timeUs);
-    const mark = this.#gate.mark(id);
-    const average = this.ledger.priceOf(id, this.ledger.average[id]);
-    this.ledger.adopt(id, lots, mark > 0 ? mark : average);
+    const candidates = [this.#gate.mark(id), price, this.ledger.priceOf(id, this.ledger.average[id])];
+    const at = candidates.find((candidate) => candidate !== null && candidate > 0) ?? 0;
+    this.ledger.adopt(id, lots, at === 0 ? this.ledger.priceOf(id, this.ledger.measure(id, 1)) : at);
     this.#anchor(id);
     this.revision += 1;
   }
@@ -263,6 +249,8 @@ export class Book {
     if (anchor.mark > 0) {
       const change = profit - this.#profit[id];
       if (change !== 0) this.#attribute(instrument, anchor, now, change);
+    } else {
+      this.attribution.add(id, "residual", profit - this.#profit[id]);
     }
     this.#profit[id] = profit;
     anchor.copy(now);

@@ -2,14 +2,29 @@ import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, wr
 import { dirname } from "node:path";
 import { z } from "zod";
 import { type KillState, NOT_TRIPPED } from "./kill-switch.ts";
+import { REDUCING_LIMITS, type ReducingState } from "./trading-state.ts";
 
-const fileForm = z.strictObject({ tripped: z.boolean(), reason: z.string(), timeUs: z.number() });
+const fileForm = z.strictObject({
+  tripped: z.boolean(),
+  reason: z.string(),
+  timeUs: z.number(),
+  reducing: z
+    .strictObject({ by: z.enum(REDUCING_LIMITS), reason: z.string(), timeUs: z.number() })
+    .nullable()
+    .default(null),
+});
 
 /** Name of the file in the state directory. */
 export const KILL_SWITCH_FILE = "kill-switch.json";
 
+/** What a restart must not forget. */
+export interface SavedState {
+  readonly kill: KillState;
+  readonly reducing: ReducingState | null;
+}
+
 /**
- * Keeps the kill switch's state in a file, so that it stays tripped across a restart. At the edge: the risk gate never touches
+ * Keeps the kill switch's state in a file, so that it stays tripped across a restart, and whether the desk only reduces. At the edge: the risk gate never touches
  * it. A save is on disk when it returns.
  */
 export class KillSwitchStore {
@@ -24,28 +39,36 @@ export class KillSwitchStore {
    * a file that does not exist means that nothing was ever tripped.
    */
   load(timeUs: number): KillState {
+    return this.loadState(timeUs).kill;
+  }
+
+  /** {@link load}, with whether the desk only reduces. */
+  loadState(timeUs: number): SavedState {
     let text: string;
     try {
       text = readFileSync(this.#path, "utf8");
     } catch (error) {
-      if (error instanceof Error && "code" in error && error.code === "ENOENT") return NOT_TRIPPED;
+      if (error instanceof Error && "code" in error && error.code === "ENOENT") {
+        return { kill: NOT_TRIPPED, reducing: null };
+      }
       return this.#unreadable(error instanceof Error ? error.message : String(error), timeUs);
     }
     try {
-      return fileForm.parse(JSON.parse(text));
+      const { reducing, ...kill } = fileForm.parse(JSON.parse(text));
+      return { kill, reducing };
     } catch {
       return this.#unreadable('expected {"tripped":…,"reason":…,"timeUs":…}', timeUs);
     }
   }
 
   /** @throws Error of the file system when the state cannot be written; the old state is then still in place. */
-  save(state: KillState): void {
+  save(state: KillState, reducing: ReducingState | null = null): void {
     const folder = dirname(this.#path);
     mkdirSync(folder, { recursive: true });
     const temporary = `${this.#path}.tmp`;
     const file = openSync(temporary, "w", 0o600);
     try {
-      writeSync(file, `${JSON.stringify(state)}\n`);
+      writeSync(file, `${JSON.stringify(reducing === null ? state : { ...state, reducing })}\n`);
       fsyncSync(file);
     } finally {
       closeSync(file);
@@ -59,7 +82,8 @@ export class KillSwitchStore {
     }
   }
 
-  #unreadable(cause: string, timeUs: number): KillState {
-    return { tripped: true, reason: `state-unreadable: ${this.#path}: ${cause}`, timeUs };
+  #unreadable(cause: string, timeUs: number): SavedState {
+    const reason = `state-unreadable: ${this.#path}: ${cause}`;
+    return { kill: { tripped: true, reason, timeUs }, reducing: null };
   }
 }

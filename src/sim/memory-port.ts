@@ -66,6 +66,14 @@ export class MemoryPort implements DeskPort {
 
   killChanged(): void {}
 
+  sendOrder(): void {}
+
+  cancelOrder(): void {}
+
+  askOrder(): void {}
+
+  decidedRisk(): void {}
+
   decided(_underlying: number, _timeUs: number, _payload: Uint8Array): void {}
 
   predicted(): void {}

@@ -55,6 +55,10 @@ export class DeskBed {
         this.cancels += 1;
       },
       killChanged: () => {},
+      sendOrder: () => {},
+      cancelOrder: () => {},
+      askOrder: () => {},
+      decidedRisk: () => {},
       predicted: () => {},
     };
     this.desk = new Desk({

@@ -13,6 +13,7 @@ import { parseRunStart, type RunStart } from "../../src/journal/run-start.ts";
 import { showDecision } from "../../src/journal/show.ts";
 import { DecisionComparer } from "../../src/journal/verify.ts";
 import { engineForReplay } from "../../src/live/replay-engine.ts";
+import { DEFAULT_FEE_RATES } from "../../src/position/fees.ts";
 import { DEFAULT_QUOTE_PARAMETERS } from "../../src/quote/parameters.ts";
 import { NOT_TRIPPED } from "../../src/risk/kill-switch.ts";
 import { DEFAULT_RISK_LIMITS } from "../../src/risk/limits.ts";
@@ -70,6 +71,11 @@ async function recordRun(isa: CpuIsa, lossAtStep: number | null = null): Promise
     surface: null,
     risk: { ...DEFAULT_RISK_LIMITS },
     kill: NOT_TRIPPED,
+    reducing: null,
+    hedge: null,
+    fees: { ...DEFAULT_FEE_RATES },
+    opening: null,
+    reconcile: null,
   };
   const market = new MemoryMarket(3, START_US);
   const port: DeskPort = {
@@ -80,6 +86,10 @@ async function recordRun(isa: CpuIsa, lossAtStep: number | null = null): Promise
     submit: () => {},
     publish: () => {},
     killChanged: () => {},
+    sendOrder: () => {},
+    cancelOrder: () => {},
+    askOrder: () => {},
+    decidedRisk: () => {},
     predicted: () => {},
     engineLost: (step, _error, timeUs) => {
       write(RECORD.engineLost, 0, timeUs, JSON.stringify({ step }));

@@ -1,0 +1,64 @@
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+import { VENUES } from "../market/instrument.ts";
+import { RISK_LIMITS, type RiskLimits } from "../risk/limits.ts";
+import type { VenuePosition } from "../risk/reconciliation.ts";
+
+/** Something wrong with a file that a variable names. */
+export interface FileProblem {
+  readonly name: string;
+  readonly found: string | null;
+  readonly expected: string;
+}
+
+const limit = (description: (typeof RISK_LIMITS)[number]): z.ZodType<number> => {
+  const kind = description.integer ? z.int() : z.number();
+  const range = `a number of ${description.unit} from ${description.minimum} to ${description.maximum}`;
+  return kind.min(description.minimum, range).max(description.maximum, range);
+};
+
+const limitsForm = z.strictObject(
+  Object.fromEntries(RISK_LIMITS.map((description) => [description.key, limit(description).optional()])),
+);
+
+const positionsForm = z.array(
+  z.strictObject({
+    venue: z.enum(VENUES),
+    symbol: z.string().min(1),
+    size: z.string().regex(/^-?\d+(\.\d+)?$/, "a plain decimal"),
+    averagePrice: z.number().positive().nullable().default(null),
+  }),
+);
+
+/**
+ * Reads risk limits from a JSON file: `{"maxLoss": 250000, …}`. What it does not name keeps the environment's value.
+ *
+ * @param problems receives everything that is wrong with it
+ */
+export function readRiskFile(path: string, environment: RiskLimits, problems: FileProblem[]): RiskLimits {
+  const read = readJson("KEEL_RISK_FILE", path, limitsForm, problems);
+  return read === null ? environment : { ...environment, ...(read as Partial<RiskLimits>) };
+}
+
+/** Reads opening positions from a JSON file: `[{"venue", "symbol", "size", "averagePrice"}, …]`. */
+export function readPositionsFile(path: string, problems: FileProblem[]): readonly VenuePosition[] {
+  return readJson("KEEL_POSITIONS_FILE", path, positionsForm, problems) ?? [];
+}
+
+function readJson<T>(name: string, path: string, form: z.ZodType<T>, problems: FileProblem[]): T | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    const found = `${path}: ${error instanceof Error ? error.message : String(error)}`;
+    problems.push({ name, found, expected: "a readable JSON file" });
+    return null;
+  }
+  const parsed = form.safeParse(value);
+  if (parsed.success) return parsed.data;
+  for (const issue of parsed.error.issues) {
+    const at = issue.path.join(".");
+    problems.push({ name, found: `${path}${at === "" ? "" : `: ${at}`}`, expected: issue.message });
+  }
+  return null;
+}

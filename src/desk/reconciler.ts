@@ -1,0 +1,124 @@
+import { decimalToSteps } from "../core/decimal.ts";
+import type { Instrument, InstrumentTable } from "../market/instrument.ts";
+import type { Book } from "../position/book.ts";
+import type { RiskGate } from "../risk/gate.ts";
+import { ORDER_STATE } from "../risk/order.ts";
+import type {
+  MismatchRule,
+  PositionDifference,
+  ReconciliationReport,
+  ReconciliationResult,
+  VenuePosition,
+} from "../risk/reconciliation.ts";
+
+export interface ReconcilerOptions {
+  readonly instruments: InstrumentTable;
+  readonly gate: RiskGate;
+  readonly book: Book;
+  /** Null: the counterparty cannot be asked; the desk's own books are what counts. */
+  readonly rule: MismatchRule | null;
+}
+
+/**
+ * Holds the desk's positions and orders against what the counterparty says it holds. Until that has been done in a session the
+ * gate lets nothing through.
+ */
+export class Reconciler {
+  /** Null before the first. */
+  last: ReconciliationResult | null = null;
+  readonly #options: ReconcilerOptions;
+  #rule: MismatchRule | null = null;
+  /** Positions at the counterparty in instruments that no feed has described yet. */
+  readonly #waiting = new Map<string, VenuePosition>();
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+    if (options.rule !== null) this.require(options.rule);
+  }
+
+  require(rule: MismatchRule): void {
+    this.#rule = rule;
+    this.#options.gate.reconciled = false;
+  }
+
+  onSessionDown(): void {
+    if (this.#rule !== null) this.#options.gate.reconciled = false;
+  }
+
+  /** An instrument is known from now on: a position that the counterparty reported before is taken over. */
+  onInstrument(instrument: Instrument, timeUs: number): void {
+    const key = `${instrument.venue}:${instrument.symbol}`;
+    const position = this.#waiting.get(key);
+    if (position === undefined) return;
+    this.#waiting.delete(key);
+    const lots = lotsOf(position.size, instrument);
+    if (Number.isNaN(lots)) return;
+    this.#options.book.adopt(instrument.id, lots, position.averagePrice, timeUs);
+    this.#options.gate.positions.set(instrument.id, lots);
+  }
+
+  apply(report: ReconciliationReport, adopt: boolean, timeUs: number): ReconciliationResult {
+    const { instruments, gate, book } = this.#options;
+    const rule = this.#rule;
+    const differences: PositionDifference[] = [];
+    const foreign: string[] = [];
+    const venueLots = new Map<number, { lots: number; price: number | null }>();
+    this.#waiting.clear();
+    for (const position of report.positions) {
+      const instrument = instruments.find(position.venue, position.symbol);
+      const lots = instrument === undefined ? Number.NaN : lotsOf(position.size, instrument);
+      if (instrument !== undefined && !Number.isNaN(lots)) {
+        venueLots.set(instrument.id, { lots, price: position.averagePrice });
+        continue;
+      }
+      foreign.push(`${position.venue}:${position.symbol} ${position.size}`);
+      this.#waiting.set(`${position.venue}:${position.symbol}`, position);
+    }
+    for (const instrument of instruments.all()) {
+      const ownLots = gate.positionLots(instrument.id);
+      // Opening positions of a counterparty that cannot be asked name what they replace and nothing else.
+      const venue = venueLots.get(instrument.id)?.lots ?? (rule === null ? ownLots : 0);
+      if (venue !== ownLots) differences.push({ instrument: instrument.id, ownLots, venueLots: venue });
+    }
+    const agreed = differences.length === 0 || rule !== "refuse" || adopt;
+    if (agreed) {
+      for (const { instrument, venueLots: lots } of differences) {
+        book.adopt(instrument, lots, venueLots.get(instrument)?.price ?? null, timeUs);
+        gate.positions.set(instrument, lots);
+      }
+    }
+    const strangers = this.#settleOrders(report) || report.quotes.length > 0;
+    gate.reconciled = agreed;
+    this.last = { differences, foreign, strangers, reconciled: agreed };
+    return this.last;
+  }
+
+  /** Own orders are as the report has them; one that it lacks is at its end. @returns whether it has orders that are not ours */
+  #settleOrders(report: ReconciliationReport): boolean {
+    const { gate, instruments } = this.#options;
+    const open = new Set<number>();
+    let strangers = false;
+    for (const order of report.openOrders) {
+      const known = order.orderId === null ? undefined : gate.orders.get(order.orderId);
+      const instrument = instruments.find(order.venue, order.symbol);
+      if (known === undefined || instrument === undefined) {
+        strangers = true;
+        continue;
+      }
+      open.add(known.intent.orderId);
+      const leaves = lotsOf(order.leavesSize, instrument);
+      gate.onOrderState(known.intent.orderId, ORDER_STATE.working, Number.isNaN(leaves) ? Infinity : leaves);
+    }
+    for (const { intent } of [...gate.orders.all()]) {
+      if (!open.has(intent.orderId)) gate.onOrderState(intent.orderId, ORDER_STATE.done, 0);
+    }
+    return strangers;
+  }
+}
+
+/** Signed lots of a size in the instrument's units; NaN when it is not a multiple of the lot. */
+function lotsOf(size: string, { lot }: Instrument): number {
+  const negative = size.startsWith("-");
+  const lots = decimalToSteps(negative ? size.slice(1) : size, lot);
+  return negative ? -lots : lots;
+}
