@@ -79,11 +79,7 @@ export class Decider {
 
   /** Takes over the net Greeks of the underlying whose instruments are decided next. */
   setNetGreeks(): void {
-    const { parameters, inventory } = this.#state;
-    const { terms } = this.#target;
-    terms.netDelta = inventory.netDelta / parameters.deltaNotional;
-    terms.netGamma = inventory.netGamma / parameters.gammaNotional;
-    terms.netVega = inventory.netVega / parameters.vegaPoint;
+    this.#target.setNetGreeks(this.#state.inventory);
   }
 
   /** The last decision stands although the price has moved. */
@@ -121,23 +117,24 @@ export class Decider {
     this.#aim(instrument, adjustment);
     for (let level = 0; ; ) {
       const slot = level * this.#capacity + id;
-      this.#decideLevel(id, slot, level, adjustment, timeUs, out);
+      this.#decideLevel(instrument, slot, level, adjustment, timeUs, out);
       level += 1;
       if (level === this.#levels) break;
-      target.nextLevel(instrument, this.#bidTicks, this.#askTicks);
+      target.nextLevel(instrument, this.#state.inventory, this.#bidTicks, this.#askTicks);
     }
     return true;
   }
 
   /** What is aimed at for a level, held against what stands of it. */
   #decideLevel(
-    id: number,
+    instrument: Instrument,
     slot: number,
     level: number,
     adjustment: Adjustment,
     timeUs: number,
     out: QuoteBatch,
   ): void {
+    const id = instrument.id;
     const { stability } = this.#state;
     const target = this.#target;
     const { terms } = target;
@@ -204,7 +201,7 @@ export class Decider {
     // A level is never worth more than the one before it, so that the budget never pays for it alone.
     const before = row > 0 && out.instrument[row - 1] === id ? out.value[row - 1] : Number.POSITIVE_INFINITY;
     out.value[row] = urgent ? Number.POSITIVE_INFINITY : Math.min(value, before);
-    target.write(out.terms, row * TERMS, this.#state.values.impliedVolatility[id]);
+    target.write(out.terms, row * TERMS, instrument, this.#state.values.impliedVolatility[id]);
   }
 
   /** Takes every level of an instrument off. */

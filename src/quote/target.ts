@@ -49,16 +49,27 @@ export class QuoteTarget {
   #predictedAsk = 1;
   #bidFactor = 1;
   #askFactor = 1;
-  /** Lots that may still be offered on this level and those behind it. */
-  #bidRoom = 0;
-  #askRoom = 0;
-  /** Lots of this level without the bounds of position and Greeks. */
-  #bidFree = 0;
-  #askFree = 0;
+  #sides: number = SIDES.both;
+  /** What is left of a full net delta, gamma and vega in the direction in which less is left. */
+  readonly #leastLeft = { delta: 0, gamma: 0, vega: 0 };
+  /** Lots of each side on the levels before this one. */
+  #bidAhead = 0;
+  #askAhead = 0;
 
   constructor(capacity: number, parameters: QuoteParameters) {
     this.#parameters = parameters;
     this.#sizingPrice = new Float64Array(capacity).fill(Number.NaN);
+  }
+
+  /** Takes over the net Greeks of the underlying whose instruments are priced next. */
+  setNetGreeks({ netDelta, netGamma, netVega }: Inventory): void {
+    const { deltaNotional, gammaNotional, vegaPoint } = this.#parameters;
+    this.terms.netDelta = netDelta / deltaNotional;
+    this.terms.netGamma = netGamma / gammaNotional;
+    this.terms.netVega = netVega / vegaPoint;
+    this.#leastLeft.delta = deltaNotional - Math.abs(netDelta);
+    this.#leastLeft.gamma = gammaNotional - Math.abs(netGamma);
+    this.#leastLeft.vega = vegaPoint - Math.abs(netVega);
   }
 
   /**
@@ -119,7 +130,7 @@ export class QuoteTarget {
   size(instrument: Instrument, adjustment: Adjustment, inventory: Inventory, sides: number): void {
     const { terms } = this;
     const id = instrument.id;
-    const { lotFixed, lotPerPrice, positionLots } = inventory;
+    const { lotFixed, lotPerPrice } = inventory;
     const full = this.#fullLots(instrument, terms.underlyingPrice, lotFixed[id], lotPerPrice[id]);
     const longBid = terms.delta >= 0;
     const room = 1 - Math.min(Math.abs(terms.position), 1);
@@ -129,16 +140,13 @@ export class QuoteTarget {
     this.#askFactor = this.#predictedAsk * (terms.position < 0 ? room : 1);
     this.#bidFull = full;
     this.#askFull = full;
-    this.#bidRoom = sides === SIDES.ask ? 0 : this.#roomLots(instrument, inventory, 1);
-    this.#askRoom = sides === SIDES.bid ? 0 : this.#roomLots(instrument, inventory, -1);
-    if (sides === SIDES.reducing) {
-      this.#bidRoom = Math.min(this.#bidRoom, Math.max(-positionLots[id], 0));
-      this.#askRoom = Math.min(this.#askRoom, Math.max(positionLots[id], 0));
-    }
+    this.#bidAhead = 0;
+    this.#askAhead = 0;
+    this.#sides = sides;
     this.behindBid = 0;
     this.behindAsk = 0;
     this.confined = false;
-    this.#sizeLevel(instrument);
+    this.#sizeLevel(instrument, inventory);
   }
 
   /**
@@ -146,7 +154,7 @@ export class QuoteTarget {
    *
    * @param bidTicks @param askTicks −1 where nothing is to stand; then nothing stands behind it either
    */
-  nextLevel(instrument: Instrument, bidTicks: number, askTicks: number): void {
+  nextLevel(instrument: Instrument, inventory: Inventory, bidTicks: number, askTicks: number): void {
     const { levelStep, levelSize } = this.#parameters;
     const bidGap = levelStep * this.halfBid;
     const askGap = levelStep * this.halfAsk;
@@ -160,15 +168,15 @@ export class QuoteTarget {
     this.askTicks = this.askLimit < 0 ? -1 : ceilToGrid(instrument, this.rawAsk);
     this.bidStep = this.bidTicks >= 0 ? gridMultiple(instrument, this.bidTicks) : 1;
     this.askStep = this.askTicks >= 0 ? gridMultiple(instrument, this.askTicks) : 1;
-    this.#bidRoom -= this.bidLots;
-    this.#askRoom -= this.askLots;
+    this.#bidAhead += this.bidLots;
+    this.#askAhead += this.askLots;
     this.#bidFull *= levelSize;
     this.#askFull *= levelSize;
-    this.#sizeLevel(instrument);
+    this.#sizeLevel(instrument, inventory);
   }
 
   /** Writes the columns of `TERM` of this level. */
-  write(out: Float32Array, at: number, impliedVolatility: number): void {
+  write(out: Float32Array, at: number, instrument: Instrument, impliedVolatility: number): void {
     const { terms } = this;
     terms.write(out, at);
     out[at + TERM.impliedVolatility] = terms.option ? impliedVolatility : 0;
@@ -176,44 +184,92 @@ export class QuoteTarget {
     out[at + TERM.levelAsk] = this.behindAsk * terms.tick;
     out[at + TERM.predictedBid] = this.#predictedBid;
     out[at + TERM.predictedAsk] = this.#predictedAsk;
-    out[at + TERM.roomBid] = this.bidTicks >= 0 && this.#bidFree > 0 ? this.bidLots / this.#bidFree : 0;
-    out[at + TERM.roomAsk] = this.askTicks >= 0 && this.#askFree > 0 ? this.askLots / this.#askFree : 0;
+    const bidFree = scaledLots(instrument, this.#bidFull, this.#predictedBid);
+    const askFree = scaledLots(instrument, this.#askFull, this.#predictedAsk);
+    out[at + TERM.roomBid] = bidFree > 0 ? this.bidLots / bidFree : 0;
+    out[at + TERM.roomAsk] = askFree > 0 ? this.askLots / askFree : 0;
   }
 
-  #sizeLevel(instrument: Instrument): void {
-    this.#bidFree = scaledLots(instrument, this.#bidFull, this.#predictedBid);
-    this.#askFree = scaledLots(instrument, this.#askFull, this.#predictedAsk);
-    const bid = scaledLots(instrument, this.#bidFull, this.#bidFactor);
-    const ask = scaledLots(instrument, this.#askFull, this.#askFactor);
-    this.bidLots = this.bidTicks >= 0 ? confine(instrument, bid, this.#bidRoom) : 0;
-    this.askLots = this.askTicks >= 0 ? confine(instrument, ask, this.#askRoom) : 0;
-    if (this.bidLots < bid || this.askLots < ask) this.confined = true;
+  #sizeLevel(instrument: Instrument, inventory: Inventory): void {
+    const bid = this.bidTicks >= 0 ? scaledLots(instrument, this.#bidFull, this.#bidFactor) : 0;
+    const ask = this.askTicks >= 0 ? scaledLots(instrument, this.#askFull, this.#askFactor) : 0;
+    const most = Math.max(bid + this.#bidAhead, ask + this.#askAhead);
+    if (this.#sides === SIDES.both && this.#fits(instrument.id, inventory, most)) {
+      this.bidLots = bid;
+      this.askLots = ask;
+      return;
+    }
+    this.bidLots = this.#confine(instrument, inventory, 1, bid, this.#bidAhead);
+    this.askLots = this.#confine(instrument, inventory, -1, ask, this.#askAhead);
   }
 
-  /** Lots that a side may take in all: what is left to a full position, and the share of what is left to full net Greeks. */
-  #roomLots(instrument: Instrument, inventory: Inventory, sign: number): number {
+  /** So many lots more, on either side, surely leave position and net Greeks within their share. */
+  #fits(id: number, inventory: Inventory, lots: number): boolean {
+    const { terms } = this;
+    const { greekRoomShare, positionNotional } = this.#parameters;
+    const notional = lots * inventory.notionalPerLot(id, terms.underlyingPrice);
+    if (!(notional <= positionNotional * (1 - Math.abs(terms.position)))) return false;
+    if (!(notional * Math.abs(terms.delta) <= greekRoomShare * this.#leastLeft.delta)) return false;
+    if (!terms.option) return true;
+    const units = 0.01 * lots * inventory.lotPerPrice[id];
+    const price = terms.underlyingPrice;
+    return (
+      units * price * price * terms.gamma <= greekRoomShare * this.#leastLeft.gamma &&
+      units * terms.vega <= greekRoomShare * this.#leastLeft.vega
+    );
+  }
+
+  /**
+   * Cuts the size of a side to what is left to a full position, and to the share of what is left to full net Greeks, that one
+   * instrument may take; also to the position where only that may be reduced.
+   *
+   * @param ahead lots of the side on the levels before this one
+   * @returns 0 when what is left is below the venue's least size
+   */
+  #confine(instrument: Instrument, inventory: Inventory, sign: number, lots: number, ahead: number): number {
     const { terms } = this;
     const parameters = this.#parameters;
     const id = instrument.id;
-    const price = terms.underlyingPrice;
-    const perLot = inventory.notionalPerLot(id, price);
-    const delta = roomFor(
-      sign * inventory.deltaPerLot(id, terms.delta, price),
-      inventory.netDelta,
-      parameters.deltaNotional,
-    );
-    let greeks = delta;
+    const forward = terms.underlyingPrice;
+    const share = parameters.greekRoomShare;
+    const notional = inventory.notionalPerLot(id, forward);
+    const delta = sign * notional * terms.delta;
+    const deltaLeft = share * leftTo(delta, inventory.netDelta, parameters.deltaNotional);
+    const positionLeft = parameters.positionNotional * (1 - sign * terms.position);
+    let gamma = 0;
+    let gammaLeft = 0;
+    let vega = 0;
+    let vegaLeft = 0;
     if (terms.option) {
-      const gamma = sign * inventory.gammaPerLot(id, terms.gamma, price);
-      const vega = sign * inventory.vegaPerLot(id, terms.vega);
-      greeks = Math.min(
-        delta,
-        roomFor(gamma, inventory.netGamma, parameters.gammaNotional),
-        roomFor(vega, inventory.netVega, parameters.vegaPoint),
-      );
+      gamma = sign * inventory.gammaPerLot(id, terms.gamma, forward);
+      vega = sign * inventory.vegaPerLot(id, terms.vega);
+      gammaLeft = share * leftTo(gamma, inventory.netGamma, parameters.gammaNotional);
+      vegaLeft = share * leftTo(vega, inventory.netVega, parameters.vegaPoint);
     }
-    const position = (parameters.positionNotional * (1 - sign * terms.position)) / perLot;
-    return Math.min(position, parameters.greekRoomShare * greeks);
+    if (lots === 0) return 0;
+    const most = Math.min(
+      positionLeft / notional,
+      roomFor(delta, deltaLeft),
+      roomFor(gamma, gammaLeft),
+      roomFor(vega, vegaLeft),
+      this.#allowed(sign, inventory.positionLots[id]),
+    );
+    const left = Math.floor(most - ahead + 1e-9);
+    if (left >= lots) return lots;
+    this.confined = true;
+    return left >= Math.max(instrument.minSizeLots, 1) ? left : 0;
+  }
+
+  /** Lots of a side that the instrument's {@link SIDES} allow. */
+  #allowed(sign: number, positionLots: number): number {
+    switch (this.#sides) {
+      case SIDES.both:
+        return Number.POSITIVE_INFINITY;
+      case SIDES.reducing:
+        return Math.max(-sign * positionLots, 0);
+      default:
+        return (this.#sides === SIDES.bid) === sign > 0 ? Number.POSITIVE_INFINITY : 0;
+    }
   }
 
   #fullLots(instrument: Instrument, price: number, lotFixed: number, lotPerPrice: number): number {
@@ -231,16 +287,11 @@ function scaledLots(instrument: Instrument, full: number, factor: number): numbe
   return Math.max(Math.floor(full * factor + 1e-9), instrument.minSizeLots);
 }
 
-/** @returns what room leaves of a size, 0 when that is below the venue's least size */
-function confine(instrument: Instrument, lots: number, room: number): number {
-  if (lots <= room) return lots;
-  const left = Math.floor(room + 1e-9);
-  return left >= Math.max(instrument.minSizeLots, 1) ? left : 0;
+/** What is left to a full net amount for a side that moves it in the direction of its sign; 0 beyond it. */
+function leftTo(perLot: number, net: number, full: number): number {
+  return Math.max(perLot >= 0 ? full - net : full + net, 0);
 }
 
-/** Lots until the net amount is full. @param perLot signed, what a lot adds to the net amount */
-function roomFor(perLot: number, net: number, full: number): number {
-  if (perLot === 0) return Number.POSITIVE_INFINITY;
-  const left = perLot > 0 ? full - net : full + net;
-  return left > 0 ? left / Math.abs(perLot) : 0;
+function roomFor(perLot: number, left: number): number {
+  return perLot === 0 ? Number.POSITIVE_INFINITY : left / Math.abs(perLot);
 }
