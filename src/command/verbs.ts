@@ -10,6 +10,7 @@ export const VERBS: VerbTable = {
   demo: async () => (await import("./demo.ts")).demo,
   venue: async () => (await import("./venue.ts")).venue,
   record: async () => (await import("./record.ts")).record,
+  capture: async () => (await import("./capture.ts")).capture,
   replay: async () => (await import("./replay.ts")).replay,
   explain: async () => (await import("./explain.ts")).explain,
   bench: async () => (await import("./bench.ts")).bench,

@@ -124,6 +124,11 @@ export class BlockFile {
       return;
     }
     for (let offset = 0; ; ) {
+      const head = bounded && offset > 0 ? this.#block(offset, false) : null;
+      if (head?.is === "block" && (head.info.lastUs < fromUs || head.info.firstUs > toUs)) {
+        offset = head.next;
+        continue;
+      }
       const reading = this.#block(offset, true);
       if (reading.is === "end") {
         if (!reading.indexed) this.truncated = "no time index at the end: the recording was not ended";
@@ -138,8 +143,7 @@ export class BlockFile {
         offset = this.#nextBlock(offset + 1);
         continue;
       }
-      const { info } = reading;
-      if (offset === 0 || !(info.lastUs < fromUs || info.firstUs > toUs)) yield { ...reading, offset };
+      yield { ...reading, offset };
       offset = reading.next;
     }
   }

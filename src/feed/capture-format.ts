@@ -117,6 +117,9 @@ class SessionParser implements LineParser {
   }
 }
 
+/** Stands for the address of an HTTP answer that another recorder did not note: a bare snapshot. */
+const NO_URL = "-";
+
 const MARK_KIND: Readonly<Record<string, CaptureKind>> = {
   "+": "connect",
   "-": "disconnect",
@@ -161,10 +164,12 @@ class KeelParser implements LineParser {
     const answer = /^(\d{1,3}) (\S+) /.exec(rest);
     if (answer === null) throw new BadInputError(where, quote(line), "'… ? connection status url body'");
     const url = answer[2] ?? "";
+    const body = rest.slice(answer[0].length);
+    if (url === NO_URL) return { kind: "snapshot", timeUs, text: body, url: "", connection, status: 0 };
     return {
       kind,
       timeUs,
-      text: rest.slice(answer[0].length),
+      text: body,
       url,
       connection,
       status: Number(answer[1]),
@@ -175,14 +180,15 @@ class KeelParser implements LineParser {
 /**
  * One line of keel's own capture layout, newline included:
  * `timeUs mark connection text`, mark `+` connect (text = url), `-` disconnect, `<` received, `>` sent,
- * `?` HTTP answer (text = `status url body`), `!` entries lost. A `j` after the mark says that the text is a JSON string
+ * `?` HTTP answer (text = `status url body`, url `-` for a bare snapshot), `!` entries lost. A `j` after the mark says that the text is a JSON string
  * literal, which is used only where the raw text holds a line break. The time is the shortest decimal that names the double.
  */
 export function formatKeelLine(entry: CaptureEntry): string {
   const kind = entry.kind === "snapshot" ? "http" : entry.kind;
   let text = entry.text;
   if (kind === "connect") text = entry.url;
-  if (kind === "http") text = `${entry.kind === "snapshot" ? 200 : entry.status} ${entry.url || "-"} ${text}`;
+  if (kind === "http")
+    text = `${entry.kind === "snapshot" ? 200 : entry.status} ${entry.url || NO_URL} ${text}`;
   const escaped = /[\r\n]/.test(text);
   const mark = KIND_MARK[kind];
   return `${entry.timeUs} ${mark}${escaped ? "j" : ""} ${entry.connection} ${escaped ? JSON.stringify(text) : text}\n`;

@@ -150,6 +150,12 @@ export class CaptureWriter {
     });
   }
 
+  /** Hands on what is gathered and waits until it is written: for conversions, which would rather wait than lose. */
+  async settle(): Promise<void> {
+    this.flush();
+    await this.#tail;
+  }
+
   /** Writes out everything and syncs it to disk. @throws the error that stopped the writing, if there was one. */
   async close(): Promise<void> {
     this.flush();

@@ -87,7 +87,10 @@ export function parseFeedList(text: string): VenueSubscriptions[] {
   return feeds;
 }
 
-function subscriptionProblem(venue: VenueName, subscriptions: readonly string[]): BadInputError | undefined {
+export function subscriptionProblem(
+  venue: VenueName,
+  subscriptions: readonly string[],
+): BadInputError | undefined {
   const where = `subscriptions of ${venue}`;
   if (subscriptions.length === 0) return new BadInputError(where, "none", "at least one");
   const { maxSubscriptions, isSubscription, expected } = VENUE_ENTRIES[venue];

@@ -1,0 +1,149 @@
+import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { basename, dirname } from "node:path";
+import { BadInputError } from "../../core/errors.ts";
+import { type CaptureEntry, CaptureReader } from "../../feed/capture.ts";
+import { formatKeelHeader, formatKeelLine } from "../../feed/capture-format.ts";
+import { CaptureWriter } from "../../feed/capture-writer.ts";
+import { isControl, mentions } from "./instrument-text.ts";
+
+/** Text after which the writer is waited for: it would rather lose entries than wait, a conversion rather waits. */
+const SETTLE_BYTES = 4 * 1024 * 1024;
+
+export interface CutFilter {
+  readonly fromUs: number;
+  readonly toUs: number;
+  /** Symbols as the venue spells them; empty = all. */
+  readonly instruments: readonly string[];
+}
+
+export interface PackedCapture {
+  readonly file: string;
+  readonly entries: number;
+  readonly frames: number;
+  readonly bytes: number;
+}
+
+/**
+ * Writes the entries of captures (parts of one recording, in order) that pass the filter to one file in keel's own layout, packed as
+ * its name says: `.zst`, `.gz`, anything else plain. What came before the time asked for is left out but for connects, messages
+ * sent and the venue's descriptions of its instruments, without which the rest could not be played.
+ *
+ * @throws BadInputError when a file is malformed or the new one exists
+ */
+export async function packCapture(
+  files: readonly string[],
+  out: string,
+  { fromUs, toUs, instruments }: CutFilter,
+): Promise<PackedCapture> {
+  const tests = instruments.map(mentions);
+  const passes = (entry: CaptureEntry): boolean => {
+    const { kind, timeUs, text } = entry;
+    if (timeUs > toUs) return false;
+    if (timeUs < fromUs) return isPreamble(entry);
+    if (tests.length === 0 || (kind !== "frame" && kind !== "snapshot")) return true;
+    return isControl(text) || tests.some((test) => test(text));
+  };
+  let writer: Sink | null = null;
+  let [entries, frames] = [0, 0];
+  for (const file of files) {
+    const reader = new CaptureReader(file);
+    for await (const batch of reader.batches()) {
+      writer ??= openSink(out, { ...reader.report.about, from: files.map((path) => basename(path)) });
+      for (const entry of batch) {
+        if (!passes(entry)) continue;
+        entries += 1;
+        if (entry.kind === "frame") frames += 1;
+        await writer.write(entry);
+      }
+    }
+  }
+  if (writer === null) throw new BadInputError(files.join(", "), "no entry", "a capture that has some");
+  return { file: out, entries, frames, bytes: await writer.close() };
+}
+
+function isPreamble({ kind, url }: CaptureEntry): boolean {
+  return kind === "connect" || kind === "sent" || (kind === "http" && !/depth|order_?book/i.test(url));
+}
+
+interface Sink {
+  write(entry: CaptureEntry): Promise<void> | undefined;
+  /** @returns bytes of the file */
+  close(): Promise<number>;
+}
+
+function openSink(out: string, about: Readonly<Record<string, unknown>>): Sink {
+  return /\.(?:zst|gz)$/.test(out) ? new PackedSink(out, about) : new PlainSink(out, about);
+}
+
+class PackedSink implements Sink {
+  readonly #writer: CaptureWriter;
+  #unsettled = 0;
+
+  constructor(out: string, about: Readonly<Record<string, unknown>>) {
+    this.#writer = new CaptureWriter({
+      directory: dirname(out),
+      name: basename(out),
+      file: basename(out),
+      maxFileBytes: Number.POSITIVE_INFINITY,
+      about,
+    });
+  }
+
+  write(entry: CaptureEntry): Promise<void> | undefined {
+    const { lost } = this.#writer.counters;
+    this.#writer.write(entry);
+    if (this.#writer.counters.lost > lost) {
+      throw (
+        this.#writer.failure ?? new BadInputError("capture", "an entry of more than 21 MB", "a shorter one")
+      );
+    }
+    this.#unsettled += entry.text.length;
+    if (this.#unsettled < SETTLE_BYTES) return undefined;
+    this.#unsettled = 0;
+    return this.#writer.settle();
+  }
+
+  async close(): Promise<number> {
+    await this.#writer.close();
+    return this.#writer.counters.fileBytes;
+  }
+}
+
+class PlainSink implements Sink {
+  readonly #file: number;
+  #bytes = 0;
+  #lines = "";
+
+  constructor(out: string, about: Readonly<Record<string, unknown>>) {
+    try {
+      mkdirSync(dirname(out), { recursive: true });
+      this.#file = openSync(out, "wx");
+    } catch (error) {
+      throw new BadInputError(
+        out,
+        error instanceof Error ? error.message : String(error),
+        "a place for a new file",
+      );
+    }
+    this.#lines = formatKeelHeader(about);
+  }
+
+  write(entry: CaptureEntry): undefined {
+    this.#lines += formatKeelLine(entry);
+    if (this.#lines.length > SETTLE_BYTES) this.#drain();
+  }
+
+  async close(): Promise<number> {
+    this.#drain();
+    closeSync(this.#file);
+    return this.#bytes;
+  }
+
+  #drain(): void {
+    const bytes = Buffer.from(this.#lines);
+    let written = 0;
+    while (written < bytes.length) written += writeSync(this.#file, bytes, written);
+    this.#bytes += bytes.length;
+    this.#lines = "";
+  }
+}
