@@ -51,6 +51,13 @@ export class Calibration {
     return { slope: this.#parameters[at], intercept: this.#parameters[at + 1] };
   }
 
+  /** The logit of a probability that {@link apply} gave with the slot's present parameters, as it was before; NaN stays NaN. */
+  logitBefore(slot: number, head: number, probability: number): number {
+    const at = this.#at(slot, head);
+    const logit = Math.log(probability / (1 - probability));
+    return (logit - this.#parameters[at + 1]) / this.#parameters[at];
+  }
+
   fits(heads: number, slotCount: number): boolean {
     return heads === this.#heads && slotCount === this.#active.length;
   }
