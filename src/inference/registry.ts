@@ -40,6 +40,8 @@ export interface EngineOptions {
   readonly settings?: EngineSettings;
   /** Recalibration that goes on, when an engine of this model is started again; the card's when left out. */
   readonly calibration?: Calibration | undefined;
+  /** The engine has a calibration that can be changed, also where the card states none. */
+  readonly recalibrates?: boolean;
   /** An engine on a GPU makes its features there, by its `featureSource`, instead of taking them from the host. */
   readonly sweep?: boolean;
   /** Takes the one line that says which engine was chosen and why the others were not. */
@@ -204,8 +206,8 @@ async function startNamed(device: DeviceName, options: EngineOptions): Promise<S
   return startOne(starter.start, options);
 }
 
-const calibrated = (engine: StepEngine, { calibration }: EngineOptions): StepEngine =>
-  calibration !== undefined || statesCalibration(engine.card)
+const calibrated = (engine: StepEngine, { calibration, recalibrates = false }: EngineOptions): StepEngine =>
+  calibration !== undefined || recalibrates || statesCalibration(engine.card)
     ? new CalibratedEngine(engine, calibration)
     : engine;
 

@@ -49,6 +49,7 @@ export async function engineForReplay(
     slotCount: UNDERLYING_CAPACITY,
     maxBatch: UNDERLYING_CAPACITY,
     sweep: true,
+    recalibrates: true,
     settings: { ...DEFAULT_ENGINE_SETTINGS, ...(isa === undefined ? {} : { cpuIsa: isa }) },
     log: (line) => log.info(line),
   });

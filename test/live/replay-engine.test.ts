@@ -3,6 +3,7 @@ import { Desk, type DeskPort, UNDERLYING_CAPACITY } from "../../src/desk/desk.ts
 import { noTimer } from "../../src/desk/latency.ts";
 import { FEATURE_COUNT, SCHEMA_HASH } from "../../src/feature/schema.ts";
 import { DEFAULT_MODEL } from "../../src/inference/builtin.ts";
+import { CalibratedEngine } from "../../src/inference/calibration.ts";
 import type { CpuIsa } from "../../src/inference/cpu/native-step.ts";
 import { CpuEngine, cpuIsas } from "../../src/inference/cpu.ts";
 import { loadModel } from "../../src/inference/model.ts";
@@ -12,6 +13,8 @@ import { replay } from "../../src/journal/replay.ts";
 import { parseRunStart, type RunStart } from "../../src/journal/run-start.ts";
 import { showDecision } from "../../src/journal/show.ts";
 import { DecisionComparer } from "../../src/journal/verify.ts";
+import { Recalibrator } from "../../src/learn/recalibration.ts";
+import { RecalibrationTap } from "../../src/live/recalibration.ts";
 import { engineForReplay } from "../../src/live/replay-engine.ts";
 import { DEFAULT_FEE_RATES } from "../../src/position/fees.ts";
 import { DEFAULT_QUOTE_PARAMETERS } from "../../src/quote/parameters.ts";
@@ -31,8 +34,17 @@ const EPISODE_MS = 500;
 /** From the loss of an engine to its next start. */
 const RESTART_MS = 700;
 
-/** Six seconds of the simulated market through a desk on this instruction set, as a journal would hold it. */
-async function recordRun(isa: CpuIsa, lossAtStep: number | null = null): Promise<JournalRecord[]> {
+interface RunOptions {
+  readonly lossAtStep?: number;
+  readonly recalibrates?: boolean;
+  readonly runMs?: number;
+}
+
+/** Some seconds of the simulated market through a desk on this instruction set, as a journal would hold it. */
+async function recordRun(
+  isa: CpuIsa,
+  { lossAtStep, recalibrates = false, runMs = RUN_MS }: RunOptions = {},
+): Promise<JournalRecord[]> {
   const records: JournalRecord[] = [];
   const write = (type: RecordType, subject: number, timeUs: number, payload: string | Uint8Array): void => {
     records.push({
@@ -44,10 +56,11 @@ async function recordRun(isa: CpuIsa, lossAtStep: number | null = null): Promise
     });
   };
   const model = await loadModel(DEFAULT_MODEL, { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT });
-  const engine = new FailingEngine(
+  const calibrated = new CalibratedEngine(
     await CpuEngine.start(model, UNDERLYING_CAPACITY, UNDERLYING_CAPACITY, isa),
   );
-  engine.failAt(lossAtStep);
+  const engine = new FailingEngine(calibrated);
+  engine.failAt(lossAtStep ?? null);
   let restoreMs = Number.NaN;
   const { name, onnxSha256, heads } = model.card;
   const start: RunStart = {
@@ -90,7 +103,7 @@ async function recordRun(isa: CpuIsa, lossAtStep: number | null = null): Promise
     cancelOrder: () => {},
     askOrder: () => {},
     decidedRisk: () => {},
-    predicted: () => {},
+    predicted: (...prediction) => tap?.onPrediction(...prediction),
     engineLost: (step, _error, timeUs) => {
       write(RECORD.engineLost, 0, timeUs, JSON.stringify({ step }));
       restoreMs = (timeUs - START_US) / 1_000 + RESTART_MS;
@@ -99,11 +112,20 @@ async function recordRun(isa: CpuIsa, lossAtStep: number | null = null): Promise
     decided: (underlying, timeUs, payload) => write(RECORD.quote, underlying, timeUs, payload),
   };
   const desk = new Desk({ ...start, engine, port, timer: noTimer });
+  let nowUs = START_US;
+  const recalibrator = new Recalibrator({
+    heads: heads.map(({ name }) => name),
+    slotCount: UNDERLYING_CAPACITY,
+    calibration: calibrated.calibration,
+    onChange: (slot, head, platt) =>
+      write(RECORD.calibration, slot, nowUs, JSON.stringify({ head, ...platt })),
+  });
+  const tap = recalibrates ? new RecalibrationTap(desk, recalibrator) : null;
   write(RECORD.start, 0, START_US, JSON.stringify(start));
   desk.start(START_US);
   write(RECORD.gateway, 0, START_US, JSON.stringify({ on: "up" }));
   desk.onSessionUp(START_US);
-  for (let ms = 1; ms <= RUN_MS; ms += 1) {
+  for (let ms = 1; ms <= runMs; ms += 1) {
     const timeUs = START_US + ms * 1_000;
     market.advance(timeUs, {
       onFeedOpen: (feed, atUs) => {
@@ -130,8 +152,10 @@ async function recordRun(isa: CpuIsa, lossAtStep: number | null = null): Promise
     if (ms % 10 !== 0) continue;
     write(RECORD.timer, 0, timeUs, "");
     desk.onTimer(timeUs);
+    nowUs = timeUs;
+    tap?.onTimer(timeUs);
   }
-  write(RECORD.end, 0, START_US + RUN_MS * 1_000, "{}");
+  write(RECORD.end, 0, START_US + runMs * 1_000, "{}");
   await engine.dispose();
   return records;
 }
@@ -202,7 +226,7 @@ describe.skipIf(isas.length === 0)("replaying a run of the cpu engine", () => {
   });
 
   test("in which the engine was lost within a turn gives the very same decisions, and as many predictions elsewhere", async () => {
-    const records = await recordRun(best, LOST_STEP);
+    const records = await recordRun(best, { lossAtStep: LOST_STEP });
     expect(records.filter(({ type }) => type === RECORD.engineLost)).toHaveLength(1);
     expect(records.filter(({ type }) => type === RECORD.engineRestored)).toHaveLength(1);
     const own = await verify(records);
@@ -213,6 +237,18 @@ describe.skipIf(isas.length === 0)("replaying a run of the cpu engine", () => {
 
     const unlost = await verify(records.filter(({ type }) => type !== RECORD.engineLost));
     expect(unlost.identical).toBe(false);
+  });
+
+  test("in which probabilities were calibrated anew gives the very same decisions, and others without it", async () => {
+    const records = await recordRun(best, { recalibrates: true, runMs: 13_000 });
+    const changes = records.filter(({ type }) => type === RECORD.calibration);
+    expect(changes.length).toBeGreaterThan(2);
+    const { difference, identical, compared } = await verify(records);
+    expect([difference, identical]).toEqual([null, true]);
+    expect(compared).toBeGreaterThan(20);
+
+    const unchanged = await verify(records.filter(({ type }) => type !== RECORD.calibration));
+    expect(unchanged.identical).toBe(false);
   });
 
   test("from before the instruction set was recorded still replays, with a word about it", async () => {
