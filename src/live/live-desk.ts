@@ -494,7 +494,8 @@ export class LiveDesk {
   /** @param step the step in which a synchronous engine was lost; null when a submit ended with the loss */
   #engineLost(step: number | null, error: unknown, timeUs: number): void {
     this.#sink.text(RECORD.engineLost, 0, timeUs, JSON.stringify({ step }));
-    this.log.error("the inference engine is lost; quoting defensively", { error });
+    const answer = this.#config.quote.engineLostPull === 1 ? "all quotes are pulled" : "quoting defensively";
+    this.log.error(`the inference engine is lost; ${answer}`, { error });
     void this.#restartEngine();
   }
 

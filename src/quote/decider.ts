@@ -288,11 +288,20 @@ export class Decider {
     const reasons =
       this.haltReasons |
       suspended |
+      this.#lostEngine(underlying) |
       markets.obstacles(instrument, underlying, this.#state.values.sourceUs[id], timeUs);
     if (reasons !== 0) return reasons;
     const exchangeTimeUs = timeUs + markets.exchangeOffsetUs[underlying];
     const price = markets.referencePrice[underlying];
     return this.#state.values.evaluate(instrument, price, exchangeTimeUs, timeUs) ? 0 : REASON.noFair;
+  }
+
+  /** Whether a lost engine pulls the quotes, as the parameters have it. */
+  #lostEngine(underlying: number): number {
+    const { parameters, predictions } = this.#state;
+    return parameters.engineLostPull === 1
+      ? predictions.adjustments[underlying].reasons & REASON.engineLost
+      : 0;
   }
 
   /** Sets the target to what the instrument's first level should be. */

@@ -149,6 +149,14 @@ const ROWS = {
     1,
     "Size quoted, as a share of the full size, while the model cannot be trusted.",
   ],
+  engineLostPull: [
+    "ENGINE_LOST_PULL",
+    "mode",
+    0,
+    0,
+    1,
+    "1 pulls every quote while the inference engine's device is lost; 0 quotes on defensively.",
+  ],
 
   deltaOneNotional: [
     "DELTA_ONE_NOTIONAL",
@@ -386,7 +394,7 @@ type Key = keyof typeof ROWS;
 /** Parameters of quoting; the meaning and unit of each stand in {@link QUOTE_PARAMETERS}. */
 export type QuoteParameters = Readonly<Record<Key, number>>;
 
-const INTEGERS: readonly Key[] = ["minChangeTicks", "sides", "levels"];
+const INTEGERS: readonly Key[] = ["engineLostPull", "minChangeTicks", "sides", "levels"];
 
 /** Every quoting parameter with its environment variable `KEEL_QUOTE_…`, unit, default, bounds and description. */
 export const QUOTE_PARAMETERS: readonly ParameterDescription<Key>[] = (Object.keys(ROWS) as Key[]).map(

@@ -96,6 +96,6 @@ function differs(a: Adjustment, b: Adjustment): boolean {
     Math.abs(a.volatilityPoints - b.volatilityPoints) >= VOLATILITY_NOISE_POINTS ||
     Math.abs(a.sizeLong - b.sizeLong) >= SIZE_NOISE ||
     Math.abs(a.sizeShort - b.sizeShort) >= SIZE_NOISE ||
-    ((a.reasons ^ b.reasons) & REASON.defensive) !== 0
+    ((a.reasons ^ b.reasons) & (REASON.defensive | REASON.engineLost)) !== 0
   );
 }

@@ -168,6 +168,28 @@ describe("Desk", () => {
     expect(bed.last.reasons).not.toContain("defensive");
   });
 
+  test("a lost engine pulls every quote where the parameters say so, until the engine is back", () => {
+    const { bed, engine } = warmBed(undefined, { engineLostPull: 1 });
+    const before = bed.sent.length;
+    bed.desk.onEngineLost(bed.timeUs);
+    const pulls = bed.sent.slice(before);
+    expect(pulls.length).toBeGreaterThan(0);
+    for (const { bidLots, askLots, reasons, timeUs } of pulls) {
+      expect(bidLots + askLots).toBe(0);
+      expect(reasons).toEqual(["engineLost", "pulled"]);
+      expect(timeUs).toBe(bed.timeUs);
+    }
+    bed.run(2_000);
+    expect(bed.sent).toHaveLength(before + pulls.length);
+
+    bed.desk.onEngineRestored(engine, bed.timeUs);
+    bed.run(100);
+    expect(bed.last.reasons).not.toContain("engineLost");
+    expect(bed.last.bidLots).toBeGreaterThan(0);
+    bed.run(5_000);
+    expect(bed.last.reasons).not.toContain("defensive");
+  });
+
   test("a fault of a synchronous engine that is no lost device is not taken for one", () => {
     const { bed, engine } = warmBed();
     engine.step = () => {
