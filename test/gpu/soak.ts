@@ -27,6 +27,8 @@ const SEED = 1;
 /** The run goes on beyond its time until there are this many predictions after the loss, but not for longer than this. */
 const RECOVERY_PREDICTIONS = 50;
 const RECOVERY_S = 30;
+/** A run in which nothing is submitted for this long shows nothing, and ends with an error. */
+const STALL_S = 30;
 
 export interface SoakReport {
   readonly submits: number;
@@ -35,8 +37,10 @@ export interface SoakReport {
   readonly lossQuotes: number;
   readonly lossDefensive: number;
   readonly predictionsAfterLoss: number;
-  /** Resident memory after a fifth of the run and at its end, MB. */
+  /** Resident memory after a fifth of the run, when the device was taken away, when the engine ran again, and at the end, MB. */
   readonly rssMbEarly: number;
+  readonly rssMbAtLoss: number;
+  readonly rssMbRestarted: number;
   readonly rssMbLate: number;
 }
 
@@ -105,7 +109,10 @@ export async function gpuSoak(seconds: number, progress: (line: string) => void)
   const begunNs = Bun.nanoseconds();
   const elapsed = (): number => (Bun.nanoseconds() - begunNs) / 1e9;
   let submits = 0;
+  let submittedS = 0;
   let early = 0;
+  let atLoss = 0;
+  let restarted = 0;
   let lossQuotes = 0;
   let lossDefensive = 0;
   let predictionsAtLoss = -1;
@@ -116,9 +123,14 @@ export async function gpuSoak(seconds: number, progress: (line: string) => void)
     const timeUs = START_US + step * STEP_US;
     market.advance(timeUs, sink);
     if (step % TIMER_STEPS === 0) desk.onTimer(timeUs);
-    if (step % EPISODE_STEPS === 0) market.market.scheduleToxicEpisode(timeUs + STEP_US, "down");
+    // Up and down in turn: a price that is only pushed down ends at zero, and the market with it.
+    if (step % EPISODE_STEPS === 0) {
+      const direction = (step / EPISODE_STEPS) % 2 === 0 ? "down" : "up";
+      market.market.scheduleToxicEpisode(timeUs + STEP_US, direction);
+    }
     const ready = desk.modelStatus(0) === 0 && desk.counters.predictions > 0;
     if (predictionsAtLoss < 0 && ready && elapsed() > seconds / 2) {
+      atLoss = rssMb();
       loseGpuDevices();
       predictionsAtLoss = desk.counters.predictions;
     }
@@ -128,6 +140,7 @@ export async function gpuSoak(seconds: number, progress: (line: string) => void)
       try {
         await engine.submit(rows);
         submits += 1;
+        submittedS = elapsed();
         desk.onInference(timeUs);
       } catch (error) {
         if (!(error instanceof EngineLostError)) throw error;
@@ -138,8 +151,12 @@ export async function gpuSoak(seconds: number, progress: (line: string) => void)
         await engine.dispose();
         engine = await start();
         desk.onEngineRestored(engine, timeUs);
+        restarted = rssMb();
+        submittedS = elapsed();
       }
     }
+    if (elapsed() - submittedS > STALL_S)
+      throw new Error(`no submit for ${STALL_S} s, after ${submits} of them`);
     if (early === 0 && elapsed() > seconds / 5) early = rssMb();
     if (elapsed() - told > 60) {
       told = elapsed();
@@ -153,6 +170,8 @@ export async function gpuSoak(seconds: number, progress: (line: string) => void)
     lossDefensive,
     predictionsAfterLoss: desk.counters.predictions - predictionsAtLoss,
     rssMbEarly: Math.round(early),
+    rssMbAtLoss: Math.round(atLoss),
+    rssMbRestarted: Math.round(restarted),
     rssMbLate: Math.round(rssMb()),
   };
   await engine.dispose();
