@@ -8,6 +8,7 @@ import { SHM_DIR } from "../../src/gateway/shm/segment.ts";
 import { CpuEngine, cpuIsas } from "../../src/inference/cpu.ts";
 import { EngineLostError } from "../../src/inference/engine.ts";
 import { JournalReader } from "../../src/journal/reader.ts";
+import { RECORD } from "../../src/journal/record.ts";
 import { replay } from "../../src/journal/replay.ts";
 import { showDecision } from "../../src/journal/show.ts";
 import { DecisionComparer } from "../../src/journal/verify.ts";
@@ -31,7 +32,7 @@ describe("a live desk in trouble", () => {
   let summary: LiveSummary | null = null;
 
   beforeAll(async () => {
-    harness = await Harness.start({ KEEL_SHM: SHM_NAME });
+    harness = await Harness.start({ KEEL_SHM: SHM_NAME, KEEL_RECALIBRATE: "on" });
     await harness.untilQuoting();
   });
 
@@ -213,15 +214,20 @@ describe("a live desk in trouble", () => {
     expect(summary.journal?.dropped).toBe(0);
     const comparer = new DecisionComparer(showDecision);
     const reader = new JournalReader(join(harness.folder, "journal"));
+    let calibrations = 0;
     await replay(reader.records(), {
       engineFor: (start) => engineForReplay(start, undefined, { info: () => {}, warn: () => {} }),
       decisions: comparer,
-      onRecord: (record) => comparer.recorded(record),
+      onRecord: (record) => {
+        if (record.type === RECORD.calibration) calibrations += 1;
+        comparer.recorded(record);
+      },
       stop: () => comparer.differs,
     });
     expect(reader.damage).toBeNull();
     const verification = comparer.finish();
     expect(verification.difference).toBeNull();
     expect(verification.compared).toBeGreaterThan(100);
+    expect(calibrations).toBeGreaterThan(0);
   });
 });
