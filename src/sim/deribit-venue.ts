@@ -1,8 +1,10 @@
 import { DeribitFrames } from "./deribit-frames.ts";
 import { deribitInstruments } from "./deribit-instruments.ts";
+import { DeribitTrading, type TradingOptions } from "./deribit-trading/trading.ts";
+import { TRADING_ERROR } from "./deribit-trading/trading-error.ts";
 import type { SimMarket } from "./market/market.ts";
 import { type DeribitBackend, DeribitSession } from "./protocol/deribit-session.ts";
-import { channelFrame, rpcResult } from "./protocol/json-rpc.ts";
+import { channelFrame, type RpcAnswer, rpcError, rpcResult } from "./protocol/json-rpc.ts";
 import { Subscriptions } from "./protocol/subscriptions.ts";
 import {
   type HttpAnswer,
@@ -17,6 +19,16 @@ const CHANNELS_MAX = 500;
 const PATH = "/api/v2";
 /** 4xxx: private use; the venue's own answer to a connection that does not answer test requests. */
 const HEARTBEAT_LOST = 4_000;
+const REFUSED = 4_001;
+
+/** The key that a simulated Deribit takes unless it is given others. */
+export const SIMULATED_KEY = { id: "keel", secret: "simulated" } as const;
+
+export interface DeribitVenueOptions extends VenueServerOptions {
+  readonly trading?: TradingOptions;
+  /** As at the venue itself; without it everybody gets raw channels. */
+  readonly rawNeedsLogin?: boolean;
+}
 
 /**
  * A Deribit server over the simulated market: JSON-RPC on `/ws/api/v2`, the same methods by `GET /api/v2/public/…`, and
@@ -25,6 +37,8 @@ const HEARTBEAT_LOST = 4_000;
 export class DeribitVenue implements VenueHandler, DeribitBackend<DeribitSession> {
   readonly server: VenueServer;
   readonly frames: DeribitFrames;
+  readonly trading: DeribitTrading<DeribitSession>;
+  readonly #rawNeedsLogin: boolean;
   readonly #market: SimMarket;
   readonly #subscriptions = new Subscriptions<DeribitSession>(CHANNELS_MAX);
   readonly #sessions = new Map<VenueClient, DeribitSession>();
@@ -32,8 +46,14 @@ export class DeribitVenue implements VenueHandler, DeribitBackend<DeribitSession
   /** Channels whose first frame is due after the answer now being written. */
   readonly #begun: string[] = [];
 
-  constructor(market: SimMarket, options: VenueServerOptions) {
+  constructor(market: SimMarket, options: DeribitVenueOptions) {
     this.#market = market;
+    this.#rawNeedsLogin = options.rawNeedsLogin ?? false;
+    this.trading = new DeribitTrading(market, options.trading ?? { clients: [SIMULATED_KEY] }, {
+      notify: (session, channel, data) =>
+        this.#clients.get(session)?.send(channel, channelFrame(channel, JSON.stringify(data))),
+      close: (session, reason) => this.#clients.get(session)?.close(REFUSED, reason),
+    });
     this.frames = new DeribitFrames(
       market,
       {
@@ -58,7 +78,8 @@ export class DeribitVenue implements VenueHandler, DeribitBackend<DeribitSession
   onMessage(client: VenueClient, text: string, timeUs: number): void {
     const session = this.#sessions.get(client);
     if (session === undefined) return;
-    client.control(session.onMessage(text, timeUs));
+    const answer = session.onMessage(text, timeUs);
+    if (answer !== null) client.control(answer);
     for (const channel of this.#begun) {
       const first = this.frames.first(channel);
       this.#subscriptions.add(session, channel);
@@ -71,6 +92,7 @@ export class DeribitVenue implements VenueHandler, DeribitBackend<DeribitSession
     const session = this.#sessions.get(client);
     if (session === undefined) return;
     this.#subscriptions.drop(session);
+    this.trading.onClose(session);
     this.#clients.delete(session);
     this.#sessions.delete(client);
   }
@@ -88,6 +110,22 @@ export class DeribitVenue implements VenueHandler, DeribitBackend<DeribitSession
       const alive = session.onTimer(timeUs, (text) => client.control(text));
       if (!alive) client.close(HEARTBEAT_LOST, "test request not answered");
     }
+  }
+
+  call(
+    session: DeribitSession,
+    method: string,
+    params: Readonly<Record<string, unknown>>,
+    timeUs: number,
+  ): RpcAnswer | "lost" | null {
+    if (this.#rawNeedsLogin && method === "public/subscribe" && !this.trading.isLoggedIn(session, timeUs)) {
+      const { channels } = params;
+      if (Array.isArray(channels) && channels.some((channel) => String(channel).endsWith(".raw"))) {
+        const name = "raw_subscriptions_not_available_for_unauthorized";
+        return { error: rpcError(TRADING_ERROR.rawNotAuthorized, name) };
+      }
+    }
+    return this.trading.call(session, method, params, timeUs);
   }
 
   instruments(currency: string, kind: string | undefined): readonly unknown[] | null {

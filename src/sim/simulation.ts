@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { VenueName } from "../market/instrument.ts";
 import { BinanceVenue } from "./binance-venue.ts";
+import type { TradingOptions } from "./deribit-trading/trading.ts";
 import { DeribitVenue } from "./deribit-venue.ts";
 import { type FurtherVenueName, FurtherVenues } from "./further-venues.ts";
 import { SimMarket } from "./market/market.ts";
@@ -15,6 +16,10 @@ export interface SimulationOptions {
   /** 0 = any free port. */
   readonly binancePort?: number;
   readonly deribitPort?: number;
+  /** Accounts of the Deribit server; one with a well-known key when left out. */
+  readonly deribitTrading?: TradingOptions;
+  /** The Deribit server gives raw channels to those who have logged in only. */
+  readonly deribitRawNeedsLogin?: boolean;
   /** Servers to start beside these two, each on a free port. */
   readonly venues?: readonly FurtherVenueName[];
   /** Simulated time of the beginning, µs since the epoch; the clock's time when left out. */
@@ -58,7 +63,14 @@ export class Simulation {
     this.market = new SimMarket({ seed, startUs, ...price });
     this.binance = new BinanceVenue(this.market, { hostname, port: options.binancePort ?? 0, clock, seed });
     try {
-      this.deribit = new DeribitVenue(this.market, { hostname, port: options.deribitPort ?? 0, clock, seed });
+      this.deribit = new DeribitVenue(this.market, {
+        hostname,
+        port: options.deribitPort ?? 0,
+        clock,
+        seed,
+        rawNeedsLogin: options.deribitRawNeedsLogin ?? false,
+        ...(options.deribitTrading === undefined ? {} : { trading: options.deribitTrading }),
+      });
     } catch (error) {
       void this.binance.server.stop();
       throw error;

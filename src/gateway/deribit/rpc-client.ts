@@ -324,22 +324,28 @@ export class RpcClient {
 
   #onMessage(data: string | ArrayBuffer | Buffer, timeUs: number): void {
     this.#heardUs = timeUs;
-    if (typeof data !== "string") return this.#garbage("a binary frame", timeUs);
-    if (data.length > MAX_FRAME_CHARS) return this.#garbage(`a frame of ${data.length} characters`, timeUs);
+    if (typeof data !== "string") this.#garbage("a binary frame", timeUs);
+    else if (data.length > MAX_FRAME_CHARS) this.#garbage(`a frame of ${data.length} characters`, timeUs);
+    else if (!this.#read(data, timeUs)) this.#garbage(JSON.stringify(data.slice(0, SHOWN_CHARS)), timeUs);
+  }
+
+  /** @returns false when the frame is nothing that the venue should send */
+  #read(frame: string, timeUs: number): boolean {
     let message: unknown;
     try {
-      message = JSON.parse(data);
+      message = JSON.parse(frame);
     } catch {
-      return this.#garbage(JSON.stringify(data.slice(0, SHOWN_CHARS)), timeUs);
+      return false;
     }
-    if (!isRecord(message)) return this.#garbage(JSON.stringify(data.slice(0, SHOWN_CHARS)), timeUs);
+    if (!isRecord(message)) return false;
     if (typeof message.id === "number") this.#onAnswer(message.id, message, timeUs);
-    else if (message.method === "subscription" && isRecord(message.params)) {
-      const { channel } = message.params;
-      if (typeof channel === "string") this.#events.onNotification(channel, message.params.data, timeUs);
-      else this.#garbage(JSON.stringify(data.slice(0, SHOWN_CHARS)), timeUs);
-    } else if (message.method === "heartbeat") this.#onHeartbeat(message.params);
-    else this.#garbage(JSON.stringify(data.slice(0, SHOWN_CHARS)), timeUs);
+    else if (message.method === "heartbeat") this.#onHeartbeat(message.params);
+    else {
+      const { method, params } = message;
+      if (method !== "subscription" || !isRecord(params) || typeof params.channel !== "string") return false;
+      this.#events.onNotification(params.channel, params.data, timeUs);
+    }
+    return true;
   }
 
   #onHeartbeat(params: unknown): void {

@@ -73,7 +73,8 @@ export class DeribitCapture implements CaptureProtocol {
     const session = this.#sessions.get(client);
     if (session === undefined) return;
     this.#first = [];
-    this.#host.reply(client, this.#ownMethod(text) ?? session.onMessage(text, this.#host.wallUs()));
+    const answer = this.#ownMethod(text) ?? session.onMessage(text, this.#host.wallUs());
+    if (answer !== null) this.#host.reply(client, answer);
     for (const frame of this.#first) this.#host.reply(client, frame);
     this.#first = [];
     if (client.asked.size > 0) this.#host.listening();

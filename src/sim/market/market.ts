@@ -165,6 +165,11 @@ export class SimMarket implements Actor {
     };
   }
 
+  /** What was done from outside since the last turn is told. */
+  endTurn(): void {
+    this.#sinks.onTurn(this.queue.nowUs);
+  }
+
   act(kind: number, _argument: number, timeUs: number): void {
     if (kind === KIND.step) this.#step(timeUs);
     else this.#follow();

@@ -152,6 +152,26 @@ export class OptionMakers implements Actor {
     return this.#lotsAt(this.#cell(option, side), ticks);
   }
 
+  /** Somebody takes up to `lots` of the best level of a side; the makers show less of it, or the next level. @returns lots traded */
+  hit(option: number, side: number, lots: number): number {
+    const from = this.#cell(option, side);
+    const ticks = this.#ticks[from];
+    const traded = Math.min(lots, this.#lots[from]);
+    if (ticks === NO_LEVEL || traded === 0) return 0;
+    const instrument = this.chain[option]?.instrument ?? 0;
+    const before = this.#lots[from];
+    this.#sink.onTrade(instrument, 1 - side, ticks, traded);
+    this.#lots[from] = before - traded;
+    this.#sink.onLevel(instrument, side, ticks, before - traded, before);
+    if (before === traded) {
+      this.#ticks.copyWithin(from, from + 1, from + OPTION_LEVELS);
+      this.#lots.copyWithin(from, from + 1, from + OPTION_LEVELS);
+      this.#ticks[from + OPTION_LEVELS - 1] = NO_LEVEL;
+      this.#lots[from + OPTION_LEVELS - 1] = 0;
+    }
+    return traded;
+  }
+
   #sweep(timeUs: number): void {
     this.#queue.schedule(this.#actor, KIND.sweep, 0, SWEEP_STEP_US);
     const spot = this.#underlying.spot();

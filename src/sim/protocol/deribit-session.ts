@@ -1,5 +1,7 @@
 import { type RpcAnswer, rpcError, rpcResult } from "./json-rpc.ts";
 
+type Params = Readonly<Record<string, unknown>>;
+
 /** What stands behind a Deribit server: the simulated market or a recorded session. */
 export interface DeribitBackend<Session> {
   /** Result of `public/get_instruments`; null = no such currency. */
@@ -8,6 +10,11 @@ export interface DeribitBackend<Session> {
   subscribe(session: Session, channel: string): boolean;
   unsubscribe(session: Session, channel: string): boolean;
   channels(session: Session): string[];
+  /**
+   * What the backend answers to a method itself, before the session does; null = the session answers, `lost` = nobody does. Left
+   * out by backends without accounts.
+   */
+  call?(session: Session, method: string, params: Params, timeUs: number): RpcAnswer | "lost" | null;
   /** Venue's clock, µs since the epoch. */
   timeUs(): number;
 }
@@ -24,8 +31,6 @@ export const DERIBIT_ERROR = {
 const VERSION = "1.2.26";
 const MIN_HEARTBEAT_SECONDS = 10;
 
-type Params = Readonly<Record<string, unknown>>;
-
 /**
  * The server's half of one Deribit connection: JSON-RPC calls, heartbeats, the test request that must be answered.
  * No I/O and no clock: texts and times in, texts out. `public/get_time` uses the venue's clock, heartbeats the local one.
@@ -40,8 +45,8 @@ export class DeribitSession {
     this.#backend = backend;
   }
 
-  /** @returns the answer to one client message. */
-  onMessage(text: string, timeUs: number): string {
+  /** @returns the answer to one client message; null = it is not answered */
+  onMessage(text: string, timeUs: number): string | null {
     let message: unknown;
     try {
       message = JSON.parse(text);
@@ -56,7 +61,9 @@ export class DeribitSession {
         ? message.id
         : null;
     const params = "params" in message && isParams(message.params) ? message.params : {};
-    return this.#write(this.call(String(message.method), params, timeUs), id);
+    const method = String(message.method);
+    const own = this.#backend.call?.(this, method, params, timeUs) ?? this.call(method, params, timeUs);
+    return own === "lost" ? null : this.#write(own, id);
   }
 
   /** Performs one method; also used for `GET /api/v2/<method>?…`. */
