@@ -26,6 +26,9 @@ import type { BookSnapshot } from "../position/snapshot.ts";
 import type { QuoteParameters } from "../quote/parameters.ts";
 import { QuoteBatch, REASON } from "../quote/quote-batch.ts";
 import { Quoter } from "../quote/quoter.ts";
+import type { RfqAction, RfqInput } from "../rfq/message.ts";
+import type { RfqParameters } from "../rfq/parameters.ts";
+import type { RfqDesk } from "../rfq/rfq-desk.ts";
 import { type ApprovedOrder, type ApprovedQuotes, RiskGate } from "../risk/gate.ts";
 import type { KillState } from "../risk/kill-switch.ts";
 import type { RiskLimits } from "../risk/limits.ts";
@@ -40,6 +43,7 @@ import { MarketState, TOUCHED_QUOTE } from "./market-state.ts";
 import { OrderWatch } from "./order-watch.ts";
 import { Predictor } from "./predictor.ts";
 import { Reconciler } from "./reconciler.ts";
+import { deskRfq } from "./rfq-market.ts";
 import type { RiskDecision } from "./risk-decision.ts";
 
 /** What the desk does to the outside. */
@@ -62,6 +66,8 @@ export interface DeskPort extends FeedPort {
   askOrder(orderId: number, timeUs: number): void;
   /** What the desk decided besides quotes, for the journal. */
   decidedRisk(decision: RiskDecision, timeUs: number): void;
+  /** An answer to a client that asked for a quote; left out where no requests are taken. */
+  answered?(action: RfqAction, timeUs: number): void;
   /**
    * The quotes just published, as `decodeDecision` reads them; the payload is valid during the call only.
    *
@@ -82,6 +88,12 @@ export interface DeskPort extends FeedPort {
     status: number,
     timeUs: number,
   ): void;
+  /** The events that were applied in this turn, after what they caused has left; see `DeskTap`. Absent = nobody looks. */
+  observed?: ((events: EventBatch, rows: Int32Array, count: number, timeUs: number) => void) | undefined;
+  /** The features that a step was made on; see `DeskTap`. Absent = nobody looks. */
+  stepped?:
+    | ((underlying: number, features: Float32Array, offset: number, timeUs: number) => void)
+    | undefined;
 }
 
 export interface DeskFeed {
@@ -109,6 +121,8 @@ export interface DeskOptions {
   /** Null or left out: nothing is hedged. */
   readonly hedge?: HedgeSettings | null;
   readonly fees?: FeeRates;
+  /** Null or left out: requests for quotes are not answered. */
+  readonly rfq?: RfqParameters | null | undefined;
   /** The books as the last run left them; null or left out: empty. */
   readonly opening?: BookSnapshot | null;
   /** Nothing is quoted before {@link Desk.onReconciliation}, in every session; null or left out: the counterparty cannot be asked. */
@@ -135,6 +149,8 @@ export class Desk implements GatewayEvents {
   readonly gate: RiskGate;
   readonly book: Book;
   readonly hedger: Hedger;
+  /** Null when requests for quotes are not answered. */
+  readonly rfq: RfqDesk | null;
   readonly counters = newDeskCounters();
   /** How many sent quotes gave each reason, by bit of {@link REASON}. */
   readonly reasonCounts = new Float64Array(32);
@@ -146,6 +162,8 @@ export class Desk implements GatewayEvents {
   readonly #port: DeskPort;
   readonly #timer: StageTimer;
   readonly #batch = new EventBatch();
+  /** Rows of the batch that were applied in this turn. */
+  readonly #applied = new Int32Array(this.#batch.maxEvents);
   readonly #quotes = new QuoteBatch(QUOTE_CAPACITY);
   readonly #decisions: DecisionEncoder;
   readonly #predictor: Predictor;
@@ -221,6 +239,14 @@ export class Desk implements GatewayEvents {
       onReferenceBroken: (underlying) => this.#predictor.forget(underlying),
       onReferenceState: (underlying, timeUs) => this.#predictor.updateStatus(underlying, this.market, timeUs),
     });
+    this.rfq =
+      options.rfq == null
+        ? null
+        : deskRfq({
+            ...{ parameters: options.rfq, market: this.market, quoter: this.quoter, gate: this.gate },
+            execute: (...fill) => this.onExecution(...fill),
+            answer: (action, timeUs) => this.#port.answered?.(action, timeUs),
+          });
     this.#killHandled = options.kill.tripped;
     if (options.kill.tripped) this.quoter.onHalt(REASON.killed);
     this.feeds = options.feeds.map(({ venue, subscriptions }, id) =>
@@ -243,6 +269,9 @@ export class Desk implements GatewayEvents {
   }
 
   start(timeUs: number): void {
+    // So that no order of an earlier run has the same id.
+    this.gate.orders.continueFrom(timeUs);
+    this.rfq?.start(timeUs);
     for (const feed of this.feeds) feed.start(timeUs);
     this.signals?.start(timeUs);
   }
@@ -296,6 +325,14 @@ export class Desk implements GatewayEvents {
     this.#quotes.clear();
     this.quoter.onTimer(timeUs, this.#quotes);
     this.#publish(-1, timeUs);
+    this.rfq?.onTimer(timeUs);
+    this.#afterGate(timeUs);
+  }
+
+  /** A client asks for a quote, answers one, sends an order or withdraws. */
+  onRfq(input: RfqInput, timeUs: number): void {
+    this.rfq?.onInput(input, timeUs);
+    this.#afterGate(timeUs);
   }
 
   /** The submit has ended: `engine.probabilities` holds its rows. */
@@ -380,7 +417,8 @@ export class Desk implements GatewayEvents {
       const taker = orderId > 0 && detail.liquidity === undefined ? { liquidity: "taker" as const } : {};
       this.book.onFill(traded, side, priceTicks, sizeLots, { ...detail, ...taker }, timeUs);
     }
-    if (orderId === 0) this.quoter.onFill(instrument, side, sizeLots, timeUs, priceTicks);
+    if (orderId === 0 && detail.structureId === undefined)
+      this.quoter.onFill(instrument, side, sizeLots, timeUs, priceTicks);
     this.quoter.onPosition(instrument, this.gate.positionLots(instrument));
     this.#afterGate(timeUs);
     this.#begin();
@@ -448,6 +486,7 @@ export class Desk implements GatewayEvents {
     this.#killHandled = false;
     this.#stateChanged(timeUs);
     this.quoter.onHalt(0);
+    this.rfq?.resume();
     this.#requoteAll(timeUs);
     return true;
   }
@@ -455,6 +494,7 @@ export class Desk implements GatewayEvents {
   /** Orderly end: everything is cancelled and nothing is sent any more. */
   shutdown(timeUs: number): void {
     this.quoter.onHalt(REASON.shutdown);
+    this.rfq?.halt("shutdown", timeUs);
     this.#cancelAll(timeUs);
     this.#stopping = true;
   }
@@ -499,11 +539,17 @@ export class Desk implements GatewayEvents {
       return;
     }
     const { lines } = this;
+    const applied = this.#applied;
+    let count = 0;
     for (let row = 0; row < batch.count; row += 1) {
-      if (lines.admits(feed, batch, row, timeUs)) market.apply(batch, row, lines, timeUs);
+      if (!lines.admits(feed, batch, row, timeUs)) continue;
+      market.apply(batch, row, lines, timeUs);
+      applied[count] = row;
+      count += 1;
     }
     lines.endTurn();
     this.#infer(timeUs);
+    if (count > 0) this.#port.observed?.(batch, applied, count, timeUs);
   }
 
   /** Steps the model for every underlying that moved, then requotes; or begins a submit, and the turn ends there. */
@@ -589,6 +635,7 @@ export class Desk implements GatewayEvents {
     this.#killHandled = true;
     this.quoter.onHalt(REASON.killed);
     this.#cancelAll(timeUs);
+    this.rfq?.halt("killed", timeUs);
     this.#stateChanged(timeUs);
   }
 

@@ -18,6 +18,7 @@ const PEAK_DENSITY = 0.3989422804014327;
 const UNKNOWN_LOW = 0.2;
 const UNKNOWN_HIGH = 2;
 const LEAST_YEARS = 3_600e6 / YEAR_US;
+const MOST_YEARS = 10;
 
 /** What a scenario does: `spotPct` and `volPct` of the limits, by number of scenario. */
 export function scenarioOf(
@@ -193,7 +194,7 @@ export class Valuation {
   }
 
   #assumeWorst(id: number, price: number, yearsLeft: number): void {
-    const years = Math.max(yearsLeft, LEAST_YEARS);
+    const years = Math.min(Math.max(yearsLeft, LEAST_YEARS), MOST_YEARS);
     const peak = PEAK_DENSITY * price;
     const root = Math.sqrt(years);
     this.known[id] = 0;

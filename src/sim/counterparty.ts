@@ -7,6 +7,9 @@ import { SESSION_DEFAULTS, type SessionApplication } from "../gateway/fix/sessio
 import { MemoryStore } from "../gateway/fix/store.ts";
 import { type FixVersion, MSG, TAG } from "../gateway/fix/tags.ts";
 
+import { CounterpartyBooks } from "./counterparty-books.ts";
+import { CounterpartyOrders } from "./counterparty-orders.ts";
+
 /** Random trading against the live quotes. */
 export interface CounterpartyFlow {
   /** Mean time between two trades while quotes are live; the times are exponential. */
@@ -24,6 +27,10 @@ export interface FixCounterpartyOptions {
   readonly clock: Clock;
   readonly seed: number;
   readonly flow: CounterpartyFlow | null;
+  /** Charged for each trade, an amount in the settlement currency; left out = nothing is charged and nothing said of it. */
+  readonly commission?: string;
+  /** How long an order rests before it is filled; left out = at once. */
+  readonly orderRestMs?: number;
   /** Symbols it trades; quotes on others are refused. Absent = any. */
   readonly symbols?: ReadonlySet<string>;
   /** A MassQuote has arrived: monotonic time at which its bytes were read, its QuoteID and number of entries. */
@@ -78,8 +85,11 @@ export class FixCounterparty implements SessionApplication {
     logouts: 0,
     sessionRejects: 0,
   };
-  /** Live quotes by `venue:symbol`; one without a size on either side is not live. */
+  /** Live quotes by `venue:symbol`, further levels by `venue:symbol#n`; one without a size on either side is not live. */
   readonly liveQuotes = new Map<string, LiveQuote>();
+  /** What it has traded, as it reckons itself. */
+  readonly books = new CounterpartyBooks();
+  readonly orders: CounterpartyOrders;
   readonly session: FixSession;
   readonly acceptor: FixAcceptor;
   readonly #options: FixCounterpartyOptions;
@@ -103,6 +113,13 @@ export class FixCounterparty implements SessionApplication {
       new MemoryStore(),
       this,
     );
+    this.orders = new CounterpartyOrders(this.session, {
+      version: options.version,
+      books: this.books,
+      commission: options.commission ?? "0",
+      nextExecutionId: () => this.#executionId(),
+      restMs: options.orderRestMs ?? 0,
+    });
   }
 
   /** @returns the port listened on. */
@@ -113,6 +130,7 @@ export class FixCounterparty implements SessionApplication {
   onTimer(timeUs: number): void {
     if (this.#frozen) return;
     this.acceptor.onTimer(timeUs);
+    this.orders.onTimer(timeUs);
     this.#trade(timeUs);
   }
 
@@ -152,8 +170,8 @@ export class FixCounterparty implements SessionApplication {
     const price = side === 0 ? quote.bidPx : quote.offerPx;
     const size = side === 0 ? quote.bidSize : quote.offerSize;
     if (!(Number(size) > 0)) return false;
-    const id = `${this.#options.senderCompId}-${this.#options.seed}-${this.#nextExecution}`;
-    this.#nextExecution += 1;
+    const id = this.#executionId();
+    const { commission } = this.#options;
     const is42 = this.#options.version === "4.2";
     const report = this.session.begin(MSG.executionReport, timeUs);
     report.text(TAG.orderId, `Q${quote.quoteId}`).text(TAG.execId, id);
@@ -169,7 +187,9 @@ export class FixCounterparty implements SessionApplication {
       .text(TAG.cumQty, size)
       .text(TAG.avgPx, price)
       .time(TAG.transactTime, timeUs);
+    if (commission !== undefined) report.text(TAG.commission, commission).text(TAG.commType, "3");
     this.session.send(true);
+    this.books.onTrade(key, side, size, price, commission ?? "0");
     if (side === 0) clearBid(quote);
     else clearOffer(quote);
     if (!isLive(quote)) this.liveQuotes.delete(key);
@@ -184,6 +204,7 @@ export class FixCounterparty implements SessionApplication {
   onLogout(): void {
     this.counters.logouts += 1;
     this.liveQuotes.clear();
+    this.orders.onLogout();
     this.#nextTradeUs = Number.NaN;
   }
 
@@ -202,8 +223,14 @@ export class FixCounterparty implements SessionApplication {
         this.#onCancel(message, timeUs);
         return true;
       default:
-        return false;
+        return this.orders.onMessage(message, timeUs);
     }
+  }
+
+  #executionId(): string {
+    const id = `${this.#options.senderCompId}-${this.#options.seed}-${this.#nextExecution}`;
+    this.#nextExecution += 1;
+    return id;
   }
 
   #onMassQuote(message: FixMessage, timeUs: number): void {
@@ -215,7 +242,7 @@ export class FixCounterparty implements SessionApplication {
       if (message.tags[i] === TAG.quoteSetId) set = message.textAt(i);
       if (message.tags[i] !== TAG.quoteEntryId) continue;
       entries += 1;
-      const reason = this.#take(message, i, timeUs);
+      const reason = this.#take(message, i, levelOf(set), timeUs);
       if (reason > 0) refused.push({ set, entry: message.textAt(i), reason });
     }
     this.counters.massQuotes += 1;
@@ -247,8 +274,8 @@ export class FixCounterparty implements SessionApplication {
     }
   }
 
-  /** Takes the entry that begins at field `at`. @returns QuoteEntryRejectReason (368), 0 when the entry is good. */
-  #take(message: FixMessage, at: number, timeUs: number): number {
+  /** Takes the entry that begins at field `at`. @param level `#n`, empty for the first @returns QuoteEntryRejectReason (368), 0 when the entry is good. */
+  #take(message: FixMessage, at: number, level: string, timeUs: number): number {
     const fields: Record<number, string> = {};
     for (let i = at + 1; i < message.count; i += 1) {
       const tag = message.tags[i];
@@ -269,7 +296,7 @@ export class FixCounterparty implements SessionApplication {
       offerSize: offer ? fields[TAG.offerSize] : "0",
       timeUs,
     };
-    const key = `${quote.venue}:${symbol}`;
+    const key = `${quote.venue}:${symbol}${level}`;
     this.liveQuotes.delete(key);
     if (bid && !PLAIN_DECIMAL.test(quote.bidPx)) return INVALID_PRICE;
     if (offer && !PLAIN_DECIMAL.test(quote.offerPx)) return INVALID_PRICE;
@@ -305,6 +332,12 @@ export class FixCounterparty implements SessionApplication {
       this.#nextTradeUs += this.#rng.exponential(flow.meanIntervalMs) * 1_000;
     }
   }
+}
+
+/** Levels behind the first come in quote sets of their own, named `BASE.n`. */
+function levelOf(set: string): string {
+  const level = /\.(\d)$/.exec(set)?.[1];
+  return level === undefined ? "" : `#${level}`;
 }
 
 function isLive(quote: LiveQuote): boolean {

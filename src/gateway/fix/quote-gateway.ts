@@ -4,7 +4,8 @@ import type { Clock } from "../../core/clock.ts";
 import { Rng } from "../../core/rng.ts";
 import type { InstrumentTable } from "../../market/instrument.ts";
 import type { QuoteBatch } from "../../quote/quote-batch.ts";
-import type { ApprovedQuotes } from "../../risk/gate.ts";
+import type { ApprovedOrder, ApprovedQuotes } from "../../risk/gate.ts";
+import { ORDER_STATE } from "../../risk/order.ts";
 import type { GatewayEvents, QuoteGateway } from "../gateway.ts";
 import { FieldTree } from "./application/field-tree.ts";
 import { newsSignals, readNews } from "./application/news.ts";
@@ -17,6 +18,7 @@ import { openSessionStore } from "./file-store.ts";
 import { MassQuoteEncoder } from "./mass-quote.ts";
 import type { FixMessage } from "./message.ts";
 import type { MessageLog } from "./message-log.ts";
+import { commissionOf, OrderDesk, type OrderWord, orderIdOf } from "./order-desk.ts";
 import { QuoteAcks } from "./quote-ack.ts";
 import type { Schedule } from "./schedule.ts";
 import { SeenIds } from "./seen-ids.ts";
@@ -54,6 +56,8 @@ export interface FixQuoteGatewayOptions {
   /** Closed with the gateway. */
   readonly messageLog?: MessageLog | null;
   readonly maxEntriesPerMessage?: number;
+  /** Levels quoted on each side; 1 when left out. */
+  readonly levels?: number;
   /** Bytes that may wait for a socket that does not drain, before the connection is cut. */
   readonly maxPendingBytes?: number;
   readonly reconnectFirstMs?: number;
@@ -99,7 +103,7 @@ const CANCEL_ALL = 4;
 
 /**
  * Sends quotes over FIX as the initiator of one session: MassQuote (35=i) and QuoteCancel (35=Z) out, MassQuoteAcknowledgement
- * (35=b), QuoteStatusReport (35=AI) and ExecutionReport (35=8) in. Side (54) of an execution is our side: 1 = we bought.
+ * (35=b), QuoteStatusReport (35=AI) and ExecutionReport (35=8) in; orders by {@link OrderDesk}. Side (54) of an execution is our side: 1 = we bought.
  *
  * Every logon starts with a cancellation of all quotes, before the desk is told that the session is up: what an earlier
  * connection or process left behind must not stay live. Quotes are never resent, because one that has been overtaken must not
@@ -129,6 +133,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
   readonly #connector: Connector;
   readonly #acks = new QuoteAcks();
   readonly #seen: SeenIds;
+  readonly #orders: OrderDesk;
   /** Which quotes went out under which MsgSeqNum, for rejects that name only the number. */
   readonly #sentSeq = new Float64Array(SENT_RING);
   readonly #sentQuoteId = new Float64Array(SENT_RING);
@@ -172,9 +177,10 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
       SEEN_EXECUTIONS,
       options.storeDir === null ? null : join(options.storeDir, sessionFolder(options), "executions.log"),
     );
+    this.#orders = new OrderDesk(this.session, options.version, options.instruments);
     this.#encoder = new MassQuoteEncoder(options, options.instruments, options.maxEntriesPerMessage);
     this.#out = new Uint8Array(this.#encoder.maxBytes);
-    this.#deferred = new DeferredQuotes(options.instruments.capacity);
+    this.#deferred = new DeferredQuotes(options.instruments.capacity, options.levels);
     const backoff = new Backoff(
       options.reconnectFirstMs ?? 250,
       options.reconnectCapMs ?? 30_000,
@@ -232,6 +238,27 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
     return true;
   }
 
+  sendOrder(order: ApprovedOrder, timeUs: number): boolean {
+    if (!this.ready || !this.session.established) return false;
+    const sent = this.#orders.send(order.intent, timeUs);
+    this.#port.flush();
+    return sent;
+  }
+
+  cancelOrder(orderId: number, timeUs: number): boolean {
+    if (!this.#up || !this.session.established) return false;
+    const sent = this.#orders.cancel(orderId, timeUs);
+    this.#port.flush();
+    return sent;
+  }
+
+  askOrder(orderId: number, timeUs: number): boolean {
+    if (!this.#up || !this.session.established) return false;
+    const sent = this.#orders.ask(orderId, timeUs);
+    this.#port.flush();
+    return sent;
+  }
+
   /** State, numbers and counters of the session, for people. */
   describe(): FixSessionDescription {
     const { session } = this;
@@ -244,7 +271,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
       nextOutgoing: session.store.nextOutgoing,
       nextIncoming: session.store.nextIncoming,
       startedUs: session.store.startedUs,
-      counters: { ...session.counters, ...this.counters },
+      counters: { ...session.counters, ...this.counters, ...this.#orders.counters },
     };
   }
 
@@ -312,6 +339,9 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
       case MSG.executionReport:
         this.#onExecution(message, events, timeUs);
         return true;
+      case MSG.cancelReject:
+        this.#tell(this.#orders.readCancelReject(message), events, timeUs);
+        return true;
       case MSG.news:
         return this.#onNews(message, timeUs);
       default:
@@ -342,11 +372,16 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
     if (this.#sentSeq[slot] === refSeq && this.#events !== null) {
       this.#acks.refused(this.#sentQuoteId[slot], reason, this.#events, timeUs);
     }
+    const orderId = this.#orders.orderOfSeq(refSeq);
+    if (orderId > 0) this.#events?.onOrderState?.(orderId, ORDER_STATE.done, 0, reason, timeUs);
   }
 
   #onExecution(message: FixMessage, events: GatewayEvents, timeUs: number): void {
     const fill = readFill(message, this.#options.instruments);
-    if (fill === null) return;
+    if (fill === null) {
+      this.#tell(this.#orders.read(message), events, timeUs);
+      return;
+    }
     if (typeof fill === "string") {
       this.#problem(fill, timeUs);
       return;
@@ -358,8 +393,18 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
     }
     this.counters.executions += 1;
     if (fill.rounded) this.counters.roundedExecutions += 1;
-    events.onExecution(fill.executionId, fill.instrument, fill.side, fill.priceTicks, fill.sizeLots, timeUs);
+    const orderId = orderIdOf(message.text(TAG.clOrdId));
+    const fee = commissionOf(message);
+    events.onExecution(fill.executionId, fill.instrument, fill.side, fill.priceTicks, fill.sizeLots, timeUs, {
+      counterparty: this.#options.targetCompId,
+      ...(orderId > 0 ? { orderId } : {}),
+      ...(fee === undefined ? {} : { fee }),
+    });
     this.#seen.add(key);
+  }
+
+  #tell(word: OrderWord | null, events: GatewayEvents, timeUs: number): void {
+    if (word !== null) events.onOrderState?.(word.orderId, word.state, word.leavesLots, word.text, timeUs);
   }
 
   /** Writes messages until the socket stops taking them. @returns rows that went out. */
