@@ -1,5 +1,7 @@
 import { join } from "node:path";
 import { z } from "zod";
+import { type ApiConfig, type FixAcceptConfig, readApi, readFixAccept } from "./config/clients.ts";
+import { readDistribution } from "./config/distribution.ts";
 import { type FixConfig, readFix } from "./config/fix.ts";
 import { readPositionsFile, readRiskFile } from "./config/risk-file.ts";
 import { readSecret } from "./config/secrets.ts";
@@ -18,6 +20,7 @@ import { SURFACE_PARAMETERS, type SurfaceParameters } from "./option/surface/par
 import { FEE_PARAMETERS, type FeeRates } from "./position/fees.ts";
 import { QUOTE_PARAMETERS, type QuoteParameters } from "./quote/parameters.ts";
 import { RISK_LIMITS, type RiskLimits } from "./risk/limits.ts";
+import { RFQ_PARAMETERS, type RfqParameters } from "./rfq/parameters.ts";
 import type { MismatchRule, VenuePosition } from "./risk/reconciliation.ts";
 
 export interface ConfiguredEndpoint extends VenueEndpoint {
@@ -44,6 +47,12 @@ export interface Config {
   /** Undefined when no counterparty is configured. */
   readonly fix: FixConfig | undefined;
   /** Undefined when nothing is to be journalled. */
+  /** Undefined when no client may log on by FIX. */
+  readonly fixAccept: FixAcceptConfig | undefined;
+  /** Undefined when the JSON gateway is off. */
+  readonly api: ApiConfig | undefined;
+  /** `KEEL_RFQ_…`; null when nobody could ask. */
+  readonly rfq: RfqParameters | null;
   readonly journal: { readonly dir: string; readonly segmentBytes: number } | undefined;
   /** Undefined when nothing is published in shared memory. */
   readonly shm: { readonly name: string; readonly ringCapacity: number } | undefined;
@@ -144,6 +153,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     engines: {
       gpu: {
         adapter: values.KEEL_GPU ?? null,
+  const fixAccept = readFixAccept(env, values, stateDir, problems);
+  const api = readApi(env, values, problems);
+  const distribution = readDistribution(env, values, problems);
         vulkanDir: values.KEEL_VULKAN_DIR ?? null,
         keepAliveMs: values.KEEL_GPU_KEEP_ALIVE_MS,
       },
@@ -174,6 +186,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
         ? undefined
         : { hostname: values.KEEL_HTTP.host, port: values.KEEL_HTTP.port, token: httpToken },
     signals:
+    ...{ fixAccept, api },
+    rfq: fixAccept === undefined && api === undefined ? null : parameterValues(RFQ_PARAMETERS, values),
       values.KEEL_URL_SIGNAL === undefined
         ? undefined
         : { names: values.KEEL_SIGNALS, webSocketUrl: values.KEEL_URL_SIGNAL.replace(/^http/, "ws") },

@@ -29,11 +29,15 @@ export const RECORD = {
   limits: 21,
   /** Payload: JSON `{report, adopt}`: what the counterparty holds, and whether an operator has it adopted. */
   reconciliation: 22,
+  /** Payload: JSON of what a client said; see `rfq/message.ts`. */
+  rfq: 23,
   /** Decisions. Payload of `quote`: see `desk/decision.ts`. */
   quote: 30,
   cancelAll: 31,
   /** Payload: JSON of an order sent, an order cancelled, or of the trading state from then on; see `desk/risk-decision.ts`. */
   risk: 32,
+  /** Payload: JSON of an answer to a client; see `rfq/message.ts`. */
+  rfqAction: 33,
   /** Last record of an orderly run: JSON summary counters. */
   end: 2,
 } as const;

@@ -6,6 +6,7 @@ import type { RiskDecision } from "../desk/risk-decision.ts";
 import { SCHEMA_HASH } from "../feature/schema.ts";
 import type { Platt } from "../inference/calibration.ts";
 import { EngineLostError, type StepEngine } from "../inference/engine.ts";
+import type { RfqAction, RfqInput } from "../rfq/message.ts";
 import type { RiskLimits } from "../risk/limits.ts";
 import type { ReconciliationReport } from "../risk/reconciliation.ts";
 import { applyGatewayEvent, type GatewayEvent } from "./gateway-event.ts";
@@ -54,6 +55,10 @@ class ReplayPort implements DeskPort {
 
   decidedRisk(decision: RiskDecision, timeUs: number): void {
     this.#decisions.text(RECORD.risk, 0, timeUs, JSON.stringify(decision));
+  }
+
+  answered(action: RfqAction, timeUs: number): void {
+    this.#decisions.text(RECORD.rfqAction, 0, timeUs, JSON.stringify(action));
   }
 
   submit(rows: number): void {
@@ -248,6 +253,9 @@ function apply(record: JournalRecord, desk: Desk, port: ReplayPort): boolean {
       desk.onReconciliation(report, adopt, timeUs);
       return true;
     }
+    case RECORD.rfq:
+      desk.onRfq(json<RfqInput>(record), timeUs);
+      return true;
     case RECORD.control: {
       const { command, reason } = json<{ command: ControlCommand; reason: string }>(record);
       if (command === "kill") desk.kill(reason, timeUs);

@@ -8,6 +8,7 @@ import { DEFAULT_SURFACE_PARAMETERS, type SurfaceParameters } from "../option/su
 import { DEFAULT_FEE_RATES, type FeeRates } from "../position/fees.ts";
 import { bookSnapshot } from "../position/snapshot.ts";
 import { DEFAULT_QUOTE_PARAMETERS, type QuoteParameters } from "../quote/parameters.ts";
+import { DEFAULT_RFQ_PARAMETERS, type RfqParameters } from "../rfq/parameters.ts";
 import { DEFAULT_RISK_LIMITS, type RiskLimits } from "../risk/limits.ts";
 import { MISMATCH_RULES } from "../risk/reconciliation.ts";
 import { REDUCING_LIMITS } from "../risk/trading-state.ts";
@@ -72,6 +73,8 @@ const runStart = z.strictObject({
 export type RunStart = z.infer<typeof runStart>;
 
 /** @throws BadInputError naming the field that is wrong. */
+  /** Null when requests for quotes were not answered. */
+  rfq: numbers<keyof RfqParameters>(DEFAULT_RFQ_PARAMETERS).nullable().optional(),
 export function parseRunStart(text: string): RunStart {
   let value: unknown;
   try {

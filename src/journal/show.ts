@@ -4,5 +4,7 @@ import { RECORD, type RecordType } from "./record.ts";
 /** A decision's payload, for people. */
 export function showDecision(type: RecordType, payload: Uint8Array): unknown {
   if (type === RECORD.quote) return decodeDecision(payload);
-  return type === RECORD.risk ? JSON.parse(new TextDecoder().decode(payload)) : null;
+  return type === RECORD.risk || type === RECORD.rfqAction
+    ? JSON.parse(new TextDecoder().decode(payload))
+    : null;
 }

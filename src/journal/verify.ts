@@ -50,7 +50,9 @@ const encoder = new TextEncoder();
 
 /** Decisions are what the desk did; everything else in a journal is what was done to it. */
 export function isDecision(type: RecordType): boolean {
-  return type === RECORD.quote || type === RECORD.cancelAll || type === RECORD.risk;
+  return (
+    type === RECORD.quote || type === RECORD.cancelAll || type === RECORD.risk || type === RECORD.rfqAction
+  );
 }
 
 /**

@@ -29,6 +29,7 @@ import { type JournalSummary, JournalWriter } from "../journal/writer.ts";
 import { Recalibrator } from "../learn/recalibration.ts";
 import { type RunSummary, summarise } from "../monitor/summary.ts";
 import { BOOK_FILE, BookStore } from "../position/book-store.ts";
+import type { RfqInput } from "../rfq/message.ts";
 import { KILL_SWITCH_FILE, KillSwitchStore } from "../risk/kill-switch-store.ts";
 import type { RiskLimits } from "../risk/limits.ts";
 import { ORDER_STATE } from "../risk/order.ts";
@@ -201,6 +202,7 @@ export class LiveDesk {
     };
     this.#port = new LivePort({
       feeds: this.#feeds,
+      rfq: config.rfq === null ? null : { ...config.rfq },
       journal: this.#sink,
       clock,
       onSubmit: (rows) => this.#submit(rows),
@@ -254,6 +256,12 @@ export class LiveDesk {
   /** Only what reduces a position is quoted until {@link resetKill}. */
   reduce(reason: string): void {
     this.desk.reduce(reason, this.#control("reduce", reason));
+  }
+
+  /** A client asks for a quote, answers one, sends an order or withdraws. After the stop has begun nothing is taken. */
+  takeRfq(input: RfqInput): void {
+    if (this.#stopped !== null) return;
+    this.desk.onRfq(input, this.#input(RECORD.rfq, 0, JSON.stringify(input)));
   }
 
   /** Other risk limits from now on. */

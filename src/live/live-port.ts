@@ -6,6 +6,7 @@ import type { QuoteGateway } from "../gateway/gateway.ts";
 import type { DeskTap } from "../gateway/tap.ts";
 import type { EngineLostError } from "../inference/engine.ts";
 import { type JournalSink, RECORD } from "../journal/record.ts";
+import type { RfqAction } from "../rfq/message.ts";
 import type { ApprovedOrder, ApprovedQuotes } from "../risk/gate.ts";
 import type { KillState } from "../risk/kill-switch.ts";
 import type { ReducingState } from "../risk/trading-state.ts";
@@ -125,3 +126,8 @@ export class LivePort implements DeskPort {
     this.#journal.text(RECORD.risk, 0, timeUs, JSON.stringify(decision));
   }
 }
+  answered(action: RfqAction, timeUs: number): void {
+    this.#journal.text(RECORD.rfqAction, 0, timeUs, JSON.stringify(action));
+    for (const tap of this.#taps) tap.onAnswer?.(action, timeUs);
+  }
+

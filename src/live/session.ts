@@ -65,7 +65,16 @@ export class Session {
         gateway(options, desk, config.fix === undefined ? peers : null, (frame) =>
           prepared?.takeSignal(frame),
         ),
-      taps: (desk, model) => configuredTaps(config, desk, model),
+      taps: (desk, model) => {
+        const taps = configuredTaps(config, desk, model, {
+          clock,
+          log,
+          onRfq: (input) => prepared?.takeRfq(input),
+          onSignal: (frame) => prepared?.takeSignal(frame),
+        });
+        distributor = taps.find((tap) => tap instanceof Distributor) ?? null;
+        return taps;
+      },
     });
     prepared = live;
     const http =

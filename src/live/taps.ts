@@ -1,18 +1,66 @@
 import type { Config } from "../config.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Logger } from "../core/log.ts";
 import { type Desk, UNDERLYING_CAPACITY } from "../desk/desk.ts";
+import { Distributor } from "../distribution/distributor.ts";
+import { FixClients } from "../gateway/rfq/fix-clients.ts";
 import { ShmWriter } from "../gateway/shm/writer.ts";
 import type { DeskTap } from "../gateway/tap.ts";
 import type { StepModel } from "../inference/step-model.ts";
+import type { RfqInput } from "../rfq/message.ts";
+import { fixClientsOf } from "./client-sessions.ts";
+
+export interface TapContext {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Journals what a client says and hands it to the desk. */
+  readonly onRfq: (input: RfqInput) => void;
+  /** Takes a signal from Kafka, as a frame of the signal feed. */
+  readonly onSignal: (frame: string) => void;
+}
 
 /** Those who follow the desk's decisions, as configured. @throws KeelError naming what is missing */
-export function configuredTaps({ shm }: Config, { market }: Desk, { card }: StepModel): DeskTap[] {
+export function configuredTaps(
+  config: Config,
+  desk: Desk,
+  { card }: StepModel,
+  context: TapContext,
+): DeskTap[] {
   const taps: DeskTap[] = [];
-  if (shm !== undefined) {
-    const { instruments, underlyings } = market;
-    const heads = card.heads.map(({ name }) => name);
+  const { instruments, underlyings } = desk.market;
+  const heads = card.heads.map(({ name }) => name);
+  if (config.shm !== undefined) {
     const model = { name: card.name, schemaHash: card.schemaHash, heads };
-    const desk = { instruments, underlyings, underlyingCapacity: UNDERLYING_CAPACITY, model };
-    taps.push(new ShmWriter({ ...shm, desk }));
+    const published = { instruments, underlyings, underlyingCapacity: UNDERLYING_CAPACITY, model };
+    taps.push(new ShmWriter({ ...config.shm, desk: published }));
+  }
+  if (config.fixAccept !== undefined) {
+    const clients = new FixClients(fixClientsOf(config.fixAccept, desk, context));
+    const port = clients.start();
+    context.log.info("FIX clients are accepted", { hostname: config.fixAccept.address.host, port });
+    taps.push(clients);
+  }
+  const { kafka, redis } = config.distribution;
+  if (kafka !== undefined || redis !== undefined) {
+    const { books } = desk.market;
+    const shown = {
+      instruments,
+      books,
+      underlyings,
+      underlyingCapacity: UNDERLYING_CAPACITY,
+      heads,
+      model: card.name,
+    };
+    taps.push(
+      new Distributor({
+        kafka,
+        redis,
+        desk: shown,
+        onSignal: context.onSignal,
+        onProblem: (problem) => context.log.warn("distribution", { problem }),
+        shutdownMs: config.timeouts.shutdownMs,
+      }),
+    );
   }
   return taps;
 }

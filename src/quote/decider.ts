@@ -280,6 +280,12 @@ export class Decider {
     for (let row = 0; row < kept; row += 1) this.#decidedInTurn[out.instrument[row]] = this.#turn;
   }
 
+  /** Brings an instrument's value up to the time. @returns why it may not be quoted now, as {@link REASON} bits; 0 when it may */
+  appraise(id: number, underlying: number, timeUs: number): number {
+    const instrument = this.#state.universe.get(id);
+    return instrument === undefined ? REASON.noFair : this.#pullReasons(instrument, underlying, timeUs);
+  }
+
   /** Why an instrument is not to be quoted at all, as {@link REASON} bits; 0 when it is, and then its value is up to date. */
   #pullReasons(instrument: Instrument, underlying: number, timeUs: number): number {
     const id = instrument.id;

@@ -154,6 +154,15 @@ export class Quoter {
     return this.#universe.underlyingOf(instrument);
   }
 
+  /**
+   * Brings an instrument's value up to the time, for those who price it outside the chain's quotes.
+   *
+   * @returns why it may not be quoted now, as {@link REASON} bits; 0 when it may
+   */
+  appraise(instrument: number, timeUs: number): number {
+    return this.#decider.appraise(instrument, this.#universe.underlyingOf(instrument), timeUs);
+  }
+
   get counters(): StabilityCounters {
     return this.stability.counters;
   }

@@ -48,6 +48,7 @@ export type RfqResponseKind = (typeof RFQ_RESPONSES)[number];
 
 export interface RfqResponse extends RfqClient {
   readonly on: "response";
+  /** Empty where an order took the quote. */
   readonly responseId: string;
   readonly quoteId: string;
   readonly kind: RfqResponseKind;
@@ -168,7 +169,9 @@ export type RfqStatusName = (typeof RFQ_STATUSES)[number];
 export interface RfqStatus extends Answer {
   readonly do: "status";
   readonly quoteId: string;
+  /** The response that it answers, and its order's id; null = none. */
   readonly responseId: string | null;
+  readonly orderId: string | null;
   readonly status: RfqStatusName;
   readonly text: string;
   /** As for {@link RfqReject}. */

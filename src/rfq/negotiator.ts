@@ -11,6 +11,11 @@ import type { RfqParameters } from "./parameters.ts";
 import { steps } from "./pricing.ts";
 import { priceSteps, priceText, type Structure, sideOf, statedLegs } from "./structure.ts";
 
+/** What a status answers. */
+type ResponseRef = Pick<HeldHit, "responseId" | "orderId">;
+
+const NO_RESPONSE: ResponseRef = { responseId: null, orderId: null };
+
 export interface NegotiatorOptions {
   readonly parameters: RfqParameters;
   readonly market: RfqMarket;
@@ -72,11 +77,11 @@ export class Negotiator {
       return;
     }
     if (!rfq.counterparty.admit(timeUs)) {
-      this.#status(rfq, response.responseId, "rejected", "too many messages", "rate", timeUs);
+      this.#status(rfq, response, "rejected", "too many messages", "rate", timeUs);
       return;
     }
     if (rfq.held !== null) {
-      this.#status(rfq, response.responseId, "rejected", "a hit is being looked at", "", timeUs);
+      this.#status(rfq, response, "rejected", "a hit is being looked at", "", timeUs);
       return;
     }
     switch (response.kind) {
@@ -106,11 +111,11 @@ export class Negotiator {
   #answerEnded(response: RfqResponse, timeUs: number): void {
     const ended = this.#open.ended(response.quoteId);
     const known = ended !== undefined && ended.client === response.client;
-    const { channel, client, quoteId, responseId } = response;
+    const { channel, client, quoteId, responseId, orderId } = response;
     this.#port.act(
       {
         do: "status",
-        ...{ channel, client, quoteId, responseId, requestId: "", cause: "" },
+        ...{ channel, client, quoteId, responseId, orderId, requestId: "", cause: "" },
         status: known ? ended.status : "unknown",
         text: known ? ended.text : "no such quote",
       },
@@ -120,16 +125,15 @@ export class Negotiator {
 
   #onHit(rfq: OpenRfq, response: RfqResponse, timeUs: number): void {
     this.counters.hits += 1;
-    const { responseId } = response;
     if (timeUs >= rfq.validUntilUs) {
       this.counters.expired += 1;
       rfq.counterparty.expired += 1;
-      this.end(rfq, "expired", "the quote has run out", "", timeUs, responseId);
+      this.end(rfq, "expired", "the quote has run out", "", timeUs, response);
       return;
     }
     const hit = this.#hit(rfq, response, timeUs);
     if (typeof hit === "string") {
-      this.#status(rfq, responseId, "rejected", hit, "", timeUs);
+      this.#status(rfq, response, "rejected", hit, "", timeUs);
       return;
     }
     if (this.#parameters.lastLookMs === 0) {
@@ -137,7 +141,7 @@ export class Negotiator {
       return;
     }
     rfq.held = hit;
-    this.#status(rfq, responseId, "pending", "the hit is looked at", "", timeUs);
+    this.#status(rfq, response, "pending", "the hit is looked at", "", timeUs);
   }
 
   /** @returns in words what is wrong with a response that is no hit of the quote. */
@@ -215,14 +219,7 @@ export class Negotiator {
       reason === "moved-against-us" || reason === "moved-for-us"
         ? "the market has moved"
         : "not quoted at the moment";
-    this.end(
-      rfq,
-      "rejected",
-      text,
-      `last look: ${reason}${cause === "" ? "" : `, ${cause}`}`,
-      timeUs,
-      hit.responseId,
-    );
+    this.end(rfq, "rejected", text, `last look: ${reason}${cause === "" ? "" : `, ${cause}`}`, timeUs, hit);
   }
 
   /** Books a trade and tells the client. @param half half-spread earned */
@@ -285,21 +282,20 @@ export class Negotiator {
     this.counters.counters += 1;
     rfq.counterparty.counters += 1;
     rfq.counters += 1;
-    const { responseId } = response;
     const side = response.side ?? rfq.side;
     const wanted = response.price === null ? Number.NaN : priceSteps(response.price, rfq.structure.grid);
     if (side === null || Number.isNaN(wanted) || wanted % rfq.structure.multiple !== 0) {
-      this.#status(rfq, responseId, "rejected", "a counter needs a side and a price on the grid", "", timeUs);
+      this.#status(rfq, response, "rejected", "a counter needs a side and a price on the grid", "", timeUs);
       return;
     }
     if (rfq.counters > this.#parameters.maxCounters) {
-      this.end(rfq, "pass", "no further counter is answered", "", timeUs, responseId);
+      this.end(rfq, "pass", "no further counter is answered", "", timeUs, response);
       return;
     }
     const structure =
       response.quantity === null ? rfq.structure : this.#answerer.resolve(rfq.legs, response.quantity);
     if ("refused" in structure) {
-      this.#status(rfq, responseId, "rejected", structure.text, structure.cause, timeUs);
+      this.#status(rfq, response, "rejected", structure.text, structure.cause, timeUs);
       return;
     }
     const { tiedSteps, counterparty } = rfq;
@@ -312,14 +308,14 @@ export class Negotiator {
       timeUs,
     );
     if ("refused" in best) {
-      this.end(rfq, "removed", best.text, best.cause, timeUs, responseId);
+      this.end(rfq, "removed", best.text, best.cause, timeUs, response);
       return;
     }
     rfq.structure = structure;
     rfq.answer = meet(structure, best, side, wanted);
     rfq.validUntilUs = Math.min(rfq.askedUntilUs, timeUs + this.#parameters.quoteLifeMs * 1_000);
     this.#open.renew(rfq, `${this.prefix}-${rfq.number}-${rfq.quotes + 1}`);
-    this.sendQuote(rfq, responseId, timeUs);
+    this.sendQuote(rfq, response.responseId, timeUs);
   }
 
   /** Takes a quote back. */
@@ -334,22 +330,23 @@ export class Negotiator {
     text: string,
     cause: string,
     timeUs: number,
-    responseId: string | null = null,
+    answered: ResponseRef | null = null,
   ): void {
     this.#open.end(rfq, status, text);
-    this.#status(rfq, responseId, status, text, cause, timeUs);
+    this.#status(rfq, answered, status, text, cause, timeUs);
   }
 
   #status(
     { channel, client, requestId, quoteId }: OpenRfq,
-    responseId: string | null,
+    answered: ResponseRef | null,
     status: RfqStatusName,
     text: string,
     cause: string,
     timeUs: number,
   ): void {
+    const { responseId, orderId } = answered ?? NO_RESPONSE;
     this.#port.act(
-      { do: "status", channel, client, requestId, quoteId, responseId, status, text, cause },
+      { do: "status", channel, client, requestId, quoteId, responseId, orderId, status, text, cause },
       timeUs,
     );
   }

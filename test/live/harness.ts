@@ -62,6 +62,8 @@ export class Harness {
     const { endpoints } = config;
     const violations: Violation[] = [];
     const problems: string[] = [];
+    const log = new Logger({ format: "text", level: "error", sink: () => {} });
+    let prepared: LiveDesk | null = null;
     const live = await LiveDesk.prepare({
       config: {
         ...config,
@@ -74,7 +76,7 @@ export class Harness {
           deribit: { ...endpointAt("deribit", simulation.deribit.server.url), standIn: true },
         },
       },
-      log: new Logger({ format: "text", level: "error", sink: () => {} }),
+      log,
       clock: systemClock,
       gateway: (desk) =>
         new WatchedGateway(
@@ -100,8 +102,14 @@ export class Harness {
           }),
           violations,
         ),
-      taps: (desk, model) => configuredTaps(config, desk, model),
+      taps: (desk, model) =>
+        configuredTaps(config, desk, model, {
+          clock: systemClock,
+          log,
+          onRfq: (input) => prepared?.takeRfq(input),
+        }),
     });
+    prepared = live;
     simulation.start();
     live.start();
     return new Harness(simulation, counterparty, live, folder, violations, problems);

@@ -119,6 +119,16 @@ export class MarketDataPublisher {
     }
   }
 
+  /** Any of the books may have changed. */
+  publishAll(timeUs: number): void {
+    for (const subscriptions of this.#ofInstrument.values()) {
+      for (const { instrument } of subscriptions) {
+        this.publish(instrument, timeUs);
+        break;
+      }
+    }
+  }
+
   /** The session has ended: its subscriptions end with it. */
   onLogout(session: FixSession): void {
     this.#forget(session, null);

@@ -1,0 +1,45 @@
+import type { FixAcceptConfig } from "../config/clients.ts";
+import type { Desk } from "../desk/desk.ts";
+import type { FixClientsOptions } from "../gateway/rfq/fix-clients.ts";
+import { OwnQuotes } from "../gateway/rfq/own-quotes.ts";
+import type { TapContext } from "./taps.ts";
+
+/** What the acceptor of FIX clients takes from the configuration. */
+export function fixClientsOf(config: FixAcceptConfig, desk: Desk, context: TapContext): FixClientsOptions {
+  const { address, version, senderCompId, tls, allowed, maxMessagesPerSecond } = config;
+  const { clock, log, onRfq } = context;
+  const loopback = ["127.0.0.1", "::1", "localhost"].includes(address.host);
+  if (!loopback && tls === undefined)
+    log.warn("FIX clients are accepted without TLS", { hostname: address.host });
+  return {
+    ...address,
+    ...{ senderCompId, clock },
+    version: version === "FIX.4.2" ? "4.2" : "4.4",
+    clients: config.clients.map(({ compId, credentials }) => ({
+      compId,
+      credentials:
+        credentials === null
+          ? null
+          : { username: credentials.username, password: credentials.password.reveal() },
+    })),
+    quotes: new OwnQuotes(desk.market.instruments, desk.quoter),
+    onInput: onRfq,
+    onProblem: (text) => log.warn("FIX client", { problem: text }),
+    ...(tls === undefined
+      ? {}
+      : {
+          tls: {
+            cert: tls.cert,
+            key: tls.key.reveal(),
+            ...(tls.clientCa === undefined
+              ? {}
+              : { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true }),
+          },
+        }),
+    ...(allowed === undefined ? {} : { allowed }),
+    maxConnectionsPerAddress: config.maxConnectionsPerAddress,
+    session: { maxMessagesPerSecond },
+    storeDir: config.storeDir,
+    ...(config.messageLogDir === undefined ? {} : { messageLogDir: config.messageLogDir }),
+  };
+}
