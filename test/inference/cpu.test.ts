@@ -1,9 +1,12 @@
+import { heapStats } from "bun:jsc";
 import { afterAll, describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { int64s, type NodeSpec, writeOnnx } from "../../src/bench/onnx-writer.ts";
 import { ModelRefusedError } from "../../src/core/errors.ts";
 import { Rng } from "../../src/core/rng.ts";
 import { FEATURE_COUNT, SCHEMA_HASH } from "../../src/feature/schema.ts";
+import { DEFAULT_MODEL } from "../../src/inference/builtin.ts";
+import { CalibratedEngine } from "../../src/inference/calibration.ts";
 import { compileStep } from "../../src/inference/cpu/compile.ts";
 import { OP } from "../../src/inference/cpu/program.ts";
 import { CpuEngine, cpuIsas } from "../../src/inference/cpu.ts";
@@ -17,6 +20,9 @@ import { ringModel } from "./ring-model.ts";
 import { drawFeatures, lstmGraph, SMALL, testModel } from "./test-model.ts";
 
 const isas = await cpuIsas();
+/** Steps after which the JIT has compiled what they run, and steps that are then looked at. */
+const STEPS_COMPILED = 100_000;
+const STEPS_MEASURED = 300_000;
 if (isas.length === 0) console.warn("cpu engine not tested: no native library");
 
 function refusal(nodes: readonly NodeSpec[]): string {
@@ -242,4 +248,22 @@ describe("compiling a graph for the cpu engine", () => {
       }
     });
   }
+});
+
+test.skipIf(isas.length === 0)("a step allocates nothing", async () => {
+  const model = await loadModel(DEFAULT_MODEL, { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT });
+  const engine = new CalibratedEngine(await CpuEngine.start(model, 4, 4));
+  engine.calibration.set(1, 0, { slope: 1.1, intercept: 0.1 });
+  const run = (steps: number): void => {
+    for (let i = 0; i < steps; i += 1) {
+      engine.slots[0] = i & 1;
+      engine.step(1);
+    }
+  };
+  run(STEPS_COMPILED);
+  Bun.gc(true);
+  const before = heapStats().heapCapacity;
+  run(STEPS_MEASURED);
+  expect(heapStats().heapCapacity - before).toBeLessThan(STEPS_MEASURED);
+  await engine.dispose();
 });
