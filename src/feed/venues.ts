@@ -54,6 +54,11 @@ export interface VenueEntry {
   readonly expected: string;
   /** The venue's clock by REST: a path, and where in the answer the ms since the epoch are; null = only in its Date header. */
   readonly clock: { readonly path: string; readonly field: string | null };
+  /**
+   * How two connections are made one: `sequence` where book events have numbers of the market, the same on every connection, else
+   * `standby`. Source: the venue's documentation of its book channel; where that is silent, `standby`.
+   */
+  readonly arbitration: "sequence" | "standby";
   create(options: FeedOptions): Feed;
 }
 
@@ -86,6 +91,7 @@ export const VENUE_ENTRIES: Readonly<Record<VenueName, VenueEntry>> = {
     isSubscription: (text) => readSubscription(text) !== undefined,
     expected: "an instrument such as deribit:BTC-PERPETUAL, or deribit:options:BTC, or deribit:futures:BTC",
     clock: { path: "/api/v2/public/get_time", field: "result" },
+    arbitration: "sequence",
     create: (options) =>
       new DeribitFeed(
         options,
@@ -102,6 +108,7 @@ export const VENUE_ENTRIES: Readonly<Record<VenueName, VenueEntry>> = {
     isSubscription: isKrakenSymbol,
     expected: "a pair such as kraken:BTC/USD",
     clock: { path: "/0/public/Time", field: null },
+    arbitration: "standby",
     create: (options) => new KrakenFeed(options),
   },
   coinbase: {
@@ -112,6 +119,7 @@ export const VENUE_ENTRIES: Readonly<Record<VenueName, VenueEntry>> = {
     isSubscription: isCoinbaseSubscription,
     expected: "a product such as coinbase:BTC-USD, or coinbase:orders:BTC-USD",
     clock: { path: "/time", field: null },
+    arbitration: "standby",
     create: (options) => new CoinbaseFeed(options),
   },
   bitstamp: {
@@ -122,6 +130,7 @@ export const VENUE_ENTRIES: Readonly<Record<VenueName, VenueEntry>> = {
     isSubscription: isBitstampSubscription,
     expected: "a market such as bitstamp:btcusd, or bitstamp:orders:btcusd",
     clock: { path: "/api/v2/ticker/btcusd/", field: null },
+    arbitration: "standby",
     create: (options) => new BitstampFeed(options),
   },
   "bybit-spot": bybit("bybit-spot", "BTCUSDT, or bybit-spot:BTCUSDT@50 for 50 levels"),
@@ -136,6 +145,7 @@ export const VENUE_ENTRIES: Readonly<Record<VenueName, VenueEntry>> = {
     isSubscription: (text) => readOkxSubscription(text) !== undefined,
     expected: "an instrument such as okx:BTC-USDT, okx:BTC-USDT-SWAP, or okx:options:BTC-USD",
     clock: { path: "/api/v5/public/time", field: "data.0.ts" },
+    arbitration: "sequence",
     create: (options) => new OkxFeed(options),
   },
 };
@@ -150,6 +160,7 @@ function bybit(venue: BybitVenueName, example: string): VenueEntry {
     isSubscription: (text) => readBybitSubscription(entry.category, text) !== undefined,
     expected: `a symbol such as ${venue}:${example}`,
     clock: { path: "/v5/market/time", field: "time" },
+    arbitration: "standby",
     create: (options) => new BybitFeed(entry, options),
   };
 }
@@ -164,6 +175,7 @@ function binance(venue: BinanceVenueName, example: string, clockPath: string): V
     isSubscription: (text) => /^[A-Z0-9]{2,24}(_[A-Z0-9]{4,8})?$/.test(text),
     expected: `a symbol in capitals such as ${venue}:${example}`,
     clock: { path: clockPath, field: "serverTime" },
+    arbitration: "sequence",
     create: (options) => new BinanceFeed(BINANCE_VENUES[venue], options),
   };
 }

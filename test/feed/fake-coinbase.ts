@@ -107,8 +107,9 @@ export class FakeCoinbase implements FakeVenue {
   trade(index: number): string {
     if (this.#orderBooks !== null) {
       const book = this.#orderBooks[index];
-      const maker = book.orders.find(({ side }) => side === 0) ?? book.add(0, 999, 5);
-      return this.#order(index, maker.lots > 1 ? book.reduce(maker, 1) : book.reduce(book.add(0, 998, 5), 1));
+      const maker = book.orders.find(({ side, lots }) => side === 0 && lots > 1);
+      if (maker !== undefined) return this.#order(index, book.reduce(maker, 1));
+      return this.#order(index, { kind: "add", order: book.add(0, 998, 5), by: 0 });
     }
     return this.#match(index, { id: 1, side: 0, ticks: 1_000, lots: 1 }, 1);
   }

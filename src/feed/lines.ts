@@ -1,0 +1,407 @@
+import { Histogram } from "../core/histogram.ts";
+import { invariant } from "../core/invariant.ts";
+import { EVENT, type EventBatch, FEED_STATE, SIDE, UNSOUND } from "../market/event-batch.ts";
+import type { InstrumentTable, VenueName } from "../market/instrument.ts";
+import { BOOK_SHAPE, L2Book } from "../market/l2-book.ts";
+import type { Feed } from "./feed.ts";
+import { VENUE_ENTRIES } from "./venues.ts";
+
+/** What an instrument's lines have come to. */
+const NONE = -1;
+/** A number below the book's with a time this much later is no old one: the venue began to number anew. */
+const RENUMBERED_US = 1_000_000;
+/** Rows that the arbiter made itself. */
+const OWN = -2;
+/** Rows of the feed whose turn it is. */
+const TURN = -1;
+/** Levels a side of a book that another line stands in with. */
+const LEVELS_MAX = 24_000;
+
+/** What one line has done. */
+export interface LineCounters {
+  /** Book events that came here first, or only here. */
+  first: number;
+  /** Events that another line had brought already. */
+  duplicates: number;
+  /** Times that an instrument's book was lost here and another line went on. */
+  covered: number;
+}
+
+const prices = new Int32Array(LEVELS_MAX);
+const sizes = new Float64Array(LEVELS_MAX);
+
+/** The same subscriptions so many times; lines of one venue are feeds of the same name. The first of each come first. */
+export function withLines<T>(feeds: readonly T[], lines: number): readonly T[] {
+  return Array.from({ length: lines }, () => feeds).flat();
+}
+
+/**
+ * Makes one feed of several connections to a venue that carry the same subscriptions, its *lines*. Each line is a feed of its own,
+ * with its own sequence check and recovery; the arbiter decides which of their events the desk sees.
+ *
+ * Where the venue numbers its book events for all connections alike (`arbitration: "sequence"` in its entry) the first arrival of
+ * each number wins. A line that is live has no gaps, and what it brings is absolute sizes, so an event that begins
+ * at or before the book's number and ends after it takes the book to its own number whichever line it came by. Where the venue
+ * does not (`"standby"`), the desk follows one line; another line's book, which is kept beside it, replaces the whole book in
+ * the turn in which the first is lost.
+ *
+ * An instrument is live while one line's book is. Deterministic: lines are inputs like any other feed.
+ */
+export class LineArbiter {
+  /** Some venue has more than one line. */
+  readonly redundant: boolean;
+  readonly counters: readonly LineCounters[];
+  /** How much later than the first a line brought the same book event, µs, by feed. */
+  readonly lagUs: readonly Histogram[];
+  readonly #feeds: readonly Feed[];
+  readonly #instruments: InstrumentTable;
+  readonly #groups: readonly LineGroup[];
+  readonly #primary: readonly number[];
+  readonly #bits: Uint8Array;
+  readonly #origin: Int16Array;
+  #appended = 0;
+
+  /** @param maxEvents of the batch that is arbitrated */
+  constructor(feeds: readonly Feed[], instruments: InstrumentTable, maxEvents: number) {
+    this.#feeds = feeds;
+    this.#instruments = instruments;
+    this.counters = feeds.map(() => ({ first: 0, duplicates: 0, covered: 0 }));
+    this.lagUs = feeds.map(() => new Histogram());
+    this.#primary = feeds.map(({ venue }) => feeds.findIndex((other) => other.venue === venue));
+    this.#bits = Uint8Array.from(
+      feeds.map(({ venue }, id) => feeds.slice(0, id).filter((other) => other.venue === venue).length),
+    );
+    this.redundant = this.#primary.some((primary, id) => primary !== id);
+    this.#origin = new Int16Array(this.redundant ? maxEvents : 0).fill(TURN);
+    this.#groups = feeds.map(({ venue }, id) =>
+      this.#primary[id] === id ? new LineGroup(feeds, venue, instruments.capacity) : NO_GROUP,
+    );
+  }
+
+  /** The first line of the feed's venue. */
+  primary(feed: number): number {
+    return this.#primary[feed];
+  }
+
+  /** The feed is one of several lines. */
+  isLine(feed: number): boolean {
+    return this.#group(feed).lines.length > 1;
+  }
+
+  /** Instruments whose book is live on the line. */
+  liveOn(feed: number): number {
+    const { live } = this.#group(feed);
+    return this.#feeds[feed].carried.reduce(
+      (count, { id }) => count + ((live[id] >>> this.#bit(feed)) & 1),
+      0,
+    );
+  }
+
+  /**
+   * Judges one row of a batch, in order. A lost line may make it append rows, which are judged in turn.
+   *
+   * @param feed whose turn it is
+   * @returns whether the desk takes the row
+   */
+  admits(feed: number, batch: EventBatch, row: number, timeUs: number): boolean {
+    if (!this.redundant) return true;
+    const origin = this.#origin[row];
+    if (origin === OWN) return true;
+    const from = origin === TURN ? feed : origin;
+    const group = this.#group(from);
+    if (group.lines.length === 1) return true;
+    switch (batch.kind[row]) {
+      case EVENT.status:
+        return this.#onStatus(group, from, batch, row, timeUs);
+      case EVENT.bookSnapshot:
+      case EVENT.bookDelta:
+        return group.sequenced
+          ? this.#bySequence(group, from, batch, row, timeUs)
+          : this.#byStandby(group, from, batch, row);
+      case EVENT.top:
+        return this.#onTop(group, from, batch, row);
+      case EVENT.trade:
+        return this.#onTrade(group, from, batch, row);
+      case EVENT.ticker:
+        return this.#onTicker(group, from, batch, row);
+      default:
+        return true;
+    }
+  }
+
+  /** The batch has been worked off. */
+  endTurn(): void {
+    if (this.#appended === 0) return;
+    this.#origin.fill(TURN);
+    this.#appended = 0;
+  }
+
+  /** The desk's own book of an instrument is not to be trusted: every line of it recovers. */
+  onUnsound(feed: number, instrument: number, reason: number, timeUs: number, batch: EventBatch): void {
+    for (const line of this.#group(feed).lines) this.#recover(line, instrument, reason, timeUs, batch);
+  }
+
+  #onStatus(group: LineGroup, feed: number, batch: EventBatch, row: number, timeUs: number): boolean {
+    const id = batch.instrument[row];
+    const bit = 1 << this.#bit(feed);
+    const before = group.live[id];
+    if (batch.code[row] === FEED_STATE.live) {
+      group.live[id] = before | bit;
+      if (before !== 0) return false;
+      if (group.sequenced || group.source[id] === feed) return true;
+      group.source[id] = feed;
+      return this.#standIn(group, feed, id, batch, timeUs);
+    }
+    group.live[id] = before & ~bit;
+    const left = group.live[id];
+    if (!group.sequenced) group.shadow(feed, id)?.clear();
+    if (before === 0) {
+      if (group.source[id] === feed) group.source[id] = NONE;
+      return true;
+    }
+    if ((before & bit) === 0) return false;
+    if (left === 0) {
+      group.forget(id);
+      return true;
+    }
+    this.counters[feed].covered += 1;
+    if (group.sequenced) {
+      // A book that failed its checksum is one that all lines had a part in.
+      if (batch.reason[row] !== UNSOUND.checksum) return false;
+      this.#distrust(group, id, timeUs, batch);
+      return true;
+    }
+    if (group.source[id] !== feed) return false;
+    const next = this.#first(left, group);
+    group.source[id] = next;
+    return !this.#standIn(group, next, id, batch, timeUs);
+  }
+
+  #bySequence(group: LineGroup, feed: number, batch: EventBatch, row: number, timeUs: number): boolean {
+    const id = batch.instrument[row];
+    const last = batch.lastSequence[row];
+    const applied = group.applied[id];
+    const exchangeUs = batch.exchangeTimeUs[row];
+    if (Number.isNaN(applied) || last > applied) {
+      const isDelta = batch.kind[row] === EVENT.bookDelta;
+      if (isDelta && !follows(batch, row, applied)) {
+        // Cannot be on a line that has no gap; the book stays as it is and the line begins anew.
+        this.#recover(feed, id, UNSOUND.gap, timeUs, batch);
+        return false;
+      }
+      group.applied[id] = last;
+      group.appliedUs[id] = timeUs;
+      if (exchangeUs > 0) group.bookTimeUs[id] = exchangeUs;
+      group.bookLine[id] = feed;
+      this.counters[feed].first += 1;
+      return true;
+    }
+    if (last < applied && exchangeUs > group.bookTimeUs[id] + RENUMBERED_US) {
+      const status = batch.status(id, FEED_STATE.unsound, UNSOUND.gap);
+      if (status >= 0) this.#mark(status, status + 1, OWN);
+      this.#distrust(group, id, timeUs, batch);
+      return false;
+    }
+    this.counters[feed].duplicates += 1;
+    if (last === applied && group.bookLine[id] !== feed)
+      this.lagUs[feed].record(timeUs - group.appliedUs[id]);
+    return false;
+  }
+
+  #byStandby(group: LineGroup, feed: number, batch: EventBatch, row: number): boolean {
+    const id = batch.instrument[row];
+    const isSnapshot = batch.kind[row] === EVENT.bookSnapshot;
+    const shadow =
+      group.shadow(feed, id) ?? (isSnapshot ? group.newShadow(feed, this.#instruments.get(id)) : null);
+    if (isSnapshot) shadow?.applySnapshot(batch, row);
+    else shadow?.applyDelta(batch, row);
+    if (group.source[id] === NONE && isSnapshot && group.live[id] === 0) group.source[id] = feed;
+    if (group.source[id] === feed) {
+      this.counters[feed].first += 1;
+      return true;
+    }
+    this.counters[feed].duplicates += 1;
+    return false;
+  }
+
+  #onTop(group: LineGroup, feed: number, batch: EventBatch, row: number): boolean {
+    const id = batch.instrument[row];
+    if (!group.sequenced) return group.source[id] === feed;
+    return this.#advances(feed, group.topSequence, group.topLine, id, batch.lastSequence[row], group);
+  }
+
+  #onTrade(group: LineGroup, feed: number, batch: EventBatch, row: number): boolean {
+    const id = batch.instrument[row];
+    const exchangeUs = batch.exchangeTimeUs[row];
+    const sequence = batch.lastSequence[row];
+    if (sequence < group.tradeSequence[id] && exchangeUs > group.tradeTimeUs[id] + RENUMBERED_US)
+      group.tradeSequence[id] = Number.NaN;
+    if (!this.#advances(feed, group.tradeSequence, group.tradeLine, id, sequence, group)) return false;
+    if (exchangeUs > 0) group.tradeTimeUs[id] = exchangeUs;
+    return true;
+  }
+
+  /** Tickers have no numbers; from another line only one that is later is new. */
+  #onTicker(group: LineGroup, feed: number, batch: EventBatch, row: number): boolean {
+    const id = batch.instrument[row];
+    return this.#advances(feed, group.tickerTimeUs, group.tickerLine, id, batch.exchangeTimeUs[row], group);
+  }
+
+  /** Whether a number is later than what any line has brought, or one more of the same line; takes it over when it is. */
+  #advances(
+    feed: number,
+    numbers: Float64Array,
+    lines: Int16Array,
+    id: number,
+    number: number,
+    group: LineGroup,
+  ): boolean {
+    if (Number.isNaN(number)) return this.#voice(group, id) === feed;
+    const isNew =
+      Number.isNaN(numbers[id]) || number > numbers[id] || (lines[id] === feed && number === numbers[id]);
+    if (!isNew) {
+      this.counters[feed].duplicates += 1;
+      return false;
+    }
+    numbers[id] = number;
+    lines[id] = feed;
+    return true;
+  }
+
+  /** The line that is heard where nothing tells events of two lines apart. */
+  #voice(group: LineGroup, id: number): number {
+    if (group.source[id] !== NONE) return group.source[id];
+    const live = group.live[id];
+    return live === 0 ? group.lines[0] : this.#first(live, group);
+  }
+
+  #first(live: number, group: LineGroup): number {
+    return group.lines[31 - Math.clz32(live & -live)];
+  }
+
+  /** Tells the book of a line as a snapshot. @returns false when there was no room: all of its lines begin anew */
+  #standIn(group: LineGroup, feed: number, id: number, batch: EventBatch, timeUs: number): boolean {
+    const start = batch.count;
+    const level = batch.levels;
+    const row = batch.begin(EVENT.bookSnapshot, id, Number.NaN);
+    const shadow = group.shadow(feed, id);
+    invariant(shadow !== undefined, `line ${feed} is live with a book of instrument ${id}`);
+    let isWhole = row >= 0;
+    for (const side of [SIDE.bid, SIDE.ask]) {
+      const count = isWhole ? shadow.top(side, LEVELS_MAX, prices, sizes) : 0;
+      for (let i = 0; i < count && isWhole; i += 1) isWhole = batch.level(side, prices[i], sizes[i]);
+    }
+    if (isWhole) {
+      this.#mark(start, batch.count, OWN);
+      return true;
+    }
+    batch.rewind(start, level);
+    this.#distrust(group, id, timeUs, batch);
+    return false;
+  }
+
+  /** The desk stops trusting the instrument, and every line takes its book anew. */
+  #distrust(group: LineGroup, id: number, timeUs: number, batch: EventBatch): void {
+    group.forget(id);
+    for (const line of group.lines) {
+      group.live[id] &= ~(1 << this.#bit(line));
+      this.#recover(line, id, UNSOUND.gap, timeUs, batch);
+    }
+  }
+
+  /** What a feed tells when it begins anew is its own. */
+  #recover(feed: number, id: number, reason: number, timeUs: number, batch: EventBatch): void {
+    const start = batch.count;
+    this.#feeds[feed].onUnsound(id, reason, timeUs, batch);
+    if (this.redundant) this.#mark(start, batch.count, feed);
+  }
+
+  #mark(from: number, to: number, origin: number): void {
+    if (to === from) return;
+    this.#origin.fill(origin, from, to);
+    this.#appended += to - from;
+  }
+
+  /** The feed's place among the lines of its venue. */
+  #bit(feed: number): number {
+    return this.#bits[feed];
+  }
+
+  #group(feed: number): LineGroup {
+    return this.#groups[this.#primary[feed]];
+  }
+}
+
+/** Ends at or after the book's number and begins at or before what follows it. */
+function follows(batch: EventBatch, row: number, applied: number): boolean {
+  return batch.previousSequence[row] <= applied || batch.firstSequence[row] <= applied + 1;
+}
+
+/** The lines of one venue, and what is known of each instrument. */
+class LineGroup {
+  readonly lines: readonly number[];
+  readonly sequenced: boolean;
+  /** Lines on which each instrument's book is live, a bit each. */
+  readonly live: Uint8Array;
+  /** The line that the desk's book follows; without numbers only. */
+  readonly source: Int16Array;
+  /** Number and local and exchange time of the last book event taken. */
+  readonly applied: Float64Array;
+  readonly appliedUs: Float64Array;
+  readonly bookTimeUs: Float64Array;
+  readonly bookLine: Int16Array;
+  readonly topSequence: Float64Array;
+  readonly topLine: Int16Array;
+  readonly tradeSequence: Float64Array;
+  readonly tradeTimeUs: Float64Array;
+  readonly tradeLine: Int16Array;
+  readonly tickerTimeUs: Float64Array;
+  readonly tickerLine: Int16Array;
+  readonly #shadows = new Map<number, Map<number, L2Book>>();
+
+  constructor(feeds: readonly Feed[], venue: VenueName | null, instrumentCapacity: number) {
+    this.lines = feeds.filter((feed) => feed.venue === venue).map(({ id }) => id);
+    invariant(this.lines.length <= 8, "a venue has at most eight lines");
+    this.sequenced = venue !== null && VENUE_ENTRIES[venue].arbitration === "sequence";
+    const capacity = this.lines.length > 1 ? instrumentCapacity : 0;
+    const column = (): Float64Array => new Float64Array(capacity).fill(Number.NaN);
+    const lines = (): Int16Array => new Int16Array(capacity).fill(NONE);
+    this.live = new Uint8Array(capacity);
+    this.source = lines();
+    this.applied = column();
+    this.appliedUs = column();
+    this.bookTimeUs = column();
+    this.bookLine = lines();
+    this.topSequence = column();
+    this.topLine = lines();
+    this.tradeSequence = column();
+    this.tradeTimeUs = column();
+    this.tradeLine = lines();
+    this.tickerTimeUs = column();
+    this.tickerLine = lines();
+    for (const line of this.lines) this.#shadows.set(line, new Map());
+  }
+
+  shadow(feed: number, id: number): L2Book | undefined {
+    return this.#shadows.get(feed)?.get(id);
+  }
+
+  newShadow(
+    feed: number,
+    { id, kind }: { readonly id: number; readonly kind: keyof typeof BOOK_SHAPE },
+  ): L2Book {
+    const book = new L2Book(BOOK_SHAPE[kind]);
+    this.#shadows.get(feed)?.set(id, book);
+    return book;
+  }
+
+  /** No line's book of the instrument is live any more. */
+  forget(id: number): void {
+    this.source[id] = NONE;
+    this.applied[id] = Number.NaN;
+    this.bookTimeUs[id] = Number.NaN;
+    this.topSequence[id] = Number.NaN;
+  }
+}
+
+const NO_GROUP = new LineGroup([], null, 0);
