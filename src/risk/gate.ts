@@ -306,7 +306,7 @@ export class RiskGate {
   onExecution(
     instrument: number,
     side: number,
-    _priceTicks: number,
+    priceTicks: number,
     sizeLots: number,
     timeUs: number,
     orderId = 0,
@@ -328,6 +328,7 @@ export class RiskGate {
     const bought = side === 0 ? sizeLots : -sizeLots;
     if (orderId > 0) state.orders.onFill(orderId, sizeLots);
     else {
+      state.standing.onFill(instrument, side, priceTicks, sizeLots);
       const { coins, vega } = positions.valuation;
       const bookVega = known.kind === "option" ? bought * coins[instrument] * vega[instrument] : 0;
       state.protection.onFill(underlying, bought * perLot * delta, bookVega, timeUs);

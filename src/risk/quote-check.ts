@@ -1,5 +1,5 @@
 import type { Instrument } from "../market/instrument.ts";
-import { type QuoteBatch, REASON } from "../quote/quote-batch.ts";
+import { LEVELS_MAX, type QuoteBatch, REASON } from "../quote/quote-batch.ts";
 import { type GateState, PASSED } from "./gate-state.ts";
 import { LIMIT, REFUSAL_REASON } from "./refusal.ts";
 
@@ -8,34 +8,43 @@ const NO_SIDE = -1;
 /** Holds batches of quotes against the limits, in place: afterwards a batch holds only what may leave. */
 export class QuoteCheck {
   readonly #state: GateState;
+  /** By instrument and level. */
   readonly #seenInCheck: Float64Array;
   #check = 0;
   #lastQuoteId = 0;
 
   constructor(state: GateState, capacity: number) {
     this.#state = state;
-    this.#seenInCheck = new Float64Array(capacity);
+    this.#seenInCheck = new Float64Array(capacity * LEVELS_MAX);
   }
 
   check(batch: QuoteBatch, timeUs: number): void {
-    const { kill, standing } = this.#state;
+    const { kill } = this.#state;
     this.#check += 1;
     const killedBefore = kill.tripped;
     let kept = 0;
     for (let row = 0; row < batch.count; row += 1) {
       const asked = !isPull(batch, row);
       this.#checkRow(batch, row, timeUs);
+      this.#keep(batch, row);
       if (asked && isPull(batch, row) && batch.standing[row] === 0) continue;
       batch.move(row, kept);
       kept += 1;
     }
     batch.count = kept;
     if (kill.tripped && !killedBefore) {
-      for (let row = 0; row < kept; row += 1) this.#refuse(batch, row, LIMIT.killed, timeUs);
+      for (let row = 0; row < kept; row += 1) {
+        this.#refuse(batch, row, LIMIT.killed, timeUs);
+        this.#keep(batch, row);
+      }
     }
-    for (let row = 0; row < kept; row += 1) {
-      standing.set(batch.instrument[row], batch.bidTicks[row], batch.askTicks[row]);
-    }
+  }
+
+  #keep(batch: QuoteBatch, row: number): void {
+    const id = batch.instrument[row];
+    if (this.#state.instruments[id] === undefined) return;
+    const { level, bidTicks, bidLots, askTicks, askLots } = batch;
+    this.#state.standing.set(id, level[row], bidTicks[row], bidLots[row], askTicks[row], askLots[row]);
   }
 
   #checkRow(batch: QuoteBatch, row: number, timeUs: number): void {
@@ -49,14 +58,14 @@ export class QuoteCheck {
     const limit =
       instrument === undefined
         ? LIMIT.unknownInstrument
-        : !ordered || this.#seenInCheck[id] === this.#check
+        : !ordered || this.#seenInCheck[id * LEVELS_MAX + batch.level[row]] === this.#check
           ? LIMIT.duplicate
           : this.#rowLimit(batch, row, id, timeUs);
     if (instrument === undefined || limit !== PASSED) {
       this.#refuse(batch, row, limit, timeUs);
       return;
     }
-    this.#seenInCheck[id] = this.#check;
+    this.#seenInCheck[id * LEVELS_MAX + batch.level[row]] = this.#check;
     this.#state.ensureValued(instrument, timeUs);
     this.#state.positions.onDelta(id, batch.delta[row]);
     this.#checkSide(batch, row, instrument, 0, timeUs);
@@ -103,7 +112,8 @@ export class QuoteCheck {
       return;
     }
     const sign = side === 0 ? 1 : -1;
-    const position = positions.lots(id) + sign * state.orders.workingLots(id, side);
+    const others = state.orders.workingLots(id, side) + state.standing.otherLots(id, batch.level[row], side);
+    const position = positions.lots(id) + sign * others;
     const reducible = Math.max(-sign * position, 0);
     if (lots > reducible) {
       const most = Math.floor(limits.maxPositionNotional / perLot + 1e-9);

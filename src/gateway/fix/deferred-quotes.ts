@@ -1,22 +1,22 @@
-import { QuoteBatch } from "../../quote/quote-batch.ts";
+import { LEVELS_MAX, QuoteBatch } from "../../quote/quote-batch.ts";
 
 const REPLACED = -1;
 
 /**
- * Quotes that wait because the socket does not drain: the newest of each instrument, in the order of their ids. Bounded by
- * the number of instruments.
+ * Quotes that wait because the socket does not drain: the newest of each level of each instrument, in the order of their ids.
+ * Bounded by the number of instruments and levels.
  */
 export class DeferredQuotes {
   readonly #batch: QuoteBatch;
-  /** Row + 1 of each instrument, 0 = it does not wait. */
+  /** Row + 1 of each instrument's level, 0 = it does not wait. */
   readonly #rowOf: Int32Array;
   #replaced = 0;
-  /** Quotes replaced by a newer one of the same instrument before they could be sent. */
+  /** Quotes replaced by a newer one of the same instrument and level before they could be sent. */
   conflated = 0;
 
-  constructor(instruments: number) {
-    this.#batch = new QuoteBatch(instruments * 2);
-    this.#rowOf = new Int32Array(instruments);
+  constructor(instruments: number, levels = 1) {
+    this.#batch = new QuoteBatch(instruments * levels * 2);
+    this.#rowOf = new Int32Array(instruments * LEVELS_MAX);
   }
 
   get count(): number {
@@ -31,8 +31,8 @@ export class DeferredQuotes {
 
   add(from: QuoteBatch, row: number): void {
     const batch = this.#batch;
-    const instrument = from.instrument[row];
-    const before = this.#rowOf[instrument] - 1;
+    const slot = slotOf(from, row);
+    const before = this.#rowOf[slot] - 1;
     if (before >= 0) {
       batch.instrument[before] = REPLACED;
       this.#replaced += 1;
@@ -41,12 +41,12 @@ export class DeferredQuotes {
     if (batch.count === batch.capacity) this.#remove(0);
     this.#copy(from, row, batch.count);
     batch.count += 1;
-    this.#rowOf[instrument] = batch.count;
+    this.#rowOf[slot] = batch.count;
   }
 
   /** The first `count` rows of {@link batch} have been sent. */
   remove(count: number): void {
-    for (let row = 0; row < count; row += 1) this.#rowOf[this.#batch.instrument[row]] = 0;
+    for (let row = 0; row < count; row += 1) this.#rowOf[slotOf(this.#batch, row)] = 0;
     this.#remove(count);
   }
 
@@ -63,7 +63,7 @@ export class DeferredQuotes {
       if (batch.instrument[row] === REPLACED) continue;
       this.#copy(batch, row, to);
       to += 1;
-      this.#rowOf[batch.instrument[to - 1]] = to;
+      this.#rowOf[slotOf(batch, to - 1)] = to;
     }
     batch.count = to;
     this.#replaced = 0;
@@ -72,10 +72,15 @@ export class DeferredQuotes {
   #copy(from: QuoteBatch, row: number, to: number): void {
     const batch = this.#batch;
     batch.instrument[to] = from.instrument[row];
+    batch.level[to] = from.level[row];
     batch.quoteId[to] = from.quoteId[row];
     batch.bidTicks[to] = from.bidTicks[row];
     batch.bidLots[to] = from.bidLots[row];
     batch.askTicks[to] = from.askTicks[row];
     batch.askLots[to] = from.askLots[row];
   }
+}
+
+function slotOf(batch: QuoteBatch, row: number): number {
+  return batch.instrument[row] * LEVELS_MAX + batch.level[row];
 }

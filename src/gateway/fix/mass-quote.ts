@@ -1,6 +1,7 @@
 import type { DecimalStep } from "../../core/decimal.ts";
+import { invariant } from "../../core/invariant.ts";
 import type { InstrumentTable } from "../../market/instrument.ts";
-import type { QuoteBatch } from "../../quote/quote-batch.ts";
+import { LEVELS_MAX, type QuoteBatch } from "../../quote/quote-batch.ts";
 import { type Template, template } from "./ascii.ts";
 import type { SessionIdentity } from "./builder.ts";
 import { FieldWriter, HEADROOM_BYTES } from "./field-writer.ts";
@@ -8,15 +9,15 @@ import { MARKS, QuoteImage, SENDING_TIME, SLOT, SLOTS, TRANSACT_TIME } from "./q
 import { BEGIN_STRING } from "./tags.ts";
 import { TimestampBytes } from "./timestamp.ts";
 
-/** What never changes in an instrument's entries. */
+/** What never changes in the entries of an instrument's level. */
 interface EntryTemplate {
   /** `|55=…|207=…|` */
   readonly instrument: Template;
   readonly tick: DecimalStep;
   readonly lot: DecimalStep;
-  /** Number of the quote set: one per base. */
+  /** Number of the quote set: one per base and level. */
   readonly set: number;
-  /** The instrument's last one-entry message. */
+  /** The last one-entry message of the instrument's level. */
   readonly image: QuoteImage;
 }
 
@@ -28,7 +29,7 @@ interface SetTemplate {
 const LONGEST_NAME = 64;
 /** Most bytes one entry and one set can take: 16 digits a number, names of {@link LONGEST_NAME}. */
 const ENTRY_BYTES = 4 + 17 + (9 + LONGEST_NAME * 2) + 4 * 24 + 26;
-const SET_BYTES = 10 + LONGEST_NAME * 2 + 30;
+const SET_BYTES = 12 + LONGEST_NAME * 2 + 30;
 const HEADER_BYTES = 320;
 /** Room of a one-entry message without its names: headroom, tags, times, and 17 digits for each number. */
 const IMAGE_BYTES = HEADROOM_BYTES + 120 + 2 * 21 + 7 * 17;
@@ -54,9 +55,10 @@ function plain(text: string): string {
  * Encodes rows of a {@link QuoteBatch} as one MassQuote (35=i), by writing prices, sizes, ids and times between prepared bytes.
  * Nothing is allocated once an instrument has been seen.
  *
- * Form, the same in 4.2 and 4.4: QuoteID (117) = the highest quote id in the message; one quote set per base (QuoteSetID 302 =
- * UnderlyingSymbol 311 = the base), in the order in which the bases were first quoted; QuoteEntryID (299) = the row's quote
- * id; Symbol (55) and SecurityExchange (207) as the venue names them; TransactTime (60) = the time given. A side that is
+ * Form, the same in 4.2 and 4.4: QuoteID (117) = the highest quote id in the message; one quote set per base and level
+ * (UnderlyingSymbol 311 = the base; QuoteSetID 302 = the base, with `.2` for the second level and so on), in the order in which
+ * they were first quoted: an entry replaces the quote of its symbol in its set; QuoteEntryID (299) = the row's quote id, which no
+ * other entry has; Symbol (55) and SecurityExchange (207) as the venue names them; TransactTime (60) = the time given. A side that is
  * pulled has no price and size 0: the receiver must take the quote of that side away (an absent size would mean DefBidSize,
  * an absent side nothing at all).
  */
@@ -75,9 +77,10 @@ export class MassQuoteEncoder {
   readonly #target: Template;
   readonly #noSets: Template;
   readonly #nameBytes: number;
-  readonly #entries: (EntryTemplate | undefined)[] = [];
+  /** By level and instrument. */
+  readonly #entries: readonly (EntryTemplate | undefined)[][] = Array.from({ length: LEVELS_MAX }, () => []);
   readonly #sets: SetTemplate[] = [];
-  readonly #setOfBase = new Map<string, number>();
+  readonly #numberOfSet = new Map<string, number>();
   readonly #values = new Float64Array(SLOTS);
   readonly #marks = new Int32Array(MARKS);
   #setCounts = new Int32Array(16);
@@ -111,8 +114,7 @@ export class MassQuoteEncoder {
     this.#time.update(timeUs);
     if (count > 1) return this.#write(batch, fromRow, count, seq, out);
 
-    const id = batch.instrument[fromRow];
-    const entry = this.#entries[id] ?? this.#prepare(id);
+    const entry = this.#entry(batch, fromRow);
     const sides = (batch.bidLots[fromRow] > 0 ? 1 : 0) | (batch.askLots[fromRow] > 0 ? 2 : 0);
     const values = this.#values;
     values[SLOT.seq] = seq;
@@ -143,7 +145,7 @@ export class MassQuoteEncoder {
     let lastId = 0;
     let sets = 0;
     for (let row = fromRow; row < endRow; row += 1) {
-      const set = (this.#entries[batch.instrument[row]] ?? this.#prepare(batch.instrument[row])).set;
+      const { set } = this.#entry(batch, row);
       const before = this.#setCounts[set];
       if (before === 0) sets += 1;
       this.#setCounts[set] = before + 1;
@@ -175,10 +177,10 @@ export class MassQuoteEncoder {
       writer.template(END);
       let left = entries;
       for (let row = fromRow; left > 0; row += 1) {
-        const entry = this.#entries[batch.instrument[row]];
-        if (entry === undefined || entry.set !== set) continue;
+        const entry = this.#entry(batch, row);
+        if (entry.set !== set) continue;
         left -= 1;
-        this.#entry(batch, row, entry, time);
+        this.#writeEntry(batch, row, entry, time);
       }
     }
     const length = writer.finish();
@@ -186,7 +188,13 @@ export class MassQuoteEncoder {
     return length;
   }
 
-  #entry(batch: QuoteBatch, row: number, entry: EntryTemplate, time: TimestampBytes): void {
+  #entry(batch: QuoteBatch, row: number): EntryTemplate {
+    const id = batch.instrument[row];
+    const level = batch.level[row];
+    return this.#entries[level]?.[id] ?? this.#prepare(id, level);
+  }
+
+  #writeEntry(batch: QuoteBatch, row: number, entry: EntryTemplate, time: TimestampBytes): void {
     const writer = this.#writer;
     const { tick, lot } = entry;
     const marks = this.#marks;
@@ -222,14 +230,15 @@ export class MassQuoteEncoder {
     writer.template(END);
   }
 
-  #prepare(id: number): EntryTemplate {
+  #prepare(id: number, level: number): EntryTemplate {
     const instrument = this.#instruments.get(id);
     const base = plain(instrument.base);
-    let set = this.#setOfBase.get(base);
+    const setId = level === 0 ? base : `${base}.${level + 1}`;
+    let set = this.#numberOfSet.get(setId);
     if (set === undefined) {
       set = this.#sets.length;
-      this.#setOfBase.set(base, set);
-      this.#sets.push({ head: template(`302=${base}|311=${base}|304=`) });
+      this.#numberOfSet.set(setId, set);
+      this.#sets.push({ head: template(`302=${setId}|311=${base}|304=`) });
       if (set === this.#setCounts.length) {
         const wider = new Int32Array(set * 2);
         wider.set(this.#setCounts);
@@ -247,9 +256,14 @@ export class MassQuoteEncoder {
       tick: instrument.tick,
       lot: instrument.lot,
       set,
-      image: new QuoteImage(IMAGE_BYTES + this.#nameBytes + symbol.bytes.length + base.length * 2, scales),
+      image: new QuoteImage(
+        IMAGE_BYTES + this.#nameBytes + symbol.bytes.length + setId.length + base.length,
+        scales,
+      ),
     };
-    this.#entries[id] = entry;
+    const ofLevel = this.#entries[level];
+    invariant(ofLevel !== undefined, `level ${level} is one of ${LEVELS_MAX}`);
+    ofLevel[id] = entry;
     return entry;
   }
 }
