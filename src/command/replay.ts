@@ -17,11 +17,11 @@ export const replay = defineCommand({
   summary: "Run a journal's inputs through a fresh desk, and compare every decision",
   usage: "DIR [--run ID] [--verify]",
   details: `Reads the run's journal in DIR (the latest run unless --run names another), feeds its inputs to a fresh desk with the same
-model and parameters, on the recorded engine and instruction set where this host has them, as fast as it goes. With
---verify every decision must be the recorded one, bit for bit; the first difference is shown with its context and the exit code is 1. A damaged tail is reported and everything before it is used.
+model and parameters, on the recorded engine, instruction set and GPU where this host has them, as fast as it goes; KEEL_GPU and
+KEEL_VULKAN_DIR name another GPU. With --verify every decision must be the recorded one, bit for bit; the first difference is shown with its context and the exit code is 1. A damaged tail is reported and everything before it is used.
 
 The result holds \`identical\` (null without --verify), \`compared\`, \`difference\`, \`inputs\`, \`predictions\`,
-\`predictionsDifferent\`, \`recordedWith\` and \`replayedWith\` (engine and instruction set), \`mayDiffer\` (why probabilities may
+\`predictionsDifferent\`, \`recordedWith\` and \`replayedWith\` (engine, instruction set and adapter), \`mayDiffer\` (why probabilities may
 differ in their last bits, or null), \`damage\`, \`missing\`, and counters of the replayed desk.
 
 \`predictions\` and \`predictionsDifferent\` count the journalled answers of an engine that answers after its turn; there
@@ -38,11 +38,12 @@ are none with the cpu engine, whose predictions are made again and show in the d
   },
   positionals: ["DIR"],
   environment: false,
-  async run({ options, positionals, log, out }) {
+  async run({ options, positionals, env, log, out }) {
     const [directory = "."] = positionals;
     const { JournalReader } = await import("../journal/reader.ts");
     const { DecisionComparer } = await import("../journal/verify.ts");
     const { replay: run } = await import("../journal/replay.ts");
+    const { gpuSelection } = await import("../inference/probe.ts");
     const { engineForReplay } = await import("../live/replay-engine.ts");
     const { showDecision } = await import("../journal/show.ts");
 
@@ -53,17 +54,21 @@ are none with the cpu engine, whose predictions are made again and show in the d
     const reader = new JournalReader(directory, options.run);
     const comparer = new DecisionComparer(showDecision);
     let mayDiffer: string | null = null;
-    let replayedWith: { engine: string; isa: string | null } | null = null;
+    let replayedWith: { engine: string; isa: string | null; adapter: string | null } | null = null;
     const startedNs = Bun.nanoseconds();
     const result = await run(readable(reader), {
       engineFor: async (start) => {
-        const engine = await engineForReplay(start, device, {
-          info: (line) => log.info(line),
-          warn: (line) => {
+        const lines = {
+          info: (line: string) => log.info(line),
+          warn: (line: string) => {
             mayDiffer = line;
           },
-        });
-        replayedWith = engine === null ? null : { engine: engine.name, isa: engine.isa ?? null };
+        };
+        const engine = await engineForReplay(start, device, lines, { gpu: gpuSelection(env) });
+        replayedWith =
+          engine === null
+            ? null
+            : { engine: engine.name, isa: engine.isa ?? null, adapter: engine.adapter?.name ?? null };
         return engine;
       },
       decisions: comparer,
@@ -104,7 +109,10 @@ are none with the cpu engine, whose predictions are made again and show in the d
       inputs: result.inputs,
       predictions: result.predictions,
       predictionsDifferent: result.predictionsDifferent,
-      recordedWith: model === null ? null : { engine: model.engine, isa: model.isa },
+      recordedWith:
+        model === null
+          ? null
+          : { engine: model.engine, isa: model.isa, adapter: model.adapter?.name ?? null },
       replayedWith,
       mayDiffer,
       identical: verification?.identical ?? null,

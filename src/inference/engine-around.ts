@@ -7,6 +7,7 @@ export abstract class EngineAround implements StepEngine {
   readonly name: StepEngine["name"];
   readonly card: StepEngine["card"];
   readonly isa?: NonNullable<StepEngine["isa"]>;
+  readonly adapter?: NonNullable<StepEngine["adapter"]>;
   readonly precisionTolerance: number;
   readonly slotCount: number;
   readonly maxBatch: number;
@@ -21,6 +22,7 @@ export abstract class EngineAround implements StepEngine {
     this.name = inner.name;
     this.card = inner.card;
     if (inner.isa !== undefined) this.isa = inner.isa;
+    if (inner.adapter !== undefined) this.adapter = inner.adapter;
     this.precisionTolerance = inner.precisionTolerance ?? 0;
     this.slotCount = inner.slotCount;
     this.maxBatch = inner.maxBatch;

@@ -1,4 +1,5 @@
 import type { FeatureSource } from "../feature/source.ts";
+import type { GpuAdapterEntry } from "../gpu/adapter.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Calibration } from "./calibration.ts";
 import type { ModelCard } from "./card.ts";
@@ -25,6 +26,8 @@ export interface StepEngine {
   readonly card: ModelCard;
   /** Instruction set that the arithmetic uses, where the last bits of the probabilities depend on it. */
   readonly isa?: CpuIsa;
+  /** What computes, where that is a GPU over Vulkan. */
+  readonly adapter?: GpuAdapterEntry;
   /** Probabilities may differ from the card's self-test by this where it is more than the card allows; 0 when left out. */
   readonly precisionTolerance?: number;
   /** Recalibration of each slot, where the engine has one; it outlives the engine when the next one is started with it. */

@@ -1,5 +1,6 @@
 import { DeviceUnavailableError, ModelRefusedError } from "../core/errors.ts";
 import { InvariantError, invariant } from "../core/invariant.ts";
+import type { GpuAdapterEntry } from "../gpu/adapter.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { GpuLostError } from "../gpu/errors.ts";
 import { type DeviceStepEngine, EngineLostError } from "./engine.ts";
@@ -28,8 +29,7 @@ export class WebGpuEngine implements DeviceStepEngine {
   readonly features: Float32Array<ArrayBuffer>;
   readonly slots: Int32Array;
   readonly probabilities: Float32Array;
-  /** Name of the adapter. */
-  readonly adapter: string;
+  readonly adapter: GpuAdapterEntry;
   /** ONNX Runtime recorded the model's dispatches once and replays them; false where a node of the model does not allow it. */
   readonly graphCaptured: boolean;
   readonly gpu: Gpu;
@@ -62,7 +62,7 @@ export class WebGpuEngine implements DeviceStepEngine {
     this.features = new Float32Array(maxBatch * card.featureCount);
     this.slots = new Int32Array(maxBatch);
     this.probabilities = new Float32Array(maxBatch * card.heads.length);
-    this.adapter = gpu.adapter;
+    this.adapter = { name: gpu.adapter, software: gpu.software };
     this.graphCaptured = graphCaptured;
     this.gpu = gpu;
     this.featureTarget = { buffer: buffers.set.features, offset: 0 };
@@ -204,7 +204,7 @@ export class WebGpuEngine implements DeviceStepEngine {
     const encoder = this.#device.createCommandEncoder();
     encode?.(encoder);
     this.#buffers.mover.gather(encoder);
-    queue.submit([encoder.finish()]);
+    this.gpu.submit(encoder.finish());
   }
 
   async #advance(count: number): Promise<void> {
@@ -219,7 +219,7 @@ export class WebGpuEngine implements DeviceStepEngine {
     const encoder = this.#device.createCommandEncoder();
     mover.scatter(encoder);
     encoder.copyBufferToBuffer(probabilities, 0, readback, 0, bytes);
-    this.#device.queue.submit([encoder.finish()]);
+    this.gpu.submit(encoder.finish());
     await readback.mapAsync(GPUMapMode.READ, 0, bytes);
     this.probabilities.set(new Float32Array(readback.getMappedRange(0, bytes)));
     readback.unmap();

@@ -1,5 +1,6 @@
 import { ModelRefusedError } from "../core/errors.ts";
 import { InvariantError, invariant } from "../core/invariant.ts";
+import type { GpuAdapterEntry } from "../gpu/adapter.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { GpuLostError } from "../gpu/errors.ts";
 import { compileStep } from "./cpu/compile.ts";
@@ -31,6 +32,7 @@ export class WgslEngine implements DeviceStepEngine {
   readonly slots: Int32Array;
   readonly probabilities: Float32Array;
   readonly precisionTolerance: number;
+  readonly adapter: GpuAdapterEntry;
   readonly gpu: Gpu;
   readonly #step: DeviceStep;
   #busy = false;
@@ -42,6 +44,7 @@ export class WgslEngine implements DeviceStepEngine {
     this.slotCount = slotCount;
     this.maxBatch = maxBatch;
     this.gpu = gpu;
+    this.adapter = { name: gpu.adapter, software: gpu.software };
     this.#step = step;
     this.precisionTolerance = step.kernel.halves.length > 0 ? HALF_TOLERANCE : 0;
     this.features = step.features;

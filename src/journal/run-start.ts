@@ -34,6 +34,16 @@ const runStart = z.strictObject({
       engine: z.enum(ENGINES),
       /** Instruction set of the cpu engine; null on other engines, and in journals from before it was recorded. */
       isa: z.enum(CPU_ISAS).nullable().default(null),
+      /** The GPU of the wgsl and webgpu engines; null on other engines, and in journals from before it was recorded. */
+      adapter: z
+        .strictObject({
+          name: z.string(),
+          software: z.boolean(),
+          /** Folder with the Vulkan driver, where it was not the host's. */
+          vulkanDir: z.string().nullable(),
+        })
+        .nullable()
+        .default(null),
       /** Whether its predictions were there in the turn of their event; when left out, the cpu engine's were. */
       synchronous: z.boolean().optional(),
       heads: z.int(),

@@ -176,6 +176,10 @@ export class LiveDesk {
         onnxSha256: model.card.onnxSha256,
         engine: engine.name,
         isa: engine.isa ?? null,
+        adapter:
+          engine.adapter === undefined
+            ? null
+            : { ...engine.adapter, vulkanDir: config.engines.gpu.vulkanDir },
         synchronous: engine.synchronous,
         heads: model.card.heads.length,
       },

@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { Desk, type DeskPort, UNDERLYING_CAPACITY } from "../../src/desk/desk.ts";
 import { noTimer } from "../../src/desk/latency.ts";
 import { FEATURE_COUNT, SCHEMA_HASH } from "../../src/feature/schema.ts";
+import { ANY_GPU } from "../../src/gpu/adapter.ts";
 import { DEFAULT_MODEL } from "../../src/inference/builtin.ts";
 import { CalibratedEngine } from "../../src/inference/calibration.ts";
 import type { CpuIsa } from "../../src/inference/cpu/native-step.ts";
@@ -21,6 +22,7 @@ import { DEFAULT_QUOTE_PARAMETERS } from "../../src/quote/parameters.ts";
 import { NOT_TRIPPED } from "../../src/risk/kill-switch.ts";
 import { DEFAULT_RISK_LIMITS } from "../../src/risk/limits.ts";
 import { MemoryMarket } from "../../src/sim/memory-market.ts";
+import { SOFTWARE_GPU, skipUnlessSoftwareGpu } from "../support/software-gpu.ts";
 
 /** In the middle of a run. */
 const LOST_STEP = 400;
@@ -72,6 +74,7 @@ async function recordRun(
       onnxSha256,
       engine: "cpu",
       isa,
+      adapter: null,
       synchronous: true,
       heads: heads.length,
     },
@@ -167,7 +170,7 @@ async function verify(records: readonly JournalRecord[], present?: readonly CpuI
   const result = await replay(records, {
     engineFor: async (start) => {
       const log = { info: () => {}, warn: (line: string) => warnings.push(line) };
-      const engine = await engineForReplay(start, device, log, present);
+      const engine = await engineForReplay(start, device, log, present === undefined ? {} : { present });
       used = engine?.isa;
       return engine;
     },
@@ -265,4 +268,51 @@ test("a start without an instruction set is read as one that does not tell", () 
     ...{ seed: 1, quote: DEFAULT_QUOTE_PARAMETERS, risk: DEFAULT_RISK_LIMITS, kill: NOT_TRIPPED },
   };
   expect(parseRunStart(JSON.stringify(start)).model).toMatchObject({ isa: null, synchronous: false });
+});
+
+describe.skipIf(isas.length === 0 || skipUnlessSoftwareGpu())("replaying a run of a GPU", () => {
+  const log = (warnings: string[]) => ({ info: () => {}, warn: (line: string) => warnings.push(line) });
+
+  /** The start of a run on this GPU. */
+  async function startOn(adapter: NonNullable<RunStart["model"]>["adapter"]): Promise<RunStart> {
+    const [first] = await recordRun("portable", { runMs: 1 });
+    const text = JSON.parse(Buffer.from(first.payload).toString());
+    Object.assign(text.model, { engine: "wgsl", isa: null, adapter, synchronous: false });
+    return parseRunStart(JSON.stringify(text));
+  }
+
+  test("takes the software adapter where the run was made on it, and tells of another version of it", async () => {
+    const vulkanDir = SOFTWARE_GPU?.vulkanDir ?? null;
+    const warnings: string[] = [];
+    const start = await startOn({ name: "SwiftShader of old", software: true, vulkanDir });
+    const engine = await engineForReplay(start, undefined, log(warnings));
+    expect(engine?.adapter?.software).toBe(true);
+    const name = engine?.adapter?.name ?? "";
+    expect(warnings).toEqual([
+      `probabilities may differ in their last bits: the run was made on SwiftShader of old; it is replayed on ${name}`,
+    ]);
+    await engine?.dispose();
+
+    const same = await startOn({ name, software: true, vulkanDir });
+    const again = await engineForReplay(same, undefined, log(warnings));
+    expect(again?.adapter).toEqual({ name, software: true });
+    expect(warnings).toHaveLength(1);
+    await again?.dispose();
+  });
+
+  test("a GPU that is not here and has no other in its place is named", async () => {
+    const start = await startOn({
+      name: "NVIDIA H100",
+      software: false,
+      vulkanDir: SOFTWARE_GPU?.vulkanDir ?? null,
+    });
+    await expect(engineForReplay(start, undefined, log([]))).rejects.toThrow('no adapter "NVIDIA H100" here');
+  });
+
+  test("a GPU that is named goes before the recorded one", async () => {
+    const start = await startOn({ name: "NVIDIA H100", software: false, vulkanDir: null });
+    const engine = await engineForReplay(start, undefined, log([]), { gpu: SOFTWARE_GPU ?? ANY_GPU });
+    expect(engine?.adapter?.software).toBe(true);
+    await engine?.dispose();
+  });
 });
