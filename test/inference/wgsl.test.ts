@@ -63,8 +63,13 @@ describe.skipIf(skip)("the wgsl engine", () => {
     WgslEngine.onDevice(await Gpu.open(SOFTWARE_ENGINES.gpu), model, slots, batch, options);
 
   /** The largest difference of a probability from the cpu engine's over steps of a full batch. */
-  async function apart(model: StepModel, rows: (i: number) => number[], steps: number): Promise<number> {
-    const engines = [await start(model, 3, 2), await CpuEngine.start(model, 3, 2)] as const;
+  async function apart(
+    model: StepModel,
+    rows: (i: number) => number[],
+    steps: number,
+    options?: DeviceStepOptions,
+  ): Promise<number> {
+    const engines = [await start(model, 3, 2, options), await CpuEngine.start(model, 3, 2)] as const;
     let worst = 0;
     for (let i = 0; i < steps; i += 1) {
       const features = [...rows(2 * i), ...rows(2 * i + 1)];
@@ -84,9 +89,10 @@ describe.skipIf(skip)("the wgsl engine", () => {
     return worst;
   }
 
+  // What an elementwise operation computes does not depend on the layout; every kind of it is in the one that compiles fastest.
   for (const [layout, options] of Object.entries(LAYOUTS)) {
     test(`computes every operation as the cpu engine does: ${layout}`, async () => {
-      const { compiled, results, ...sizes } = operationsProgram(layout === Object.keys(LAYOUTS)[0]);
+      const { compiled, results, ...sizes } = operationsProgram(options.workgroupBytes === 0);
       verifyProgram(compiled.program, sizes);
       const counts = { ...sizes, slotCount: 3, maxBatch: 2 };
       const device = await DeviceStep.make(gpu, "operations", compiled, counts, options);
@@ -130,7 +136,11 @@ describe.skipIf(skip)("the wgsl engine", () => {
       rows[i % rows.length].map((value) => value * (1 + 0.2 * rng.normal()));
     const rounds = model.graph.nodes.some((node) => node.operator === "QuantizeLinear");
     // A sum that lies between two levels may fall on either, by the order of its terms.
-    expect(await apart(model, row, 60)).toBeLessThanOrEqual(rounds ? model.card.selfTest.tolerance : 1e-5);
+    // A kernel with its scratch in a buffer compiles in a quarter of the time: of a model and its 8-bit twin one is laid out so.
+    const options = rounds || name === "lstm-residual" ? {} : { workgroupBytes: 0 };
+    expect(await apart(model, row, 60, options)).toBeLessThanOrEqual(
+      rounds ? model.card.selfTest.tolerance : 1e-5,
+    );
   });
 
   const source = {
