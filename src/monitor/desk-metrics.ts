@@ -3,12 +3,14 @@ import { STAGES, type StageHistograms } from "../desk/latency.ts";
 import { REASON } from "../quote/quote-batch.ts";
 import { LIMITS } from "../risk/gate.ts";
 import { type MetricRegistry, RECOVERY } from "./metrics.ts";
+import { registerStability } from "./quote-stability.ts";
 import { feedStates } from "./summary.ts";
 
 /** Registers what a desk and its latency histograms have to tell. Names are listed in `docs/metrics.md`. */
 export function registerDeskMetrics(metrics: MetricRegistry, desk: Desk, timer: StageHistograms): void {
   registerMarket(metrics, desk);
   registerQuotes(metrics, desk);
+  registerStability(metrics, desk);
   metrics.add({
     name: "keel_desk_stage_seconds",
     type: "histogram",

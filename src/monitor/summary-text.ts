@@ -1,4 +1,5 @@
 import { type Percentiles, STAGES } from "../desk/latency.ts";
+import { stabilityLines } from "./quote-stability.ts";
 import type { RunSummary } from "./summary.ts";
 
 /** The summary of a run for people. */
@@ -20,6 +21,7 @@ export function summaryLines(summary: RunSummary & { readonly seconds: number })
     `predictions ${count(summary.predictions)}, conflated ${count(summary.conflated)}`,
     `quotes sent ${count(summary.quotesSent)}, acknowledged ${count(summary.quotesAcked)}, rejected ${count(summary.quotesRejected)}, changed by the model ${count(summary.widened)}; fills ${count(summary.executions)}`,
     `reasons: ${reasons.join(", ") || "none"}`,
+    ...stabilityLines(summary.stability),
     ...(summary.killed === null ? [] : [`kill switch: ${summary.killed}`]),
     "latency, µs          p50        p99      p99.9        max      count",
     ...[...STAGES, "quoted" as const].map((stage) => percentileLine(stage, summary.latencyUs[stage])),

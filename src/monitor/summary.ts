@@ -4,6 +4,7 @@ import { percentilesUs } from "../desk/latency.ts";
 import type { SignalCounters } from "../feed/signal.ts";
 import { FEED_STATE, FEED_STATE_NAMES } from "../market/event-batch.ts";
 import { REASON } from "../quote/quote-batch.ts";
+import { type QuoteStability, quoteStability } from "./quote-stability.ts";
 
 /** What a run tells of itself at its end, and `/status` while it goes on. */
 export interface RunSummary {
@@ -34,6 +35,7 @@ export interface RunSummary {
   readonly widened: number;
   /** How many sent quotes gave each reason. */
   readonly reasons: Readonly<Record<string, number>>;
+  readonly stability: QuoteStability;
   readonly killed: string | null;
   /** Age of the state that quotes sent were based on. */
   readonly freshnessUs: Percentiles;
@@ -68,6 +70,7 @@ export function summarise(desk: Desk, timer: StageHistograms): RunSummary {
     executions: counters.executions,
     widened: counters.widened,
     reasons: reasons(desk.reasonCounts),
+    stability: quoteStability(desk),
     killed: desk.gate.kill.tripped ? desk.gate.kill.state.reason : null,
     freshnessUs: percentilesUs(desk.freshness),
     latencyUs: { ...timer.report(), quoted: percentilesUs(timer.quoted) },

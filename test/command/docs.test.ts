@@ -33,9 +33,12 @@ const inHeader = (name: string) => new RegExp(`\\b${name}`).test(cHeader);
 
 test("every metric that is named exists", async () => {
   const sources = await Promise.all(
-    ["src/monitor/desk-metrics.ts", "src/live/http-target.ts"].map((path) =>
-      Bun.file(join(root, path)).text(),
-    ),
+    [
+      "src/monitor/desk-metrics.ts",
+      "src/monitor/quote-stability.ts",
+      "src/monitor/risk-metrics.ts",
+      "src/live/http-target.ts",
+    ].map((path) => Bun.file(join(root, path)).text()),
   );
   const source = sources.join("\n");
   for (const page of pages) {

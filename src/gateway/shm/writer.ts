@@ -46,7 +46,7 @@ export interface ShmWriterOptions {
 
 /**
  * Publishes predictions and quotes in shared memory, for processes on this host: the latest of each instrument and underlying,
- * and a ring of all updates. See `layout.ts`.
+ * and a ring of all updates. Of an instrument quoted on several levels that is the first. See `layout.ts`.
  *
  * Nothing that the writer relies on is read back from the shared memory, so a reader can neither hold it up nor mislead it.
  * Plain stores between the two of a sequence word keep their order: `Atomics` accesses order typed-array accesses around them.
@@ -133,7 +133,9 @@ export class ShmWriter implements DeskTap {
 
   onQuotes(quotes: QuoteBatch, timeUs: number): void {
     if (this.#desk.instruments.size > this.#named) this.#nameInstruments();
-    for (let row = 0; row < quotes.count; row += 1) this.#quote(quotes, row, timeUs);
+    for (let row = 0; row < quotes.count; row += 1) {
+      if (quotes.level[row] === 0) this.#quote(quotes, row, timeUs);
+    }
   }
 
   /** Every standing quote is shown as pulled, and the ring tells that all were cancelled. */

@@ -33,7 +33,7 @@ export function instrumentTable(listed: readonly Listed[] = LISTED): InstrumentT
     table.add({
       venue: "deribit",
       symbol,
-      kind: "option",
+      kind: "perpetual",
       base,
       quote: base,
       settle: base,
@@ -53,6 +53,7 @@ export function instrumentTable(listed: readonly Listed[] = LISTED): InstrumentT
 
 export interface QuoteRow {
   readonly instrument: number;
+  readonly level?: number;
   readonly quoteId: number;
   readonly bidTicks: number;
   readonly bidLots: number;
@@ -65,6 +66,7 @@ export function quoteBatch(rows: readonly QuoteRow[]): QuoteBatch {
   batch.count = rows.length;
   for (const [row, quote] of rows.entries()) {
     batch.instrument[row] = quote.instrument;
+    batch.level[row] = quote.level ?? 0;
     batch.quoteId[row] = quote.quoteId;
     batch.bidTicks[row] = quote.bidLots > 0 ? quote.bidTicks : -1;
     batch.bidLots[row] = quote.bidLots;

@@ -18,14 +18,10 @@ function encoderOf(
   const encoder = new MassQuoteEncoder({ version, senderCompId: "KEEL", targetCompId: "PEER" }, table, 8);
   const out = new Uint8Array(encoder.maxBytes);
   const first = { quoteId: 1, bidTicks: 1, bidLots: 1, askTicks: 2, askLots: 1 };
-  encoder.encode(
-    quoteBatch(LISTED.map((_, instrument) => ({ ...first, instrument }))),
-    0,
-    LISTED.length,
-    1,
-    0,
-    out,
-  );
+  for (let level = 0; level < 3; level += 1) {
+    const all = quoteBatch(LISTED.map((_, instrument) => ({ ...first, instrument, level })));
+    encoder.encode(all, 0, LISTED.length, 1, 0, out);
+  }
   return (batch, from, count, seq, timeUs) => {
     const length = encoder.encode(batch, from, count, seq, timeUs, out);
     return Buffer.from(out.subarray(encoder.start, encoder.start + length)).toString("latin1");
@@ -34,6 +30,7 @@ function encoderOf(
 
 const quote = fc.record({
   instrument: fc.nat({ max: LISTED.length - 1 }),
+  level: fc.constantFrom(0, 0, 1, 2),
   quoteId: fc.oneof(fc.nat({ max: 2_000 }), fc.integer({ min: 1, max: 2 ** 40 })),
   bidTicks: fc.oneof(fc.nat({ max: 1_000 }), fc.nat({ max: 2_147_483_647 })),
   bidLots: fc.oneof(fc.constant(0), fc.nat({ max: 100 }), fc.nat({ max: 1e12 })),

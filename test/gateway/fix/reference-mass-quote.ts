@@ -22,16 +22,21 @@ export function referenceMassQuote(
   const time = utcTimestamp(timeUs);
   const lastId = Math.max(...rows.map((row) => batch.quoteId[row]));
   const bases = [...new Set(instruments.all().map((instrument) => instrument.base))];
-  const sets = bases
-    .map((base) => ({
-      base,
-      rows: rows.filter((row) => instruments.get(batch.instrument[row]).base === base),
-    }))
+  const sets = [0, 1, 2]
+    .flatMap((level) =>
+      bases.map((base) => ({
+        base,
+        id: level === 0 ? base : `${base}.${level + 1}`,
+        rows: rows.filter(
+          (row) => batch.level[row] === level && instruments.get(batch.instrument[row]).base === base,
+        ),
+      })),
+    )
     .filter((set) => set.rows.length > 0);
   const fields = ["35=i", `34=${seq}`, "49=KEEL", `52=${time}`, "56=PEER", `117=${lastId}`, "301=2"];
   fields.push(`296=${sets.length}`);
   for (const set of sets) {
-    fields.push(`302=${set.base}`, `311=${set.base}`, `304=${set.rows.length}`, `295=${set.rows.length}`);
+    fields.push(`302=${set.id}`, `311=${set.base}`, `304=${set.rows.length}`, `295=${set.rows.length}`);
     for (const row of set.rows) {
       const { symbol, venue, tick, lot } = instruments.get(batch.instrument[row]);
       const bid = batch.bidLots[row] > 0;
