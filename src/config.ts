@@ -11,6 +11,7 @@ import type { LogFormat, LogLevel } from "./core/log.ts";
 import { nearest } from "./core/nearest.ts";
 import type { ParameterDescription } from "./core/parameter.ts";
 import type { Secret } from "./core/secret.ts";
+import { withLines } from "./feed/lines.ts";
 import { defaultEndpoint, endpointAt, type VenueEndpoint, type VenueSubscriptions } from "./feed/registry.ts";
 import { HEDGE_PARAMETERS, type HedgeSettings } from "./hedge/parameters.ts";
 import type { DeviceName } from "./inference/engine.ts";
@@ -19,8 +20,8 @@ import { VENUES, type VenueName } from "./market/instrument.ts";
 import { SURFACE_PARAMETERS, type SurfaceParameters } from "./option/surface/parameters.ts";
 import { FEE_PARAMETERS, type FeeRates } from "./position/fees.ts";
 import { QUOTE_PARAMETERS, type QuoteParameters } from "./quote/parameters.ts";
-import { RISK_LIMITS, type RiskLimits } from "./risk/limits.ts";
 import { RFQ_PARAMETERS, type RfqParameters } from "./rfq/parameters.ts";
+import { RISK_LIMITS, type RiskLimits } from "./risk/limits.ts";
 import type { MismatchRule, VenuePosition } from "./risk/reconciliation.ts";
 
 export interface ConfiguredEndpoint extends VenueEndpoint {
@@ -30,7 +31,7 @@ export interface ConfiguredEndpoint extends VenueEndpoint {
 
 /** The whole configuration, read once. */
 export interface Config {
-  /** One entry per venue; empty when `KEEL_FEEDS` is not set. */
+  /** One entry per venue, as often as `KEEL_LINES` says; empty when `KEEL_FEEDS` is not set. */
   readonly feeds: readonly VenueSubscriptions[];
   /** Where each venue is reached: by `KEEL_URL_…`, else the venue itself. */
   readonly endpoints: Readonly<Record<VenueName, ConfiguredEndpoint>>;
@@ -147,7 +148,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const hedging = values.KEEL_HEDGE_INSTRUMENTS;
   if (problems.length > 0) throw new ConfigError(problems);
   return {
-    feeds: values.KEEL_FEEDS ?? [],
+    feeds: withLines(values.KEEL_FEEDS ?? [], values.KEEL_LINES),
     endpoints: venueEndpoints(values),
     device: values.KEEL_DEVICE,
     engines: {

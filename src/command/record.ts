@@ -47,9 +47,10 @@ export const record = defineCommand({
   async run({ options, config, out, shutdown }): Promise<ExitCode> {
     if (config.feeds.length === 0) throw new UsageError("KEEL_FEEDS is not set: there is nothing to record");
     const { systemClock } = await import("../core/clock.ts");
+    const { firstLines } = await import("../feed/lines.ts");
     const { Recorder } = await import("../feed/recorder.ts");
     const recorder = new Recorder({
-      feeds: config.feeds,
+      feeds: firstLines(config.feeds),
       endpoints: config.endpoints,
       out: options.out,
       maxFileBytes: options["rotate-mb"] * MEBIBYTE,

@@ -68,6 +68,11 @@ const NAMED = {
     null,
     "What to subscribe to, e.g. `binance-usdm:BTCUSDT,deribit:BTC-PERPETUAL,deribit:options:BTC`",
   ),
+  KEEL_LINES: variable(
+    integerIn(1, 4),
+    "1",
+    "Connections to each venue, made one feed: the first arrival of an event counts, and a dead one is not noticed",
+  ),
   KEEL_DEVICE: variable(
     oneOf(...DEVICES),
     "auto",

@@ -35,6 +35,11 @@ export function withLines<T>(feeds: readonly T[], lines: number): readonly T[] {
   return Array.from({ length: lines }, () => feeds).flat();
 }
 
+/** The first line of each venue. */
+export function firstLines<T extends { readonly venue: VenueName }>(feeds: readonly T[]): readonly T[] {
+  return feeds.filter(({ venue }, at) => feeds.findIndex((other) => other.venue === venue) === at);
+}
+
 /**
  * Makes one feed of several connections to a venue that carry the same subscriptions, its *lines*. Each line is a feed of its own,
  * with its own sequence check and recovery; the arbiter decides which of their events the desk sees.

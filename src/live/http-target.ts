@@ -1,3 +1,4 @@
+import { firstLines } from "../feed/lines.ts";
 import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
 import { FEED_STATE } from "../market/event-batch.ts";
 import { registerDeskMetrics } from "../monitor/desk-metrics.ts";
@@ -79,10 +80,12 @@ function unready(live: LiveDesk): string[] {
     reasons.push(`the counterparty has not answered quotes for ${waitedSeconds.toFixed(0)} s`);
   }
   if (desk.gate.kill.tripped) reasons.push(`the kill switch is tripped: ${desk.gate.kill.state.reason}`);
-  for (const feed of desk.feeds) {
-    if (feed.carried.some(({ id }) => desk.market.feedState[id] === FEED_STATE.live)) continue;
-    reasons.push(`${feed.venue}: no instrument is live`);
-    if (feed.problem !== "") reasons.push(feed.problem);
+  for (const { venue } of firstLines(desk.feeds)) {
+    const lines = desk.feeds.filter((feed) => feed.venue === venue);
+    const carried = lines.flatMap((feed) => feed.carried);
+    if (carried.some(({ id }) => desk.market.feedState[id] === FEED_STATE.live)) continue;
+    reasons.push(`${venue}: no instrument is live`);
+    for (const { problem } of lines) if (problem !== "") reasons.push(problem);
   }
   for (let underlying = 0; underlying < underlyings.size; underlying += 1) {
     const status = desk.modelStatus(underlying);

@@ -1,5 +1,7 @@
 import type { Desk } from "../desk/desk.ts";
 import { STAGES, type StageHistograms } from "../desk/latency.ts";
+import type { Feed } from "../feed/feed.ts";
+import { firstLines } from "../feed/lines.ts";
 import { REASON } from "../quote/quote-batch.ts";
 import { LIMITS } from "../risk/gate.ts";
 import { type MetricRegistry, RECOVERY } from "./metrics.ts";
@@ -9,6 +11,7 @@ import { feedStates } from "./summary.ts";
 /** Registers what a desk and its latency histograms have to tell. Names are listed in `docs/metrics.md`. */
 export function registerDeskMetrics(metrics: MetricRegistry, desk: Desk, timer: StageHistograms): void {
   registerMarket(metrics, desk);
+  registerLines(metrics, desk);
   registerQuotes(metrics, desk);
   registerStability(metrics, desk);
   metrics.add({
@@ -66,7 +69,13 @@ function registerMarket(metrics: MetricRegistry, desk: Desk): void {
       type: "counter",
       help,
       collect: (emit) => {
-        for (const feed of feeds) emit(feed.counters[counter], { venue: feed.venue });
+        for (const { venue } of firstLines(feeds)) {
+          const lines = feeds.filter((feed) => feed.venue === venue);
+          emit(
+            lines.reduce((total, feed) => total + feed.counters[counter], 0),
+            { venue },
+          );
+        }
         if (signals !== null && counter in signals.counters) {
           emit(signals.counters[counter as keyof typeof signals.counters], { venue: "signal" });
         }
@@ -78,7 +87,10 @@ function registerMarket(metrics: MetricRegistry, desk: Desk): void {
     type: "histogram",
     help: "From a book's becoming unsound or stale to its being live again.",
     collect: (_emit, emitHistogram) => {
-      for (const feed of feeds) emitHistogram(feed.healingUs, { venue: feed.venue }, RECOVERY);
+      for (const feed of feeds) {
+        const line = desk.lines.isLine(feed.id) ? { line: String(lineOf(feeds, feed.id)) } : {};
+        emitHistogram(feed.healingUs, { venue: feed.venue, ...line }, RECOVERY);
+      }
     },
   });
   metrics.add({
@@ -86,8 +98,14 @@ function registerMarket(metrics: MetricRegistry, desk: Desk): void {
     type: "gauge",
     help: "State of each instrument's feed: 0 connecting, 1 snapshot, 2 live, 3 unsound, 4 stale.",
     collect: (emit) => {
-      for (const { venue, carried } of feeds)
-        for (const { id, symbol } of carried) emit(desk.market.feedState[id], { venue, instrument: symbol });
+      const told = new Set<number>();
+      for (const { venue, carried } of feeds) {
+        for (const { id, symbol } of carried) {
+          if (told.has(id)) continue;
+          told.add(id);
+          emit(desk.market.feedState[id], { venue, instrument: symbol });
+        }
+      }
     },
   });
   metrics.add({
@@ -98,6 +116,49 @@ function registerMarket(metrics: MetricRegistry, desk: Desk): void {
       for (const [state, count] of Object.entries(feedStates(desk))) emit(count, { state });
     },
   });
+}
+
+function registerLines(metrics: MetricRegistry, { feeds, lines }: Desk): void {
+  const own = feeds.filter(({ id }) => lines.isLine(id));
+  const labels = (feed: number): { readonly venue: string; readonly line: string } => ({
+    venue: feeds[feed].venue,
+    line: String(lineOf(feeds, feed)),
+  });
+  metrics.add({
+    name: "keel_line_instruments_live",
+    type: "gauge",
+    help: "Instruments whose book is live on a line of a venue.",
+    collect: (emit) => {
+      for (const { id } of own) emit(lines.liveOn(id), labels(id));
+    },
+  });
+  for (const [counter, help] of [
+    ["first", "Book events that a line brought first."],
+    ["duplicates", "Events of a line that another one had brought already."],
+    ["covered", "Books lost on a line while another one went on."],
+  ] as const) {
+    metrics.add({
+      name: `keel_line_${counter}_total`,
+      type: "counter",
+      help,
+      collect: (emit) => {
+        for (const { id } of own) emit(lines.counters[id][counter], labels(id));
+      },
+    });
+  }
+  metrics.add({
+    name: "keel_line_lag_seconds",
+    type: "histogram",
+    help: "How much later than the first a line brought the same book event.",
+    collect: (_emit, emitHistogram) => {
+      for (const { id } of own) emitHistogram(lines.lagUs[id], labels(id), RECOVERY);
+    },
+  });
+}
+
+/** The feed's number among the lines of its venue, from 1. */
+function lineOf(feeds: readonly Feed[], feed: number): number {
+  return feeds.slice(0, feed + 1).filter(({ venue }) => venue === feeds[feed].venue).length;
 }
 
 function registerQuotes(metrics: MetricRegistry, desk: Desk): void {

@@ -1,4 +1,5 @@
 import type { ConfiguredEndpoint } from "../../config.ts";
+import { firstLines } from "../../feed/lines.ts";
 import type { VenueName } from "../../market/instrument.ts";
 import { type Check, type Finding, findings, within } from "./check.ts";
 import { type Inquiry, type Listing, LOOKUPS } from "./listings.ts";
@@ -11,7 +12,7 @@ export const instruments: Check = {
   area: "feed",
   async run({ config, offline }) {
     if (offline) return [];
-    const perVenue = config.feeds.map(async ({ venue, subscriptions }): Promise<Finding[]> => {
+    const perVenue = firstLines(config.feeds).map(async ({ venue, subscriptions }): Promise<Finding[]> => {
       const inquiry = inquire(config.endpoints[venue], config.timeouts.requestMs);
       return report(venue, await LOOKUPS[venue](subscriptions, inquiry));
     });

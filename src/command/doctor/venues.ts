@@ -1,6 +1,7 @@
 import { urlVariable } from "../../config/variables.ts";
 import type { ConfiguredEndpoint } from "../../config.ts";
 import { isObject, numeric, parseJson } from "../../feed/decoder.ts";
+import { firstLines } from "../../feed/lines.ts";
 import { VENUE_ENTRIES } from "../../feed/venues.ts";
 import type { VenueName } from "../../market/instrument.ts";
 import { type Check, type Finding, findings, within } from "./check.ts";
@@ -26,7 +27,7 @@ export const venues: Check = {
         ),
       ];
     }
-    const perVenue = config.feeds.map(async ({ venue, subscriptions }): Promise<Finding[]> => {
+    const perVenue = firstLines(config.feeds).map(async ({ venue, subscriptions }): Promise<Finding[]> => {
       if (offline) return [ok(venue, `${subscriptions.join(", ")}; not tried: --offline`)];
       return Promise.all([
         webSocket(venue, config.endpoints[venue], config.timeouts.connectMs),
