@@ -81,7 +81,7 @@ export function ratioOf(name: string, a: BenchRow, b: BenchRow): BenchRatio {
 export function benchTable(report: BenchReport): string[] {
   const head = ["", "n", "p50", "p99", "p99.9", "max", "unit", "per second"];
   const body = report.rows.map((row) => [
-    row.name,
+    row.software === true ? `${row.name} (software)` : row.name,
     String(row.n),
     String(row.p50),
     String(row.p99),
@@ -100,8 +100,9 @@ export function benchTable(report: BenchReport): string[] {
       )
       .join("  ")
       .trimEnd();
+  const gpu = report.host.gpu === null ? "" : `, ${report.host.gpu}`;
   return [
-    `${report.bench} on ${report.host.cpu}, ${report.host.cores} cores, Bun ${report.host.bun}; input: ${report.input}`,
+    `${report.bench} on ${report.host.cpu}, ${report.host.cores} cores${gpu}, Bun ${report.host.bun}; input: ${report.input}`,
     line(head),
     ...body.map(line),
     ...report.ratios.map((ratio) => `${ratio.name} = ${ratio.value}`),

@@ -1,6 +1,6 @@
 import { DeviceUnavailableError } from "../core/errors.ts";
 import { dawnFor, pinGpuObject, startDawn } from "./dawn.ts";
-import { driverFolder, SOFTWARE } from "./software.ts";
+import { driverFolder, SOFTWARE, whyNoDriver } from "./software.ts";
 
 /** Which GPU is used, and by which Vulkan driver. */
 export interface GpuSelection {
@@ -50,6 +50,8 @@ const NO_NAME = "\u0001";
  * @throws DeviceUnavailableError when this platform has no Dawn here, or the host no Vulkan loader; Dawn is then not loaded.
  */
 export async function listAdapters(selection: GpuSelection): Promise<GpuAdapterEntry[]> {
+  const missing = await whyNoDriver(selection);
+  if (missing !== null) throw new DeviceUnavailableError("webgpu", missing);
   startDawn(await driverFolder(selection));
   const entries: GpuAdapterEntry[] = [];
   for (const name of await adapterNames()) {

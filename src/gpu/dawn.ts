@@ -23,7 +23,7 @@ interface DawnPin {
 const PIN = Symbol.for("keel.dawn");
 const holder = globalThis as { [PIN]?: DawnPin };
 
-const NO_LOADER =
+export const NO_LOADER =
   "no Vulkan loader: install the GPU's driver and libvulkan1 (Debian, Ubuntu) or vulkan-loader (Fedora, RHEL)";
 
 /**

@@ -3,9 +3,13 @@ import { dirname, join, resolve } from "node:path";
 import { brotliDecompressSync } from "node:zlib";
 import { BUILD } from "../core/executable.ts";
 import type { GpuSelection } from "./adapter.ts";
+import { NO_LOADER, whyNoVulkan } from "./dawn.ts";
 
 /** The name that selects a software adapter. */
 export const SOFTWARE = "software";
+
+const NO_SOFTWARE_DRIVER =
+  "no software driver: set KEEL_VULKAN_DIR to a folder with SwiftShader and a Vulkan loader, put one beside the executable, or install a browser that carries it (docs/gpu.md)";
 
 const ICD_FILE = "vk_swiftshader_icd.json";
 const ARCHIVE = "bin/swiftshader.tar.br";
@@ -33,6 +37,13 @@ export async function driverFolder({ adapter, vulkanDir }: GpuSelection): Promis
   if (beside !== null) return beside;
   const unpacked = BUILD === undefined ? await fromDependency(resolve(import.meta.dir, "../..")) : null;
   return unpacked ?? BROWSER_FOLDERS.find(holdsDriver) ?? null;
+}
+
+/** Why there can be no adapter for this selection, found out without loading Dawn or any driver; null when there may be one. */
+export async function whyNoDriver(selection: GpuSelection): Promise<string | null> {
+  const missing = whyNoVulkan(await driverFolder(selection));
+  const software = selection.adapter?.toLowerCase() === SOFTWARE && selection.vulkanDir === null;
+  return missing === NO_LOADER && software ? NO_SOFTWARE_DRIVER : missing;
 }
 
 const holdsDriver = (folder: string): boolean => existsSync(join(folder, ICD_FILE));

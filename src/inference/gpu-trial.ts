@@ -1,8 +1,7 @@
 import { DeviceUnavailableError } from "../core/errors.ts";
 import type { GpuSelection } from "../gpu/adapter.ts";
-import { whyNoVulkan } from "../gpu/dawn.ts";
 import { Gpu } from "../gpu/device.ts";
-import { driverFolder } from "../gpu/software.ts";
+import { whyNoDriver } from "../gpu/software.ts";
 import { isolatedProbe } from "./probe.ts";
 
 /** Adapters that have passed their trial in a child process; a lost device takes its own out again. */
@@ -16,7 +15,7 @@ const tried = new Set<string>();
  * @throws DeviceUnavailableError when there is no such adapter, or it does not compute.
  */
 export async function openTriedGpu(selection: GpuSelection, automatic: boolean): Promise<Gpu> {
-  const missing = whyNoVulkan(await driverFolder(selection));
+  const missing = await whyNoDriver(selection);
   if (missing !== null) throw new DeviceUnavailableError("webgpu", missing);
   const { adapter, vulkanDir } = selection;
   const key = JSON.stringify([adapter, vulkanDir]);
