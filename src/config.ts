@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { type ApiConfig, type FixAcceptConfig, readApi, readFixAccept } from "./config/clients.ts";
+import { type DeribitConfig, type FeedKeys, readDeribit } from "./config/deribit.ts";
 import { readDistribution } from "./config/distribution.ts";
 import { type FixConfig, readFix } from "./config/fix.ts";
 import { readPositionsFile, readRiskFile } from "./config/risk-file.ts";
@@ -47,6 +48,9 @@ export interface Config {
   readonly recalibrate: boolean;
   /** Undefined when no counterparty is configured. */
   readonly fix: FixConfig | undefined;
+  /** Undefined unless quotes go to Deribit. */
+  readonly deribit: DeribitConfig | undefined;
+  readonly feedKeys: FeedKeys;
   /** Undefined when nothing is to be journalled. */
   /** Undefined when no client may log on by FIX. */
   readonly fixAccept: FixAcceptConfig | undefined;
@@ -156,6 +160,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
         adapter: values.KEEL_GPU ?? null,
   const fixAccept = readFixAccept(env, values, stateDir, problems);
   const api = readApi(env, values, problems);
+  const { gateway: deribit, feedKeys } = readDeribit(env, values, problems);
   const distribution = readDistribution(env, values, problems);
         vulkanDir: values.KEEL_VULKAN_DIR ?? null,
         keepAliveMs: values.KEEL_GPU_KEEP_ALIVE_MS,
@@ -187,7 +192,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
         ? undefined
         : { hostname: values.KEEL_HTTP.host, port: values.KEEL_HTTP.port, token: httpToken },
     signals:
-    ...{ fixAccept, api },
+    ...{ deribit, feedKeys, fixAccept, api },
     rfq: fixAccept === undefined && api === undefined ? null : parameterValues(RFQ_PARAMETERS, values),
       values.KEEL_URL_SIGNAL === undefined
         ? undefined

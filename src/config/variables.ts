@@ -10,6 +10,7 @@ import { FEE_PARAMETERS } from "../position/fees.ts";
 import { QUOTE_PARAMETERS } from "../quote/parameters.ts";
 import { RISK_LIMITS } from "../risk/limits.ts";
 import { MISMATCH_RULES } from "../risk/reconciliation.ts";
+import { DERIBIT_VARIABLES } from "./deribit-variables.ts";
 import { fixSchedule, fixValidation } from "./fix-types.ts";
 import {
   endpointUrl,
@@ -137,6 +138,7 @@ const NAMED = {
     "Time for which the line is run on simulated data before the first real frame, so that its code is compiled by then",
     "ms",
   ),
+  ...DERIBIT_VARIABLES,
   KEEL_FIX_HOST: variable(
     word("host name or address"),
     null,

@@ -106,6 +106,8 @@ export interface DeskOptions {
   readonly feeds: readonly DeskFeed[];
   /** Names of external signals in the order of the schema's signals; empty = no signal feed. */
   readonly signals: readonly string[];
+  /** The gateway's venue, whose instruments alone are quoted; null or left out: all that are no spot. */
+  readonly quotedVenue?: VenueName | null | undefined;
   readonly instrumentCapacity: number;
   readonly silenceMs: number;
   readonly seed: number;
@@ -228,6 +230,7 @@ export class Desk implements GatewayEvents {
       rule: options.reconcile ?? null,
     });
     this.market = new MarketState({
+      quotedVenue: options.quotedVenue ?? null,
       instruments,
       underlyingCapacity: UNDERLYING_CAPACITY,
       features,
@@ -269,8 +272,6 @@ export class Desk implements GatewayEvents {
   }
 
   start(timeUs: number): void {
-    // So that no order of an earlier run has the same id.
-    this.gate.orders.continueFrom(timeUs);
     this.rfq?.start(timeUs);
     for (const feed of this.feeds) feed.start(timeUs);
     this.signals?.start(timeUs);
@@ -431,6 +432,14 @@ export class Desk implements GatewayEvents {
   onOrderState(orderId: number, state: OrderState, leavesLots: number, _text: string, timeUs: number): void {
     this.gate.onOrderState(orderId, state, leavesLots);
     this.#afterGate(timeUs);
+  }
+
+  /** The venue has cancelled the quotes on a coin: they are pulled until then, and decided anew when it is over. */
+  onFrozen(base: string, untilUs: number, _text: string, timeUs: number): void {
+    for (const instrument of this.market.instruments.all()) {
+      if (instrument.base === base) this.quoter.onFrozen(instrument.id, untilUs, timeUs);
+    }
+    this.#requoteAll(timeUs);
   }
 
   /**

@@ -1,6 +1,6 @@
 import { stepToNumber } from "../core/decimal.ts";
 import { EVENT, type EventBatch, FEED_STATE, TICKER, TICKER_FIELDS, UNSOUND } from "../market/event-batch.ts";
-import type { Instrument, InstrumentTable } from "../market/instrument.ts";
+import type { Instrument, InstrumentTable, VenueName } from "../market/instrument.ts";
 import { BOOK_SHAPE, L2Book } from "../market/l2-book.ts";
 import { AtmVolatility } from "../option/atm.ts";
 import { REASON } from "../quote/quote-batch.ts";
@@ -22,6 +22,8 @@ export const TOUCHED_STEP = 1;
 export const TOUCHED_QUOTE = 2;
 
 export interface MarketStateOptions {
+  /** Instruments of this venue are quoted, and no others; null = all that are no spot. */
+  readonly quotedVenue: VenueName | null;
   readonly instruments: InstrumentTable;
   readonly underlyingCapacity: number;
   readonly features: DeskFeatures;
@@ -94,7 +96,10 @@ export class MarketState {
       this.books.push(new L2Book(BOOK_SHAPE[instrument.kind]));
       if (underlying < 0) continue;
       if (instrument.kind !== "spot") {
-        this.#options.quoter.add(instrument, underlying);
+        const { quotedVenue } = this.#options;
+        if (quotedVenue === null || instrument.venue === quotedVenue) {
+          this.#options.quoter.add(instrument, underlying);
+        }
         this.#options.gate.add(instrument, underlying);
         this.#options.onInstrument(instrument, underlying, timeUs);
       }

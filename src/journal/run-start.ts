@@ -52,6 +52,8 @@ const runStart = z.strictObject({
     .nullable(),
   feeds: z.array(z.strictObject({ venue: z.enum(VENUES), subscriptions: z.array(z.string()) })),
   signals: z.array(z.string()),
+  /** Left out or null when all instruments were quoted, as they were before a gateway had a venue. */
+  quotedVenue: z.enum(VENUES).nullable().optional(),
   instrumentCapacity: z.int().positive(),
   silenceMs: z.number().positive(),
   seed: z.int(),

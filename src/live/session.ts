@@ -4,7 +4,9 @@ import { EXIT } from "../core/errors.ts";
 import { invariant } from "../core/invariant.ts";
 import type { Logger } from "../core/log.ts";
 import type { Desk } from "../desk/desk.ts";
+import { DeribitGateway } from "../gateway/deribit/gateway.ts";
 import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
+import type { QuoteGateway } from "../gateway/gateway.ts";
 import { HttpServer } from "../monitor/http.ts";
 import type { CounterpartyCounters } from "../sim/counterparty.ts";
 import { Peers } from "../sim/peers.ts";
@@ -42,15 +44,16 @@ export class Session {
   /** @throws KeelError naming what is missing. */
   static async start(options: SessionOptions): Promise<Session> {
     const { config, log, clock } = options;
+    const isPaper = config.fix === undefined && config.deribit === undefined;
     const peers =
       options.peers ??
-      (config.fix === undefined
+      (isPaper
         ? await Peers.start({
             seed: config.seed,
             counterparty: { senderCompId: PAPER_COMP_ID, targetCompId: "KEEL", meanTradeIntervalMs: null },
           })
         : null);
-    if (config.fix === undefined && options.peers === undefined) {
+    if (isPaper && options.peers === undefined) {
       log.warn("KEEL_FIX_HOST is not set: quotes go to a paper counterparty on this host");
     }
     if (config.feeds.every(({ venue }) => venue === "binance-spot")) {
@@ -62,7 +65,7 @@ export class Session {
       log,
       clock,
       gateway: (desk) =>
-        gateway(options, desk, config.fix === undefined ? peers : null, (frame) =>
+        gateway(options, desk, isPaper ? peers : null, (frame) =>
           prepared?.takeSignal(frame),
         ),
       taps: (desk, model) => {
@@ -89,7 +92,7 @@ export class Session {
             httpTarget(live),
           );
     if (http !== null) log.info("HTTP is served", { hostname: config.http?.hostname, port: http.port });
-    return new Session(live, http, peers, config.fix === undefined ? "paper" : config.fix.targetCompId);
+    return new Session(live, http, peers, config.deribit === undefined ? (config.fix?.targetCompId ?? "paper") : new URL(config.deribit.url).host);
   }
 
   private constructor(live: LiveDesk, http: HttpServer | null, peers: Peers | null, counterparty: string) {
@@ -126,7 +129,17 @@ function gateway(
   desk: Desk,
   paper: Peers | null,
   onSignal: (frame: string) => void,
-): FixQuoteGateway {
+): QuoteGateway {
+  if (config.deribit !== undefined) {
+    return new DeribitGateway({
+      ...config.deribit,
+      instruments: desk.market.instruments,
+      levels: config.quote.levels,
+      seed: config.seed,
+      clock,
+      onProblem: (text) => log.warn("deribit", { problem: text }),
+    });
+  }
   const common = {
     instruments: desk.market.instruments,
     seed: config.seed,

@@ -58,7 +58,9 @@ describe("DeribitSession", () => {
     let id = 0;
     const call = (method: string, params: object = {}, timeUs = 0) => {
       id += 1;
-      return JSON.parse(session.onMessage(JSON.stringify({ jsonrpc: "2.0", id, method, params }), timeUs));
+      return JSON.parse(
+        session.onMessage(JSON.stringify({ jsonrpc: "2.0", id, method, params }), timeUs) ?? "",
+      );
     };
     return { session, call, channels };
   };
@@ -88,8 +90,8 @@ describe("DeribitSession", () => {
 
   test("names what is wrong with a call", () => {
     const { session, call } = setUp();
-    expect(JSON.parse(session.onMessage("{", 0)).error.code).toBe(-32_700);
-    expect(JSON.parse(session.onMessage("3", 0)).error.code).toBe(-32_600);
+    expect(JSON.parse(session.onMessage("{", 0) ?? "").error.code).toBe(-32_700);
+    expect(JSON.parse(session.onMessage("3", 0) ?? "").error.code).toBe(-32_600);
     expect(call("public/dance").error.code).toBe(-32_601);
     expect(call("public/subscribe", { channels: "book" }).error.data.param).toBe("channels");
     expect(call("public/set_heartbeat", { interval: 1 }).error.data.param).toBe("interval");

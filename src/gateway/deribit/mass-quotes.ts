@@ -74,10 +74,15 @@ export class MassQuotes implements QuoteWriter {
   publish(batch: QuoteBatch, timeUs: number): void {
     for (let row = 0; row < batch.count; row += 1) this.#deferred.add(batch, row);
     if (batch.count > 0) this.#lastId = Math.max(this.#lastId, batch.quoteId[batch.count - 1]);
-    this.flush(timeUs);
+    this.#sendDue(timeUs);
   }
 
   flush(timeUs: number): void {
+    this.#sendDue(timeUs);
+    if (!this.#options.host.held) this.#ledger.release(this.#options.host.events, timeUs);
+  }
+
+  #sendDue(timeUs: number): void {
     const { client, host } = this.#options;
     if (host.held) return;
     for (const message of this.#ledger.messages) {
@@ -88,7 +93,6 @@ export class MassQuotes implements QuoteWriter {
       const message = this.#take();
       if (!this.#send(message, timeUs)) break;
     }
-    this.#ledger.release(host.events, timeUs);
   }
 
   onFill(instrument: number, side: number): void {

@@ -79,16 +79,20 @@ export class OrderQuotes implements QuoteWriter {
       this.#want(this.#side(id, 1, level), quoteId, batch.askTicks[row], batch.askLots[row]);
       this.lastId = Math.max(this.lastId, quoteId);
     }
-    this.flush(timeUs);
+    this.#sendDue(timeUs);
   }
 
   flush(timeUs: number): void {
+    this.#sendDue(timeUs);
+    if (!this.#options.host.held) this.#release(timeUs);
+  }
+
+  #sendDue(timeUs: number): void {
     if (this.#options.host.held) return;
     for (const side of this.#due) {
       if (side.busy || timeUs < side.notBeforeUs) continue;
       if (this.#act(side, timeUs)) this.#due.delete(side);
     }
-    this.#release(timeUs);
   }
 
   onFill(_instrument: number, _side: number, lots: number, trade: JsonRecord): void {

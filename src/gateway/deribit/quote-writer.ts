@@ -32,8 +32,9 @@ export interface QuoteWriter {
   readonly deferred: number;
   /** Quotes that a newer one of the same instrument replaced before they could be sent. */
   readonly conflated: number;
+  /** Takes the quotes and sends what may be sent now. The desk is told nothing within this call: it is in its own turn. */
   publish(batch: QuoteBatch, timeUs: number): void;
-  /** Sends what may be sent now. */
+  /** Sends what may be sent now, and tells the desk what is known by now. */
   flush(timeUs: number): void;
   /** A quote was hit: how much of it is left must be told anew. */
   onFill(instrument: number, side: number, lots: number, trade: JsonRecord): void;
