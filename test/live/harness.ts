@@ -12,7 +12,7 @@ import { LiveDesk, type LiveSummary } from "../../src/live/live-desk.ts";
 import { configuredTaps } from "../../src/live/taps.ts";
 import { FEED_STATE } from "../../src/market/event-batch.ts";
 import type { ApprovedQuotes } from "../../src/risk/gate.ts";
-import { FixCounterparty } from "../../src/sim/counterparty.ts";
+import { FixCounterparty, type FixCounterpartyOptions } from "../../src/sim/counterparty.ts";
 import { Simulation } from "../../src/sim/simulation.ts";
 
 const PROBLEMS_KEPT = 5;
@@ -36,7 +36,11 @@ export class Harness {
   readonly #problems: readonly string[];
   readonly #timer: ReturnType<typeof setInterval>;
 
-  static async start(environment: Readonly<Record<string, string>> = {}): Promise<Harness> {
+  static async start(
+    environment: Readonly<Record<string, string>> = {},
+    peer: Partial<FixCounterpartyOptions> = {},
+    through: (url: string) => string = (url) => url,
+  ): Promise<Harness> {
     const folder = mkdtempSync(join(tmpdir(), "keel-harness-"));
     const simulation = new Simulation({ seed: 7, clock: systemClock, price: 60_000 });
     const counterparty = new FixCounterparty({
@@ -48,6 +52,7 @@ export class Harness {
       clock: systemClock,
       seed: 7,
       flow: null,
+      ...peer,
     });
     const fixPort = counterparty.start();
     const config: Config = {
@@ -70,10 +75,10 @@ export class Harness {
         endpoints: {
           ...endpoints,
           "binance-usdm": {
-            ...endpointAt("binance-usdm", simulation.binance.server.url),
+            ...endpointAt("binance-usdm", through(simulation.binance.server.url)),
             standIn: true,
           },
-          deribit: { ...endpointAt("deribit", simulation.deribit.server.url), standIn: true },
+          deribit: { ...endpointAt("deribit", through(simulation.deribit.server.url)), standIn: true },
         },
       },
       log,
