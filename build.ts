@@ -34,6 +34,7 @@ const common = {
   plugins: [
     embeddedLibrary("src/core/native-library", "NATIVE_LIBRARY", native.path),
     embeddedLibrary("src/inference/tensorrt-shim", "TENSORRT_SHIM", tensorrt.path),
+    bundledWasm(),
   ],
 } as const satisfies BuildConfig;
 
@@ -90,6 +91,18 @@ function embeddedLibrary(module: string, constant: string, path: string | null):
           path === null
             ? `export const ${constant} = null;`
             : `import path from ${JSON.stringify(path)} with { type: "file" };\nexport const ${constant} = path;`,
+      }));
+    },
+  };
+}
+
+/** The Kafka client's WebAssembly as text of a module: the package's main entry reads it from a path that an executable has not. */
+function bundledWasm(): BunPlugin {
+  return {
+    name: "bundled-wasm",
+    setup(build) {
+      build.onResolve({ filter: /^@platformatic\/wasm-utils$/ }, ({ importer }) => ({
+        path: Bun.resolveSync("@platformatic/wasm-utils/bundled", importer),
       }));
     },
   };

@@ -64,6 +64,7 @@ the demo's own. The result is that of \`keel run\`.`,
         ...config,
         fix: undefined,
         signals: undefined,
+        distribution: { kafka: undefined, redis: undefined },
         seed: options.seed,
         stateDir,
         feeds: [

@@ -18,7 +18,7 @@ export interface PredictorOptions {
   readonly timer: StageTimer;
   readonly counters: DeskCounters;
   /** Is told every prediction. */
-  readonly port: Pick<DeskPort, "predicted">;
+  readonly port: Pick<DeskPort, "predicted" | "stepped">;
 }
 
 /**
@@ -101,13 +101,23 @@ export class Predictor {
     this.#submittedUs = timeUs;
     if (!engine.synchronous) {
       this.#inFlight = rows;
+      this.#show(engine, rows, timeUs);
       return rows;
     }
     this.steps += 1;
     engine.step(rows);
     timer.mark(STAGE.inference);
     for (let row = 0; row < rows; row += 1) this.#take(engine, row, market, timeUs);
+    this.#show(engine, rows, timeUs);
     return 0;
+  }
+
+  #show(engine: StepEngine, rows: number, timeUs: number): void {
+    const { port } = this.#options;
+    if (port.stepped === undefined || engine.featureSource !== undefined) return;
+    for (let row = 0; row < rows; row += 1) {
+      port.stepped(engine.slots[row], engine.features, row * engine.card.featureCount, timeUs);
+    }
   }
 
   /** The submit has ended: takes its rows, and marks for the next one what has waited. */

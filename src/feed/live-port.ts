@@ -1,4 +1,5 @@
 import type { FeedPort } from "./feed.ts";
+import type { VenueLogin, VenueLogins } from "./venue-login.ts";
 
 /** What the runtime does with what comes in from the network. */
 export interface LiveFeedCallbacks {
@@ -17,13 +18,18 @@ export interface FeedEndpoint {
 }
 
 export interface LiveFeedPortOptions {
-  /** By feed number. */
-  readonly endpoints: ReadonlyMap<number, FeedEndpoint>;
+  /** By feed number. Null: never connected, because what comes for this feed comes another way. */
+  readonly endpoints: ReadonlyMap<number, FeedEndpoint | null>;
   readonly callbacks: LiveFeedCallbacks;
   readonly requestTimeoutMs?: number;
+  /** Of feeds whose venue asks for a login, by feed number. */
+  readonly logins?: VenueLogins;
 }
 
 const REQUEST_TIMEOUT_MS = 10_000;
+const LOGIN_TIMEOUT_MS = 10_000;
+/** Close code that the feed is told of a connection whose login came to nothing; 4xxx: private use. */
+const LOGIN_REFUSED = 4_003;
 /** The largest REST answer that is read; exchangeInfo of USDⓈ-M has about 1 MB. */
 const MAX_BODY_BYTES = 64 * 1_024 * 1_024;
 
@@ -32,22 +38,28 @@ const MAX_BODY_BYTES = 64 * 1_024 * 1_024;
  * and fetch. A feed has at most one socket; one that was given up is detached first, so nothing of it reaches the feed.
  */
 export class LiveFeedPort implements FeedPort {
-  readonly #endpoints: ReadonlyMap<number, FeedEndpoint>;
+  readonly #endpoints: ReadonlyMap<number, FeedEndpoint | null>;
   readonly #callbacks: LiveFeedCallbacks;
   readonly #requestTimeoutMs: number;
+  readonly #logins: VenueLogins;
   readonly #sockets = new Map<number, WebSocket>();
+  readonly #loginOf = new Map<number, VenueLogin>();
+  readonly #loggedIn = new Set<number>();
+  readonly #loginTimers = new Map<number, ReturnType<typeof setTimeout>>();
   readonly #requests = new Set<AbortController>();
   #closed = false;
 
   constructor(options: LiveFeedPortOptions) {
     this.#endpoints = options.endpoints;
     this.#callbacks = options.callbacks;
+    this.#logins = options.logins ?? new Map();
     this.#requestTimeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
   }
 
   connect(feed: number): void {
     this.disconnect(feed, "replaced by a new connection");
     const endpoint = this.#endpoints.get(feed);
+    if (endpoint === null) return;
     if (endpoint === undefined || this.#closed) {
       const why = this.#closed ? "the port is closed" : `feed ${feed} has no endpoint`;
       queueMicrotask(() => this.#callbacks.onClose(feed, 1_006, why));
@@ -57,29 +69,40 @@ export class LiveFeedPort implements FeedPort {
     this.#sockets.set(feed, socket);
     const isCurrent = (): boolean => this.#sockets.get(feed) === socket;
     socket.binaryType = "nodebuffer";
+    const login = this.#logins.get(feed)?.();
+    if (login !== undefined) this.#loginOf.set(feed, login);
     socket.onopen = () => {
-      if (isCurrent()) this.#callbacks.onOpen(feed);
+      if (!isCurrent()) return;
+      const hello = login?.hello(Date.now()) ?? null;
+      if (hello === null) this.#callbacks.onOpen(feed);
+      else {
+        socket.send(hello);
+        this.#after(feed, LOGIN_TIMEOUT_MS, () => this.#refused(feed, "the login was not answered"));
+      }
     };
     socket.onmessage = ({ data }: MessageEvent<string | Buffer>) => {
-      if (isCurrent()) this.#callbacks.onFrame(feed, typeof data === "string" ? data : data.toString("utf8"));
+      if (!isCurrent()) return;
+      const frame = typeof data === "string" ? data : data.toString("utf8");
+      if (login === undefined || !this.#isLogins(feed, login, frame)) this.#callbacks.onFrame(feed, frame);
     };
     socket.onclose = ({ code, reason }) => {
       if (!isCurrent()) return;
-      this.#sockets.delete(feed);
+      this.#forget(feed);
       this.#callbacks.onClose(feed, code, reason);
     };
   }
 
   send(feed: number, text: string): void {
     const socket = this.#sockets.get(feed);
-    if (socket?.readyState === WebSocket.OPEN) socket.send(text);
+    if (socket?.readyState !== WebSocket.OPEN) return;
+    socket.send(this.#loginOf.get(feed)?.outgoing(text, Date.now()) ?? text);
   }
 
   /** Drops the connection at once, without waiting for a peer that may be gone. */
   disconnect(feed: number, _reason: string): void {
     const socket = this.#sockets.get(feed);
     if (socket === undefined) return;
-    this.#sockets.delete(feed);
+    this.#forget(feed);
     socket.terminate();
   }
 
@@ -92,6 +115,41 @@ export class LiveFeedPort implements FeedPort {
     this.#closed = true;
     for (const feed of [...this.#sockets.keys()]) this.disconnect(feed, "shutdown");
     for (const request of this.#requests) request.abort();
+  }
+
+  /** @returns whether the frame is the login's own: then nobody else sees it */
+  #isLogins(feed: number, login: VenueLogin, frame: string): boolean {
+    const word = login.onFrame(frame);
+    if (word === "pass") return false;
+    if (word === "granted") {
+      const isFirst = !this.#loggedIn.has(feed);
+      this.#loggedIn.add(feed);
+      this.#after(feed, login.dueMs - Date.now(), () => {
+        this.#sockets.get(feed)?.send(login.refresh(Date.now()));
+        this.#after(feed, LOGIN_TIMEOUT_MS, () => this.#refused(feed, "the login was not answered"));
+      });
+      if (isFirst) this.#callbacks.onOpen(feed);
+    } else if (word !== "kept") this.#refused(feed, word.refused);
+    return true;
+  }
+
+  /** The feed is told as of any connection that was lost, and comes back after its own delay. */
+  #refused(feed: number, reason: string): void {
+    this.disconnect(feed, reason);
+    this.#callbacks.onClose(feed, LOGIN_REFUSED, reason);
+  }
+
+  #after(feed: number, delayMs: number, act: () => void): void {
+    clearTimeout(this.#loginTimers.get(feed));
+    if (Number.isFinite(delayMs)) this.#loginTimers.set(feed, setTimeout(act, Math.max(0, delayMs)));
+  }
+
+  #forget(feed: number): void {
+    this.#sockets.delete(feed);
+    this.#loginOf.delete(feed);
+    this.#loggedIn.delete(feed);
+    clearTimeout(this.#loginTimers.get(feed));
+    this.#loginTimers.delete(feed);
   }
 
   async #fetch(feed: number, request: number, path: string): Promise<void> {

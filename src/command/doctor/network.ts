@@ -66,6 +66,7 @@ export const signal: Check = {
     const { ok, fail } = findings("signal");
     if (config.signals === undefined) return [];
     const { names, webSocketUrl } = config.signals;
+    if (webSocketUrl === null) return [];
     if (offline) return [ok(webSocketUrl, "not tried: --offline")];
     try {
       const ms = await openWebSocket(webSocketUrl, config.timeouts.connectMs);

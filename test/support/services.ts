@@ -1,0 +1,189 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
+import { join } from "node:path";
+
+const KAFKA = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "keel-test/kafka-4.1.0");
+const START_MS = 45_000;
+const INSTALL = "test/support/install-services.sh installs it";
+
+/** Why no Redis can be started here; null when one can. */
+export function redisMissing(): string | null {
+  return Bun.which("redis-server") === null ? `no redis-server (${INSTALL})` : null;
+}
+
+/** Why no Kafka broker can be started here; null when one can. */
+export function kafkaMissing(): string | null {
+  if (Bun.which("java") === null) return `no Java for a Kafka broker (${INSTALL})`;
+  if (!existsSync(KAFKA)) return `no Kafka broker (${INSTALL})`;
+  return Bun.which("openssl") === null ? `no openssl for the broker's certificate (${INSTALL})` : null;
+}
+
+/** A port that is free now. */
+export function freePort(): number {
+  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const { port } = listener;
+  listener.stop(true);
+  return port;
+}
+
+async function untilOpen(port: number, child: Bun.Subprocess, log: () => string): Promise<void> {
+  const deadline = performance.now() + START_MS;
+  while (performance.now() < deadline && child.exitCode === null) {
+    try {
+      const socket = await Bun.connect({ hostname: "127.0.0.1", port, socket: { data() {} } });
+      socket.end();
+      return;
+    } catch {
+      await Bun.sleep(50);
+    }
+  }
+  throw new Error(`no server on port ${port}: ${log().slice(-2_000)}`);
+}
+
+/** A self-signed certificate for 127.0.0.1 and its key. */
+function certificate(folder: string): { readonly cert: string; readonly key: string } {
+  const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
+  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"];
+  const made = Bun.spawnSync(
+    [
+      "openssl",
+      "req",
+      "-x509",
+      "-newkey",
+      "rsa:2048",
+      "-nodes",
+      "-days",
+      "2",
+      ...subject,
+      "-keyout",
+      key,
+      "-out",
+      cert,
+    ],
+    { stderr: "pipe" },
+  );
+  if (made.exitCode !== 0) throw new Error(made.stderr.toString());
+  return { cert, key };
+}
+
+/** A Redis server of its own on a free port, that asks for a password. */
+export class RedisServer {
+  readonly port = freePort();
+  readonly password = "a redis password";
+  readonly #folder = mkdtempSync(join(tmpdir(), "keel-redis-"));
+  #child: Bun.Subprocess | null = null;
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}/0`;
+  }
+
+  async start(): Promise<void> {
+    const config = ["--save", "", "--appendonly", "no", "--dir", this.#folder, "--bind", "127.0.0.1"];
+    const log = join(this.#folder, "log");
+    this.#child = Bun.spawn(
+      [
+        "redis-server",
+        "--port",
+        String(this.port),
+        "--requirepass",
+        this.password,
+        "--logfile",
+        log,
+        ...config,
+      ],
+      { stdout: "ignore", stderr: "ignore" },
+    );
+    await untilOpen(this.port, this.#child, () => readFileSync(log, "utf8"));
+  }
+
+  async stop(): Promise<void> {
+    this.#child?.kill("SIGKILL");
+    await this.#child?.exited;
+    this.#child = null;
+  }
+
+  remove(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** An Apache Kafka broker of its own (KRaft, one node): a plain listener, and one with TLS and SCRAM. Its data outlives a restart. */
+export class KafkaBroker {
+  readonly port = freePort();
+  readonly securePort = freePort();
+  readonly username = "desk";
+  readonly password = "a kafka password";
+  readonly certFile: string;
+  readonly #folder = mkdtempSync(join(tmpdir(), "keel-kafka-"));
+  readonly #config: string;
+  #child: Bun.Subprocess | null = null;
+
+  constructor() {
+    const controller = freePort();
+    const { cert, key } = certificate(this.#folder);
+    this.certFile = cert;
+    const keystore = join(this.#folder, "keystore.pem");
+    writeFileSync(keystore, readFileSync(key, "utf8") + readFileSync(cert, "utf8"));
+    const [plain, secure] = [`PLAINTEXT://127.0.0.1:${this.port}`, `SECURE://127.0.0.1:${this.securePort}`];
+    this.#config = join(this.#folder, "server.properties");
+    writeFileSync(
+      this.#config,
+      `process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:${controller}
+listeners=${plain},${secure},CONTROLLER://127.0.0.1:${controller}
+advertised.listeners=${plain},${secure}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL
+sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.secure.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+ssl.keystore.type=PEM
+ssl.keystore.location=${keystore}
+log.dirs=${join(this.#folder, "data")}
+num.partitions=2
+offsets.topic.num.partitions=1
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+`,
+    );
+    const id = Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString("base64url");
+    const scram = `SCRAM-SHA-512=[name=${this.username},password=${this.password}]`;
+    const format = ["format", "--cluster-id", id, "--config", this.#config, "--add-scram", scram];
+    const made = Bun.spawnSync(this.#java("kafka.tools.StorageTool", ...format), { stderr: "pipe" });
+    if (made.exitCode !== 0) throw new Error(made.stdout.toString() + made.stderr.toString());
+  }
+
+  async start(): Promise<void> {
+    const log = join(this.#folder, "log");
+    this.#child = Bun.spawn(this.#java("kafka.Kafka", this.#config), {
+      stdout: Bun.file(log),
+      stderr: "ignore",
+    });
+    await untilOpen(this.securePort, this.#child, () => readFileSync(log, "utf8"));
+  }
+
+  async stop(): Promise<void> {
+    this.#child?.kill("SIGKILL");
+    await this.#child?.exited;
+    this.#child = null;
+  }
+
+  remove(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #java(main: string, ...args: string[]): string[] {
+    return [
+      "java",
+      "-Xmx320m",
+      "-XX:TieredStopAtLevel=1",
+      "-XX:+UseSerialGC",
+      "-cp",
+      `${KAFKA}/*`,
+      main,
+      ...args,
+    ];
+  }
+}
