@@ -155,7 +155,8 @@ export class Hedger {
     if (priceTicks <= 0) return;
     const order = gate.checkOrder(
       {
-        orderId: gate.orders.lastOrderId + 1,
+        // By time, so that no order of an earlier run has the same id.
+        orderId: Math.max(gate.orders.lastOrderId + 1, Math.floor(timeUs)),
         instrument: id,
         side,
         priceTicks,

@@ -4,6 +4,8 @@ import { FEED_STATE } from "../market/event-batch.ts";
 import { registerDeskMetrics } from "../monitor/desk-metrics.ts";
 import type { HttpTarget } from "../monitor/http.ts";
 import { MetricRegistry } from "../monitor/metrics.ts";
+import { positionReport } from "../monitor/position-report.ts";
+import { registerRiskMetrics } from "../monitor/risk-metrics.ts";
 import { reasonNames } from "../quote/quote-batch.ts";
 import type { LiveDesk } from "./live-desk.ts";
 
@@ -17,6 +19,19 @@ export function httpTarget(live: LiveDesk): HttpTarget {
   const metrics = new MetricRegistry();
   const { desk } = live;
   registerDeskMetrics(metrics, desk, live.timer);
+  registerRiskMetrics(metrics, desk);
+  metrics.single(
+    "keel_risk_reloads_total",
+    "counter",
+    "Times that risk limits were read anew.",
+    () => live.limitReloads,
+  );
+  metrics.single(
+    "keel_risk_reload_failures_total",
+    "counter",
+    "Times that risk limits could not be read anew; the old ones stayed in force.",
+    () => live.limitReloadFailures,
+  );
   metrics.single(
     "keel_gateway_session_up",
     "gauge",
@@ -55,6 +70,9 @@ export function httpTarget(live: LiveDesk): HttpTarget {
     unready: () => unready(live),
     status: () => live.summary(),
     kill: (reason) => live.kill(`http: ${reason}`),
+    reduce: (reason) => live.reduce(`http: ${reason}`),
+    positions: () => positionReport(desk),
+    adoptPositions: () => live.adoptPositions(),
     resetKill: () => live.resetKill(),
     fix: () => (live.gateway instanceof FixQuoteGateway ? live.gateway.describe() : null),
     resetFix: () => {
@@ -80,6 +98,8 @@ function unready(live: LiveDesk): string[] {
     reasons.push(`the counterparty has not answered quotes for ${waitedSeconds.toFixed(0)} s`);
   }
   if (desk.gate.kill.tripped) reasons.push(`the kill switch is tripped: ${desk.gate.kill.state.reason}`);
+  if (!desk.gate.reconciled) reasons.push("positions are not reconciled with the counterparty");
+  if (desk.gate.reducing !== null) reasons.push(`only reductions are quoted: ${desk.gate.reducing.reason}`);
   for (const { venue } of firstLines(desk.feeds)) {
     const lines = desk.feeds.filter((feed) => feed.venue === venue);
     const carried = lines.flatMap((feed) => feed.carried);

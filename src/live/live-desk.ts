@@ -6,7 +6,7 @@
  */
 import { join } from "node:path";
 import packageJson from "../../package.json";
-import type { Config } from "../config.ts";
+import { type Config, loadConfig } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import { loadNative } from "../core/native.ts";
@@ -267,6 +267,16 @@ export class LiveDesk {
   takeRfq(input: RfqInput): void {
     if (this.#stopped !== null) return;
     this.desk.onRfq(input, this.#input(RECORD.rfq, 0, JSON.stringify(input)));
+  }
+
+  /** Reads the risk limits anew. Where anything is wrong with the configuration the limits in force stay so. */
+  reloadLimits(environment: Readonly<Record<string, string | undefined>>): void {
+    try {
+      this.setLimits(loadConfig(environment).risk);
+    } catch (error) {
+      this.limitReloadFailures += 1;
+      this.log.error("risk limits cannot be read anew; the old ones stay in force", { error });
+    }
   }
 
   /** Other risk limits from now on. */

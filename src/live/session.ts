@@ -38,6 +38,7 @@ export class Session {
   readonly http: HttpServer | null;
   readonly #peers: Peers | null;
   readonly #counterparty: string;
+  readonly #onHup: () => void;
   readonly #onUsr1: () => void;
   readonly #onUncaught: (error: unknown) => void;
 
@@ -107,6 +108,8 @@ export class Session {
       live.abandon();
       process.exit(EXIT.failed);
     };
+    this.#onHup = () => live.reloadLimits(process.env);
+    process.on("SIGHUP", this.#onHup);
     process.on("SIGUSR1", this.#onUsr1);
     process.on("uncaughtException", this.#onUncaught);
     process.on("unhandledRejection", this.#onUncaught);
@@ -115,6 +118,7 @@ export class Session {
 
   async stop(): Promise<SessionSummary> {
     const summary = await this.live.stop();
+    process.off("SIGHUP", this.#onHup);
     process.off("SIGUSR1", this.#onUsr1);
     process.off("uncaughtException", this.#onUncaught);
     process.off("unhandledRejection", this.#onUncaught);

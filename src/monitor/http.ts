@@ -14,6 +14,12 @@ export interface HttpTarget {
   kill(reason: string): void;
   /** @returns false when the kill switch was not tripped. */
   resetKill(): boolean;
+  /** Positions, money and profit, for people and scripts. */
+  positions(): unknown;
+  /** Only what reduces a position is quoted until the reset. */
+  reduce(reason: string): void;
+  /** Has the counterparty's positions taken over. @returns false when it cannot be asked */
+  adoptPositions(): boolean;
   /** The FIX session with the counterparty; null when there is none. */
   fix(): unknown;
   /** Logs the FIX session out and back on with both sequences at 1. @returns false when there is none. */
@@ -28,10 +34,11 @@ export interface HttpOptions {
 }
 
 const MAX_BODY_BYTES = 4_096;
+const POSTS = ["/kill", "/reduce", "/reset", "/positions/adopt", "/fix/reset"];
 
 /**
- * `/metrics` (Prometheus text), `/healthz`, `/readyz`, `/status` and `/fix` (JSON); `POST /kill` and `POST /reset` move the kill
- * switch, `POST /fix/reset` starts the FIX session anew.
+ * `/metrics` (Prometheus text), `/healthz`, `/readyz`, `/status`, `/positions` and `/fix` (JSON); `POST /kill`, `POST /reduce` and
+ * `POST /reset` move the trading state, `POST /positions/adopt` takes over the counterparty's positions, `POST /fix/reset` starts the FIX session anew.
  *
  * A `POST` is accepted with the token, or, when none is configured, from a loopback address by a client that is no web page
  * (no `Origin` header), so that a page open in a browser on the host cannot reach the switch.
@@ -87,17 +94,24 @@ async function answer(
         return Response.json(target.status());
       case "/fix":
         return Response.json(target.fix());
+      case "/positions":
+        return Response.json(target.positions());
       case "/kill":
+      case "/reduce":
+      case "/positions/adopt":
       case "/reset":
       case "/fix/reset":
         return new Response("use POST\n", { status: 405, headers: { allow: "POST" } });
       default:
-        return new Response("paths: /metrics /healthz /readyz /status /fix, POST /kill /reset /fix/reset\n", {
-          status: 404,
-        });
+        return new Response(
+          "paths: /metrics /healthz /readyz /status /positions /fix, POST /kill /reduce /reset /positions/adopt /fix/reset\n",
+          {
+            status: 404,
+          },
+        );
     }
   }
-  if (request.method !== "POST" || !["/kill", "/reset", "/fix/reset"].includes(pathname)) {
+  if (request.method !== "POST" || !POSTS.includes(pathname)) {
     return new Response("not found\n", { status: 404 });
   }
   const refusal = refuse(request, peer, token);
@@ -112,7 +126,16 @@ async function answer(
       ? Response.json({ reset: true })
       : Response.json({ reset: false, note: "there is no FIX session" }, { status: 409 });
   }
+  if (pathname === "/positions/adopt") {
+    return target.adoptPositions()
+      ? Response.json({ asked: true })
+      : Response.json({ asked: false, note: "the counterparty cannot be asked now" }, { status: 409 });
+  }
   const body = (await request.text()).trim().slice(0, 200);
+  if (pathname === "/reduce") {
+    target.reduce(body === "" ? "HTTP POST /reduce" : body);
+    return Response.json({ reducing: true });
+  }
   target.kill(body === "" ? "HTTP POST /kill" : body);
   return Response.json({ killed: true });
 }

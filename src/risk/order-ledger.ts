@@ -38,11 +38,6 @@ export class OrderLedger {
     return this.#lastOrderId;
   }
 
-  /** Later orders have a higher id than this. */
-  continueFrom(orderId: number): void {
-    this.#lastOrderId = Math.max(this.#lastOrderId, orderId);
-  }
-
   get(orderId: number): OpenOrder | undefined {
     return this.#open.get(orderId);
   }

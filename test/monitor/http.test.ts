@@ -26,6 +26,9 @@ function start(token: string | null = null) {
         state.killed = true;
       },
       fix: () => ({ session: "FIX.4.4-A-B" }),
+      positions: () => ({ positions: [] }),
+      reduce: () => {},
+      adoptPositions: () => false,
       resetFix: () => {
         state.fixResets += 1;
         return true;
@@ -107,6 +110,9 @@ describe("HttpServer", () => {
             kill: () => {},
             resetKill: () => false,
             fix: () => null,
+            positions: () => null,
+            reduce: () => {},
+            adoptPositions: () => false,
             resetFix: () => false,
           },
         ),
