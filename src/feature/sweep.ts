@@ -1,3 +1,6 @@
+import eventsShader from "../../shaders/feature-events.wgsl" with { type: "text" };
+import rowShader from "../../shaders/feature-row.wgsl" with { type: "text" };
+import windowsShader from "../../shaders/feature-windows.wgsl" with { type: "text" };
 import featuresShader from "../../shaders/features.wgsl" with { type: "text" };
 import { invariant } from "../core/invariant.ts";
 import type { Gpu } from "../gpu/device.ts";
@@ -7,6 +10,8 @@ import { SweepFeatures } from "./sweep-features.ts";
 /** Of `shaders/features.wgsl`: words that the device holds of a slot. */
 const SLOT_WORDS = 141;
 const WORKGROUP = 64;
+/** WGSL has no way to include a file. */
+const SHADER = [featuresShader, windowsShader, eventsShader, rowShader].join("\n");
 /** Room for events between two sweeps, in words; a book event takes 35, a best price 9. */
 const RECORD_WORDS = 1 << 16;
 
@@ -40,7 +45,7 @@ export class FeatureSweep {
     );
     const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX } = gpu.limits;
     const workgroup = Math.min(WORKGROUP, maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX);
-    const pipeline = await gpu.pipelines.compute("features", featuresShader, "sweep", {
+    const pipeline = await gpu.pipelines.compute("features", SHADER, "sweep", {
       WORKGROUP: workgroup,
     });
     return new FeatureSweep(gpu, slotCount, target, recordWords, pipeline, workgroup);
