@@ -12,6 +12,7 @@ import type { LogFormat, LogLevel } from "./core/log.ts";
 import { nearest } from "./core/nearest.ts";
 import type { ParameterDescription } from "./core/parameter.ts";
 import type { Secret } from "./core/secret.ts";
+import type { DistributionOptions } from "./distribution/options.ts";
 import { withLines } from "./feed/lines.ts";
 import { defaultEndpoint, endpointAt, type VenueEndpoint, type VenueSubscriptions } from "./feed/registry.ts";
 import { HEDGE_PARAMETERS, type HedgeSettings } from "./hedge/parameters.ts";
@@ -51,13 +52,13 @@ export interface Config {
   /** Undefined unless quotes go to Deribit. */
   readonly deribit: DeribitConfig | undefined;
   readonly feedKeys: FeedKeys;
-  /** Undefined when nothing is to be journalled. */
   /** Undefined when no client may log on by FIX. */
   readonly fixAccept: FixAcceptConfig | undefined;
   /** Undefined when the JSON gateway is off. */
   readonly api: ApiConfig | undefined;
   /** `KEEL_RFQ_…`; null when nobody could ask. */
   readonly rfq: RfqParameters | null;
+  /** Undefined when nothing is to be journalled. */
   readonly journal: { readonly dir: string; readonly segmentBytes: number } | undefined;
   /** Undefined when nothing is published in shared memory. */
   readonly shm: { readonly name: string; readonly ringCapacity: number } | undefined;
@@ -67,7 +68,15 @@ export interface Config {
     | { readonly hostname: string; readonly port: number; readonly token: Secret | undefined }
     | undefined;
   /** Undefined when there are none. */
-  readonly signals: { readonly names: readonly string[]; readonly webSocketUrl: string } | undefined;
+  readonly signals:
+    | {
+        readonly names: readonly string[];
+        /** Null: they come from Kafka alone. */
+        readonly webSocketUrl: string | null;
+      }
+    | undefined;
+  /** `KEEL_KAFKA_…`, `KEEL_REDIS_…` */
+  readonly distribution: DistributionOptions;
   readonly timeouts: {
     readonly silenceMs: number;
     readonly connectMs: number;
@@ -138,12 +147,21 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const problems = unknownNames(env);
   const values = readValues(env, problems);
   const httpToken = readSecret(env, "KEEL_HTTP_TOKEN_FILE", problems);
-  if (given(env, "KEEL_SIGNALS") !== undefined && given(env, "KEEL_URL_SIGNAL") === undefined) {
-    problems.push({ name: "KEEL_URL_SIGNAL", found: null, expected: "a URL, because KEEL_SIGNALS is set" });
+  if (
+    given(env, "KEEL_SIGNALS") !== undefined &&
+    given(env, "KEEL_URL_SIGNAL") === undefined &&
+    given(env, "KEEL_KAFKA_SIGNAL_TOPICS") === undefined
+  ) {
+    const expected = "a URL (or KEEL_KAFKA_SIGNAL_TOPICS), because KEEL_SIGNALS is set";
+    problems.push({ name: "KEEL_URL_SIGNAL", found: null, expected });
   }
   if (values === undefined) throw new ConfigError(problems);
   const stateDir = given(env, "KEEL_STATE_DIR") ?? systemdDirectory(env) ?? values.KEEL_STATE_DIR;
   const fix = readFix(env, values, stateDir, problems);
+  const fixAccept = readFixAccept(env, values, stateDir, problems);
+  const api = readApi(env, values, problems);
+  const { gateway: deribit, feedKeys } = readDeribit(env, values, problems);
+  const distribution = readDistribution(env, values, problems);
   const limits = parameterValues(RISK_LIMITS, values);
   const { KEEL_RISK_FILE: riskFile, KEEL_POSITIONS_FILE: positionsFile } = values;
   const risk = riskFile === undefined ? limits : readRiskFile(riskFile, limits, problems);
@@ -158,10 +176,6 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     engines: {
       gpu: {
         adapter: values.KEEL_GPU ?? null,
-  const fixAccept = readFixAccept(env, values, stateDir, problems);
-  const api = readApi(env, values, problems);
-  const { gateway: deribit, feedKeys } = readDeribit(env, values, problems);
-  const distribution = readDistribution(env, values, problems);
         vulkanDir: values.KEEL_VULKAN_DIR ?? null,
         keepAliveMs: values.KEEL_GPU_KEEP_ALIVE_MS,
       },
@@ -178,6 +192,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     warmUpMs: values.KEEL_WARM_UP_MS,
     recalibrate: values.KEEL_RECALIBRATE,
     fix,
+    ...{ deribit, feedKeys, fixAccept, api },
+    rfq: fixAccept === undefined && api === undefined ? null : parameterValues(RFQ_PARAMETERS, values),
     journal:
       values.KEEL_JOURNAL_DIR === undefined
         ? undefined
@@ -192,11 +208,13 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
         ? undefined
         : { hostname: values.KEEL_HTTP.host, port: values.KEEL_HTTP.port, token: httpToken },
     signals:
-    ...{ deribit, feedKeys, fixAccept, api },
-    rfq: fixAccept === undefined && api === undefined ? null : parameterValues(RFQ_PARAMETERS, values),
-      values.KEEL_URL_SIGNAL === undefined
+      values.KEEL_URL_SIGNAL === undefined && (distribution.kafka?.signalTopics.length ?? 0) === 0
         ? undefined
-        : { names: values.KEEL_SIGNALS, webSocketUrl: values.KEEL_URL_SIGNAL.replace(/^http/, "ws") },
+        : {
+            names: values.KEEL_SIGNALS,
+            webSocketUrl: values.KEEL_URL_SIGNAL?.replace(/^http/, "ws") ?? null,
+          },
+    distribution,
     timeouts: {
       silenceMs: values.KEEL_SILENCE_MS,
       connectMs: values.KEEL_CONNECT_TIMEOUT_MS,

@@ -1,4 +1,11 @@
 import { LOG_FORMATS, LOG_LEVELS } from "../core/log.ts";
+import {
+  KAFKA_ACKS,
+  KAFKA_COMPRESSIONS,
+  PUBLICATIONS,
+  SASL_MECHANISMS,
+  SIGNAL_STARTS,
+} from "../distribution/options.ts";
 import { SIGNALS } from "../feature/schema.ts";
 import { HEDGE_PARAMETERS } from "../hedge/parameters.ts";
 import { DEFAULT_MODEL, DEFAULT_STAND_INS } from "../inference/builtin.ts";
@@ -8,9 +15,12 @@ import { VENUES, type VenueName } from "../market/instrument.ts";
 import { SURFACE_PARAMETERS } from "../option/surface/parameters.ts";
 import { FEE_PARAMETERS } from "../position/fees.ts";
 import { QUOTE_PARAMETERS } from "../quote/parameters.ts";
+import { RFQ_PARAMETERS } from "../rfq/parameters.ts";
 import { RISK_LIMITS } from "../risk/limits.ts";
 import { MISMATCH_RULES } from "../risk/reconciliation.ts";
+import { CLIENT_VARIABLES } from "./client-variables.ts";
 import { DERIBIT_VARIABLES } from "./deribit-variables.ts";
+import { brokerList, publicationList, redisUrl, topicList, topicPrefix } from "./distribution-types.ts";
 import { fixSchedule, fixValidation } from "./fix-types.ts";
 import {
   endpointUrl,
@@ -27,27 +37,11 @@ import {
   secretFile,
   sharedMemoryName,
   signalList,
-  type ValueType,
   word,
 } from "./types.ts";
+import { type Variable, variable } from "./variable.ts";
 
-/** One environment variable. */
-export interface Variable<T = unknown> {
-  readonly type: ValueType<T>;
-  /** As it would be written in the environment; null when the variable has no default. */
-  readonly default: string | null;
-  readonly unit?: string;
-  readonly description: string;
-}
-
-function variable<T, const D extends string | null>(
-  type: ValueType<T>,
-  defaultText: D,
-  description: string,
-  unit?: string,
-): Variable<T> & { readonly default: D } {
-  return { type, default: defaultText, description, ...(unit === undefined ? {} : { unit }) };
-}
+export type { Variable };
 
 /** `binance-usdm` → `KEEL_URL_BINANCE_USDM`. */
 export function urlVariable(venue: VenueName): string {
@@ -138,7 +132,6 @@ const NAMED = {
     "Time for which the line is run on simulated data before the first real frame, so that its code is compiled by then",
     "ms",
   ),
-  ...DERIBIT_VARIABLES,
   KEEL_FIX_HOST: variable(
     word("host name or address"),
     null,
@@ -217,6 +210,8 @@ const NAMED = {
   ),
   KEEL_FIX_TLS_CERT_FILE: variable(path, null, "Our certificate (PEM), for a counterparty that asks for one"),
   KEEL_FIX_TLS_KEY_FILE: variable(secretFile, null, "Its private key (PEM)"),
+  ...DERIBIT_VARIABLES,
+  ...CLIENT_VARIABLES,
   KEEL_SHM: variable(
     sharedMemoryName,
     null,
@@ -279,6 +274,91 @@ const NAMED = {
     null,
     "WebSocket server of external signals; without it there are none",
   ),
+  KEEL_KAFKA_BROKERS: variable(
+    brokerList,
+    null,
+    "Kafka brokers that are asked first; without them Kafka is not used",
+  ),
+  KEEL_KAFKA_CLIENT_ID: variable(
+    word("text without spaces"),
+    "keel",
+    "Our name in the brokers' logs and quotas",
+  ),
+  KEEL_KAFKA_TOPIC_PREFIX: variable(
+    topicPrefix,
+    "keel.",
+    "Goes before the names in KEEL_KAFKA_PUBLISH to make their topics",
+  ),
+  KEEL_KAFKA_PUBLISH: variable(
+    publicationList,
+    PUBLICATIONS.join(","),
+    "What is published, keyed by `venue:symbol` (predictions by coin), as JSON",
+  ),
+  KEEL_KAFKA_ACKS: variable(
+    oneOf(...KAFKA_ACKS),
+    "leader",
+    "Who must have a message before it counts as sent",
+  ),
+  KEEL_KAFKA_COMPRESSION: variable(oneOf(...KAFKA_COMPRESSIONS), "zstd", "Compression of the requests"),
+  KEEL_KAFKA_BACKLOG: variable(
+    integerIn(1_000, 1_000_000),
+    "50000",
+    "Messages that may wait for slow or absent brokers; beyond it the oldest are lost, and from 1000 on a later state of the same thing takes the earlier one's place",
+  ),
+  KEEL_KAFKA_SIGNAL_TOPICS: variable(
+    topicList,
+    null,
+    "Topics that external signals come from, in the form of KEEL_URL_SIGNAL's messages",
+  ),
+  KEEL_KAFKA_SIGNAL_START: variable(
+    oneOf(...SIGNAL_STARTS),
+    "latest",
+    "Where reading these topics begins; `earliest` fits compacted ones",
+  ),
+  KEEL_KAFKA_TLS: variable(flag, "off", "TLS to the brokers, whose certificates are verified"),
+  KEEL_KAFKA_TLS_CA_FILE: variable(
+    path,
+    null,
+    "Certificates (PEM) that vouch for the brokers'; default: those that Bun knows",
+  ),
+  KEEL_KAFKA_TLS_CERT_FILE: variable(path, null, "Our certificate (PEM), for brokers that ask for one"),
+  KEEL_KAFKA_TLS_KEY_FILE: variable(secretFile, null, "Its private key (PEM)"),
+  KEEL_KAFKA_SASL_MECHANISM: variable(
+    oneOf(...SASL_MECHANISMS),
+    "SCRAM-SHA-512",
+    "How we log on to the brokers",
+  ),
+  KEEL_KAFKA_SASL_USERNAME: variable(
+    word("text without spaces"),
+    null,
+    "Our user name there; without it no log-on",
+  ),
+  KEEL_KAFKA_SASL_PASSWORD_FILE: variable(secretFile, null, "File with its password"),
+  KEEL_REDIS_URL: variable(
+    redisUrl,
+    null,
+    "Redis that the latest features are mirrored to, e.g. `redis://localhost:6379/0`, `rediss` for TLS; without it they are not",
+  ),
+  KEEL_REDIS_USERNAME: variable(word("text without spaces"), null, "Our user name there"),
+  KEEL_REDIS_PASSWORD_FILE: variable(secretFile, null, "File with the password"),
+  KEEL_REDIS_TLS_CA_FILE: variable(
+    path,
+    null,
+    "Certificates (PEM) that vouch for Redis's; default: those that Bun knows",
+  ),
+  KEEL_REDIS_PREFIX: variable(word("text without spaces"), "keel:", "Goes before the keys"),
+  KEEL_REDIS_TTL_MS: variable(
+    integerIn(100, 86_400_000),
+    "10000",
+    "Time after which features that are not renewed vanish",
+    "ms",
+  ),
+  KEEL_REDIS_INTERVAL_MS: variable(
+    integerIn(1, 60_000),
+    "100",
+    "How often an underlying's features are written at most",
+    "ms",
+  ),
   KEEL_SILENCE_MS: variable(
     integerIn(100, 600_000),
     "5000",
@@ -304,17 +384,22 @@ const NAMED = {
 
 /** Quoting parameters, risk limits, hedging and fees: numbers whose table stands in their own room. */
 const PARAMETERS: Readonly<Record<string, Variable<number>>> = Object.fromEntries(
-  [...QUOTE_PARAMETERS, ...SURFACE_PARAMETERS, ...RISK_LIMITS, ...HEDGE_PARAMETERS, ...FEE_PARAMETERS].map(
-    (parameter) => [
-      parameter.variable,
-      variable(
-        numberIn({ min: parameter.minimum, max: parameter.maximum, integer: parameter.integer }),
-        String(parameter.default),
-        parameter.description.replace(/\.$/, ""),
-        parameter.unit === "1" ? undefined : parameter.unit,
-      ),
-    ],
-  ),
+  [
+    ...QUOTE_PARAMETERS,
+    ...SURFACE_PARAMETERS,
+    ...RISK_LIMITS,
+    ...RFQ_PARAMETERS,
+    ...HEDGE_PARAMETERS,
+    ...FEE_PARAMETERS,
+  ].map((parameter) => [
+    parameter.variable,
+    variable(
+      numberIn({ min: parameter.minimum, max: parameter.maximum, integer: parameter.integer }),
+      String(parameter.default),
+      parameter.description.replace(/\.$/, ""),
+      parameter.unit === "1" ? undefined : parameter.unit,
+    ),
+  ]),
 );
 
 type Named = typeof NAMED;

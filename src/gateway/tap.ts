@@ -1,6 +1,7 @@
+import type { EventBatch } from "../market/event-batch.ts";
 import type { QuoteBatch } from "../quote/quote-batch.ts";
-
 import type { RfqAction } from "../rfq/message.ts";
+
 /**
  * Someone who follows what the desk decides without being part of it: shared memory, the JSON gateway, a publisher. A tap is
  * called on the line, after the quotes have left; it must not throw, must not block, and bounds what it keeps.
@@ -25,7 +26,6 @@ export interface DeskTap {
   onQuotes(quotes: QuoteBatch, timeUs: number): void;
   /** No quote stands any more: everything was cancelled by one message, or the counterparty's session is down. */
   onCancelAll(timeUs: number): void;
-  /** About every 10 ms. */
   /** An answer to a client that asked for a quote. */
   onAnswer?(action: RfqAction, timeUs: number): void;
   /**
@@ -35,6 +35,7 @@ export interface DeskTap {
   onEvents?(events: EventBatch, rows: Int32Array, count: number, timeUs: number): void;
   /** The features that a step of the model was made on, where they are made on the host; valid during the call only. */
   onFeatures?(underlying: number, features: Float32Array, offset: number, timeUs: number): void;
+  /** About every 10 ms. */
   onTimer(timeUs: number): void;
   /** The desk has stopped; nothing follows. */
   close(): void;

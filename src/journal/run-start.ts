@@ -75,6 +75,8 @@ const runStart = z.strictObject({
     .nullable()
     .default(null),
   fees: numbers<keyof FeeRates>(DEFAULT_FEE_RATES).default({ ...DEFAULT_FEE_RATES }),
+  /** Null when requests for quotes were not answered. */
+  rfq: numbers<keyof RfqParameters>(DEFAULT_RFQ_PARAMETERS).nullable().optional(),
   /** The books as the run before left them. */
   opening: bookSnapshot.nullable().default(null),
   /** Null when the counterparty could not be asked what it holds. */
@@ -85,8 +87,6 @@ const runStart = z.strictObject({
 export type RunStart = z.infer<typeof runStart>;
 
 /** @throws BadInputError naming the field that is wrong. */
-  /** Null when requests for quotes were not answered. */
-  rfq: numbers<keyof RfqParameters>(DEFAULT_RFQ_PARAMETERS).nullable().optional(),
 export function parseRunStart(text: string): RunStart {
   let value: unknown;
   try {

@@ -1,3 +1,5 @@
+import type { Distributor } from "../distribution/distributor.ts";
+import { registerDistributionMetrics } from "../distribution/metrics.ts";
 import { firstLines } from "../feed/lines.ts";
 import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
 import { FEED_STATE } from "../market/event-batch.ts";
@@ -15,7 +17,7 @@ const LOOP_LAG_MS_MAX = 1_000;
 const UNANSWERED_SECONDS_MAX = 5;
 
 /** What the HTTP server shows of a live desk and what it may ask of it. */
-export function httpTarget(live: LiveDesk): HttpTarget {
+export function httpTarget(live: LiveDesk, distributor: Distributor | null = null): HttpTarget {
   const metrics = new MetricRegistry();
   const { desk } = live;
   registerDeskMetrics(metrics, desk, live.timer);
@@ -32,6 +34,7 @@ export function httpTarget(live: LiveDesk): HttpTarget {
     "Times that risk limits could not be read anew; the old ones stayed in force.",
     () => live.limitReloadFailures,
   );
+  if (distributor !== null) registerDistributionMetrics(metrics, distributor);
   metrics.single(
     "keel_gateway_session_up",
     "gauge",

@@ -34,6 +34,7 @@ import { KILL_SWITCH_FILE, KillSwitchStore } from "../risk/kill-switch-store.ts"
 import type { RiskLimits } from "../risk/limits.ts";
 import { ORDER_STATE } from "../risk/order.ts";
 import type { ReconciliationReport } from "../risk/reconciliation.ts";
+import { feedLogins } from "./feed-logins.ts";
 import { LivePort } from "./live-port.ts";
 import { ProblemLog } from "./problem-log.ts";
 import { RecalibrationTap } from "./recalibration.ts";
@@ -77,7 +78,8 @@ export class LiveDesk {
   readonly clock: Clock;
   readonly model: StepModel;
   readonly gateway: QuoteGateway;
-  readonly #taps: readonly DeskTap[];
+  /** Those who follow the desk's decisions. */
+  readonly taps: readonly DeskTap[];
   /** Longest time between two timer calls beyond their interval since the last read, ms: how late the event loop was. */
   loopLagMsMax = 0;
   readonly #config: Config;
@@ -151,6 +153,7 @@ export class LiveDesk {
     this.timer = new StageHistograms(clock.monotonicNs);
     this.#feeds = new LiveFeedPort({
       endpoints: endpoints(config),
+      logins: feedLogins(config),
       requestTimeoutMs: config.timeouts.requestMs,
       callbacks: {
         onOpen: (feed) => this.#onFeedOpen(feed),
@@ -202,12 +205,12 @@ export class LiveDesk {
               parameters: { ...config.hedge.parameters },
             },
       fees: { ...config.fees },
+      rfq: config.rfq === null ? null : { ...config.rfq },
       opening,
       reconcile: null,
     };
     this.#port = new LivePort({
       feeds: this.#feeds,
-      rfq: config.rfq === null ? null : { ...config.rfq },
       journal: this.#sink,
       clock,
       onSubmit: (rows) => this.#submit(rows),
@@ -230,8 +233,8 @@ export class LiveDesk {
     const { feeds, signals } = this.desk;
     this.#problems = new ProblemLog(signals === null ? feeds : [...feeds, signals], log);
     this.gateway = options.gateway(this.desk);
-    this.#taps = [...(options.taps?.(this.desk, model) ?? []), ...this.#recalibration(engine)];
-    this.#port.attach(this.gateway, this.#taps);
+    this.taps = [...(options.taps?.(this.desk, model) ?? []), ...this.#recalibration(engine)];
+    this.#port.attach(this.gateway, this.taps);
     const reconcile = this.gateway.reconciliation === undefined ? null : config.positionMismatch;
     if (reconcile !== null) this.desk.requireReconciliation(reconcile);
     this.#sink.text(RECORD.start, 0, clock.wallUs(), JSON.stringify({ ...start, reconcile }));
@@ -258,15 +261,15 @@ export class LiveDesk {
     this.desk.onFrame(signals.id, frame, this.#input(RECORD.feedFrame, signals.id, frame));
   }
 
-  /** Only what reduces a position is quoted until {@link resetKill}. */
-  reduce(reason: string): void {
-    this.desk.reduce(reason, this.#control("reduce", reason));
-  }
-
   /** A client asks for a quote, answers one, sends an order or withdraws. After the stop has begun nothing is taken. */
   takeRfq(input: RfqInput): void {
     if (this.#stopped !== null) return;
     this.desk.onRfq(input, this.#input(RECORD.rfq, 0, JSON.stringify(input)));
+  }
+
+  /** Only what reduces a position is quoted until {@link resetKill}. */
+  reduce(reason: string): void {
+    this.desk.reduce(reason, this.#control("reduce", reason));
   }
 
   /** Reads the risk limits anew. Where anything is wrong with the configuration the limits in force stay so. */
@@ -336,7 +339,7 @@ export class LiveDesk {
     clearInterval(this.#interval);
     const timeUs = this.clock.wallUs();
     this.gateway.cancelAll(timeUs);
-    for (const tap of this.#taps) {
+    for (const tap of this.taps) {
       tap.onCancelAll(timeUs);
       tap.close();
     }
@@ -354,7 +357,7 @@ export class LiveDesk {
     this.desk.shutdown(this.#control("shutdown", ""));
     await this.gateway.stop(this.#config.timeouts.shutdownMs);
     this.#saveBook(this.clock.wallUs(), true);
-    for (const tap of this.#taps) tap.close();
+    for (const tap of this.taps) tap.close();
     this.#feeds.close();
     this.#sink.text(RECORD.end, 0, this.clock.wallUs(), JSON.stringify(this.desk.counters));
     const journal = (await this.#journal?.close()) ?? null;
@@ -405,7 +408,7 @@ export class LiveDesk {
     const timeUs = this.#input(RECORD.timer, 0, "");
     this.desk.onTimer(timeUs);
     this.gateway.onTimer(timeUs);
-    for (const tap of this.#taps) tap.onTimer(timeUs);
+    for (const tap of this.taps) tap.onTimer(timeUs);
     this.#problems.tell();
     if (timeUs - this.#savedUs >= BOOK_SAVE_US) this.#saveBook(timeUs, false);
   }
@@ -416,7 +419,7 @@ export class LiveDesk {
       case "down": {
         const level = this.#stopped === null ? "warn" : "info";
         this.log[level]("counterparty session is down", { reason: event.reason });
-        for (const tap of this.#taps) tap.onCancelAll(timeUs);
+        for (const tap of this.taps) tap.onCancelAll(timeUs);
         break;
       }
       case "up":
@@ -553,11 +556,12 @@ function bytesOf(values: Float32Array): Uint8Array {
 }
 
 /** Where each feed connects: the venue itself, or what `KEEL_URL_…` says. */
-function endpoints(config: Config): Map<number, FeedEndpoint> {
-  const byFeed = new Map<number, FeedEndpoint>();
+function endpoints(config: Config): Map<number, FeedEndpoint | null> {
+  const byFeed = new Map<number, FeedEndpoint | null>();
   for (const [id, { venue }] of config.feeds.entries()) byFeed.set(id, config.endpoints[venue]);
   if (config.signals !== undefined) {
-    byFeed.set(config.feeds.length, { webSocketUrl: config.signals.webSocketUrl, restUrl: "" });
+    const { webSocketUrl } = config.signals;
+    byFeed.set(config.feeds.length, webSocketUrl === null ? null : { webSocketUrl, restUrl: "" });
   }
   return byFeed;
 }

@@ -26,6 +26,8 @@ export class LivePort implements DeskPort {
   readonly #clock: Clock;
   /** Monotonic time at which the first quotes were handed over, ns; NaN before. */
   firstQuoteNs = Number.NaN;
+  observed: DeskPort["observed"];
+  stepped: DeskPort["stepped"];
 
   constructor(options: {
     readonly feeds: LiveFeedPort;
@@ -50,6 +52,16 @@ export class LivePort implements DeskPort {
   attach(gateway: QuoteGateway, taps: readonly DeskTap[]): void {
     this.#gateway = gateway;
     this.#taps = taps;
+    if (taps.some(({ onEvents }) => onEvents !== undefined)) {
+      this.observed = (events, rows, count, timeUs) => {
+        for (const tap of taps) tap.onEvents?.(events, rows, count, timeUs);
+      };
+    }
+    if (taps.some(({ onFeatures }) => onFeatures !== undefined)) {
+      this.stepped = (underlying, features, offset, timeUs) => {
+        for (const tap of taps) tap.onFeatures?.(underlying, features, offset, timeUs);
+      };
+    }
   }
 
   connect(feed: number): void {
@@ -122,12 +134,12 @@ export class LivePort implements DeskPort {
     this.#gateway?.askOrder?.(orderId, timeUs);
   }
 
-  decidedRisk(decision: RiskDecision, timeUs: number): void {
-    this.#journal.text(RECORD.risk, 0, timeUs, JSON.stringify(decision));
-  }
-}
   answered(action: RfqAction, timeUs: number): void {
     this.#journal.text(RECORD.rfqAction, 0, timeUs, JSON.stringify(action));
     for (const tap of this.#taps) tap.onAnswer?.(action, timeUs);
   }
 
+  decidedRisk(decision: RiskDecision, timeUs: number): void {
+    this.#journal.text(RECORD.risk, 0, timeUs, JSON.stringify(decision));
+  }
+}

@@ -4,6 +4,7 @@ import { EXIT } from "../core/errors.ts";
 import { invariant } from "../core/invariant.ts";
 import type { Logger } from "../core/log.ts";
 import type { Desk } from "../desk/desk.ts";
+import { Distributor } from "../distribution/distributor.ts";
 import { DeribitGateway } from "../gateway/deribit/gateway.ts";
 import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
 import type { QuoteGateway } from "../gateway/gateway.ts";
@@ -38,6 +39,7 @@ export class Session {
   readonly http: HttpServer | null;
   readonly #peers: Peers | null;
   readonly #counterparty: string;
+  readonly #distributor: Distributor | null;
   readonly #onHup: () => void;
   readonly #onUsr1: () => void;
   readonly #onUncaught: (error: unknown) => void;
@@ -61,19 +63,19 @@ export class Session {
       log.warn("spot instruments are predicted on, not quoted: with these feeds no quote is sent");
     }
     let prepared: LiveDesk | null = null;
+    let distributor: Distributor | null = null;
     const live = await LiveDesk.prepare({
       config,
       log,
       clock,
       gateway: (desk) =>
-        gateway(options, desk, isPaper ? peers : null, (frame) =>
-          prepared?.takeSignal(frame),
-        ),
+        gateway(options, desk, isPaper ? peers : null, (frame) => prepared?.takeSignal(frame)),
       taps: (desk, model) => {
         const taps = configuredTaps(config, desk, model, {
           clock,
           log,
           onRfq: (input) => prepared?.takeRfq(input),
+          counterpartyUp: () => prepared?.gateway.ready ?? false,
           onSignal: (frame) => prepared?.takeSignal(frame),
         });
         distributor = taps.find((tap) => tap instanceof Distributor) ?? null;
@@ -90,17 +92,26 @@ export class Session {
               port: config.http.port,
               token: config.http.token?.reveal() ?? null,
             },
-            httpTarget(live),
+            httpTarget(live, distributor),
           );
     if (http !== null) log.info("HTTP is served", { hostname: config.http?.hostname, port: http.port });
-    return new Session(live, http, peers, config.deribit === undefined ? (config.fix?.targetCompId ?? "paper") : new URL(config.deribit.url).host);
+    const counterparty =
+      config.deribit === undefined ? (config.fix?.targetCompId ?? "paper") : new URL(config.deribit.url).host;
+    return new Session(live, http, peers, counterparty, distributor);
   }
 
-  private constructor(live: LiveDesk, http: HttpServer | null, peers: Peers | null, counterparty: string) {
+  private constructor(
+    live: LiveDesk,
+    http: HttpServer | null,
+    peers: Peers | null,
+    counterparty: string,
+    distributor: Distributor | null,
+  ) {
     this.live = live;
     this.http = http;
     this.#peers = peers;
     this.#counterparty = counterparty;
+    this.#distributor = distributor;
     this.#onUsr1 = () => live.kill("signal");
     // No trust, no quote: what happens after an error nobody foresaw cannot be known, so everything is cancelled first.
     this.#onUncaught = (error) => {
@@ -123,6 +134,7 @@ export class Session {
     process.off("uncaughtException", this.#onUncaught);
     process.off("unhandledRejection", this.#onUncaught);
     await this.http?.stop();
+    await this.#distributor?.ended();
     const counters = (await this.#peers?.stop()) ?? null;
     return { ...summary, counterparty: this.#counterparty, paper: counters };
   }
@@ -147,6 +159,7 @@ function gateway(
   const common = {
     instruments: desk.market.instruments,
     seed: config.seed,
+    levels: config.quote.levels,
     clock,
     onProblem: (text: string) => log.warn("counterparty", { problem: text }),
     ...(desk.signals === null ? {} : { onSignal }),

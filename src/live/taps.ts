@@ -3,11 +3,13 @@ import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import { type Desk, UNDERLYING_CAPACITY } from "../desk/desk.ts";
 import { Distributor } from "../distribution/distributor.ts";
+import { JsonGateway } from "../gateway/json/gateway.ts";
 import { FixClients } from "../gateway/rfq/fix-clients.ts";
 import { ShmWriter } from "../gateway/shm/writer.ts";
 import type { DeskTap } from "../gateway/tap.ts";
 import type { StepModel } from "../inference/step-model.ts";
 import type { RfqInput } from "../rfq/message.ts";
+import { jsonGatewayOf } from "./api-desk.ts";
 import { fixClientsOf } from "./client-sessions.ts";
 
 export interface TapContext {
@@ -15,8 +17,10 @@ export interface TapContext {
   readonly log: Logger;
   /** Journals what a client says and hands it to the desk. */
   readonly onRfq: (input: RfqInput) => void;
-  /** Takes a signal from Kafka, as a frame of the signal feed. */
-  readonly onSignal: (frame: string) => void;
+  /** The counterparty's session is established. */
+  readonly counterpartyUp: () => boolean;
+  /** Takes a signal from Kafka, as a frame of the signal feed; absent = there are none. */
+  readonly onSignal?: (frame: string) => void;
 }
 
 /** Those who follow the desk's decisions, as configured. @throws KeelError naming what is missing */
@@ -40,6 +44,11 @@ export function configuredTaps(
     context.log.info("FIX clients are accepted", { hostname: config.fixAccept.address.host, port });
     taps.push(clients);
   }
+  if (config.api !== undefined) {
+    const api = new JsonGateway(jsonGatewayOf(config.api, desk, { name: card.name, heads }, context));
+    context.log.info("the JSON gateway is served", { hostname: config.api.address.host, port: api.port });
+    taps.push(api);
+  }
   const { kafka, redis } = config.distribution;
   if (kafka !== undefined || redis !== undefined) {
     const { books } = desk.market;
@@ -56,7 +65,7 @@ export function configuredTaps(
         kafka,
         redis,
         desk: shown,
-        onSignal: context.onSignal,
+        onSignal: (frame) => context.onSignal?.(frame),
         onProblem: (problem) => context.log.warn("distribution", { problem }),
         shutdownMs: config.timeouts.shutdownMs,
       }),

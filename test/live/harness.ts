@@ -11,7 +11,7 @@ import type { GatewayEvents, QuoteGateway } from "../../src/gateway/gateway.ts";
 import { LiveDesk, type LiveSummary } from "../../src/live/live-desk.ts";
 import { configuredTaps } from "../../src/live/taps.ts";
 import { FEED_STATE } from "../../src/market/event-batch.ts";
-import type { ApprovedQuotes } from "../../src/risk/gate.ts";
+import type { ApprovedOrder, ApprovedQuotes } from "../../src/risk/gate.ts";
 import { FixCounterparty, type FixCounterpartyOptions } from "../../src/sim/counterparty.ts";
 import { Simulation } from "../../src/sim/simulation.ts";
 
@@ -112,6 +112,7 @@ export class Harness {
           clock: systemClock,
           log,
           onRfq: (input) => prepared?.takeRfq(input),
+          counterpartyUp: () => prepared?.gateway.ready ?? false,
         }),
     });
     prepared = live;
@@ -251,6 +252,18 @@ class WatchedGateway implements QuoteGateway {
 
   cancelAll(timeUs: number): boolean {
     return this.#gateway.cancelAll(timeUs);
+  }
+
+  sendOrder(order: ApprovedOrder, timeUs: number): boolean {
+    return this.#gateway.sendOrder(order, timeUs);
+  }
+
+  cancelOrder(orderId: number, timeUs: number): boolean {
+    return this.#gateway.cancelOrder(orderId, timeUs);
+  }
+
+  askOrder(orderId: number, timeUs: number): boolean {
+    return this.#gateway.askOrder(orderId, timeUs);
   }
 
   onTimer(timeUs: number): void {

@@ -98,6 +98,11 @@ export class FixAcceptor {
     return total;
   }
 
+  /** As configured; once listening on a port of the host's choice, that one. */
+  get port(): number {
+    return this.#boundPort;
+  }
+
   get connections(): number {
     return this.#connections.size;
   }
