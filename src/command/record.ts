@@ -49,6 +49,7 @@ export const record = defineCommand({
     const { systemClock } = await import("../core/clock.ts");
     const { firstLines } = await import("../feed/lines.ts");
     const { Recorder } = await import("../feed/recorder.ts");
+    const { feedLogins } = await import("../live/feed-logins.ts");
     const recorder = new Recorder({
       feeds: firstLines(config.feeds),
       endpoints: config.endpoints,
@@ -59,6 +60,7 @@ export const record = defineCommand({
       requestTimeoutMs: config.timeouts.requestMs,
       seed: config.seed,
       clock: systemClock,
+      logins: feedLogins({ feeds: firstLines(config.feeds), feedKeys: config.feedKeys }),
     });
     const startMs = performance.now();
     const endMs = startMs + (options.seconds ?? Number.POSITIVE_INFINITY) * 1_000;

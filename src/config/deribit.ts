@@ -1,7 +1,7 @@
 import type { ConfigProblem } from "../config.ts";
-import type { Secret } from "../core/secret.ts";
+import type { CoinbaseKey } from "../feed/coinbase/feed-login.ts";
+import type { DeribitCredentials } from "../feed/deribit/login.ts";
 import type { BudgetOptions } from "../gateway/deribit/credits.ts";
-import type { DeribitCredentials } from "../gateway/deribit/login.ts";
 import type { MmpLimits } from "../gateway/deribit/venue.ts";
 import { readSecret } from "./secrets.ts";
 import type { NamedValues } from "./variables.ts";
@@ -23,7 +23,7 @@ export interface DeribitConfig {
 /** Keys for market data that asks for a login. */
 export interface FeedKeys {
   readonly deribit: DeribitCredentials | null;
-  readonly coinbase: { readonly key: string; readonly secret: Secret; readonly passphrase: Secret } | null;
+  readonly coinbase: CoinbaseKey | null;
 }
 
 type Env = Readonly<Record<string, string | undefined>>;

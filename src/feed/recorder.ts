@@ -8,6 +8,7 @@ import { CaptureWriter, type CaptureWriterCounters } from "./capture-writer.ts";
 import type { Feed, FeedCounters, FeedPort } from "./feed.ts";
 import { type FeedEndpoint, LiveFeedPort } from "./live-port.ts";
 import { createFeed, type VenueSubscriptions } from "./registry.ts";
+import type { VenueLogins } from "./venue-login.ts";
 
 const INSTRUMENTS_MAX = 16_384;
 /** How often feeds look at their timeouts. */
@@ -28,6 +29,8 @@ export interface RecorderOptions {
   readonly requestTimeoutMs: number;
   readonly seed: number;
   readonly clock: Clock;
+  /** By the feed's place in {@link feeds}. What they say and hear is not recorded. */
+  readonly logins?: VenueLogins;
 }
 
 /** What was recorded of one venue. */
@@ -71,6 +74,7 @@ export class Recorder {
       endpoints,
       callbacks: this.#callbacks(),
       requestTimeoutMs: options.requestTimeoutMs,
+      ...(options.logins === undefined ? {} : { logins: options.logins }),
     });
     const instruments = new InstrumentTable(INSTRUMENTS_MAX);
     const { silenceMs, seed } = options;

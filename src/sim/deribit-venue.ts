@@ -65,6 +65,11 @@ export class DeribitVenue implements VenueHandler, DeribitBackend<DeribitSession
     this.server = new VenueServer(options, this);
   }
 
+  /** The connections there are. */
+  sessions(): DeribitSession[] {
+    return [...this.#sessions.values()];
+  }
+
   accepts(url: URL): boolean {
     return url.pathname === `/ws${PATH}` || url.pathname === `/ws${PATH}/`;
   }

@@ -85,6 +85,7 @@ test("a desk quotes options by Deribit's API and its positions are the venue's o
   ].join("\n");
   for (const hidden of [secret, "client_signature", "refresh-keel", "access-keel"])
     expect(seen).not.toContain(hidden);
+  expect(seen).toContain("book.BTC-PERPETUAL.raw");
   expect(simulation.deribit.trading.requests.get("private/mass_quote")).toBeGreaterThan(1);
 
   const replay = Bun.spawnSync([process.execPath, "src/main.ts", "replay", journal, "--verify", "--json"], {

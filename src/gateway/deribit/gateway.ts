@@ -1,6 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { KeelError } from "../../core/errors.ts";
 import { invariant } from "../../core/invariant.ts";
+import type { DeribitCredentials } from "../../feed/deribit/login.ts";
 import type { InstrumentTable } from "../../market/instrument.ts";
 import type { ApprovedOrder, ApprovedQuotes } from "../../risk/gate.ts";
 import type { ReconciliationSource } from "../../risk/reconciliation.ts";
@@ -17,7 +18,6 @@ import {
 import { type BudgetOptions, RequestBudget } from "./credits.ts";
 import { Fills } from "./fills.ts";
 import { isRecord, type JsonRecord, numberOf, recordsOf, textOf } from "./json.ts";
-import type { DeribitCredentials } from "./login.ts";
 import { MassQuotes } from "./mass-quotes.ts";
 import { OrderQuotes } from "./order-quotes.ts";
 import { DeribitOrders } from "./orders.ts";

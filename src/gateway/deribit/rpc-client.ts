@@ -1,10 +1,10 @@
 import type { Clock } from "../../core/clock.ts";
 import { KeelError } from "../../core/errors.ts";
 import { Rng } from "../../core/rng.ts";
+import { type DeribitCredentials, Login } from "../../feed/deribit/login.ts";
 import { Backoff } from "../fix/backoff.ts";
 import { type Pool, poolOf, type RequestBudget } from "./credits.ts";
 import { isRecord } from "./json.ts";
-import { type DeribitCredentials, Login } from "./login.ts";
 import { actionOf, RpcError, UnknownOutcomeError } from "./rpc-error.ts";
 
 export interface RpcClientOptions {
