@@ -10,6 +10,7 @@ import { VolatilitySurface } from "../option/surface/surface.ts";
 import { DEFAULT_QUOTE_PARAMETERS } from "../quote/parameters.ts";
 import { QuoteBatch } from "../quote/quote-batch.ts";
 import { Quoter } from "../quote/quoter.ts";
+import { timeMission } from "./mission.ts";
 import { type BenchReport, type BenchRow, benchHost, ratioOf, rowOf } from "./report.ts";
 
 export interface OptionBenchOptions {
@@ -345,6 +346,7 @@ export async function runOptionBench(options: OptionBenchOptions): Promise<Bench
 
   sum += surfaceRows(chain, options, rows, notes);
   sum += requoteRow(chain, rng, options, rows, notes);
+  missionRow(options, rows, notes);
   const find = (name: string): BenchRow | undefined => rows.find((one) => one.name === name);
   const ratios = [
     ["option/iv/bisection:keel", find("option/bisection/iv"), find("option/iv")],
@@ -406,6 +408,16 @@ function surfaceRows(chain: Chain, options: OptionBenchOptions, rows: BenchRow[]
     `without being interrupted, a surface takes ${first} µs from nothing and ${again} µs from its last fit`,
   );
   return sum;
+}
+
+/** A frame at which the model sees the mission's scenario → the last byte of the FIX that widens the chain. */
+function missionRow(options: OptionBenchOptions, rows: BenchRow[], notes: string[]): void {
+  const plays = options.small === true ? 2 : 20 * options.rounds;
+  const { frameToFix, quotesPerPlay } = timeMission(options.seed, plays);
+  rows.push(rowOf("option/mission", frameToFix, "us", { quotesPerEvent: quotesPerPlay }));
+  notes.push(
+    `option/mission: a Deribit frame, 70 % for a fall and 60 % for a withdrawal → ${quotesPerPlay} quotes 15 bp wider and 30 % smaller as FIX, whole desk in process`,
+  );
 }
 
 /** One event of the underlying → every quote of the chain that it calls for, decided. */
