@@ -106,10 +106,11 @@ export class WebGpuEngine implements DeviceStepEngine {
   ): Promise<WebGpuEngine> {
     invariant(slotCount >= 1 && maxBatch >= 1 && maxBatch <= slotCount, "1 ≤ maxBatch ≤ slotCount");
     const gpu = await openTriedGpu(selection, automatic);
+    let buffers: Buffers | null = null;
     try {
       checkSizes(gpu.device, model, slotCount, maxBatch);
       const ort = await startRuntime();
-      const buffers = await Buffers.take(ort, gpu, model, slotCount, maxBatch);
+      buffers = await Buffers.take(ort, gpu, model, slotCount, maxBatch);
       const captured = await createSession(ort, model, gpu.device, maxBatch, true).catch(() => null);
       if (captured !== null) {
         const engine = new WebGpuEngine(model, buffers, ort, gpu, captured, true);
@@ -119,6 +120,8 @@ export class WebGpuEngine implements DeviceStepEngine {
       const session = await createSession(ort, model, gpu.device, maxBatch, false);
       return new WebGpuEngine(model, buffers, ort, gpu, session, false);
     } catch (error) {
+      // A device that others hold too lives on.
+      if (gpu.lost === null) await buffers?.release();
       gpu.close();
       throw error;
     }

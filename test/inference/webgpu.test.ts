@@ -72,6 +72,15 @@ describe.skipIf(skipUnlessSoftwareGpu())("on the software adapter", () => {
     await reference.dispose();
   });
 
+  test("a model that is refused leaves nothing on the device that others hold too", async () => {
+    const broken = { ...model, onnx: new Uint8Array([1, 2, 3]) };
+    const refused = () => WebGpuEngine.start(broken, 3, 2, SOFTWARE_ENGINES);
+    await expect(refused()).rejects.toThrow("does not take");
+    const { bytes } = engine.gpu.buffers;
+    await expect(refused()).rejects.toThrow("does not take");
+    expect(engine.gpu.buffers.bytes).toBe(bytes);
+  });
+
   test("a device that cannot hold the slots refuses before anything is taken", async () => {
     const attempt = WebGpuEngine.start(model, 2 ** 30, 2, SOFTWARE_ENGINES);
     await expect(attempt).rejects.toThrow(
