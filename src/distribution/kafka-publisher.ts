@@ -9,7 +9,7 @@ import type { Published } from "./text.ts";
 const BATCH = 1_000;
 /** Pause after a failure, doubled up to the longest with each further one. */
 const PAUSE_MS = 100;
-const PAUSE_MS_MAX = 5_000;
+const PAUSE_MS_MAX = 2_000;
 const ACKS = { none: 0, leader: 1, all: -1 } as const;
 
 type Send = ProduceOptions<string, string, string, string>;

@@ -8,7 +8,7 @@ const WAITING_MAX = 1_024;
 /** Longer values are no signal. */
 const SIGNAL_BYTES_MAX = 4_096;
 const PAUSE_MS = 250;
-const PAUSE_MS_MAX = 5_000;
+const PAUSE_MS_MAX = 2_000;
 
 /**
  * Takes external signals from Kafka topics. Every desk takes all of them: each process is a consumer group of its own and commits
@@ -54,7 +54,7 @@ export class KafkaSignals {
       }
       this.#counters.set("signalsUp", 0);
       pauseMs =
-        performance.now() - startMs > PAUSE_MS_MAX * 4 ? PAUSE_MS : Math.min(PAUSE_MS_MAX, pauseMs * 2);
+        performance.now() - startMs > PAUSE_MS_MAX * 10 ? PAUSE_MS : Math.min(PAUSE_MS_MAX, pauseMs * 2);
       if (!this.#closed) await Bun.sleep(pauseMs);
     }
   }

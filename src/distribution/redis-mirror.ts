@@ -5,7 +5,7 @@ import type { RedisOptions } from "./options.ts";
 
 const CONNECT_MS = 5_000;
 const PAUSE_MS = 250;
-const PAUSE_MS_MAX = 5_000;
+const PAUSE_MS_MAX = 2_000;
 /** The description outlives a pause of the desk, but not its end for long. */
 const SCHEMA_TTL_MS = 3_600_000;
 const SCHEMA_EVERY_MS = 60_000;

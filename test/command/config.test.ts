@@ -97,7 +97,7 @@ test("everything wrong is told at once, with what was found and expected", () =>
       KEEL_SEED: found "-1", expected a whole number from 0 to 4294967295
       KEEL_URL_DERIBIT: found "ftp://host", expected a ws, wss, http or https URL
       KEEL_RISK_PROTECTION_FILLS: found "1.5", expected a whole number from 1 to 1000000
-      KEEL_URL_SIGNAL: found nothing, expected a URL, because KEEL_SIGNALS is set"
+      KEEL_URL_SIGNAL: found nothing, expected a URL (or KEEL_KAFKA_SIGNAL_TOPICS), because KEEL_SIGNALS is set"
   `);
 });
 
