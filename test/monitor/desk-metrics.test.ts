@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { StageHistograms } from "../../src/desk/latency.ts";
 import { registerDeskMetrics } from "../../src/monitor/desk-metrics.ts";
 import { MetricRegistry } from "../../src/monitor/metrics.ts";
+import { registerRiskMetrics } from "../../src/monitor/risk-metrics.ts";
 import { DeskBed } from "../desk/desk-bed.ts";
 import { ScriptedEngine } from "../desk/scripted-engine.ts";
 
@@ -13,6 +14,7 @@ test("every metric stands in docs/metrics.md, and nothing else does", () => {
   const metrics = new MetricRegistry();
   const bed = new DeskBed(new ScriptedEngine());
   registerDeskMetrics(metrics, bed.desk, new StageHistograms(() => 0));
+  registerRiskMetrics(metrics, bed.desk);
   const ofProcess = [
     ...readFileSync(join(root, "src/live/http-target.ts"), "utf8").matchAll(/"(keel_[a-z_]+)"/g),
   ].map(([, name]) => name);
