@@ -108,6 +108,8 @@ export interface DeskOptions {
   readonly signals: readonly string[];
   /** The gateway's venue, whose instruments alone are quoted; null or left out: all that are no spot. */
   readonly quotedVenue?: VenueName | null | undefined;
+  /** What leads an underlying when its first book is lost: nothing, or the next live book by rank. Default `first`. */
+  readonly reference?: "first" | "next" | undefined;
   readonly instrumentCapacity: number;
   readonly silenceMs: number;
   readonly seed: number;
@@ -230,6 +232,7 @@ export class Desk implements GatewayEvents {
       rule: options.reconcile ?? null,
     });
     this.market = new MarketState({
+      standIns: options.reference === "next",
       quotedVenue: options.quotedVenue ?? null,
       instruments,
       underlyingCapacity: UNDERLYING_CAPACITY,
@@ -252,6 +255,7 @@ export class Desk implements GatewayEvents {
           });
     this.#killHandled = options.kill.tripped;
     if (options.kill.tripped) this.quoter.onHalt(REASON.killed);
+    this.quoter.setReducing(reducing !== null);
     this.feeds = options.feeds.map(({ venue, subscriptions }, id) =>
       createFeed({
         id,
@@ -322,6 +326,7 @@ export class Desk implements GatewayEvents {
       this.#turn(feed.id, timeUs);
     }
     this.signals?.onTimer(timeUs);
+    this.market.onTimer(timeUs);
     this.#onRiskTimer(timeUs);
     this.#quotes.clear();
     this.quoter.onTimer(timeUs, this.#quotes);
@@ -657,6 +662,7 @@ export class Desk implements GatewayEvents {
 
   #stateChanged(timeUs: number): void {
     const { kill, reducing } = this.gate;
+    this.quoter.setReducing(reducing !== null);
     this.#port.decidedRisk({ decided: "state", kill: kill.state, reducing }, timeUs);
     this.#port.killChanged(kill.state, reducing);
   }
