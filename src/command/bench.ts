@@ -12,6 +12,7 @@ interface BenchOptions {
 const FIX_MESSAGES_PER_ROUND = 200_000;
 const FIX_ROUND_TRIPS_PER_ROUND = 10_000;
 const SHM_UPDATES_PER_ROUND = 200_000;
+const DERIBIT_MESSAGES_PER_ROUND = 10_000;
 
 const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchReport>>> = {
   tick: async (options) => (await import("../bench/tick.ts")).runTickBench(options),
@@ -29,6 +30,11 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
       roundTrips: rounds * FIX_ROUND_TRIPS_PER_ROUND,
       peersEvery: 16,
       quickFix: true,
+    }),
+  deribit: async ({ seed, rounds }) =>
+    (await import("../bench/deribit.ts")).runDeribitBench({
+      seed,
+      messages: rounds * DERIBIT_MESSAGES_PER_ROUND,
     }),
   shm: async ({ seed, rounds }) =>
     (await import("../bench/shm.ts")).runShmBench({ seed, updates: rounds * SHM_UPDATES_PER_ROUND }),
@@ -51,6 +57,7 @@ wire       venue WebSocket → FIX quote on the peer's socket over loopback, bes
 book       order book updates by level and by order, beside maps
 fix        a MassQuote encoded and parsed, beside jspurefix and QuickFIX C++; a quote and its acknowledgement
            over loopback, beside a bare echo
+deribit    a mass quote of 1, 20 and 100 instruments as Deribit's text, beside JSON.stringify
 shm        publishing a quote or a prediction in shared memory, beside a copy of its bytes
 option     implied volatility, Greeks, surface fit, requote of 1,000 options
 ingest     a capture through decoder, book and features, beside JSON.parse alone, ccxt pro and tardis-dev
