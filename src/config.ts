@@ -37,6 +37,8 @@ export interface Config {
   readonly feeds: readonly VenueSubscriptions[];
   /** Where each venue is reached: by `KEEL_URL_…`, else the venue itself. */
   readonly endpoints: Readonly<Record<VenueName, ConfiguredEndpoint>>;
+  /** What leads an underlying when its first book is lost: nothing, or the next live book by rank. */
+  readonly reference: "first" | "next";
   readonly device: DeviceName;
   /** `KEEL_GPU`, `KEEL_VULKAN_DIR`, `KEEL_CUDA_DEVICE`, `KEEL_TENSORRT_…` */
   readonly engines: EngineSettings;
@@ -172,6 +174,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   return {
     feeds: withLines(values.KEEL_FEEDS ?? [], values.KEEL_LINES),
     endpoints: venueEndpoints(values),
+    reference: values.KEEL_REFERENCE,
     device: values.KEEL_DEVICE,
     engines: {
       gpu: {

@@ -68,6 +68,11 @@ const NAMED = {
     "1",
     "Connections to each venue, made one feed: the first arrival of an event counts, and a dead one is not noticed",
   ),
+  KEEL_REFERENCE: variable(
+    oneOf("first", "next"),
+    "first",
+    "Book that leads an underlying: the first of `KEEL_FEEDS` only, or the next live one while that is lost",
+  ),
   KEEL_DEVICE: variable(
     oneOf(...DEVICES),
     "auto",

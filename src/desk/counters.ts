@@ -6,6 +6,8 @@ export interface DeskCounters {
   levelUpdates: number;
   trades: number;
   crossed: number;
+  /** Times that another book began to lead an underlying because the one before was lost, or was back. */
+  referenceChanges: number;
   predictions: number;
   /** Events that came while a submit was in flight and were answered by the next one. */
   conflated: number;
@@ -27,6 +29,7 @@ export function newDeskCounters(): DeskCounters {
     levelUpdates: 0,
     trades: 0,
     crossed: 0,
+    referenceChanges: 0,
     predictions: 0,
     conflated: 0,
     quotesSent: 0,

@@ -21,7 +21,12 @@ export const TOUCHED_STEP = 1;
 /** An underlying's quotes must be looked at again. */
 export const TOUCHED_QUOTE = 2;
 
+/** A book that is better placed than the one that leads has to be live this long before it leads. */
+const RETURN_US = 5_000_000;
+
 export interface MarketStateOptions {
+  /** When the book that leads an underlying is lost the next live one by rank leads. */
+  readonly standIns: boolean;
   /** Instruments of this venue are quoted, and no others; null = all that are no spot. */
   readonly quotedVenue: VenueName | null;
   readonly instruments: InstrumentTable;
@@ -58,6 +63,8 @@ export class MarketState {
   readonly #feedOf: Int32Array;
   readonly #underlyingOf: Int32Array;
   readonly #tick: Float64Array;
+  /** When the instrument's book last came live, µs; NaN before the first time. */
+  readonly #liveSinceUs: Float64Array;
 
   constructor(options: MarketStateOptions) {
     const { underlyingCapacity } = options;
@@ -72,6 +79,7 @@ export class MarketState {
     this.#feedOf = new Int32Array(instrumentCapacity).fill(-1);
     this.#underlyingOf = new Int32Array(instrumentCapacity).fill(-1);
     this.#tick = new Float64Array(instrumentCapacity);
+    this.#liveSinceUs = new Float64Array(instrumentCapacity).fill(Number.NaN);
   }
 
   /** Dense number of an instrument's underlying; −1 when there were too many others. */
@@ -109,6 +117,35 @@ export class MarketState {
         this.#options.onReferenceState(underlying, timeUs);
       }
     }
+  }
+
+  /** Gives the lead back to the best book that has been live for some time; about every 10 ms. */
+  onTimer(timeUs: number): void {
+    if (!this.#options.standIns) return;
+    const { underlyings } = this;
+    for (let underlying = 0; underlying < underlyings.size; underlying += 1) {
+      const reference = underlyings.reference[underlying];
+      const isLive = this.referenceLive(underlying);
+      const best = underlyings.best(underlying, (id) => {
+        if (id === reference) return isLive;
+        return this.feedState[id] === FEED_STATE.live && timeUs - this.#liveSinceUs[id] >= RETURN_US;
+      });
+      if (best >= 0 && best !== reference) this.#lead(underlying, best, timeUs);
+    }
+  }
+
+  /** Another book leads from now on: features and the model's state begin anew, fair values go on from where they are. */
+  #lead(underlying: number, id: number, timeUs: number): void {
+    const { quoter, gate, counters, onReferenceBroken, onReferenceState } = this.#options;
+    const price = microprice(this.books[id]) * this.#tick[id];
+    counters.referenceChanges += 1;
+    this.underlyings.reference[underlying] = id;
+    quoter.setReference(underlying, id, price);
+    onReferenceBroken(underlying, timeUs);
+    quoter.onUnderlying(underlying, price, Number.NaN, timeUs);
+    gate.onReference(underlying, price, timeUs);
+    onReferenceState(underlying, timeUs);
+    this.touched[underlying] |= TOUCHED_QUOTE;
   }
 
   /** Applies one event of a batch. A book that turns out crossed makes its feed append to the same batch. */
@@ -255,7 +292,12 @@ export class MarketState {
     const broken = !live && before === FEED_STATE.live;
     if (broken) this.books[id].clear();
     if (underlying < 0) return;
-    const { quoter, gate, onReferenceBroken, onReferenceState } = this.#options;
+    if (live && before !== FEED_STATE.live) this.#liveSinceUs[id] = timeUs;
+    const { quoter, gate, standIns, onReferenceBroken, onReferenceState } = this.#options;
+    if (standIns && broken && this.underlyings.reference[underlying] === id) {
+      const next = this.underlyings.best(underlying, (other) => this.feedState[other] === FEED_STATE.live);
+      if (next >= 0) this.#lead(underlying, next, timeUs);
+    }
     gate.onFeedState(id, live);
     quoter.onFeedState(id, live, live ? 0 : reason === UNSOUND.silence ? REASON.stale : REASON.bookUnsound);
     if (this.underlyings.reference[underlying] === id) {

@@ -8,9 +8,11 @@ export class Underlyings {
   /** Instrument whose book leads the underlying; −1 while there is none. */
   readonly reference: Int32Array;
   readonly #rank: Float64Array;
+  readonly #candidates: { readonly instrument: number; readonly rank: number }[][];
 
   constructor(capacity: number) {
     this.capacity = capacity;
+    this.#candidates = Array.from({ length: capacity }, () => []);
     this.reference = new Int32Array(capacity).fill(-1);
     this.#rank = new Float64Array(capacity).fill(Number.POSITIVE_INFINITY);
   }
@@ -43,9 +45,20 @@ export class Underlyings {
   offer(underlying: number, instrument: Instrument, feed: number): boolean {
     if (instrument.kind === "option") return false;
     const rank = feed * 1e6 + instrument.id;
-    if (rank >= this.#rank[underlying]) return false;
+    const isFirst = rank < this.#rank[underlying];
+    if (isFirst || instrument.kind !== "future") {
+      this.#candidates[underlying].push({ instrument: instrument.id, rank });
+      this.#candidates[underlying].sort((a, b) => a.rank - b.rank);
+    }
+    if (!isFirst) return false;
     this.#rank[underlying] = rank;
     this.reference[underlying] = instrument.id;
     return true;
+  }
+
+  /** The best instrument that may lead an underlying and for which `fits` holds; −1 when there is none. Dated futures never stand in. */
+  best(underlying: number, fits: (instrument: number) => boolean): number {
+    for (const { instrument } of this.#candidates[underlying]) if (fits(instrument)) return instrument;
+    return -1;
   }
 }

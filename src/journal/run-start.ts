@@ -52,6 +52,8 @@ const runStart = z.strictObject({
     .nullable(),
   feeds: z.array(z.strictObject({ venue: z.enum(VENUES), subscriptions: z.array(z.string()) })),
   signals: z.array(z.string()),
+  /** What leads an underlying when its first book is lost; nothing, in journals from before it was recorded. */
+  reference: z.enum(["first", "next"]).default("first"),
   /** Left out or null when all instruments were quoted, as they were before a gateway had a venue. */
   quotedVenue: z.enum(VENUES).nullable().optional(),
   instrumentCapacity: z.int().positive(),

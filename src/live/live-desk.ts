@@ -188,6 +188,7 @@ export class LiveDesk {
       },
       feeds: config.feeds.map(({ venue, subscriptions }) => ({ venue, subscriptions: [...subscriptions] })),
       signals: [...(config.signals?.names ?? [])],
+      reference: config.reference,
       quotedVenue: config.deribit === undefined ? null : "deribit",
       instrumentCapacity: INSTRUMENT_CAPACITY,
       silenceMs: config.timeouts.silenceMs,

@@ -51,6 +51,7 @@ export class FairValues {
   readonly #surfaceSlot: Int32Array;
   readonly #expirySlot: Int32Array;
   readonly #slotByExpiry = new Map<string, number>();
+  readonly #expiryUnderlying: Int32Array;
   readonly #expiryForward: Float64Array;
   readonly #expiryBasis: Float64Array;
   readonly #expiryUs: Float64Array;
@@ -77,6 +78,7 @@ export class FairValues {
     this.venueVolatility = column(Number.NaN);
     this.sourceUs = column(Number.NEGATIVE_INFINITY);
     this.#expirySlot = new Int32Array(capacity).fill(-1);
+    this.#expiryUnderlying = new Int32Array(capacity).fill(-1);
     this.#expiryForward = column(Number.NaN);
     this.#expiryBasis = column(Number.NaN);
     this.#expiryUs = column(Number.NEGATIVE_INFINITY);
@@ -101,6 +103,7 @@ export class FairValues {
     if (slot === undefined) {
       slot = this.#slotByExpiry.size;
       this.#slotByExpiry.set(key, slot);
+      this.#expiryUnderlying[slot] = underlying;
     }
     this.#expirySlot[instrument.id] = slot;
     if (this.#surfaces === null) return;
@@ -115,6 +118,13 @@ export class FairValues {
     for (let slot = 0; slot < this.#slotByExpiry.size; slot += 1) {
       if (this.#surfaceUnderlying[slot] !== underlying || this.#surfaceSlot[slot] < 0) continue;
       surface.setForward(this.#surfaceSlot[slot], this.#forwardOf(slot, referencePrice));
+    }
+  }
+
+  /** The price of the reference market is going to be another one's, at which the basis of every expiry is `factor` times as large. */
+  rebase(underlying: number, factor: number): void {
+    for (let slot = 0; slot < this.#slotByExpiry.size; slot += 1) {
+      if (this.#expiryUnderlying[slot] === underlying) this.#expiryBasis[slot] *= factor;
     }
   }
 

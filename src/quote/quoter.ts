@@ -138,8 +138,12 @@ export class Quoter {
   /**
    * Names the instrument whose book leads an underlying; while its feed is not live no option of the underlying is quoted,
    * also when it is not quoted itself. Without one, options rest on their tickers alone.
+   *
+   * @param price of the new reference where it takes over from another one: the options' forwards go on from where they are
    */
-  setReference(underlying: number, instrument: number): void {
+  setReference(underlying: number, instrument: number, price = Number.NaN): void {
+    const before = this.#markets.referencePrice[underlying];
+    if (price > 0 && before > 0) this.values.rebase(underlying, before / price);
     this.#markets.setReference(underlying, instrument);
     this.#look[underlying] = LOOK.all;
   }

@@ -80,6 +80,7 @@ async function recordRun(
     },
     feeds: [{ venue: "binance-usdm", subscriptions: ["BTCUSDT"] }],
     signals: [],
+    reference: "first",
     instrumentCapacity: 64,
     silenceMs: 2_000,
     seed: 1,

@@ -1,0 +1,67 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { JournalReader } from "../../src/journal/reader.ts";
+import { replay } from "../../src/journal/replay.ts";
+import { showDecision } from "../../src/journal/show.ts";
+import { DecisionComparer } from "../../src/journal/verify.ts";
+import { engineForReplay } from "../../src/live/replay-engine.ts";
+import { REASON } from "../../src/quote/quote-batch.ts";
+import { Harness } from "./harness.ts";
+
+const FROZEN_MS = 4_000;
+
+describe("a second book for the underlying, over real sockets", () => {
+  let harness: Harness;
+  beforeAll(async () => {
+    harness = await Harness.start({ KEEL_REFERENCE: "next" });
+    await harness.untilQuoting();
+  }, 60_000);
+  afterAll(() => harness.remove());
+
+  const leader = (): string => {
+    const { instruments, underlyings } = harness.desk.market;
+    return instruments.get(underlyings.reference[0]).symbol;
+  };
+
+  test("it leads while the first is lost: no option is pulled, and the model begins anew", async () => {
+    const { desk } = harness;
+    await harness.until("the model to be warm", () => desk.modelStatus(0) === 0, 20_000);
+    expect(leader()).toBe("BTCUSDT");
+    const options = desk.market.instruments.all().filter(({ kind }) => kind === "option");
+    const standing = (): number =>
+      options.filter(({ id }) => desk.quoter.standing(id).bidLots + desk.quoter.standing(id).askLots > 0)
+        .length;
+    const before = standing();
+    const forward = desk.quoter.values.forward[options[0]?.id ?? 0] ?? 0;
+    harness.simulation.binance.server.faults.inject(
+      { kind: "freeze", forMs: FROZEN_MS, control: true },
+      harness.live.clock.wallUs(),
+    );
+    await harness.until("the other book to lead", () => leader() === "BTC-PERPETUAL", 10_000);
+    expect(desk.modelStatus(0)).not.toBe(0);
+    expect(standing()).toBeGreaterThan(before * 0.8);
+    expect(Math.abs((desk.quoter.values.forward[options[0]?.id ?? 0] ?? 0) / forward - 1)).toBeLessThan(0.01);
+    await harness.until("the model to be warm again", () => desk.modelStatus(0) === 0, 20_000);
+    expect(desk.modelStatus(0) & REASON.inputUnsound).toBe(0);
+    expect(harness.violations).toEqual([]);
+  }, 60_000);
+
+  test("the first leads again when it has been live for a while", async () => {
+    await harness.until("the first book to lead", () => leader() === "BTCUSDT", 30_000);
+    expect(harness.desk.counters.referenceChanges).toBe(2);
+    expect(harness.violations).toEqual([]);
+  }, 60_000);
+
+  test("the journal replays to the same decisions", async () => {
+    await harness.stop();
+    const comparer = new DecisionComparer(showDecision);
+    const { desk } = await replay(new JournalReader(join(harness.folder, "journal")).records(), {
+      engineFor: (start) => engineForReplay(start, undefined, { info: () => {}, warn: () => {} }),
+      decisions: comparer,
+      onRecord: (record) => comparer.recorded(record),
+      stop: () => comparer.differs,
+    });
+    expect(comparer.finish().difference).toBeNull();
+    expect(desk.counters.referenceChanges).toBe(2);
+  }, 60_000);
+});
