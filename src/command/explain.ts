@@ -1,5 +1,5 @@
 import { EXIT } from "../core/errors.ts";
-import { defineCommand, type NumberOption } from "./command.ts";
+import { defineCommand, type NumberOption, UsageError } from "./command.ts";
 
 const probability = (description: string): NumberOption & { readonly default: number } => ({
   type: "number",
@@ -12,13 +12,15 @@ const probability = (description: string): NumberOption & { readonly default: nu
 
 export const explain = defineCommand({
   name: "explain",
-  summary: "Show what a prediction makes of a quote, and why",
-  usage: "--down P --withdraw-bid P [options]",
+  summary: "Show what a prediction makes of a quote, and why; or a quote that stands or was sent",
+  usage: "[--down P … | --url URL … | --journal DIR …]",
   details:
     "Quotes one option through the policy and the quoter that run in production, with the quoting parameters of the environment: " +
     "once calm and once under the given prediction. Every part of the quote is listed with its reason.\n\n" +
+    "With --url the standing quotes of a running process (its KEEL_HTTP address), with --journal a quote by its QuoteEntryID: each " +
+    "with every term that made it, as it was when it was sent.\n\n" +
     "With --json: widenBp (added to the half-spread, bp of the underlying's price per unit of |delta|), sizeFactor, reasons, " +
-    "parts, and both quotes.",
+    "parts, and both quotes; of standing or recorded quotes: quotes (prices, sizes, reasons, terms, sizes, greeks).",
   options: {
     down: probability("Probability of a significant fall within 50 ms"),
     up: probability("Probability of a significant rise within 50 ms"),
@@ -60,9 +62,47 @@ export const explain = defineCommand({
       default: 0,
       description: "Position already held, of 0.1 coin a lot",
     },
+    url: { type: "string", value: "URL", description: "A running process, as http://127.0.0.1:9464" },
+    instrument: { type: "string", value: "SYMBOL", description: "With --url: the instrument" },
+    journal: { type: "string", value: "DIR", description: "A journal's folder" },
+    run: { type: "string", value: "ID", description: "With --journal: the run; the latest when left out" },
+    quote: {
+      type: "number",
+      value: "ID",
+      integer: true,
+      min: 1,
+      description: "With --journal: the quote's QuoteEntryID",
+    },
   },
   environment: true,
-  async run({ options, config, out }) {
+  async run({ options, config, log, out }) {
+    if (options.url !== undefined) {
+      if (options.instrument === undefined) throw new UsageError("explain: --url needs --instrument SYMBOL");
+      const { standingQuotes } = await import("./explain/standing.ts");
+      const { quoteReportLines } = await import("../quote/quote-report.ts");
+      const quotes = await standingQuotes(options.url, options.instrument);
+      for (const quote of quotes) for (const line of quoteReportLines(quote)) out.line(line);
+      out.result({ quotes });
+      return EXIT.ok;
+    }
+    if (options.journal !== undefined) {
+      if (options.quote === undefined) throw new UsageError("explain: --journal needs --quote ID");
+      const { recordedQuote } = await import("./explain/recorded.ts");
+      const { quoteReportLines } = await import("../quote/quote-report.ts");
+      const { quote, timeUs, probabilities } = await recordedQuote(
+        options.journal,
+        options.run,
+        options.quote,
+        (line) => log.warn(line),
+      );
+      out.line(`sent ${new Date(timeUs / 1_000).toISOString()}`);
+      for (const line of quoteReportLines(quote)) out.line(line);
+      if (probabilities.length > 0) {
+        out.line(`probabilities: ${probabilities.map((p) => p.toFixed(3)).join(", ")}`);
+      }
+      out.result({ quotes: [quote], timeUs, probabilities });
+      return EXIT.ok;
+    }
     const { explainQuote } = await import("../quote/explanation.ts");
     const explanation = explainQuote(
       {

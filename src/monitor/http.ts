@@ -16,6 +16,8 @@ export interface HttpTarget {
   resetKill(): boolean;
   /** Positions, money and profit, for people and scripts. */
   positions(): unknown;
+  /** The quotes of an instrument with every term that made them; empty when it is not quoted. */
+  quotes(instrument: string): unknown;
   /** Only what reduces a position is quoted until the reset. */
   reduce(reason: string): void;
   /** Has the counterparty's positions taken over. @returns false when it cannot be asked */
@@ -37,7 +39,7 @@ const MAX_BODY_BYTES = 4_096;
 const POSTS = ["/kill", "/reduce", "/reset", "/positions/adopt", "/fix/reset"];
 
 /**
- * `/metrics` (Prometheus text), `/healthz`, `/readyz`, `/status`, `/positions` and `/fix` (JSON); `POST /kill`, `POST /reduce` and
+ * `/metrics` (Prometheus text), `/healthz`, `/readyz`, `/status`, `/positions`, `/quotes?instrument=SYMBOL` and `/fix` (JSON); `POST /kill`, `POST /reduce` and
  * `POST /reset` move the trading state, `POST /positions/adopt` takes over the counterparty's positions, `POST /fix/reset` starts the FIX session anew.
  *
  * A `POST` is accepted with the token, or, when none is configured, from a loopback address by a client that is no web page
@@ -79,7 +81,7 @@ async function answer(
   token: string | null,
   target: HttpTarget,
 ): Promise<Response> {
-  const { pathname } = new URL(request.url);
+  const { pathname, searchParams } = new URL(request.url);
   if (request.method === "GET" || request.method === "HEAD") {
     switch (pathname) {
       case "/metrics":
@@ -96,6 +98,8 @@ async function answer(
         return Response.json(target.fix());
       case "/positions":
         return Response.json(target.positions());
+      case "/quotes":
+        return Response.json(target.quotes(searchParams.get("instrument") ?? ""));
       case "/kill":
       case "/reduce":
       case "/positions/adopt":
@@ -104,7 +108,7 @@ async function answer(
         return new Response("use POST\n", { status: 405, headers: { allow: "POST" } });
       default:
         return new Response(
-          "paths: /metrics /healthz /readyz /status /positions /fix, POST /kill /reduce /reset /positions/adopt /fix/reset\n",
+          "paths: /metrics /healthz /readyz /status /positions /quotes?instrument=SYMBOL /fix, POST /kill /reduce /reset /positions/adopt /fix/reset\n",
           {
             status: 404,
           },

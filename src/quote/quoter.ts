@@ -199,6 +199,11 @@ export class Quoter {
     };
   }
 
+  /** Fair value behind the last row sent for a level of an instrument; NaN before the first. */
+  fairAtQuote(instrument: number, level: number): number {
+    return this.stability.fair[level * this.#capacity + instrument];
+  }
+
   /**
    * An event of the reference book. Call it for every one, also when the price is unchanged: it is what keeps the price fresh.
    *

@@ -27,6 +27,7 @@ function start(token: string | null = null) {
       },
       fix: () => ({ session: "FIX.4.4-A-B" }),
       positions: () => ({ positions: [] }),
+      quotes: (instrument) => [{ instrument }],
       reduce: () => {},
       adoptPositions: () => false,
       resetFix: () => {
