@@ -1,0 +1,132 @@
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ConfigError, loadConfig } from "../../src/config.ts";
+import { InstrumentTable } from "../../src/market/instrument.ts";
+import { Book } from "../../src/position/book.ts";
+import { BookStore } from "../../src/position/book-store.ts";
+import { DEFAULT_FEE_RATES } from "../../src/position/fees.ts";
+import { RiskGate } from "../../src/risk/gate.ts";
+import { NOT_TRIPPED } from "../../src/risk/kill-switch.ts";
+import { KillSwitchStore } from "../../src/risk/kill-switch-store.ts";
+import { DEFAULT_RISK_LIMITS } from "../../src/risk/limits.ts";
+
+const NOW_US = 1_700_000_000_000_000;
+const folder = mkdtempSync(join(tmpdir(), "keel-risk-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function file(name: string, content: unknown): string {
+  const path = join(folder, name);
+  writeFileSync(path, typeof content === "string" ? content : JSON.stringify(content));
+  return path;
+}
+
+function problemsOf(environment: Record<string, string>): readonly { name: string; expected: string }[] {
+  try {
+    loadConfig(environment);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+test("a file's limits go before the environment's, the rest keep theirs", () => {
+  const path = file("limits.json", { maxLoss: 1_234, protectionFills: 7 });
+  const { risk } = loadConfig({
+    KEEL_RISK_FILE: path,
+    KEEL_RISK_MAX_LOSS: "9",
+    KEEL_RISK_MAX_DRAWDOWN: "77",
+  });
+  expect(risk).toEqual({ ...DEFAULT_RISK_LIMITS, maxLoss: 1_234, protectionFills: 7, maxDrawdown: 77 });
+});
+
+test("a file with an unknown limit and a bad value is refused, with both named", () => {
+  const path = file("bad.json", { maxLosses: 1, maxVega: -5 });
+  const problems = problemsOf({ KEEL_RISK_FILE: path });
+  expect(problems).toHaveLength(2);
+  expect(JSON.stringify(problems)).toContain("maxLosses");
+  expect(JSON.stringify(problems)).toContain("quote currency per vol point from 0 to 1000000000000");
+});
+
+test.each([
+  ["KEEL_RISK_FILE", "missing.json", null],
+  ["KEEL_RISK_FILE", "half.json", '{"maxLoss": 1'],
+  ["KEEL_POSITIONS_FILE", "no-venue.json", [{ venue: "nowhere", symbol: "X", size: "1" }]],
+  ["KEEL_POSITIONS_FILE", "no-size.json", [{ venue: "deribit", symbol: "X", size: "1e5" }]],
+])("%s: %s is refused", (name, path, content) => {
+  const at = content === null ? join(folder, path) : file(path, content);
+  expect(problemsOf({ [name]: at }).map((problem) => problem.name)).toEqual([name]);
+});
+
+test("opening positions are read", () => {
+  const path = file("positions.json", [{ venue: "deribit", symbol: "BTC-PERPETUAL", size: "-250" }]);
+  expect(loadConfig({ KEEL_POSITIONS_FILE: path }).openingPositions).toEqual([
+    { venue: "deribit", symbol: "BTC-PERPETUAL", size: "-250", averagePrice: null },
+  ]);
+});
+
+test("a desk that only reduces does so after a restart, and lets go when reset", () => {
+  const path = join(folder, "state", "kill-switch.json");
+  const store = new KillSwitchStore(path);
+  const reducing = { by: "drawdown", reason: "limit:drawdown", timeUs: NOW_US } as const;
+  store.save(NOT_TRIPPED, reducing);
+  const saved = new KillSwitchStore(path).loadState(1);
+  expect(saved).toEqual({ kill: NOT_TRIPPED, reducing });
+  const gate = new RiskGate({ instruments: new InstrumentTable(1), limits: DEFAULT_RISK_LIMITS, ...saved });
+  expect([gate.tradingState, gate.reducing?.reason]).toEqual(["reducing", "limit:drawdown"]);
+  gate.resume();
+  store.save(NOT_TRIPPED, gate.reducing);
+  expect(new KillSwitchStore(path).loadState(1).reducing).toBeNull();
+});
+
+test("books that were saved open the next run: the same positions, profit, and executions not counted twice", () => {
+  const path = join(folder, "books.json");
+  const first = books(null);
+  first.book.onFill(first.perpetual, 0, 100_000, 50, { counterparty: "PEER", fee: 0.0001 }, NOW_US);
+  first.book.isNew("E1");
+  first.gate.onReference(0, 51_000, NOW_US);
+  first.book.step(0, NOW_US + 1_000);
+  new BookStore(path).save(first.book.snapshot(), true);
+  const second = books(new BookStore(path).load());
+  expect(second.lots).toBe(50);
+  expect(second.book.profit).toBe(first.book.profit);
+  expect(second.book.isNew("E1")).toBe(false);
+  expect(JSON.stringify(second.book.view())).toBe(JSON.stringify(first.book.view()));
+});
+
+test("books that cannot be read stop the start; where there are none, nothing was traded", () => {
+  expect(new BookStore(join(folder, "none.json")).load()).toBeNull();
+  for (const content of ["", '{"positions":', "{}"]) {
+    expect(() => new BookStore(file("broken.json", content)).load()).toThrow("broken.json");
+  }
+});
+
+function books(opening: ReturnType<BookStore["load"]>) {
+  const instruments = new InstrumentTable(2);
+  const perpetual = instruments.add({
+    venue: "deribit",
+    symbol: "BTC-PERPETUAL",
+    kind: "perpetual",
+    base: "BTC",
+    quote: "USD",
+    settle: "BTC",
+    tick: { mantissa: 5, scale: 1 },
+    tickSteps: [],
+    lot: { mantissa: 10, scale: 0 },
+    minSizeLots: 1,
+    inverse: true,
+    contractSize: 1,
+    expiryMs: Number.POSITIVE_INFINITY,
+    strike: Number.NaN,
+    optionType: null,
+  });
+  if (perpetual === undefined) throw new Error("the table is full");
+  const gate = new RiskGate({ instruments, limits: DEFAULT_RISK_LIMITS, kill: NOT_TRIPPED });
+  gate.onReference(0, 50_000, NOW_US);
+  gate.add(perpetual, 0);
+  const book = new Book({ capacity: 2, gate, rates: DEFAULT_FEE_RATES, model: "m@1", opening });
+  const lots = book.add(perpetual, 0);
+  return { gate, book, perpetual, lots };
+}
