@@ -306,7 +306,9 @@ export class LiveDesk {
     this.desk.kill(reason, timeUs);
   }
 
+  /** Trades again: the kill switch is reset, and the venue's market-maker protection where it is on. */
   resetKill(): boolean {
+    this.gateway.resetProtection?.(this.clock.wallUs());
     return this.desk.resetKill(this.#control("reset", ""));
   }
 

@@ -235,6 +235,15 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
     this.#thaw(index, this.#options.clock.wallUs());
   }
 
+  resetProtection(timeUs: number): void {
+    for (const index of this.#frozenUntilUs.keys()) {
+      this.resetMmp(index, timeUs).catch((error: unknown) => {
+        const { clock } = this.#options;
+        this.onProblem(error instanceof Error ? error.message : String(error), clock.wallUs());
+      });
+    }
+  }
+
   onTimer(timeUs: number): void {
     this.client.onTimer(timeUs);
     for (const [index, untilUs] of this.#frozenUntilUs) if (timeUs >= untilUs) this.#thaw(index, timeUs);

@@ -134,7 +134,7 @@ test("the venue's protection freezes quotes, tells the desk, and is over by itse
   const bed = await started({
     mmp: {
       intervalSeconds: 1,
-      frozenSeconds: 1,
+      frozenSeconds: 3,
       quantityLimit: 1,
       deltaLimit: 0.9,
       vegaLimit: 0,
@@ -185,7 +185,8 @@ test("protection without an end is lifted by a reset", async () => {
   bed.trading.exchange.hit(option.symbol, 1, 9);
   await until(() => bed.heard.frozen.length === 1);
   expect(bed.heard.frozen[0].untilUs).toBe(Number.POSITIVE_INFINITY);
-  await bed.gateway.resetMmp("btc_usd", systemClock.wallUs());
+  bed.gateway.resetProtection(systemClock.wallUs());
+  await until(() => bed.heard.frozen.length === 2);
   bed.quote(quotes);
   await until(() => bed.account.openOrders().length === 2);
 });
