@@ -8,6 +8,7 @@ import type { HttpTarget } from "../monitor/http.ts";
 import { MetricRegistry } from "../monitor/metrics.ts";
 import { positionReport } from "../monitor/position-report.ts";
 import { registerRiskMetrics } from "../monitor/risk-metrics.ts";
+import { standingReports } from "../monitor/standing-report.ts";
 import { reasonNames } from "../quote/quote-batch.ts";
 import type { LiveDesk } from "./live-desk.ts";
 
@@ -74,6 +75,7 @@ export function httpTarget(live: LiveDesk, distributor: Distributor | null = nul
     status: () => live.summary(),
     kill: (reason) => live.kill(`http: ${reason}`),
     reduce: (reason) => live.reduce(`http: ${reason}`),
+    quotes: (instrument) => standingReports(desk, instrument),
     positions: () => positionReport(desk),
     adoptPositions: () => live.adoptPositions(),
     resetKill: () => live.resetKill(),

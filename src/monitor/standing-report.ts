@@ -2,7 +2,7 @@ import type { Desk } from "../desk/desk.ts";
 import { reasonNames } from "../quote/quote-batch.ts";
 import { type QuoteReport, quoteReport } from "../quote/quote-report.ts";
 
-/** What was sent last for every level of the instruments of that name; empty when none is quoted. Reasons are of the last decision. */
+/** What was sent last for every level of the instruments of that name; empty when nothing was. Reasons are of the last decision. */
 export function standingReports(desk: Desk, symbol: string): QuoteReport[] {
   const { quoter, market } = desk;
   return market.instruments
@@ -13,6 +13,6 @@ export function standingReports(desk: Desk, symbol: string): QuoteReport[] {
         const standing = quoter.standing(instrument.id, level);
         const fair = quoter.fairAtQuote(instrument.id, level);
         return quoteReport(instrument, { ...standing, fair }, reasonNames(standing.reasons));
-      }),
+      }).filter(({ quoteId }) => quoteId > 0),
     );
 }
