@@ -1,6 +1,6 @@
 import { type Percentiles, STAGES } from "../desk/latency.ts";
 import { stabilityLines } from "./quote-stability.ts";
-import type { RunSummary } from "./summary.ts";
+import type { BooksSummary, RunSummary } from "./summary.ts";
 
 /** The summary of a run for people. */
 export function summaryLines(summary: RunSummary & { readonly seconds: number }): string[] {
@@ -22,6 +22,7 @@ export function summaryLines(summary: RunSummary & { readonly seconds: number })
     `quotes sent ${count(summary.quotesSent)}, acknowledged ${count(summary.quotesAcked)}, rejected ${count(summary.quotesRejected)}, changed by the model ${count(summary.widened)}; fills ${count(summary.executions)}`,
     `reasons: ${reasons.join(", ") || "none"}`,
     ...stabilityLines(summary.stability),
+    booksLine(summary.books),
     ...(summary.killed === null ? [] : [`kill switch: ${summary.killed}`]),
     "latency, µs          p50        p99      p99.9        max      count",
     ...[...STAGES, "quoted" as const].map((stage) => percentileLine(stage, summary.latencyUs[stage])),
@@ -41,4 +42,12 @@ function named(counts: Readonly<Record<string, number>>): string {
     .filter(([, count]) => count > 0)
     .map(([name, count]) => `${name} ${count}`)
     .join(", ");
+}
+
+function booksLine({ state, held, profit, sources, hedgesSent }: BooksSummary): string {
+  const parts = Object.entries(sources)
+    .filter(([, amount]) => Math.abs(amount) >= 0.005)
+    .map(([source, amount]) => `${source} ${amount.toFixed(2)}`);
+  const from = parts.length === 0 ? "" : ` (${parts.join(", ")})`;
+  return `${state}; positions ${held}, profit ${profit.toFixed(2)}${from}; hedges ${hedgesSent}`;
 }

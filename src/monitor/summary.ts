@@ -3,8 +3,24 @@ import type { Percentiles, StageHistograms, StageName } from "../desk/latency.ts
 import { percentilesUs } from "../desk/latency.ts";
 import type { SignalCounters } from "../feed/signal.ts";
 import { FEED_STATE, FEED_STATE_NAMES } from "../market/event-batch.ts";
+import { SOURCES, type Source } from "../position/attribution.ts";
 import { REASON } from "../quote/quote-batch.ts";
+import { LIMITS } from "../risk/gate.ts";
+import type { TradingState } from "../risk/trading-state.ts";
 import { type QuoteStability, quoteStability } from "./quote-stability.ts";
+
+/** Positions and money in a few numbers; `GET /positions` has all of them. */
+export interface BooksSummary {
+  readonly state: TradingState;
+  /** Instruments with a position. */
+  readonly held: number;
+  /** In quote currency, fees taken off: since the books were opened, and since midnight UTC. */
+  readonly profit: number;
+  readonly dayProfit: number;
+  readonly sources: Readonly<Record<Source, number>>;
+  readonly cash: Readonly<Record<string, number>>;
+  readonly hedgesSent: number;
+}
 
 /** What a run tells of itself at its end, and `/status` while it goes on. */
 export interface RunSummary {
@@ -37,6 +53,9 @@ export interface RunSummary {
   readonly reasons: Readonly<Record<string, number>>;
   readonly stability: QuoteStability;
   readonly killed: string | null;
+  readonly books: BooksSummary;
+  /** Refusals of the risk gate by limit, those that were not 0. */
+  readonly refusals: Readonly<Record<string, number>>;
   /** Age of the state that quotes sent were based on. */
   readonly freshnessUs: Percentiles;
   readonly latencyUs: Readonly<Record<StageName | "quoted", Percentiles>>;
@@ -72,9 +91,29 @@ export function summarise(desk: Desk, timer: StageHistograms): RunSummary {
     reasons: reasons(desk.reasonCounts),
     stability: quoteStability(desk),
     killed: desk.gate.kill.tripped ? desk.gate.kill.state.reason : null,
+    books: booksSummary(desk),
+    refusals: Object.fromEntries(
+      LIMITS.map((name) => [name, desk.gate.refused(name)] as const).filter(([, count]) => count > 0),
+    ),
     freshnessUs: percentilesUs(desk.freshness),
     latencyUs: { ...timer.report(), quoted: percentilesUs(timer.quoted) },
     rssMb: Math.round(process.memoryUsage.rss() / 104_857.6) / 10,
+  };
+}
+
+function booksSummary({ book, gate, hedger }: Desk): BooksSummary {
+  const sources = Object.fromEntries(SOURCES.map((source) => [source, 0])) as Record<Source, number>;
+  for (const { attribution } of book.view()) {
+    for (const source of SOURCES) sources[source] += attribution[source];
+  }
+  return {
+    state: gate.tradingState,
+    held: book.held,
+    profit: book.profit,
+    dayProfit: book.dayProfit,
+    sources,
+    cash: book.cash(),
+    hedgesSent: hedger.counters.sent,
   };
 }
 
