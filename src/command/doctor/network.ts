@@ -5,6 +5,15 @@ export const fix: Check = {
   area: "fix",
   async run({ config, offline }) {
     const { ok, warn, fail } = findings("fix");
+    if (config.deribit !== undefined) {
+      const { url, indexes, quoting } = config.deribit;
+      return [
+        ok(
+          "KEEL_GATEWAY",
+          `deribit: ${quoting} quotes of ${indexes.join(", ")} go to ${url}; no login is tried`,
+        ),
+      ];
+    }
     if (config.fix === undefined) {
       return [
         warn(
