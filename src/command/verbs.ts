@@ -15,7 +15,9 @@ export const VERBS: VerbTable = {
   explain: async () => (await import("./explain.ts")).explain,
   bench: async () => (await import("./bench.ts")).bench,
   model: async () => (await import("./model.ts")).model,
+  rfq: async () => (await import("./rfq.ts")).rfq,
   fix: async () => (await import("./fix.ts")).fix,
+  print: async () => (await import("./print.ts")).print,
   doctor: async () => (await import("./doctor.ts")).doctor,
   version: async () => (await import("./version.ts")).version,
 };

@@ -2,7 +2,14 @@ import type { Distributor } from "../distribution/distributor.ts";
 import { registerDistributionMetrics } from "../distribution/metrics.ts";
 import { firstLines } from "../feed/lines.ts";
 import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
+import { JsonGateway } from "../gateway/json/gateway.ts";
+import { FixClients } from "../gateway/rfq/fix-clients.ts";
 import { FEED_STATE } from "../market/event-batch.ts";
+import {
+  registerApiMetrics,
+  registerFixClientMetrics,
+  registerRfqMetrics,
+} from "../monitor/client-metrics.ts";
 import { registerDeskMetrics } from "../monitor/desk-metrics.ts";
 import type { HttpTarget } from "../monitor/http.ts";
 import { MetricRegistry } from "../monitor/metrics.ts";
@@ -22,6 +29,11 @@ export function httpTarget(live: LiveDesk, distributor: Distributor | null = nul
   const metrics = new MetricRegistry();
   const { desk } = live;
   registerDeskMetrics(metrics, desk, live.timer);
+  if (desk.rfq !== null) registerRfqMetrics(metrics, desk.rfq);
+  for (const tap of live.taps) {
+    if (tap instanceof FixClients) registerFixClientMetrics(metrics, tap);
+    if (tap instanceof JsonGateway) registerApiMetrics(metrics, tap);
+  }
   registerRiskMetrics(metrics, desk);
   metrics.single(
     "keel_risk_reloads_total",

@@ -95,6 +95,8 @@ export class LiveDesk {
   limitReloads = 0;
   limitReloadFailures = 0;
   readonly #startedNs: number;
+  /** Time of the journal's first record, which the desk starts with: ids are made from it, in a replay too. */
+  readonly #startUs: number;
   #engine: StepEngine;
   #probabilityBytes: Uint8Array;
   #interval: ReturnType<typeof setInterval> | undefined;
@@ -238,14 +240,14 @@ export class LiveDesk {
     this.#port.attach(this.gateway, this.taps);
     const reconcile = this.gateway.reconciliation === undefined ? null : config.positionMismatch;
     if (reconcile !== null) this.desk.requireReconciliation(reconcile);
-    this.#sink.text(RECORD.start, 0, clock.wallUs(), JSON.stringify({ ...start, reconcile }));
+    this.#startUs = clock.wallUs();
+    this.#sink.text(RECORD.start, 0, this.#startUs, JSON.stringify({ ...start, reconcile }));
     this.#events = new RecordedGatewayEvents(this.desk, (event, atUs) => this.#onGatewayEvent(event, atUs));
   }
 
   /** Connects everything and begins to quote. */
   start(): void {
-    const timeUs = this.clock.wallUs();
-    this.desk.start(timeUs);
+    this.desk.start(this.#startUs);
     const { openingPositions } = this.#config;
     if (openingPositions !== undefined) {
       this.#reconciled({ positions: openingPositions, openOrders: [], quotes: [] }, true);

@@ -2,12 +2,20 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { runCommandLine } from "../../src/command/cli.ts";
 import { writeOrder } from "../../src/gateway/fix/application/order.ts";
 import { writeQuoteResponse } from "../../src/gateway/fix/application/quote.ts";
 import { writeQuoteRequest } from "../../src/gateway/fix/application/quote-request.ts";
 import { TAG } from "../../src/gateway/fix/tags.ts";
 import { JsonGateway } from "../../src/gateway/json/gateway.ts";
 import { FixClients } from "../../src/gateway/rfq/fix-clients.ts";
+import { JournalReader } from "../../src/journal/reader.ts";
+import { RECORD } from "../../src/journal/record.ts";
+import { replay } from "../../src/journal/replay.ts";
+import { rfqLives } from "../../src/journal/rfq-lives.ts";
+import { showDecision } from "../../src/journal/show.ts";
+import { DecisionComparer } from "../../src/journal/verify.ts";
+import { engineForReplay } from "../../src/live/replay-engine.ts";
 import { FEED_STATE } from "../../src/market/event-batch.ts";
 import type { Instrument } from "../../src/market/instrument.ts";
 import { TestFixClient, until } from "../gateway/rfq/fix-client.ts";
@@ -258,5 +266,61 @@ describe("clients of a live desk, over real sockets", () => {
     expect((await acme.next("AG")).tree.text(TAG.quoteRequestRejectReason)).toBe("8");
     harness.live.resetKill();
     await acme.close();
+  });
+
+  test("the journal holds every RFQ's life, and a replay makes the same answers, bit for bit", async () => {
+    await harness.live.stop();
+    const directory = join(harness.folder, "journal");
+    const { lives } = rfqLives(new JournalReader(directory).records());
+    const outcomes = new Map(lives.map(({ name, outcome }) => [name, outcome]));
+    expect(outcomes.get("ACME/Q1")).toBe("traded");
+    expect(outcomes.get("ACME/Q2")).toBe("traded");
+    expect(outcomes.get("ACME/Q3")).toBe("done-away");
+    expect(outcomes.get("ACME/Q4")).toBe("refused");
+    expect(outcomes.get("ACME/K1")).toBe("removed");
+    expect(outcomes.get("desk-7/J1")).toBe("traded");
+    expect(outcomes.get("desk-7/O1")).toBe("refused");
+    const comparer = new DecisionComparer(showDecision);
+    const answers: string[] = [];
+    const reader = new JournalReader(directory);
+    await replay(reader.records(), {
+      engineFor: (start) => engineForReplay(start, undefined, { info: () => {}, warn: () => {} }),
+      decisions: comparer,
+      onRecord: (record) => {
+        if (record.type === RECORD.rfqAction) answers.push(new TextDecoder().decode(record.payload));
+        comparer.recorded(record);
+      },
+      stop: () => comparer.differs,
+    });
+    expect(comparer.finish()).toMatchObject({ identical: true, difference: null });
+    expect(answers.length).toBeGreaterThan(10);
+  });
+
+  test("keel rfq lists the RFQs of a journal and shows the life of one", async () => {
+    const run = async (...args: string[]) => {
+      const parts: string[] = [];
+      const sink = {
+        write: (part: string) => {
+          parts.push(part);
+        },
+      };
+      const code = await runCommandLine(["rfq", ...args, "--journal", join(harness.folder, "journal")], {
+        env: {},
+        stdout: sink,
+        stderr: sink,
+        shutdown: new AbortController().signal,
+      });
+      return { code, text: parts.join("") };
+    };
+    const list = await run("ls");
+    expect(list.code).toBe(0);
+    expect(list.text).toContain("fix ACME/Q1");
+    expect(list.text).toMatch(/ACME: \d+ asked, \d+ quoted, 2 traded, 1 done away; last look 2 accepted/);
+    const shown = await run("show", "ACME/Q2");
+    for (const part of ["> request", "< quote", "tierFactor", "> response", "< trade"]) {
+      expect(shown.text).toContain(part);
+    }
+    expect((await run("show", "ACME/none")).code).toBe(6);
+    expect((await run("fly")).code).toBe(2);
   });
 });
