@@ -32,7 +32,7 @@ import type { RfqDesk } from "../rfq/rfq-desk.ts";
 import { type ApprovedOrder, type ApprovedQuotes, RiskGate } from "../risk/gate.ts";
 import type { KillState } from "../risk/kill-switch.ts";
 import type { RiskLimits } from "../risk/limits.ts";
-import type { OrderState } from "../risk/order.ts";
+import { ORDER_STATE, type OrderState } from "../risk/order.ts";
 import type { MismatchRule, ReconciliationReport, ReconciliationResult } from "../risk/reconciliation.ts";
 import type { ReducingState } from "../risk/trading-state.ts";
 import { newDeskCounters } from "./counters.ts";
@@ -692,7 +692,18 @@ export class Desk implements GatewayEvents {
     this.#afterGate(timeUs);
     if (!this.#sessionUp || this.#stopping) return;
     this.#orderWatch.onTimer(timeUs);
+    if (this.gate.kill.tripped) this.#cancelAgain(timeUs);
     this.hedger.onTimer(timeUs);
+  }
+
+  /** A halted desk has no order at work: one whose cancellation was lost or refused is cancelled until it is gone. */
+  #cancelAgain(timeUs: number): void {
+    const { orders, limits } = this.gate;
+    if (orders.count === 0) return;
+    for (const { intent, state, commandUs } of [...orders.all()]) {
+      const waited = timeUs - commandUs > limits.orderTimeoutMs * 1_000;
+      if (state === ORDER_STATE.working && waited) this.#cancelOrder(intent.orderId, timeUs);
+    }
   }
 
   #sendOrder(order: ApprovedOrder, timeUs: number): void {
