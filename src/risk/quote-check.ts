@@ -26,8 +26,8 @@ export class QuoteCheck {
     for (let row = 0; row < batch.count; row += 1) {
       const asked = !isPull(batch, row);
       this.#checkRow(batch, row, timeUs);
-      this.#keep(batch, row);
       if (asked && isPull(batch, row) && batch.standing[row] === 0) continue;
+      this.#keep(batch, row);
       batch.move(row, kept);
       kept += 1;
     }
