@@ -13,6 +13,7 @@ import type { Feed, FeedPort } from "../feed/feed.ts";
 import { LineArbiter } from "../feed/lines.ts";
 import { createFeed } from "../feed/registry.ts";
 import { SignalFeed } from "../feed/signal.ts";
+import { VenueClock } from "../feed/venue-clock.ts";
 import { type ExecutionDetail, type GatewayEvents, QUOTE_STATUS } from "../gateway/gateway.ts";
 import { Hedger } from "../hedge/hedger.ts";
 import { DEFAULT_HEDGE_PARAMETERS, type HedgeSettings } from "../hedge/parameters.ts";
@@ -146,6 +147,8 @@ export class Desk implements GatewayEvents {
   readonly feeds: readonly Feed[];
   /** Makes one of several feeds of the same venue. */
   readonly lines: LineArbiter;
+  /** How each feed's venue's clock stands to this host's. */
+  readonly clocks: readonly VenueClock[];
   /** External signals; they come in as the feed after the last of {@link feeds}. Null when none are configured. */
   readonly signals: SignalFeed | null;
   readonly market: MarketState;
@@ -268,6 +271,7 @@ export class Desk implements GatewayEvents {
       }),
     );
     this.lines = new LineArbiter(this.feeds, instruments, this.#batch.maxEvents);
+    this.clocks = this.feeds.map(() => new VenueClock());
     const id = this.feeds.length;
     this.signals =
       options.signals.length === 0
@@ -292,8 +296,12 @@ export class Desk implements GatewayEvents {
 
   onFrame(feed: number, frame: string, timeUs: number): void {
     this.counters.frames += 1;
-    if (feed === this.signals?.id) this.signals.onFrame(frame, this.#begin());
-    else this.#feed(feed).onFrame(frame, timeUs, this.#begin());
+    const batch = this.#begin();
+    if (feed === this.signals?.id) this.signals.onFrame(frame, batch);
+    else {
+      this.#feed(feed).onFrame(frame, timeUs, batch);
+      if (batch.count > 0) this.clocks[feed].observe(batch.exchangeTimeUs[0], timeUs);
+    }
     this.#timer.mark(STAGE.decode);
     this.#turn(feed, timeUs);
   }

@@ -9,6 +9,7 @@ import type { RiskGate } from "../risk/gate.ts";
 import type { DeskCounters } from "./counters.ts";
 import type { DeskFeatures } from "./desk-features.ts";
 import { STAGE, type StageTimer } from "./latency.ts";
+import { LeadLag } from "./lead-lag.ts";
 import { Underlyings } from "./reference.ts";
 
 /** Who is told that a book of the desk is not to be trusted; may append to the batch. */
@@ -58,6 +59,8 @@ export class MarketState {
   readonly underlyings: Underlyings;
   /** {@link TOUCHED_STEP} and {@link TOUCHED_QUOTE} by underlying; cleared by whoever answers them. */
   readonly touched: Uint8Array;
+  /** Which of an underlying's books moves first. */
+  readonly leadLag = new LeadLag();
   readonly #options: MarketStateOptions;
   readonly #atm: AtmVolatility;
   readonly #feedOf: Int32Array;
@@ -201,6 +204,8 @@ export class MarketState {
       }
     }
     if (underlying < 0) return;
+    if (moved && instrument.kind !== "option" && book.bestBidTicks > 0)
+      this.leadLag.onMid(id, timeUs, book.bestBidTicks + book.bestAskTicks);
     const leads = this.underlyings.reference[underlying] === id;
     if (moved && instrument.kind !== "spot") {
       const { bestBidTicks, bestBidLots, bestAskTicks, bestAskLots } = book;

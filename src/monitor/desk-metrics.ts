@@ -1,10 +1,12 @@
+import { kernelClockErrorUs } from "../core/kernel-clock.ts";
 import type { Desk } from "../desk/desk.ts";
 import { STAGES, type StageHistograms } from "../desk/latency.ts";
 import type { Feed } from "../feed/feed.ts";
 import { firstLines } from "../feed/lines.ts";
+import type { VenueClock } from "../feed/venue-clock.ts";
 import { REASON } from "../quote/quote-batch.ts";
 import { LIMITS } from "../risk/gate.ts";
-import { type MetricRegistry, RECOVERY } from "./metrics.ts";
+import { type Labels, type MetricRegistry, RECOVERY } from "./metrics.ts";
 import { registerStability } from "./quote-stability.ts";
 import { feedStates } from "./summary.ts";
 
@@ -12,6 +14,7 @@ import { feedStates } from "./summary.ts";
 export function registerDeskMetrics(metrics: MetricRegistry, desk: Desk, timer: StageHistograms): void {
   registerMarket(metrics, desk);
   registerLines(metrics, desk);
+  registerClocks(metrics, desk);
   registerQuotes(metrics, desk);
   registerStability(metrics, desk);
   metrics.add({
@@ -51,6 +54,12 @@ function registerMarket(metrics: MetricRegistry, desk: Desk): void {
     "counter",
     "Books found crossed and resynchronised.",
     () => counters.crossed,
+  );
+  metrics.single(
+    "keel_market_reference_changes_total",
+    "counter",
+    "Times that another book began to lead an underlying.",
+    () => counters.referenceChanges,
   );
   for (const [counter, help] of [
     ["unparsable", "Frames that could not be parsed."],
@@ -153,6 +162,59 @@ function registerLines(metrics: MetricRegistry, { feeds, lines }: Desk): void {
     collect: (_emit, emitHistogram) => {
       for (const { id } of own) emitHistogram(lines.lagUs[id], labels(id), RECOVERY);
     },
+  });
+}
+
+function registerClocks(metrics: MetricRegistry, { feeds, lines, clocks, market }: Desk): void {
+  const labels = (id: number): Labels => ({
+    venue: feeds[id].venue,
+    ...(lines.isLine(id) ? { line: String(lineOf(feeds, id)) } : {}),
+  });
+  for (const [name, help, read] of [
+    [
+      "keel_feed_clock_delay_seconds",
+      "Local receipt minus exchange time of the fastest message of a minute: the clocks' offset and the way.",
+      (clock: VenueClock) => clock.delayUs / 1e6,
+    ],
+    [
+      "keel_feed_clock_jitter_seconds",
+      "How much later than the fastest messages come on average.",
+      (clock: VenueClock) => clock.jitterUs / 1e6,
+    ],
+    [
+      "keel_feed_clock_drift_ratio",
+      "How fast this host's clock runs ahead of the venue's.",
+      (clock: VenueClock) => clock.driftPpm / 1e6,
+    ],
+  ] as const) {
+    metrics.add({
+      name,
+      type: "gauge",
+      help,
+      collect: (emit) => {
+        for (const { id } of feeds) emit(read(clocks[id]), labels(id));
+      },
+    });
+  }
+  metrics.add({
+    name: "keel_market_lead_seconds",
+    type: "gauge",
+    help: "By how much an instrument's mid moves before that of the book which leads its underlying.",
+    collect: (emit) => {
+      for (const { id, symbol, venue, kind } of market.instruments.all()) {
+        const underlying = market.underlyingOf(id);
+        const reference = underlying < 0 ? -1 : market.underlyings.reference[underlying];
+        if (kind === "option" || reference < 0 || reference === id) continue;
+        const found = market.leadLag.estimate(id, reference);
+        if (found !== null) emit(found.leadUs / 1e6, { venue, instrument: symbol });
+      }
+    },
+  });
+  metrics.add({
+    name: "keel_clock_error_seconds",
+    type: "gauge",
+    help: "The kernel's bound on the error of this host's clock; NaN when it is not synchronised.",
+    collect: (emit) => emit(kernelClockErrorUs() / 1e6),
   });
 }
 
