@@ -18,6 +18,7 @@ import {
 import { type BudgetOptions, RequestBudget } from "./credits.ts";
 import { Fills } from "./fills.ts";
 import { isRecord, type JsonRecord, numberOf, recordsOf, textOf } from "./json.ts";
+import { fetchTrades, mmpParams, settlementOf, subscribe } from "./logon.ts";
 import { MassQuotes } from "./mass-quotes.ts";
 import { OrderQuotes } from "./order-quotes.ts";
 import { DeribitOrders } from "./orders.ts";
@@ -74,10 +75,6 @@ export interface DeribitDescription {
 }
 
 const CANCEL_ATTEMPTS = 4;
-/** The venue's clock and ours may be apart by what a message takes; trades are asked for from so much earlier. */
-const TRADE_OVERLAP_MS = 2_000;
-const TRADES_PER_CALL = 1_000;
-
 /**
  * Quotes and orders at Deribit, over one JSON-RPC connection.
  *
@@ -360,12 +357,17 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
           await call("private/set_mmp_config", { ...mmpParams(index, mmp), ...group });
         }
       }
-      await this.#subscribe(call);
+      await subscribe(call, indexes);
       for (const { index, group } of groups) {
         const frozen = recordsOf(await call("private/get_mmp_status", { index_name: index, ...group }));
         for (const status of frozen) this.#onMmp(index, status, clock.wallUs());
       }
-      await this.#fetchTrades(call, currencies, venueMs);
+      const { sinceMs } = this.#fills;
+      this.#fills.listenFrom(venueMs);
+      if (!Number.isNaN(sinceMs)) {
+        const onTrade = (trade: JsonRecord): void => this.onTrade(trade, clock.wallUs());
+        await fetchTrades(call, currencies, sinceMs, venueMs, onTrade);
+      }
       const open = readOpenOrders(await call("private/get_open_orders", {}));
       if (open.length > 0) {
         throw new KeelError(
@@ -380,55 +382,6 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
     } catch (error) {
       if (!(error instanceof KeelError)) throw error;
       if (this.#epoch === epoch) this.client.cut(error.message, clock.wallUs());
-    }
-  }
-
-  async #subscribe(call: (method: string, params: JsonRecord) => Promise<unknown>): Promise<void> {
-    const channels = [
-      "user.orders.any.any.raw",
-      "user.trades.any.any.raw",
-      ...new Set(this.#options.indexes.map((index) => `user.portfolio.${settlementOf(index).toLowerCase()}`)),
-      ...this.#options.indexes.map((index) => `user.mmp_trigger.${index}`),
-    ];
-    const granted = await call("private/subscribe", { channels });
-    const missing = channels.filter((channel) => !Array.isArray(granted) || !granted.includes(channel));
-    if (missing.length > 0) {
-      throw new KeelError("deribit-channels", `deribit: ${missing.join(", ")} were not granted`);
-    }
-  }
-
-  /** The trades since the last one that was seen: those that happened while nobody listened. Nothing at the first logon. */
-  async #fetchTrades(
-    call: (method: string, params: JsonRecord) => Promise<unknown>,
-    currencies: ReadonlySet<string>,
-    venueMs: number,
-  ): Promise<void> {
-    const fills = this.#fills;
-    const fromMs = fills.sinceMs;
-    fills.listenFrom(venueMs);
-    if (Number.isNaN(fromMs)) return;
-    for (const currency of currencies) {
-      let startMs = fromMs - TRADE_OVERLAP_MS;
-      for (;;) {
-        const result = await call("private/get_user_trades_by_currency_and_time", {
-          currency,
-          start_timestamp: startMs,
-          end_timestamp: Math.max(venueMs, startMs) + 60_000,
-          count: TRADES_PER_CALL,
-          sorting: "asc",
-        });
-        if (!isRecord(result) || !Array.isArray(result.trades)) {
-          throw new KeelError(
-            "deribit-trades",
-            "deribit: the trades of this account came in another form than documented",
-          );
-        }
-        const trades = recordsOf(result.trades);
-        for (const trade of trades) this.onTrade(trade, this.#options.clock.wallUs());
-        const lastMs = numberOf(trades.at(-1)?.timestamp);
-        if (result.has_more !== true || !(lastMs > startMs)) break;
-        startMs = lastMs;
-      }
     }
   }
 
@@ -539,22 +492,4 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
       mmp_group: this.#groupName(index, level),
     }));
   }
-}
-
-/** The currency in which instruments of an index settle: `btc_usd` → BTC, `sol_usdc` → USDC. */
-function settlementOf(index: string): string {
-  const [base = "", against = ""] = index.toUpperCase().split("_");
-  return against === "USD" ? base : against;
-}
-
-function mmpParams(index: string, mmp: MmpLimits): JsonRecord {
-  return {
-    index_name: index,
-    interval: mmp.intervalSeconds,
-    frozen_time: mmp.frozenSeconds,
-    quantity_limit: mmp.quantityLimit,
-    delta_limit: mmp.deltaLimit,
-    ...(mmp.vegaLimit > 0 ? { vega_limit: mmp.vegaLimit } : {}),
-    ...(mmp.maxQuoteQuantity > 0 ? { max_quote_quantity: mmp.maxQuoteQuantity } : {}),
-  };
 }
