@@ -141,13 +141,13 @@ function registerLines(metrics: MetricRegistry, { feeds, lines }: Desk): void {
       for (const { id } of own) emit(lines.liveOn(id), labels(id));
     },
   });
-  for (const [counter, help] of [
-    ["first", "Book events that a line brought first."],
-    ["duplicates", "Events of a line that another one had brought already."],
-    ["covered", "Books lost on a line while another one went on."],
+  for (const [name, counter, help] of [
+    ["keel_line_first_total", "first", "Book events that a line brought first."],
+    ["keel_line_duplicates_total", "duplicates", "Events of a line that another one had brought already."],
+    ["keel_line_covered_total", "covered", "Books lost on a line while another one went on."],
   ] as const) {
     metrics.add({
-      name: `keel_line_${counter}_total`,
+      name,
       type: "counter",
       help,
       collect: (emit) => {
