@@ -15,7 +15,6 @@ import { GREEK, GREEKS } from "../../src/risk/valuation.ts";
 
 export const START_US = 1_700_000_000_000_000;
 export const PRICE = 60_000;
-const EXPIRY_MS = START_US / 1_000 + 7 * 86_400_000;
 
 const PERPETUAL: InstrumentSpec = {
   venue: "deribit",
@@ -35,14 +34,19 @@ const PERPETUAL: InstrumentSpec = {
   optionType: null,
 };
 
-const option = (symbol: string, strike: number, optionType: "call" | "put"): InstrumentSpec => ({
+const option = (
+  symbol: string,
+  strike: number,
+  optionType: "call" | "put",
+  startUs: number,
+): InstrumentSpec => ({
   ...PERPETUAL,
   symbol,
   kind: "option",
   quote: "BTC",
   tick: { mantissa: 1, scale: 4 },
   lot: { mantissa: 1, scale: 1 },
-  expiryMs: EXPIRY_MS,
+  expiryMs: startUs / 1_000 + 7 * 86_400_000,
   strike,
   optionType,
 });
@@ -61,20 +65,21 @@ export class RfqBed {
   readonly highCall: Instrument;
   readonly put: Instrument;
   price = PRICE;
-  timeUs = START_US;
+  timeUs: number;
   /** Instruments that may not be quoted, with the reason. */
   readonly obstacles = new Map<number, number>();
 
-  constructor(parameters: Partial<RfqParameters> = {}, limits: Partial<RiskLimits> = {}) {
+  constructor(parameters: Partial<RfqParameters> = {}, limits: Partial<RiskLimits> = {}, startUs = START_US) {
+    this.timeUs = startUs;
     this.gate = new RiskGate({
       instruments: this.instruments,
       limits: { ...DEFAULT_RISK_LIMITS, ...limits },
       kill: NOT_TRIPPED,
     });
     this.perpetual = this.#add(PERPETUAL);
-    this.call = this.#add(option("BTC-C60", 60_000, "call"));
-    this.highCall = this.#add(option("BTC-C64", 64_000, "call"));
-    this.put = this.#add(option("BTC-P60", 60_000, "put"));
+    this.call = this.#add(option("BTC-C60", 60_000, "call", startUs));
+    this.highCall = this.#add(option("BTC-C64", 64_000, "call", startUs));
+    this.put = this.#add(option("BTC-P60", 60_000, "put", startUs));
     const { gate, values, obstacles } = this;
     const market: RfqMarket = {
       instruments: this.instruments,
