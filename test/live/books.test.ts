@@ -62,9 +62,18 @@ describe("the books of a session", () => {
       () => refused() > 100 && harness.counterparty.liveQuotes.size === 0,
     );
     live.setLimits(standing);
+    const { instruments } = desk.market;
+    const options = instruments.all().filter(({ kind }) => kind === "option");
+    const held = (): number => options.reduce((sum, { id }) => sum + Math.abs(desk.gate.positionLots(id)), 0);
     live.reduce("drill");
-    await harness.until("sides that add are refused", () => desk.gate.refused("reduceOnly") > 100);
     expect(desk.gate.tradingState).toBe("reducing");
+    let before = held();
+    const { executions } = desk.counters;
+    await harness.until("positions shrink and none grows", () => {
+      expect(held()).toBeLessThanOrEqual(before);
+      before = held();
+      return desk.counters.executions > executions + 3 || before === 0;
+    });
     expect(live.resetKill()).toBe(true);
     await harness.untilQuoting();
   });
