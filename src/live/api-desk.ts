@@ -3,6 +3,7 @@ import { type Desk, UNDERLYING_CAPACITY } from "../desk/desk.ts";
 import type { JsonGatewayOptions } from "../gateway/json/gateway.ts";
 import type { ApiState } from "../gateway/json/updates.ts";
 import { FEED_STATE } from "../market/event-batch.ts";
+import { isLoopback } from "./client-sessions.ts";
 import type { TapContext } from "./taps.ts";
 
 /** What the JSON gateway takes from the configuration and shows of the desk. */
@@ -14,6 +15,9 @@ export function jsonGatewayOf(
 ): JsonGatewayOptions {
   const { address, clients, ...bounds } = config;
   const { instruments, underlyings } = desk.market;
+  if (!isLoopback(address.host)) {
+    context.log.warn("the JSON gateway is served beyond this host without TLS", { hostname: address.host });
+  }
   return {
     ...address,
     ...bounds,

@@ -4,12 +4,16 @@ import type { FixClientsOptions } from "../gateway/rfq/fix-clients.ts";
 import { OwnQuotes } from "../gateway/rfq/own-quotes.ts";
 import type { TapContext } from "./taps.ts";
 
+/** Whether only this host can reach the address. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host.startsWith("127.");
+}
+
 /** What the acceptor of FIX clients takes from the configuration. */
 export function fixClientsOf(config: FixAcceptConfig, desk: Desk, context: TapContext): FixClientsOptions {
   const { address, version, senderCompId, tls, allowed, maxMessagesPerSecond } = config;
   const { clock, log, onRfq } = context;
-  const loopback = ["127.0.0.1", "::1", "localhost"].includes(address.host);
-  if (!loopback && tls === undefined)
+  if (!isLoopback(address.host) && tls === undefined)
     log.warn("FIX clients are accepted without TLS", { hostname: address.host });
   return {
     ...address,
