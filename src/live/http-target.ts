@@ -88,6 +88,7 @@ export function httpTarget(live: LiveDesk, distributor: Distributor | null = nul
     kill: (reason) => live.kill(`http: ${reason}`),
     reduce: (reason) => live.reduce(`http: ${reason}`),
     quotes: (instrument) => standingReports(desk, instrument),
+    rfq: () => rfqReport(live),
     positions: () => positionReport(desk),
     adoptPositions: () => live.adoptPositions(),
     resetKill: () => live.resetKill(),
@@ -98,6 +99,14 @@ export function httpTarget(live: LiveDesk, distributor: Distributor | null = nul
       return true;
     },
   };
+}
+
+/** Counters, counterparties with their tiers and last looks, and the sessions of FIX clients. */
+function rfqReport({ desk, taps }: LiveDesk): unknown {
+  if (desk.rfq === null) return null;
+  const { open, counters } = desk.rfq;
+  const clients = taps.flatMap((tap) => (tap instanceof FixClients ? tap.describe() : []));
+  return { open, counters, counterparties: desk.rfq.counterparties(), clients };
 }
 
 function unansweredSeconds({ desk, clock }: LiveDesk): number {

@@ -24,6 +24,8 @@ export interface HttpTarget {
   adoptPositions(): boolean;
   /** The FIX session with the counterparty; null when there is none. */
   fix(): unknown;
+  /** Requests for quotes and their counterparties; null or left out when none are answered. */
+  rfq?(): unknown;
   /** Logs the FIX session out and back on with both sequences at 1. @returns false when there is none. */
   resetFix(): boolean;
 }
@@ -96,6 +98,8 @@ async function answer(
         return Response.json(target.status());
       case "/fix":
         return Response.json(target.fix());
+      case "/rfq":
+        return Response.json(target.rfq?.() ?? null);
       case "/positions":
         return Response.json(target.positions());
       case "/quotes":
@@ -108,7 +112,7 @@ async function answer(
         return new Response("use POST\n", { status: 405, headers: { allow: "POST" } });
       default:
         return new Response(
-          "paths: /metrics /healthz /readyz /status /positions /quotes?instrument=SYMBOL /fix, POST /kill /reduce /reset /positions/adopt /fix/reset\n",
+          "paths: /metrics /healthz /readyz /status /positions /quotes?instrument=SYMBOL /rfq /fix, POST /kill /reduce /reset /positions/adopt /fix/reset\n",
           {
             status: 404,
           },

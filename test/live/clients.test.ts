@@ -15,6 +15,7 @@ import { replay } from "../../src/journal/replay.ts";
 import { rfqLives } from "../../src/journal/rfq-lives.ts";
 import { showDecision } from "../../src/journal/show.ts";
 import { DecisionComparer } from "../../src/journal/verify.ts";
+import { httpTarget } from "../../src/live/http-target.ts";
 import { engineForReplay } from "../../src/live/replay-engine.ts";
 import { FEED_STATE } from "../../src/market/event-batch.ts";
 import type { Instrument } from "../../src/market/instrument.ts";
@@ -251,6 +252,15 @@ describe("clients of a live desk, over real sockets", () => {
     await until("the order to be refused", () => got("order-reject") !== undefined);
     expect(got("order-reject")).toMatchObject({ orderId: "O1", reason: "invalid-price" });
     socket.close();
+  });
+
+  test("the running process tells of its counterparties", async () => {
+    const report = httpTarget(harness.live).rfq?.();
+    expect(report).toMatchObject({
+      counters: { trades: expect.any(Number) },
+      counterparties: [{ name: "ACME", tier: 2, lastLook: { accepted: 2 } }, { name: "desk-7" }],
+      clients: [{ compId: "ACME" }, { compId: "BETA" }],
+    });
   });
 
   test("the kill switch during an RFQ takes the quote back and refuses the hit", async () => {
