@@ -10,9 +10,9 @@ import { openMessageLog } from "../../src/gateway/fix/message-log.ts";
 import { FixQuoteGateway } from "../../src/gateway/fix/quote-gateway.ts";
 import { msgTypeCode } from "../../src/gateway/fix/tags.ts";
 import { HttpServer } from "../../src/monitor/http.ts";
-import { MetricRegistry } from "../../src/monitor/metrics.ts";
 import { FixCounterparty } from "../../src/sim/counterparty.ts";
 import { instrumentTable } from "../gateway/fix/instruments.ts";
+import { quietTarget } from "../support/quiet-target.ts";
 
 const main = join(import.meta.dir, "../../src/main.ts");
 const IDENTITY = { version: "4.4", senderCompId: "KEEL", targetCompId: "DESK-1" } as const;
@@ -153,19 +153,13 @@ describe("keel fix", () => {
     }, 5);
     const server = new HttpServer(
       { hostname: "127.0.0.1", port: 0, token: null },
-      {
-        metrics: new MetricRegistry(),
-        unhealthy: () => [],
-        unready: () => [],
-        status: () => null,
-        kill: () => {},
-        resetKill: () => false,
+      quietTarget({
         fix: () => gateway.describe(),
         resetFix: () => {
           gateway.resetSession(systemClock.wallUs());
           return true;
         },
-      },
+      }),
     );
     const url = `http://127.0.0.1:${server.port}`;
     try {

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { Histogram } from "../../src/core/histogram.ts";
 import { HttpServer } from "../../src/monitor/http.ts";
 import { MetricRegistry } from "../../src/monitor/metrics.ts";
+import { quietTarget } from "../support/quiet-target.ts";
 
 let server: HttpServer | null = null;
 afterEach(async () => {
@@ -16,9 +17,8 @@ function start(token: string | null = null) {
   metrics.single("keel_test_things_total", "counter", "Things.", () => 3);
   server = new HttpServer(
     { hostname: "127.0.0.1", port: 0, token },
-    {
+    quietTarget({
       metrics,
-      unhealthy: () => [],
       unready: () => state.unready,
       status: () => ({ fine: true }),
       kill: (reason) => {
@@ -28,8 +28,6 @@ function start(token: string | null = null) {
       fix: () => ({ session: "FIX.4.4-A-B" }),
       positions: () => ({ positions: [] }),
       quotes: (instrument) => [{ instrument }],
-      reduce: () => {},
-      adoptPositions: () => false,
       resetFix: () => {
         state.fixResets += 1;
         return true;
@@ -39,7 +37,7 @@ function start(token: string | null = null) {
         state.killed = false;
         return was;
       },
-    },
+    }),
   );
   return { base: `http://127.0.0.1:${server.port}`, kills, state };
 }
@@ -99,25 +97,9 @@ describe("HttpServer", () => {
   test("names the address that is taken", () => {
     start();
     const port = server?.port ?? 0;
-    expect(
-      () =>
-        new HttpServer(
-          { hostname: "127.0.0.1", port, token: null },
-          {
-            metrics: new MetricRegistry(),
-            unhealthy: () => [],
-            unready: () => [],
-            status: () => null,
-            kill: () => {},
-            resetKill: () => false,
-            fix: () => null,
-            positions: () => null,
-            reduce: () => {},
-            adoptPositions: () => false,
-            resetFix: () => false,
-          },
-        ),
-    ).toThrow(`127.0.0.1:${port}`);
+    expect(() => new HttpServer({ hostname: "127.0.0.1", port, token: null }, quietTarget())).toThrow(
+      `127.0.0.1:${port}`,
+    );
   });
 });
 
