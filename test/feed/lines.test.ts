@@ -35,7 +35,7 @@ describe.each(FOLLOWED.map(([name, makeVenue]) => ({ name, makeVenue })))(
       isUnnoticed(bed);
       // What takes from a book by order is a trade of its own number; the other venues tell one every 500 ms.
       const distinct = new Set(bed.trades).size;
-      expect(bed.trades.length).toBe(distinct > PASS_MS / 500 ? distinct : PASS_MS / 500);
+      expect(bed.trades.length).toBe(Math.max(distinct, PASS_MS / 500));
       const [first, second] = bed.arbiter.counters;
       expect(first.duplicates + second.duplicates).toBeGreaterThan(PASS_MS / 20);
     });
