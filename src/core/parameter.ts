@@ -17,6 +17,37 @@ export interface ParameterDescription<Key extends string = string> {
   readonly description: string;
 }
 
+/** A parameter as a line of a table: the end of its variable's name, then as in {@link ParameterDescription}. */
+export type ParameterRow = readonly [
+  suffix: string,
+  unit: string,
+  value: number,
+  minimum: number,
+  maximum: number,
+  description: string,
+];
+
+/** The list of a table's parameters, with environment variables `KEEL_<prefix>_<suffix>`. */
+export function describeParameters<Key extends string>(
+  prefix: string,
+  rows: Readonly<Record<Key, ParameterRow>>,
+  integers: readonly NoInfer<Key>[] = [],
+): readonly ParameterDescription<Key>[] {
+  return (Object.keys(rows) as Key[]).map((key) => {
+    const [suffix, unit, value, minimum, maximum, description] = rows[key];
+    return {
+      key,
+      variable: `KEEL_${prefix}_${suffix}`,
+      unit,
+      default: value,
+      minimum,
+      maximum,
+      integer: integers.includes(key),
+      description,
+    };
+  });
+}
+
 /** The defaults of a list of parameters as an object keyed like the parameters. */
 export function parameterDefaults<Key extends string>(
   list: readonly ParameterDescription<Key>[],

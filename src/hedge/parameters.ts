@@ -1,13 +1,4 @@
-import { type ParameterDescription, parameterDefaults } from "../core/parameter.ts";
-
-type Row = readonly [
-  suffix: string,
-  unit: string,
-  value: number,
-  minimum: number,
-  maximum: number,
-  description: string,
-];
+import { describeParameters, type ParameterRow, parameterDefaults } from "../core/parameter.ts";
 
 const ROWS = {
   bandNotional: [
@@ -82,7 +73,7 @@ const ROWS = {
     1_000_000,
     "How far beyond the best opposite price a crossing order may trade.",
   ],
-} as const satisfies Record<string, Row>;
+} as const satisfies Record<string, ParameterRow>;
 
 type Key = keyof typeof ROWS;
 
@@ -90,13 +81,7 @@ type Key = keyof typeof ROWS;
 export type HedgeParameters = Readonly<Record<Key, number>>;
 
 /** Every hedge parameter with its environment variable `KEEL_HEDGE_…`. */
-export const HEDGE_PARAMETERS: readonly ParameterDescription<Key>[] = (Object.keys(ROWS) as Key[]).map(
-  (key) => {
-    const [suffix, unit, value, minimum, maximum, description] = ROWS[key];
-    const variable = `KEEL_HEDGE_${suffix}` as const;
-    return { key, variable, unit, default: value, minimum, maximum, integer: false, description };
-  },
-);
+export const HEDGE_PARAMETERS = describeParameters("HEDGE", ROWS);
 
 export const DEFAULT_HEDGE_PARAMETERS: HedgeParameters = parameterDefaults(HEDGE_PARAMETERS);
 

@@ -1,14 +1,5 @@
-import { type ParameterDescription, parameterDefaults } from "../core/parameter.ts";
+import { describeParameters, type ParameterRow, parameterDefaults } from "../core/parameter.ts";
 import { LEVELS_MAX } from "./quote-batch.ts";
-
-type Row = readonly [
-  suffix: string,
-  unit: string,
-  value: number,
-  minimum: number,
-  maximum: number,
-  description: string,
-];
 
 const ROWS = {
   deltaOneHalfSpreadBp: [
@@ -387,7 +378,7 @@ const ROWS = {
     86_400_000,
     "Time before expiry at which quoting stops.",
   ],
-} as const satisfies Record<string, Row>;
+} as const satisfies Record<string, ParameterRow>;
 
 type Key = keyof typeof ROWS;
 
@@ -397,20 +388,6 @@ export type QuoteParameters = Readonly<Record<Key, number>>;
 const INTEGERS: readonly Key[] = ["engineLostPull", "minChangeTicks", "sides", "levels"];
 
 /** Every quoting parameter with its environment variable `KEEL_QUOTE_…`, unit, default, bounds and description. */
-export const QUOTE_PARAMETERS: readonly ParameterDescription<Key>[] = (Object.keys(ROWS) as Key[]).map(
-  (key) => {
-    const [suffix, unit, value, minimum, maximum, description] = ROWS[key];
-    return {
-      key,
-      variable: `KEEL_QUOTE_${suffix}`,
-      unit,
-      default: value,
-      minimum,
-      maximum,
-      integer: INTEGERS.includes(key),
-      description,
-    };
-  },
-);
+export const QUOTE_PARAMETERS = describeParameters("QUOTE", ROWS, INTEGERS);
 
 export const DEFAULT_QUOTE_PARAMETERS: QuoteParameters = parameterDefaults(QUOTE_PARAMETERS);

@@ -1,13 +1,4 @@
-import { type ParameterDescription, parameterDefaults } from "../core/parameter.ts";
-
-type Row = readonly [
-  suffix: string,
-  unit: string,
-  value: number,
-  minimum: number,
-  maximum: number,
-  description: string,
-];
+import { describeParameters, type ParameterRow, parameterDefaults } from "../core/parameter.ts";
 
 const ROWS = {
   quoteLifeMs: ["QUOTE_LIFE_MS", "ms", 5_000, 50, 600_000, "Time for which an RFQ's quote is firm, at most."],
@@ -159,7 +150,7 @@ const ROWS = {
     1_000,
     "Trades that weigh as much as the prior of an average counterparty in its markout.",
   ],
-} as const satisfies Record<string, Row>;
+} as const satisfies Record<string, ParameterRow>;
 
 type Key = keyof typeof ROWS;
 
@@ -177,20 +168,6 @@ const INTEGERS: readonly Key[] = [
 ];
 
 /** Every RFQ parameter with its environment variable `KEEL_RFQ_…`, unit, default, bounds and description. */
-export const RFQ_PARAMETERS: readonly ParameterDescription<Key>[] = (Object.keys(ROWS) as Key[]).map(
-  (key) => {
-    const [suffix, unit, value, minimum, maximum, description] = ROWS[key];
-    return {
-      key,
-      variable: `KEEL_RFQ_${suffix}`,
-      unit,
-      default: value,
-      minimum,
-      maximum,
-      integer: INTEGERS.includes(key),
-      description,
-    };
-  },
-);
+export const RFQ_PARAMETERS = describeParameters("RFQ", ROWS, INTEGERS);
 
 export const DEFAULT_RFQ_PARAMETERS: RfqParameters = parameterDefaults(RFQ_PARAMETERS);

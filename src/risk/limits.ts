@@ -1,13 +1,4 @@
-import { type ParameterDescription, parameterDefaults } from "../core/parameter.ts";
-
-type Row = readonly [
-  suffix: string,
-  unit: string,
-  value: number,
-  minimum: number,
-  maximum: number,
-  description: string,
-];
+import { describeParameters, type ParameterRow, parameterDefaults } from "../core/parameter.ts";
 
 const ROWS = {
   maxPositionNotional: [
@@ -411,7 +402,7 @@ const ROWS = {
     1e12,
     "Sum of |theta| over all positions; only sides that reduce a position pass beyond.",
   ],
-} as const satisfies Record<string, Row>;
+} as const satisfies Record<string, ParameterRow>;
 
 type Key = keyof typeof ROWS;
 
@@ -426,18 +417,6 @@ const INTEGERS: readonly Key[] = [
 ];
 
 /** Every risk limit with its environment variable `KEEL_RISK_…`, unit, default, bounds and description. */
-export const RISK_LIMITS: readonly ParameterDescription<Key>[] = (Object.keys(ROWS) as Key[]).map((key) => {
-  const [suffix, unit, value, minimum, maximum, description] = ROWS[key];
-  return {
-    key,
-    variable: `KEEL_RISK_${suffix}`,
-    unit,
-    default: value,
-    minimum,
-    maximum,
-    integer: INTEGERS.includes(key),
-    description,
-  };
-});
+export const RISK_LIMITS = describeParameters("RISK", ROWS, INTEGERS);
 
 export const DEFAULT_RISK_LIMITS: RiskLimits = parameterDefaults(RISK_LIMITS);

@@ -1,13 +1,4 @@
-import { type ParameterDescription, parameterDefaults } from "../../core/parameter.ts";
-
-type Row = readonly [
-  suffix: string,
-  unit: string,
-  value: number,
-  minimum: number,
-  maximum: number,
-  description: string,
-];
+import { describeParameters, type ParameterRow, parameterDefaults } from "../../core/parameter.ts";
 
 const ROWS = {
   stickiness: [
@@ -50,7 +41,7 @@ const ROWS = {
     3_600_000,
     "Age of a surface beyond which options rest on the venue's volatility instead.",
   ],
-} as const satisfies Record<string, Row>;
+} as const satisfies Record<string, ParameterRow>;
 
 type Key = keyof typeof ROWS;
 
@@ -58,20 +49,6 @@ type Key = keyof typeof ROWS;
 export type SurfaceParameters = Readonly<Record<Key, number>>;
 
 /** Every parameter with its environment variable `KEEL_SURFACE_…`, unit, default, bounds and description. */
-export const SURFACE_PARAMETERS: readonly ParameterDescription<Key>[] = (Object.keys(ROWS) as Key[]).map(
-  (key) => {
-    const [suffix, unit, value, minimum, maximum, description] = ROWS[key];
-    return {
-      key,
-      variable: `KEEL_SURFACE_${suffix}`,
-      unit,
-      default: value,
-      minimum,
-      maximum,
-      integer: key === "stepUnits",
-      description,
-    };
-  },
-);
+export const SURFACE_PARAMETERS = describeParameters("SURFACE", ROWS, ["stepUnits"]);
 
 export const DEFAULT_SURFACE_PARAMETERS: SurfaceParameters = parameterDefaults(SURFACE_PARAMETERS);
