@@ -104,7 +104,8 @@ describe("the books of a session", () => {
         : (inexact(flow) + inexact(size) * mark) * instrument.contractSize - inexact(fees);
       const ours = book.ledger.realised(id) + book.ledger.unrealised(id, mark) - book.ledger.fees[id];
       expect([key, Math.round(Math.abs(ours - theirs) / RESOLUTION)]).toEqual([key, 0]);
-      if (!face) {
+      // An open perpetual or future has cash only for what was closed.
+      if (instrument.kind === "option" || (!face && book.ledger.lots[id] === 0)) {
         const cash = inexact(flow) * instrument.contractSize - inexact(fees);
         const apart = Math.abs(book.ledger.cash(instrument) - cash);
         expect([key, Math.round(apart / RESOLUTION)]).toEqual([key, 0]);
