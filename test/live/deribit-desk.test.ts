@@ -42,7 +42,6 @@ test("a desk quotes options by Deribit's API and its positions are the venue's o
     KEEL_STATE_DIR: join(folder, "state"),
     KEEL_JOURNAL_DIR: journal,
     KEEL_WARM_UP_MS: "0",
-    KEEL_DEVICE: "cpu",
   });
   const log = new Logger({ format: "json", level: "debug", sink: (line) => lines.push(line) });
   const session = await Session.start({ config, log, clock: systemClock });
