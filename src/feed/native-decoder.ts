@@ -66,26 +66,17 @@ export class NativeDecoderMemory {
   }
 
   /**
-   * Puts a frame's text into the memory and makes `out` the batch that is written to.
+   * Decodes a frame by one call of the native library.
    *
-   * @returns its length in bytes, 0 when it is too long or not all ASCII.
+   * @param decode answers 1 when it has written the frame's events, anything else when it leaves the frame to JSON.parse.
+   * @returns false when the frame is left to JSON.parse; nothing of it is in the batch then.
    */
-  load(frame: string, out: EventBatch): number {
-    if (this.#bySymbol.size !== this.#known) this.#list();
-    if (out !== this.#out) this.#bind(out);
-    const { length } = frame;
-    if (length > MAX_FRAME_BYTES) return 0;
-    const { read, written } = utf8.encodeInto(frame, this.#frame);
-    if (read !== length || written !== length) return 0;
-    this.#counts[0] = out.count;
-    this.#counts[1] = out.levels;
-    return length;
-  }
-
-  /** The call has decoded the frame: the batch takes on what was written to it. */
-  commit(out: EventBatch): void {
+  decode(decode: (memory: Pointer, length: number) => number, frame: string, out: EventBatch): boolean {
+    const length = this.#load(frame, out);
+    if (length === 0 || decode(this.address, length) !== 1) return false;
     out.count = this.#counts[0];
     out.levels = this.#counts[1];
+    return true;
   }
 
   /** Counts what became of a frame that the native decoder left to JSON.parse. @returns the same outcome */
@@ -98,6 +89,23 @@ export class NativeDecoderMemory {
   listingOf(instrument: Instrument): number {
     if (this.#bySymbol.size !== this.#known) this.#list();
     return this.#table.indexOf(instrument);
+  }
+
+  /**
+   * Puts a frame's text into the memory and makes `out` the batch that is written to.
+   *
+   * @returns its length in bytes, 0 when it is too long or not all ASCII.
+   */
+  #load(frame: string, out: EventBatch): number {
+    if (this.#bySymbol.size !== this.#known) this.#list();
+    if (out !== this.#out) this.#bind(out);
+    const { length } = frame;
+    if (length > MAX_FRAME_BYTES) return 0;
+    const { read, written } = utf8.encodeInto(frame, this.#frame);
+    if (read !== length || written !== length) return 0;
+    this.#counts[0] = out.count;
+    this.#counts[1] = out.levels;
+    return length;
   }
 
   #bind(out: EventBatch): void {

@@ -1,3 +1,4 @@
+import type { Pointer } from "bun:ffi";
 import { loadedNative, type NativeFunctions } from "../../core/native.ts";
 import type { EventBatch } from "../../market/event-batch.ts";
 import type { Instrument } from "../../market/instrument.ts";
@@ -30,22 +31,16 @@ export class NativeBinanceDecoder extends BinanceDecoder {
 
   override decode(frame: string, out: EventBatch): FrameOutcome {
     const memory = this.#memory;
-    const length = memory.load(frame, out);
-    if (length > 0 && this.#native.keel_decode_binance(memory.address, length) === 1) {
-      memory.commit(out);
-      return FRAME.ok;
-    }
+    if (memory.decode(this.#native.keel_decode_binance, frame, out)) return FRAME.ok;
     return memory.fellBack(super.decode(frame, out));
   }
 
   override decodeSnapshot(body: string, instrument: Instrument, out: EventBatch): FrameOutcome {
     const memory = this.#memory;
-    const length = memory.load(body, out);
     const listing = memory.listingOf(instrument);
-    if (length > 0 && this.#native.keel_decode_binance_depth(memory.address, length, listing) === 1) {
-      memory.commit(out);
-      return FRAME.ok;
-    }
+    const decode = (address: Pointer, length: number): number =>
+      this.#native.keel_decode_binance_depth(address, length, listing);
+    if (memory.decode(decode, body, out)) return FRAME.ok;
     return memory.fellBack(super.decodeSnapshot(body, instrument, out));
   }
 }

@@ -30,11 +30,7 @@ export class NativeBybitDecoder extends BybitDecoder {
 
   override decode(frame: string, out: EventBatch): FrameOutcome {
     const memory = this.#memory;
-    const length = memory.load(frame, out);
-    if (length > 0 && this.#native.keel_decode_bybit(memory.address, length) === 1) {
-      memory.commit(out);
-      return FRAME.ok;
-    }
+    if (memory.decode(this.#native.keel_decode_bybit, frame, out)) return FRAME.ok;
     return memory.fellBack(super.decode(frame, out));
   }
 }

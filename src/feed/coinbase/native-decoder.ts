@@ -42,11 +42,9 @@ export class NativeCoinbaseDecoder extends CoinbaseDecoder {
     if (!isHot(frame)) return super.decode(frame, out);
     const memory = this.#memory;
     const row = out.count;
-    const length = memory.load(frame, out);
-    if (length === 0 || this.#native.keel_decode_coinbase(memory.address, length) !== 1) {
+    if (!memory.decode(this.#native.keel_decode_coinbase, frame, out)) {
       return memory.fellBack(super.decode(frame, out));
     }
-    memory.commit(out);
     this.#takeOrder(out, row);
     return FRAME.ok;
   }

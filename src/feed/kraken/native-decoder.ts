@@ -34,11 +34,7 @@ export class NativeKrakenDecoder extends KrakenDecoder {
   override decode(frame: string, out: EventBatch): FrameOutcome {
     if (!frame.startsWith(BOOK)) return super.decode(frame, out);
     const memory = this.#memory;
-    const length = memory.load(frame, out);
-    if (length > 0 && this.#native.keel_decode_kraken(memory.address, length) === 1) {
-      memory.commit(out);
-      return FRAME.ok;
-    }
+    if (memory.decode(this.#native.keel_decode_kraken, frame, out)) return FRAME.ok;
     return memory.fellBack(super.decode(frame, out));
   }
 }

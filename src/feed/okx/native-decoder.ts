@@ -33,11 +33,7 @@ export class NativeOkxDecoder extends OkxDecoder {
   override decode(frame: string, out: EventBatch): FrameOutcome {
     if (frame.startsWith(INDEX)) return super.decode(frame, out);
     const memory = this.#memory;
-    const length = memory.load(frame, out);
-    if (length > 0 && this.#native.keel_decode_okx(memory.address, length) === 1) {
-      memory.commit(out);
-      return FRAME.ok;
-    }
+    if (memory.decode(this.#native.keel_decode_okx, frame, out)) return FRAME.ok;
     return memory.fellBack(super.decode(frame, out));
   }
 }
