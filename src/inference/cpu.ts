@@ -5,6 +5,7 @@ import { compileStep } from "./cpu/compile.ts";
 import { CPU_ISAS, type CpuIsa, NativeStep } from "./cpu/native-step.ts";
 import type { StepEngine } from "./engine.ts";
 import type { StepModel } from "./step-model.ts";
+import { warmUpSteps } from "./warm-up.ts";
 
 /** Steps run by `warmUp`: enough to bring weights and code into the caches. */
 const WARM_UP_STEPS = 256;
@@ -91,12 +92,7 @@ export class CpuEngine implements StepEngine {
   }
 
   async warmUp(): Promise<void> {
-    this.features.fill(0);
-    for (let i = 0; i < WARM_UP_STEPS; i += 1) {
-      const count = i % 2 === 0 ? 1 : this.maxBatch;
-      for (let row = 0; row < count; row += 1) this.slots[row] = row;
-      this.step(count);
-    }
+    await warmUpSteps(this, WARM_UP_STEPS);
     for (let slot = 0; slot < this.slotCount; slot += 1) this.resetSlot(slot);
   }
 

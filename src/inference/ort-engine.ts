@@ -3,6 +3,7 @@ import { InvariantError, invariant } from "../core/invariant.ts";
 import { EngineLostError, type StepEngine } from "./engine.ts";
 import { messageOf } from "./ort-wasm.ts";
 import type { StepModel } from "./step-model.ts";
+import { warmUpSteps } from "./warm-up.ts";
 
 export type Feeds = Record<string, ort.Tensor>;
 export type Outputs = ort.InferenceSession.OnnxValueMapType;
@@ -71,12 +72,7 @@ export abstract class OrtEngine implements StepEngine {
   }
 
   async warmUp(): Promise<void> {
-    this.features.fill(0);
-    for (let i = 0; i < this.#warmUpSteps; i += 1) {
-      const count = i % 2 === 0 ? 1 : this.maxBatch;
-      for (let row = 0; row < count; row += 1) this.slots[row] = row;
-      await this.submit(count);
-    }
+    await warmUpSteps(this, this.#warmUpSteps);
     for (let slot = 0; slot < this.slotCount; slot += 1) this.resetSlot(slot);
   }
 

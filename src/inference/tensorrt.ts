@@ -9,6 +9,7 @@ import { type EngineSettings, TENSORRT_PRECISIONS, type TensorRtSettings } from 
 import { SlotRows } from "./slot-rows.ts";
 import { FEATURES_INPUT, nextName, PROBABILITIES_OUTPUT, type StepModel, stateSize } from "./step-model.ts";
 import { openShim, SHIM_CODE, type TensorRtShim } from "./tensorrt-library.ts";
+import { warmUpSteps } from "./warm-up.ts";
 
 /** Steps run by `warmUp`: the clocks of an idle GPU take some milliseconds to rise. */
 const WARM_UP_STEPS = 512;
@@ -132,12 +133,7 @@ export class TensorRtEngine implements StepEngine {
   }
 
   async warmUp(): Promise<void> {
-    this.features.fill(0);
-    for (let i = 0; i < WARM_UP_STEPS; i += 1) {
-      const count = i % 2 === 0 ? 1 : this.maxBatch;
-      for (let row = 0; row < count; row += 1) this.slots[row] = row;
-      this.step(count);
-    }
+    await warmUpSteps(this, WARM_UP_STEPS);
     this.#rows.resetAll();
   }
 

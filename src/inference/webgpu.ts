@@ -10,6 +10,7 @@ import { inTurn, type Ort, startRuntime, TensorBuffers } from "./ort-webgpu.ts";
 import type { EngineSettings } from "./settings.ts";
 import { SlotRows } from "./slot-rows.ts";
 import { FEATURES_INPUT, nextName, PROBABILITIES_OUTPUT, type StepModel, stateSize } from "./step-model.ts";
+import { warmUpSteps } from "./warm-up.ts";
 import type { FeatureTarget } from "./wgsl/device-step.ts";
 
 /** Steps run by `warmUp`: the first compiles the pipelines, the second captures the graph. */
@@ -160,12 +161,7 @@ export class WebGpuEngine implements DeviceStepEngine {
   }
 
   async warmUp(): Promise<void> {
-    this.features.fill(0);
-    for (let i = 0; i < WARM_UP_STEPS; i += 1) {
-      const count = i % 2 === 0 ? 1 : this.maxBatch;
-      for (let row = 0; row < count; row += 1) this.slots[row] = row;
-      await this.submit(count);
-    }
+    await warmUpSteps(this, WARM_UP_STEPS);
     this.#rows.resetAll();
   }
 

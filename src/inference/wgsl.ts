@@ -9,6 +9,7 @@ import { openTriedGpu } from "./gpu-trial.ts";
 import { selfTest } from "./self-test.ts";
 import type { EngineSettings } from "./settings.ts";
 import type { StepModel } from "./step-model.ts";
+import { warmUpSteps } from "./warm-up.ts";
 import { DeviceStep, type DeviceStepOptions, type FeatureTarget } from "./wgsl/device-step.ts";
 import type { Kernel } from "./wgsl/kernel.ts";
 
@@ -132,12 +133,7 @@ export class WgslEngine implements DeviceStepEngine {
   }
 
   async warmUp(): Promise<void> {
-    this.features.fill(0);
-    for (let i = 0; i < WARM_UP_STEPS; i += 1) {
-      const count = i % 2 === 0 ? 1 : this.maxBatch;
-      for (let row = 0; row < count; row += 1) this.slots[row] = row;
-      await this.submit(count);
-    }
+    await warmUpSteps(this, WARM_UP_STEPS);
     this.#step.rows.resetAll();
   }
 
