@@ -2,9 +2,7 @@ import { Histogram } from "../core/histogram.ts";
 import { type DecidedQuote, decodeDecision } from "../desk/decision.ts";
 import { Desk } from "../desk/desk.ts";
 import { noTimer } from "../desk/latency.ts";
-import { FEATURE_COUNT, SCHEMA_HASH } from "../feature/schema.ts";
-import { HEADS, type ModelCard } from "../inference/card.ts";
-import type { StepEngine } from "../inference/engine.ts";
+import { HEADS } from "../inference/card.ts";
 import { DEFAULT_SURFACE_PARAMETERS } from "../option/surface/parameters.ts";
 import { DEFAULT_QUOTE_PARAMETERS } from "../quote/parameters.ts";
 import type { StandingQuote } from "../quote/quoter.ts";
@@ -13,73 +11,17 @@ import { NOT_TRIPPED } from "../risk/kill-switch.ts";
 import { DEFAULT_RISK_LIMITS } from "../risk/limits.ts";
 import { MemoryDeribit } from "../sim/memory-deribit.ts";
 import { MemoryPort } from "../sim/memory-port.ts";
+import { ToldEngine } from "../sim/told-engine.ts";
 
 const START_US = 1_700_000_000e6;
 const TIMER_US = 10_000;
 const STEP_US = 1_000;
-const SLOTS = 16;
 /** Long enough for features to be ready, a surface to be fitted and every option to be quoted. */
 const SETTLE_MS = 4_000;
 /** Long enough for a prediction to pass and for what was widened to live its minimum life. */
 const CALM_MS = 1_200;
 const MOVE = HEADS.indexOf("down50");
 const WITHDRAWAL = HEADS.indexOf("bidWithdraw50");
-
-/** Answers what it is told to, so that the scenario and not a model decides what the desk believes. */
-class ToldEngine implements StepEngine {
-  readonly name = "cpu";
-  readonly card: ModelCard = {
-    name: "told",
-    version: "1",
-    description: "answers what it is told to",
-    schemaHash: SCHEMA_HASH,
-    onnxSha256: "0".repeat(64),
-    featureCount: FEATURE_COUNT,
-    states: [],
-    heads: HEADS.map((name) => ({
-      name,
-      horizonMs: name.endsWith("100") ? 100 : 50,
-      thetaBp: null,
-      depthFraction: null,
-      meanMoveBp: null,
-      baseRate: 0.1,
-      metrics: {},
-    })),
-    training: {
-      command: "none",
-      seed: 1,
-      dataDigest: "",
-      captures: [],
-      rows: { train: 0, validate: 0, test: 0 },
-    },
-    selfTest: { features: [], probabilities: [], tolerance: 1e-5 },
-  };
-  readonly slotCount = SLOTS;
-  readonly maxBatch = SLOTS;
-  readonly synchronous = true;
-  readonly features = new Float32Array(SLOTS * FEATURE_COUNT);
-  readonly slots = new Int32Array(SLOTS);
-  readonly probabilities = new Float32Array(SLOTS * HEADS.length);
-  readonly answer = new Float32Array(HEADS.length);
-
-  step(count: number): void {
-    for (let row = 0; row < count; row += 1) this.probabilities.set(this.answer, row * HEADS.length);
-  }
-
-  async submit(count: number): Promise<void> {
-    this.step(count);
-  }
-
-  resetSlot(): void {}
-
-  async warmUp(): Promise<void> {}
-
-  memoryBytes(): number {
-    return 0;
-  }
-
-  async dispose(): Promise<void> {}
-}
 
 class MissionPort extends MemoryPort {
   /** Quotes of the turns since it was last emptied. */
