@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import type { ConfigProblem } from "../config.ts";
 import type { DistributionOptions, KafkaOptions, RedisOptions, TlsOptions } from "../distribution/options.ts";
+import { readCertificates } from "./certificates.ts";
 import { readSecret } from "./secrets.ts";
 import type { NamedValues } from "./variables.ts";
 
@@ -46,7 +46,7 @@ function readKafka(
 
 function readTls(env: Environment, values: NamedValues, problems: ConfigProblem[]): TlsOptions {
   const key = readSecret(env, "KEEL_KAFKA_TLS_KEY_FILE", problems, { lines: true });
-  const cert = readPem("KEEL_KAFKA_TLS_CERT_FILE", values.KEEL_KAFKA_TLS_CERT_FILE, problems);
+  const cert = readCertificates("KEEL_KAFKA_TLS_CERT_FILE", values.KEEL_KAFKA_TLS_CERT_FILE, problems);
   if ((key === undefined) !== (cert === undefined)) {
     const name = key === undefined ? "KEEL_KAFKA_TLS_KEY_FILE" : "KEEL_KAFKA_TLS_CERT_FILE";
     problems.push({
@@ -56,7 +56,7 @@ function readTls(env: Environment, values: NamedValues, problems: ConfigProblem[
     });
   }
   return {
-    ca: readPem("KEEL_KAFKA_TLS_CA_FILE", values.KEEL_KAFKA_TLS_CA_FILE, problems),
+    ca: readCertificates("KEEL_KAFKA_TLS_CA_FILE", values.KEEL_KAFKA_TLS_CA_FILE, problems),
     certificate: key === undefined || cert === undefined ? undefined : { cert, key },
   };
 }
@@ -92,18 +92,6 @@ function readRedis(
     prefix: values.KEEL_REDIS_PREFIX,
     ttlMs: values.KEEL_REDIS_TTL_MS,
     intervalMs: values.KEEL_REDIS_INTERVAL_MS,
-    ca: readPem("KEEL_REDIS_TLS_CA_FILE", values.KEEL_REDIS_TLS_CA_FILE, problems),
+    ca: readCertificates("KEEL_REDIS_TLS_CA_FILE", values.KEEL_REDIS_TLS_CA_FILE, problems),
   };
-}
-
-function readPem(name: string, path: string | undefined, problems: ConfigProblem[]): string | undefined {
-  if (path === undefined) return undefined;
-  try {
-    const text = readFileSync(path, "utf8");
-    if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
-  } catch {
-    // Reported below with the path.
-  }
-  problems.push({ name, found: path, expected: "a readable file of certificates (PEM)" });
-  return undefined;
 }

@@ -1,9 +1,9 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ConfigProblem } from "../config.ts";
 import type { Secret } from "../core/secret.ts";
 import type { Validation } from "../gateway/fix/dictionary/dictionary.ts";
 import type { ScheduleRule } from "../gateway/fix/schedule.ts";
+import { readCertificates } from "./certificates.ts";
 import { readSecret } from "./secrets.ts";
 import type { NamedValues } from "./variables.ts";
 
@@ -102,8 +102,8 @@ function readTls(
     }
     return undefined;
   }
-  const ca = readPem("KEEL_FIX_TLS_CA_FILE", values.KEEL_FIX_TLS_CA_FILE, problems);
-  const cert = readPem("KEEL_FIX_TLS_CERT_FILE", values.KEEL_FIX_TLS_CERT_FILE, problems);
+  const ca = readCertificates("KEEL_FIX_TLS_CA_FILE", values.KEEL_FIX_TLS_CA_FILE, problems);
+  const cert = readCertificates("KEEL_FIX_TLS_CERT_FILE", values.KEEL_FIX_TLS_CERT_FILE, problems);
   const key = readSecret(env, "KEEL_FIX_TLS_KEY_FILE", problems, { lines: true });
   if (cert !== undefined && key === undefined) {
     problems.push({
@@ -117,16 +117,4 @@ function readTls(
     serverName: values.KEEL_FIX_TLS_SERVER_NAME ?? host,
     certificate: cert === undefined || key === undefined ? undefined : { cert, key },
   };
-}
-
-function readPem(name: string, path: string | undefined, problems: ConfigProblem[]): string | undefined {
-  if (path === undefined) return undefined;
-  try {
-    const text = readFileSync(path, "utf8");
-    if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
-  } catch {
-    // Reported below with the path.
-  }
-  problems.push({ name, found: path, expected: "a readable file of certificates (PEM)" });
-  return undefined;
 }

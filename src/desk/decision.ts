@@ -1,6 +1,7 @@
 import { BadInputError } from "../core/errors.ts";
 import { invariant } from "../core/invariant.ts";
 import { type QuoteBatch, type ReasonName, reasonNames } from "../quote/quote-batch.ts";
+import type { ReportedQuote } from "../quote/quote-report.ts";
 import { namedTerms, TERMS, type TermName } from "../quote/term.ts";
 
 const HEADER_BYTES = 16;
@@ -12,21 +13,9 @@ const TERMS_AT = PLAIN_ROW_BYTES + 8;
 const ROW_BYTES = TERMS_AT + padded(TERMS);
 
 /** One quote as it stands in a journal, for people. */
-export interface DecidedQuote {
+export interface DecidedQuote extends ReportedQuote {
   readonly instrument: number;
-  /** 0 for the quote nearest to the market, then outwards. */
-  readonly level: number;
-  readonly quoteId: number;
-  readonly bidTicks: number;
-  readonly bidLots: number;
-  readonly askTicks: number;
-  readonly askLots: number;
-  readonly fair: number;
-  readonly widenBp: number;
-  readonly sizeFactor: number;
   readonly reasons: readonly ReasonName[];
-  /** What it was made of; null in journals from before this was recorded. */
-  readonly terms: Readonly<Record<TermName, number>> | null;
 }
 
 /** The quotes of one turn and the prediction they were based on. */

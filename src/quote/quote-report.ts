@@ -4,6 +4,7 @@ import type { TermName } from "./term.ts";
 
 /** A quote as it was sent, with what it was made of. */
 export interface ReportedQuote {
+  /** 0 for the quote nearest to the market, then outwards. */
   readonly level: number;
   readonly quoteId: number;
   readonly bidTicks: number;
@@ -13,6 +14,7 @@ export interface ReportedQuote {
   readonly fair: number;
   readonly widenBp: number;
   readonly sizeFactor: number;
+  /** Null in journals from before this was recorded. */
   readonly terms: Readonly<Record<TermName, number>> | null;
 }
 
