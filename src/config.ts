@@ -6,11 +6,13 @@ import { readDistribution } from "./config/distribution.ts";
 import { type FixConfig, readFix } from "./config/fix.ts";
 import { readPositionsFile, readRiskFile } from "./config/risk-file.ts";
 import { readSecret } from "./config/secrets.ts";
+import { readServiceManager } from "./config/service.ts";
 import { type NamedValues, urlVariable, VARIABLES } from "./config/variables.ts";
 import { EXIT, KeelError } from "./core/errors.ts";
 import type { LogFormat, LogLevel } from "./core/log.ts";
 import { nearest } from "./core/nearest.ts";
 import type { ParameterDescription } from "./core/parameter.ts";
+import type { LoopPlacement } from "./core/placed-loop.ts";
 import type { Secret } from "./core/secret.ts";
 import type { DistributionOptions } from "./distribution/options.ts";
 import { withLines } from "./feed/lines.ts";
@@ -19,6 +21,7 @@ import { HEDGE_PARAMETERS, type HedgeSettings } from "./hedge/parameters.ts";
 import type { DeviceName } from "./inference/engine.ts";
 import type { EngineSettings } from "./inference/settings.ts";
 import { VENUES, type VenueName } from "./market/instrument.ts";
+import type { ServiceManager } from "./monitor/service-notifier.ts";
 import { SURFACE_PARAMETERS, type SurfaceParameters } from "./option/surface/parameters.ts";
 import { FEE_PARAMETERS, type FeeRates } from "./position/fees.ts";
 import { QUOTE_PARAMETERS, type QuoteParameters } from "./quote/parameters.ts";
@@ -65,6 +68,10 @@ export interface Config {
   /** Undefined when nothing is published in shared memory. */
   readonly shm: { readonly name: string; readonly ringCapacity: number } | undefined;
   readonly stateDir: string;
+  /** `KEEL_LOOP_…` */
+  readonly placement: LoopPlacement;
+  /** systemd, when it started this process and wants to be told; see {@link readServiceManager}. */
+  readonly serviceManager: ServiceManager | null;
   /** Undefined when nothing is served. */
   readonly http:
     | { readonly hostname: string; readonly port: number; readonly token: Secret | undefined }
@@ -141,7 +148,7 @@ const PREFIX = "KEEL_";
  * Reads the environment.
  *
  * An empty variable counts as not set. Other variables than keel's own are not looked at, but for systemd's
- * `STATE_DIRECTORY` and `CREDENTIALS_DIRECTORY`.
+ * `STATE_DIRECTORY`, `CREDENTIALS_DIRECTORY`, `NOTIFY_SOCKET` and `WATCHDOG_…`.
  *
  * @throws ConfigError that lists every unknown `KEEL_…` name and every bad value.
  */
@@ -170,6 +177,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const openingPositions =
     positionsFile === undefined ? undefined : readPositionsFile(positionsFile, problems);
   const hedging = values.KEEL_HEDGE_INSTRUMENTS;
+  const serviceManager = readServiceManager(env, process.pid, problems);
   if (problems.length > 0) throw new ConfigError(problems);
   return {
     feeds: withLines(values.KEEL_FEEDS ?? [], values.KEEL_LINES),
@@ -206,6 +214,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
         ? undefined
         : { name: values.KEEL_SHM, ringCapacity: values.KEEL_SHM_RING },
     stateDir,
+    placement: { cpu: values.KEEL_LOOP_CPU ?? null, priority: values.KEEL_LOOP_PRIORITY ?? null },
+    serviceManager,
     http:
       values.KEEL_HTTP === null
         ? undefined

@@ -78,6 +78,7 @@ async function checks(): Promise<readonly Check[]> {
     (await import("./doctor/kernel-clock.ts")).kernelClock,
     (await import("./doctor/disk.ts")).disk,
     (await import("./doctor/limits.ts")).limits,
+    (await import("./doctor/host-latency.ts")).hostLatency,
     (await import("./doctor/devices.ts")).devices,
   ];
 }

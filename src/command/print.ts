@@ -1,22 +1,48 @@
 import { EXIT } from "../core/errors.ts";
+import { BUILD } from "../core/executable.ts";
 import { defineCommand, UsageError } from "./command.ts";
+
+/** Where a binary that is not running is expected. */
+const INSTALLED = "/usr/local/bin/keel";
 
 export const print = defineCommand({
   name: "print",
-  summary: "Print what others build on: the messages of the JSON gateway as JSON Schema",
-  usage: "api",
-  details: `api  what clients of the JSON gateway may send (\`client\`) and are sent (\`server\`), as JSON Schema
+  summary: "Print what others build on: message schemas, systemd units",
+  usage: "api | unit [NAME] [--gpu]",
+  details: `api          what clients of the JSON gateway may send (\`client\`) and are sent (\`server\`), as JSON Schema
+unit [NAME]  a systemd unit: keel.service (default), keel-retrain.service or keel-retrain.timer
 
-The schema is of draft 2020-12 and made from the definitions that check the messages. It is the result, too.`,
-  options: {},
-  positionals: ["WHAT"],
+The schema is of draft 2020-12 and made from the definitions that check the messages. A unit is made for this executable and the
+KEEL_… variables of the environment: secret files become credentials, folders become writable.`,
+  options: {
+    gpu: { type: "boolean", description: "unit: leave the graphics devices within reach" },
+  },
+  positionals: ["WHAT", "NAME?"],
   environment: false,
-  async run({ positionals: [what], out }) {
-    if (what !== "api") throw new UsageError(`print: found ${JSON.stringify(what)}, expected api`);
-    const { apiSchema } = await import("../gateway/json/messages.ts");
-    const schema = apiSchema();
-    out.line(JSON.stringify(schema, null, 2));
-    out.result(schema);
-    return EXIT.ok;
+  async run({ positionals: [what, name], options: { gpu }, env, out }) {
+    switch (what) {
+      case "api": {
+        const { apiSchema } = await import("../gateway/json/messages.ts");
+        const schema = apiSchema();
+        out.line(JSON.stringify(schema, null, 2));
+        out.result(schema);
+        return EXIT.ok;
+      }
+      case "unit": {
+        const { unit, UNITS } = await import("./print/unit.ts");
+        const found = UNITS.find((known) => known === (name ?? UNITS[0]));
+        if (found === undefined) {
+          throw new UsageError(
+            `print unit: found ${JSON.stringify(name)}, expected one of ${UNITS.join(", ")}`,
+          );
+        }
+        const text = unit(found, { binary: BUILD === undefined ? INSTALLED : process.execPath, env, gpu });
+        out.raw(text);
+        out.result({ name: found, text });
+        return EXIT.ok;
+      }
+      default:
+        throw new UsageError(`print: found ${JSON.stringify(what)}, expected api or unit`);
+    }
   },
 });

@@ -137,6 +137,16 @@ const NAMED = {
     "Time for which the line is run on simulated data before the first real frame, so that its code is compiled by then",
     "ms",
   ),
+  KEEL_LOOP_CPU: variable(
+    integerIn(0, 1_023),
+    null,
+    "Processor that the event loop has to itself: it is pinned there and every other thread kept off it",
+  ),
+  KEEL_LOOP_PRIORITY: variable(
+    integerIn(1, 99),
+    null,
+    "Real-time priority (SCHED_FIFO) of the event loop; wants a processor of its own",
+  ),
   KEEL_FIX_HOST: variable(
     word("host name or address"),
     null,

@@ -114,7 +114,8 @@ function unansweredSeconds({ desk, clock }: LiveDesk): number {
   return Number.isNaN(sinceUs) ? 0 : (clock.wallUs() - sinceUs) / 1e6;
 }
 
-function unready(live: LiveDesk): string[] {
+/** What quoting waits for; empty when nothing is missing. */
+export function unready(live: LiveDesk): string[] {
   const { desk } = live;
   const { underlyings } = desk.market;
   const reasons: string[] = [];

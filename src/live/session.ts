@@ -3,17 +3,20 @@ import type { Clock } from "../core/clock.ts";
 import { EXIT } from "../core/errors.ts";
 import { invariant } from "../core/invariant.ts";
 import type { Logger } from "../core/log.ts";
+import { PlacedLoop } from "../core/placed-loop.ts";
 import type { Desk } from "../desk/desk.ts";
 import { Distributor } from "../distribution/distributor.ts";
 import { DeribitGateway } from "../gateway/deribit/gateway.ts";
 import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
 import type { QuoteGateway } from "../gateway/gateway.ts";
 import { HttpServer } from "../monitor/http.ts";
+import { ServiceNotifier } from "../monitor/service-notifier.ts";
 import type { CounterpartyCounters } from "../sim/counterparty.ts";
 import { Peers } from "../sim/peers.ts";
 import { sessionOf } from "./counterparty-session.ts";
-import { httpTarget } from "./http-target.ts";
+import { httpTarget, unready } from "./http-target.ts";
 import { LiveDesk, type LiveSummary } from "./live-desk.ts";
+import { ServiceTap } from "./service-tap.ts";
 import { configuredTaps } from "./taps.ts";
 
 const PAPER_COMP_ID = "PAPER";
@@ -33,13 +36,21 @@ export interface SessionOptions {
   readonly peers?: Peers;
 }
 
+interface SessionParts {
+  readonly live: LiveDesk;
+  readonly http: HttpServer | null;
+  readonly peers: Peers | null;
+  readonly counterparty: string;
+  readonly distributor: Distributor | null;
+  readonly placed: PlacedLoop;
+  readonly notifier: ServiceNotifier | null;
+}
+
 /** A live desk with everything a process puts around it: counterparty, HTTP, signals. */
 export class Session {
   readonly live: LiveDesk;
   readonly http: HttpServer | null;
-  readonly #peers: Peers | null;
-  readonly #counterparty: string;
-  readonly #distributor: Distributor | null;
+  readonly #parts: SessionParts;
   readonly #onHup: () => void;
   readonly #onUsr1: () => void;
   readonly #onUncaught: (error: unknown) => void;
@@ -62,6 +73,7 @@ export class Session {
     if (config.feeds.every(({ venue }) => venue === "binance-spot")) {
       log.warn("spot instruments are predicted on, not quoted: with these feeds no quote is sent");
     }
+    const notifier = config.serviceManager === null ? null : new ServiceNotifier(config.serviceManager);
     let prepared: LiveDesk | null = null;
     let distributor: Distributor | null = null;
     const live = await LiveDesk.prepare({
@@ -79,7 +91,11 @@ export class Session {
           onSignal: (frame) => prepared?.takeSignal(frame),
         });
         distributor = taps.find((tap) => tap instanceof Distributor) ?? null;
-        return taps;
+        const service =
+          notifier === null
+            ? []
+            : [new ServiceTap(notifier, () => (prepared === null ? "" : standing(prepared)))];
+        return [...taps, ...service];
       },
     });
     prepared = live;
@@ -97,46 +113,50 @@ export class Session {
     if (http !== null) log.info("HTTP is served", { hostname: config.http?.hostname, port: http.port });
     const counterparty =
       config.deribit === undefined ? (config.fix?.targetCompId ?? "paper") : new URL(config.deribit.url).host;
-    return new Session(live, http, peers, counterparty, distributor);
+    const placed = new PlacedLoop(config.placement);
+    return new Session({ live, http, peers, counterparty, distributor, placed, notifier });
   }
 
-  private constructor(
-    live: LiveDesk,
-    http: HttpServer | null,
-    peers: Peers | null,
-    counterparty: string,
-    distributor: Distributor | null,
-  ) {
+  private constructor(parts: SessionParts) {
+    const { live, notifier } = parts;
+    this.#parts = parts;
     this.live = live;
-    this.http = http;
-    this.#peers = peers;
-    this.#counterparty = counterparty;
-    this.#distributor = distributor;
+    this.http = parts.http;
     this.#onUsr1 = () => live.kill("signal");
     // No trust, no quote: what happens after an error nobody foresaw cannot be known, so everything is cancelled first.
     this.#onUncaught = (error) => {
       live.log.error("uncaught error: quotes are cancelled and the process ends", { error });
+      notifier?.stopping("ends after an error that nobody foresaw; quotes are cancelled");
       live.abandon();
       process.exit(EXIT.failed);
     };
-    this.#onHup = () => live.reloadLimits(process.env);
+    this.#onHup = () => {
+      notifier?.reloading(live.clock.monotonicNs() / 1_000);
+      live.reloadLimits(process.env);
+      notifier?.ready(standing(live));
+    };
     process.on("SIGHUP", this.#onHup);
     process.on("SIGUSR1", this.#onUsr1);
     process.on("uncaughtException", this.#onUncaught);
     process.on("unhandledRejection", this.#onUncaught);
     live.start();
+    notifier?.ready(standing(live));
   }
 
   async stop(): Promise<SessionSummary> {
+    const { peers, counterparty, distributor, placed, notifier } = this.#parts;
+    notifier?.stopping("cancels all quotes and logs out");
     const summary = await this.live.stop();
     process.off("SIGHUP", this.#onHup);
     process.off("SIGUSR1", this.#onUsr1);
     process.off("uncaughtException", this.#onUncaught);
     process.off("unhandledRejection", this.#onUncaught);
     await this.http?.stop();
-    await this.#distributor?.ended();
-    const counters = (await this.#peers?.stop()) ?? null;
-    return { ...summary, counterparty: this.#counterparty, paper: counters };
+    await distributor?.ended();
+    const counters = (await peers?.stop()) ?? null;
+    placed.stop();
+    notifier?.close();
+    return { ...summary, counterparty, paper: counters };
   }
 }
 
@@ -179,4 +199,10 @@ function gateway(
   }
   invariant(config.fix !== undefined, "a desk without a paper counterparty has a configured one");
   return new FixQuoteGateway({ ...common, ...sessionOf(config.fix) });
+}
+
+/** What the process is doing, in one sentence for the service manager. */
+function standing(live: LiveDesk): string {
+  const waiting = unready(live);
+  return waiting.length === 0 ? "quoting" : `not quoting: ${waiting.join("; ")}`;
 }
