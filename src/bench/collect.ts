@@ -12,15 +12,6 @@ export interface CollectedInputs {
   readonly responses: readonly string[];
 }
 
-/** What to subscribe to so that everything in a Binance capture is heard. */
-export function subscriptionsOf(venue: MemoryVenue): string[] {
-  if (venue.venue === "deribit") {
-    const currencies = [...venue.scan.channels].map((channel) => channel.split(".")[1]?.split("-")[0] ?? "");
-    return [...new Set(currencies.filter((currency) => currency !== ""))].map((base) => `options:${base}`);
-  }
-  return [...new Set([...venue.scan.channels].map((stream) => (stream.split("@")[0] ?? "").toUpperCase()))];
-}
-
 /** Plays a capture to a feed and keeps what it was told. */
 export async function collectInputs(venue: MemoryVenue): Promise<CollectedInputs> {
   const table = new InstrumentTable(4_096);
@@ -31,7 +22,7 @@ export async function collectInputs(venue: MemoryVenue): Promise<CollectedInputs
   const feed = createFeed({
     id: 0,
     venue: venue.venue,
-    subscriptions: subscriptionsOf(venue),
+    subscriptions: venue.subscriptions,
     instruments: table,
     port: venue,
     seed: 1,

@@ -8,7 +8,6 @@ import { EVENT, EventBatch } from "../market/event-batch.ts";
 import { InstrumentTable, type VenueName } from "../market/instrument.ts";
 import { BOOK_SHAPE, L2Book } from "../market/l2-book.ts";
 import { MemoryVenue } from "../sim/memory-venue.ts";
-import { subscriptionsOf } from "./collect.ts";
 import { loadPeers } from "./ingest-peers.ts";
 import { benchInput } from "./input.ts";
 import { type BenchReport, type BenchRow, benchHost, ratioOf, rowOf } from "./report.ts";
@@ -135,7 +134,7 @@ async function script(
   path: string,
 ): Promise<{ venue: VenueName; subscriptions: readonly string[]; inputs: Input[] }> {
   const venue = await MemoryVenue.open(path);
-  const subscriptions = subscriptionsOf(venue);
+  const subscriptions = venue.subscriptions;
   const inputs: Input[] = [];
   const out = new EventBatch();
   const feed = feedOf(venue.venue, subscriptions, venue, new InstrumentTable(INSTRUMENTS_MAX));

@@ -10,7 +10,6 @@ import { startEngine } from "../inference/registry.ts";
 import { NOT_TRIPPED } from "../risk/kill-switch.ts";
 import { MemoryPort } from "../sim/memory-port.ts";
 import { MemoryVenue } from "../sim/memory-venue.ts";
-import { subscriptionsOf } from "./collect.ts";
 import { benchInput } from "./input.ts";
 import { type BenchReport, benchHost, ratioOf, rowOf } from "./report.ts";
 
@@ -98,7 +97,7 @@ async function runPass(
   const hasher = new Bun.CryptoHasher("sha256");
   const port = new BenchPort(venue, engine, hasher);
   const desk = new Desk({
-    feeds: [{ venue: venue.venue, subscriptions: subscriptionsOf(venue) }],
+    feeds: [{ venue: venue.venue, subscriptions: venue.subscriptions }],
     signals: [],
     instrumentCapacity: INSTRUMENTS,
     silenceMs: SILENCE_MS,

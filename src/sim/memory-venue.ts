@@ -25,6 +25,7 @@ export interface MemoryVenueSink {
 export class MemoryVenue implements FeedPort {
   readonly scan: CaptureScan;
   readonly #files: readonly string[];
+  readonly #makeProtocol: (host: CaptureHost) => CaptureProtocol;
   readonly #protocol: CaptureProtocol;
   #sink: MemoryVenueSink | null = null;
   #client: CaptureClient | null = null;
@@ -53,6 +54,7 @@ export class MemoryVenue implements FeedPort {
     this.#files = files;
     this.scan = scan;
     this.#timeUs = scan.firstUs;
+    this.#makeProtocol = protocol;
     this.#protocol = protocol({
       deliver: (_channel, _text, clients, shape) => {
         for (const client of clients) this.#sink?.onFrame(this.#feed, shape(client), this.#timeUs);
@@ -102,6 +104,20 @@ export class MemoryVenue implements FeedPort {
     } else deliver(answer);
   }
 
+  /** What everything in the capture is heard by, as written in `KEEL_FEEDS` after the venue. */
+  get subscriptions(): string[] {
+    if (this.venue === "deribit") {
+      const bases = [...this.scan.channels].map((channel) => channel.split(".")[1]?.split("-")[0] ?? "");
+      return [...new Set(bases.filter((base) => base !== ""))].map((base) => `options:${base}`);
+    }
+    return [...new Set([...this.scan.channels].map((stream) => (stream.split("@")[0] ?? "").toUpperCase()))];
+  }
+
+  /** Another server of the same capture, at its beginning. */
+  twin(): MemoryVenue {
+    return new MemoryVenue(this.#files, this.scan, this.#makeProtocol);
+  }
+
   /**
    * Plays the whole capture.
    *
@@ -113,25 +129,48 @@ export class MemoryVenue implements FeedPort {
     before: (timeUs: number) => void = () => {},
     after?: (timeUs: number) => Promise<void> | null,
   ): Promise<void> {
-    this.#sink = sink;
-    await this.#settle();
-    for (const file of this.#files) {
-      for await (const entries of new CaptureReader(file).batches()) {
-        for (const entry of entries) {
-          this.#step(entry, before);
-          const late = after?.(this.#timeUs);
-          if (late) await late;
-          if (this.#unanswered > 0 || this.#due.length > 0) await this.#settle();
-        }
+    await this.begin(sink);
+    for await (const entries of this.entries()) {
+      for (const entry of entries) {
+        before(Math.max(this.#timeUs, entry.timeUs));
+        this.#step(entry);
+        const late = after?.(this.#timeUs);
+        if (late) await late;
+        if (this.#unsettled) await this.#settle();
       }
     }
-    this.#protocol.ended();
-    await this.#settle();
+    await this.finish();
   }
 
-  #step(entry: CaptureEntry, before: (timeUs: number) => void): void {
+  /** Entries of the capture's files in order, in batches. */
+  async *entries(): AsyncGenerator<readonly CaptureEntry[]> {
+    for (const file of this.#files) yield* new CaptureReader(file).batches();
+  }
+
+  /** From now on `sink` hears what the venue says. For those who play the entries themselves, by {@link take}. */
+  begin(sink: MemoryVenueSink): Promise<void> {
+    this.#sink = sink;
+    return this.#settle();
+  }
+
+  /** Plays one entry. @returns null when all that it caused has been said; else what is to be awaited before the next one */
+  take(entry: CaptureEntry): Promise<void> | null {
+    this.#step(entry);
+    return this.#unsettled ? this.#settle() : null;
+  }
+
+  /** The capture is at its end: what still waits is answered. */
+  finish(): Promise<void> {
+    this.#protocol.ended();
+    return this.#settle();
+  }
+
+  get #unsettled(): boolean {
+    return this.#unanswered > 0 || this.#due.length > 0;
+  }
+
+  #step(entry: CaptureEntry): void {
     this.#timeUs = Math.max(this.#timeUs, entry.timeUs);
-    before(this.#timeUs);
     this.#protocol.play(entry);
   }
 

@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import { subscriptionsOf } from "../../src/bench/collect.ts";
 import { loadConfig } from "../../src/config.ts";
 import { type Decision, decodeDecision } from "../../src/desk/decision.ts";
 import { Desk } from "../../src/desk/desk.ts";
@@ -49,7 +48,7 @@ export async function deskOnCapture(path: string, engine: StepEngine): Promise<C
   const config = loadConfig({});
   const port = new RecordingPort(venue);
   const desk = new Desk({
-    feeds: [{ venue: venue.venue, subscriptions: subscriptionsOf(venue) }],
+    feeds: [{ venue: venue.venue, subscriptions: venue.subscriptions }],
     signals: [],
     instrumentCapacity: 16,
     silenceMs: 60_000,
