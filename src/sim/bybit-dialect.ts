@@ -1,8 +1,9 @@
 import { SIDE } from "../market/event-batch.ts";
-import type { ChannelDialect, ClientMessage, SimTrade } from "./channel-venue.ts";
+import type { ChannelDialect, SimTrade } from "./channel-venue.ts";
 import type { BothSides, SideLevels } from "./depth-window.ts";
 import type { SimMarket } from "./market/market.ts";
 import { nextFundingMs } from "./market/reference.ts";
+import { BYBIT_CONTROL } from "./protocol/bybit-control.ts";
 import type { HttpAnswer } from "./protocol/venue-server.ts";
 
 const SYMBOL = "BTCUSDT";
@@ -10,7 +11,7 @@ const DEPTH = 200;
 
 /** Bybit v5's linear market with one perpetual, in ticks of 0.1 USDT and lots of 0.001 BTC as the simulated one has them. */
 export class BybitDialect implements ChannelDialect {
-  readonly path = "/v5/public/linear";
+  readonly control = BYBIT_CONTROL;
   readonly bookChannel = `orderbook.${DEPTH}.${SYMBOL}`;
   readonly tradeChannel = `publicTrade.${SYMBOL}`;
   readonly depth = DEPTH;
@@ -18,33 +19,6 @@ export class BybitDialect implements ChannelDialect {
   #update = 18_521_288;
   #sequence = 7_961_638_724;
   #trade = 0;
-
-  read(text: string): ClientMessage | null {
-    const message = parse(text);
-    const operation = message?.op;
-    if (operation === "ping") return { operation, channels: [] };
-    if (operation !== "subscribe" && operation !== "unsubscribe") return null;
-    const { args } = message ?? {};
-    if (!Array.isArray(args) || !args.every((arg): arg is string => typeof arg === "string")) return null;
-    return { operation, channels: args };
-  }
-
-  complaint(text: string): string {
-    return JSON.stringify({
-      success: false,
-      ret_msg: `error:handler not found,topic:${text}`,
-      conn_id: "sim",
-      op: "",
-    });
-  }
-
-  pong(): string {
-    return '{"success":true,"ret_msg":"pong","conn_id":"sim","req_id":"","op":"ping"}';
-  }
-
-  acknowledge({ operation }: ClientMessage): string {
-    return JSON.stringify({ success: true, ret_msg: "", conn_id: "sim", op: operation });
-  }
 
   book([bids, asks]: BothSides, whole: boolean, timeMs: number): string {
     if (!whole) {
@@ -132,13 +106,4 @@ function price(ticks: number): string {
 
 function size(lots: number): string {
   return (lots / 1_000).toFixed(3);
-}
-
-function parse(text: string): Readonly<Record<string, unknown>> | null {
-  try {
-    const message: unknown = JSON.parse(text);
-    return typeof message === "object" && message !== null ? { ...message } : null;
-  } catch {
-    return null;
-  }
 }

@@ -4,6 +4,7 @@ import { SIM } from "./market/instruments.ts";
 import type { SimMarket } from "./market/market.ts";
 import type { MarketSink } from "./market/market-sink.ts";
 import { Subscriptions } from "./protocol/subscriptions.ts";
+import { answerControl, type VenueControl } from "./protocol/venue-control.ts";
 import {
   type HttpAnswer,
   type VenueClient,
@@ -25,27 +26,17 @@ export interface SimTrade {
 
 /** How a venue of channels spells what it is asked and what it tells. Channels are named by a text of the dialect's own. */
 export interface ChannelDialect {
-  readonly path: string;
+  readonly control: VenueControl;
   readonly bookChannel: string;
   readonly tradeChannel: string;
   /** Levels a side of the book channel. */
   readonly depth: number;
-  /** Reads a client's message. @returns null when it is none */
-  read(text: string): ClientMessage | null;
-  complaint(text: string): string;
-  pong(): string;
-  acknowledge(message: ClientMessage, channel: string): string;
   /** A book message; `whole` gives it as a snapshot at the last sequence, others count on. */
   book(levels: BothSides, whole: boolean, timeMs: number): string;
   trades(trades: readonly SimTrade[], timeMs: number): string;
   /** Ticker messages that are due, by channel. */
   tickers(market: SimMarket, timeMs: number): readonly (readonly [channel: string, text: string])[];
   request(url: URL, timeMs: number): HttpAnswer;
-}
-
-export interface ClientMessage {
-  readonly operation: "subscribe" | "unsubscribe" | "ping";
-  readonly channels: readonly string[];
 }
 
 /**
@@ -74,26 +65,19 @@ export class ChannelVenue implements VenueHandler, MarketSink, Actor {
   }
 
   accepts(url: URL): boolean {
-    return url.pathname === this.#dialect.path;
+    return this.#dialect.control.accepts(url);
   }
 
   onOpen(): void {}
 
   onMessage(client: VenueClient, text: string): void {
-    const message = this.#dialect.read(text);
-    if (message === null) {
-      client.control(this.#dialect.complaint(text));
-      return;
-    }
-    if (message.operation === "ping") client.control(this.#dialect.pong());
-    for (const channel of message.channels) {
-      const taken =
-        message.operation === "unsubscribe"
-          ? this.#subscriptions.remove(client, channel)
-          : this.#subscriptions.add(client, channel);
-      client.control(taken ? this.#dialect.acknowledge(message, channel) : this.#dialect.complaint(channel));
-      if (taken && message.operation === "subscribe") this.#begin(client, channel);
-    }
+    const begun = answerControl(this.#dialect.control, text, {
+      subscribe: (channel) => this.#subscriptions.add(client, channel),
+      unsubscribe: (channel) => this.#subscriptions.remove(client, channel),
+      list: () => this.#subscriptions.channels(client),
+      reply: (answer) => client.control(answer),
+    });
+    for (const channel of begun) this.#begin(client, channel);
   }
 
   onClose(client: VenueClient): void {

@@ -1,20 +1,20 @@
 import { SIDE } from "../market/event-batch.ts";
-import type { ChannelDialect, ClientMessage, SimTrade } from "./channel-venue.ts";
+import type { ChannelDialect, SimTrade } from "./channel-venue.ts";
 import type { BothSides, SideLevels } from "./depth-window.ts";
 import type { SimMarket } from "./market/market.ts";
 import { nextFundingMs } from "./market/reference.ts";
+import { OKX_CONTROL, okxArgument } from "./protocol/okx-control.ts";
 import type { HttpAnswer } from "./protocol/venue-server.ts";
 
 const SYMBOL = "BTC-USDT-SWAP";
 const DEPTH = 400;
-const ARGUMENT = /^[a-z0-9-]+:[A-Za-z0-9.-]+$/;
 
 /**
  * OKX v5 with one swap: the simulated perpetual's lots of 0.001 BTC are tenths of a contract. Sends checksums as the venue did until
  * June 2026, or 0 as it does since.
  */
 export class OkxDialect implements ChannelDialect {
-  readonly path = "/ws/v5/public";
+  readonly control = OKX_CONTROL;
   readonly bookChannel = `books:${SYMBOL}`;
   readonly tradeChannel = `trades:${SYMBOL}`;
   readonly depth = DEPTH;
@@ -28,29 +28,6 @@ export class OkxDialect implements ChannelDialect {
     this.#sums = sums;
   }
 
-  read(text: string): ClientMessage | null {
-    if (text === "ping") return { operation: "ping", channels: [] };
-    const message = parse(text);
-    const operation = message?.op;
-    if (operation !== "subscribe" && operation !== "unsubscribe") return null;
-    const { args } = message ?? {};
-    if (!Array.isArray(args)) return null;
-    const channels = args.map((arg) => `${arg?.channel ?? ""}:${arg?.instId ?? arg?.instFamily ?? ""}`);
-    return channels.every((channel) => ARGUMENT.test(channel)) ? { operation, channels } : null;
-  }
-
-  complaint(text: string): string {
-    return JSON.stringify({ event: "error", code: "60012", msg: `Illegal request: ${text}`, connId: "sim" });
-  }
-
-  pong(): string {
-    return "pong";
-  }
-
-  acknowledge({ operation }: ClientMessage, channel: string): string {
-    return JSON.stringify({ event: operation, arg: argument(channel), connId: "sim" });
-  }
-
   book([bids, asks]: BothSides, whole: boolean, timeMs: number): string {
     const previous = whole ? -1 : this.#sequence;
     if (!whole) this.#sequence += 1 + ((bids.length + asks.length) % 17);
@@ -62,7 +39,7 @@ export class OkxDialect implements ChannelDialect {
       }
     }
     const checksum = this.#sums ? this.#checksum() : 0;
-    return `{"arg":${JSON.stringify(argument(this.bookChannel))},"action":"${whole ? "snapshot" : "update"}","data":[{"asks":${levels(asks)},"bids":${levels(bids)},"ts":"${timeMs}","checksum":${checksum},"seqId":${this.#sequence},"prevSeqId":${previous}}]}`;
+    return `{"arg":${JSON.stringify(okxArgument(this.bookChannel))},"action":"${whole ? "snapshot" : "update"}","data":[{"asks":${levels(asks)},"bids":${levels(bids)},"ts":"${timeMs}","checksum":${checksum},"seqId":${this.#sequence},"prevSeqId":${previous}}]}`;
   }
 
   trades(trades: readonly SimTrade[], timeMs: number): string {
@@ -78,14 +55,14 @@ export class OkxDialect implements ChannelDialect {
         count: "1",
       };
     });
-    return JSON.stringify({ arg: argument(this.tradeChannel), data });
+    return JSON.stringify({ arg: okxArgument(this.tradeChannel), data });
   }
 
   tickers({ reference }: SimMarket, timeMs: number): readonly (readonly [string, string])[] {
     const ts = String(timeMs);
     const told = (channel: string, instId: string, data: object): readonly [string, string] => {
       const name = `${channel}:${instId}`;
-      return [name, JSON.stringify({ arg: argument(name), data: [{ instId, ...data, ts }] })];
+      return [name, JSON.stringify({ arg: okxArgument(name), data: [{ instId, ...data, ts }] })];
     };
     const fundingTime = String(nextFundingMs(timeMs));
     return [
@@ -141,11 +118,6 @@ const INSTRUMENT = {
   state: "live",
 };
 
-function argument(channel: string): object {
-  const [name, instId] = channel.split(":");
-  return { channel: name, instId };
-}
-
 function levels(side: SideLevels): string {
   return `[${side.map(([ticks, lots]) => `["${price(ticks)}","${size(lots)}","0","${lots === 0 ? 0 : 1}"]`).join(",")}]`;
 }
@@ -157,13 +129,4 @@ function price(ticks: number): string {
 
 function size(lots: number): string {
   return String(lots / 10);
-}
-
-function parse(text: string): Readonly<Record<string, unknown>> | null {
-  try {
-    const message: unknown = JSON.parse(text);
-    return typeof message === "object" && message !== null ? { ...message } : null;
-  } catch {
-    return null;
-  }
 }

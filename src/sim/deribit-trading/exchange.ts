@@ -7,6 +7,18 @@ import type { MmpGroup, SimAccount } from "./account.ts";
 import { amountOf, priceOf, type SimOrder, type TradedInstrument } from "./orders.ts";
 import type { Side } from "./trading-error.ts";
 
+/** One side of a trade that was arranged off the book. */
+export interface BlockPart {
+  readonly id: number;
+  readonly instrument: TradedInstrument;
+  readonly side: Side;
+  readonly lots: number;
+  readonly ticks: number;
+  readonly liquidity: "M" | "T";
+  /** What a trade of a block has beside the others. */
+  readonly extra: Readonly<Record<string, unknown>>;
+}
+
 /** Who is told what happens to accounts. */
 export interface ExchangeEvents {
   onOrder(account: SimAccount, order: SimOrder): void;
@@ -18,6 +30,7 @@ const INDEX = "btc_usd";
 const OPTION_FEE_COIN = 0.000_3;
 const OPTION_FEE_SHARE = 0.125;
 const TAKER_FEE = 0.000_5;
+const FIRST_TRADE = 700_000_001;
 const REMEMBERED_ORDERS = 4_096;
 const REMEMBERED_TRADES = 20_000;
 
@@ -34,7 +47,7 @@ export class Exchange implements MarketSink {
   /** Open orders by the market's number of their instrument. */
   readonly #resting = new Map<number, Set<SimOrder>>();
   readonly #accountOf = new WeakMap<SimOrder, SimAccount>();
-  #nextTrade = 700_000_001;
+  #nextTrade = FIRST_TRADE;
   #nextOrder = 80_000_001;
   /** The market's own words on what an order of an account takes are not to be matched again. */
   #taking = false;
@@ -69,6 +82,19 @@ export class Exchange implements MarketSink {
 
   get timeMs(): number {
     return Math.floor(this.#market.timeUs / 1_000);
+  }
+
+  nextTradeId(): number {
+    const id = this.#nextTrade;
+    this.#nextTrade += 1;
+    return id;
+  }
+
+  /** Books one account's side of a block trade. */
+  block(account: SimAccount, { id, instrument, side, lots, ticks, liquidity, extra }: BlockPart): void {
+    account.fill(instrument, side, lots, ticks);
+    const state = { order_id: `B-${id}`, state: "filled", mmp: false };
+    this.#tellTrade(account, { id, instrument, side, lots, ticks, liquidity, extra: { ...state, ...extra } });
   }
 
   nextOrderId(): string {
@@ -216,8 +242,23 @@ export class Exchange implements MarketSink {
     order.traded += lots * ticks;
     order.updatedMs = this.timeMs;
     account.fill(instrument, side, lots, ticks);
-    const id = this.#nextTrade;
-    this.#nextTrade += 1;
+    const json = this.#tellTrade(account, {
+      id: this.nextTradeId(),
+      ...{ instrument, side, lots, ticks, liquidity },
+      extra: {
+        order_id: order.id,
+        ...(order.label === "" ? {} : { label: order.label }),
+        ...(order.mmpGroup === null ? {} : { quote_id: order.quoteId, quote_set_id: order.quoteSetId }),
+        state: order.filled >= order.lots ? "filled" : "open",
+        mmp: order.mmp,
+      },
+    });
+    if (order.mmp) this.#protect(account, order, lots, ticks);
+    return json;
+  }
+
+  #tellTrade(account: SimAccount, part: BlockPart): Readonly<Record<string, unknown>> {
+    const { id, instrument, side, lots, ticks, liquidity, extra } = part;
     const amount = amountOf(instrument, lots);
     const price = priceOf(instrument, ticks);
     const fee =
@@ -228,36 +269,31 @@ export class Exchange implements MarketSink {
           : 0;
     const json = {
       trade_id: String(id),
-      trade_seq: id - 700_000_000,
+      trade_seq: id - FIRST_TRADE + 1,
       timestamp: this.timeMs,
       instrument_name: instrument.symbol,
       direction: side === 0 ? "buy" : "sell",
       price,
       amount,
       contracts: instrument.kind === "future" ? lots : amount,
-      order_id: order.id,
       order_type: "limit",
-      ...(order.label === "" ? {} : { label: order.label }),
-      ...(order.mmpGroup === null ? {} : { quote_id: order.quoteId, quote_set_id: order.quoteSetId }),
       liquidity,
       fee,
       fee_currency: "BTC",
       index_price: this.#market.reference.index,
       mark_price: priceOf(instrument, this.markTicks(instrument)),
-      state: order.filled >= order.lots ? "filled" : "open",
       tick_direction: 0,
       matching_id: null,
-      mmp: order.mmp,
       api: true,
       self_trade: false,
       post_only: false,
       reduce_only: false,
       risk_reducing: false,
+      ...extra,
     };
     account.trades.push({ timestampMs: json.timestamp, symbol: instrument.symbol, side, lots, json });
     if (account.trades.length > REMEMBERED_TRADES) account.trades.shift();
     this.#events.onTrade(account, instrument.symbol, json);
-    if (order.mmp) this.#protect(account, order, lots, ticks);
     return json;
   }
 

@@ -32,7 +32,7 @@ export const VENUE_LIMITS: VenueLimits = {
 };
 
 const TRADING =
-  /^private\/(buy|sell|edit|cancel|cancel_by_label|cancel_quotes|cancel_all_by_(currency|instrument|kind_or_type))$/;
+  /^private\/(buy|sell|edit|cancel|cancel_by_label|cancel_quotes|cancel_all_by_(currency|instrument|kind_or_type)|(add|edit|cancel)_block_rfq_quote|cancel_all_block_rfq_quotes)$/;
 
 /** Counts what an account asks for. */
 export class RateLimiter {

@@ -1,6 +1,7 @@
 import type { SimMarket } from "../market/market.ts";
 import { type RpcAnswer, rpcError } from "../protocol/json-rpc.ts";
 import { type MmpGroup, SimAccount, type SimPosition } from "./account.ts";
+import { BlockRfqs } from "./block-rfqs.ts";
 import { Exchange, type ExchangeEvents, groupKey } from "./exchange.ts";
 import { VENUE_LIMITS, type VenueLimits } from "./limits.ts";
 import {
@@ -56,6 +57,7 @@ const OK: RpcAnswer = { result: "ok" };
 export class DeribitTrading<Session extends object> implements ExchangeEvents {
   readonly accounts = new Map<string, SimAccount>();
   readonly exchange: Exchange;
+  readonly blockRfqs: BlockRfqs;
   readonly tokens: TokenOffice;
   readonly rehearsals: Rehearsal[] = [];
   /** Requests by method. */
@@ -72,6 +74,13 @@ export class DeribitTrading<Session extends object> implements ExchangeEvents {
     }
     this.tokens = new TokenOffice(this.accounts, options.tokenSeconds ?? DEFAULT_TOKEN_SECONDS);
     this.exchange = new Exchange(market, this);
+    this.blockRfqs = new BlockRfqs(this.exchange, this.accounts, {
+      tell: (account, channel, data) => this.#tellChannel(account, channel, data),
+      publish: (channel, data) => {
+        for (const account of this.accounts.values()) this.#tellChannel(account, channel, data);
+      },
+    });
+    market.addSink({ onLevel: () => {}, onTrade: () => {}, onTurn: () => this.blockRfqs.expire() });
   }
 
   isLoggedIn(session: Session, timeUs: number): boolean {
@@ -205,12 +214,17 @@ export class DeribitTrading<Session extends object> implements ExchangeEvents {
       case "get_mmp_config":
         return { result: [...account.groups.values()].map(mmpConfig) };
       case "get_mmp_status":
+        if (params.block_rfq === true) return { result: this.blockRfqs.mmp.status(account) };
         return { result: this.#frozen(account, params).map(mmpStatus) };
       case "reset_mmp":
+        if (params.block_rfq === true) {
+          this.blockRfqs.mmp.reset(account);
+          return OK;
+        }
         for (const group of this.#frozen(account, params)) group.frozenUntilUs = Number.NEGATIVE_INFINITY;
         return OK;
       default:
-        return this.#ask(account, method, params);
+        return this.blockRfqs.call(account, method, params) ?? this.#ask(account, method, params);
     }
   }
 
@@ -250,7 +264,7 @@ export class DeribitTrading<Session extends object> implements ExchangeEvents {
 
   #subscribe(connection: Connection, params: Params): RpcAnswer {
     const granted = textsOf(params.channels).filter((channel) =>
-      /^user\.(orders|trades|portfolio|mmp_trigger)\./.test(channel),
+      /^(user\.(orders|trades|portfolio|mmp_trigger)|block_rfq\.(maker|taker|trades))\./.test(channel),
     );
     for (const channel of granted) connection.channels.add(channel);
     return { result: granted };
@@ -338,6 +352,10 @@ export class DeribitTrading<Session extends object> implements ExchangeEvents {
     if (index !== INDEX) return invalid("index_name", "no such index");
     if (typeof interval !== "number" || typeof frozen !== "number" || interval < 0 || frozen < 0) {
       return invalid("interval", "interval and frozen_time must be non-negative numbers");
+    }
+    if (params.block_rfq === true) {
+      this.blockRfqs.mmp.configure(account, params);
+      return { result: [{ ...params }] };
     }
     const key = groupKey(INDEX, typeof name === "string" ? name : null);
     if (interval === 0) {

@@ -1,5 +1,7 @@
 import { stepsToDecimal } from "../../core/decimal.ts";
+import { BITSTAMP_CONTROL } from "../protocol/bitstamp-control.ts";
 import { Subscriptions } from "../protocol/subscriptions.ts";
+import { answerControl } from "../protocol/venue-control.ts";
 import {
   type HttpAnswer,
   type VenueClient,
@@ -40,28 +42,18 @@ export class BitstampVenue implements VenueHandler, SpotListener {
   }
 
   accepts(url: URL): boolean {
-    return url.pathname === "/";
+    return BITSTAMP_CONTROL.accepts(url);
   }
 
   onOpen(): void {}
 
   onMessage(client: VenueClient, text: string): void {
-    const { event, data } = JSON.parse(text);
-    if (event === "bts:heartbeat") {
-      client.control('{"event":"bts:heartbeat","channel":"","data":{"status":"success"}}');
-      return;
-    }
-    const channel: unknown = data?.channel;
-    if (typeof channel !== "string" || !channel.endsWith(`_${SYMBOL}`)) {
-      client.control(
-        '{"event":"bts:error","channel":"","data":{"code":null,"message":"Incorrect JSON format."}}',
-      );
-      return;
-    }
-    if (event === "bts:subscribe") this.#subscriptions.add(client, channel);
-    else this.#subscriptions.remove(client, channel);
-    const answer = event === "bts:subscribe" ? "subscription_succeeded" : "unsubscription_succeeded";
-    client.control(JSON.stringify({ event: `bts:${answer}`, channel, data: {} }));
+    answerControl(BITSTAMP_CONTROL, text, {
+      subscribe: (channel) => channel.endsWith(`_${SYMBOL}`) && this.#subscriptions.add(client, channel),
+      unsubscribe: (channel) => this.#subscriptions.remove(client, channel),
+      list: () => this.#subscriptions.channels(client),
+      reply: (answer) => client.control(answer),
+    });
   }
 
   onClose(client: VenueClient): void {

@@ -1,5 +1,7 @@
 import { stepsToDecimal } from "../../core/decimal.ts";
+import { COINBASE_CONTROL } from "../protocol/coinbase-control.ts";
 import { Subscriptions } from "../protocol/subscriptions.ts";
+import { answerControl } from "../protocol/venue-control.ts";
 import {
   type HttpAnswer,
   type VenueClient,
@@ -15,7 +17,8 @@ const HEARTBEAT_US = 1_000_000;
 const TICK = { mantissa: 1, scale: 2 } as const;
 const LOT = { mantissa: 1, scale: 8 } as const;
 const PRODUCT = "BTC-USD";
-const CHANNELS = new Set(["full", "level2", "level2_batch", "matches", "ticker", "heartbeat"]);
+const TOPICS = ["full", "level2", "level2_batch", "matches", "ticker", "heartbeat"];
+const CHANNELS = new Set(TOPICS.map((topic) => `${topic}:${PRODUCT}`));
 
 /**
  * A Coinbase Exchange server of one product over a simulated market by order: `full` with a sequence that goes up by one with every
@@ -39,31 +42,19 @@ export class CoinbaseVenue implements VenueHandler, SpotListener {
   }
 
   accepts(url: URL): boolean {
-    return url.pathname === "/";
+    return COINBASE_CONTROL.accepts(url);
   }
 
   onOpen(): void {}
 
   onMessage(client: VenueClient, text: string): void {
-    const { type, product_ids: products, channels } = JSON.parse(text);
-    if ((type !== "subscribe" && type !== "unsubscribe") || !Array.isArray(channels)) {
-      client.control('{"type":"error","message":"Malformed JSON"}');
-      return;
-    }
-    if (!Array.isArray(products) || products.some((product) => product !== PRODUCT)) {
-      client.control(
-        `{"type":"error","message":"Failed to subscribe","reason":"${products} is not a valid product"}`,
-      );
-      return;
-    }
-    for (const channel of channels) {
-      if (!CHANNELS.has(channel)) continue;
-      if (type === "unsubscribe") this.#subscriptions.remove(client, channel);
-      else this.#begin(client, channel);
-    }
-    const names = this.#subscriptions.channels(client);
-    const list = names.map((name) => ({ name, product_ids: [PRODUCT] }));
-    client.control(JSON.stringify({ type: "subscriptions", channels: list }));
+    const begun = answerControl(COINBASE_CONTROL, text, {
+      subscribe: (channel) => CHANNELS.has(channel) && this.#subscriptions.add(client, channel),
+      unsubscribe: (channel) => this.#subscriptions.remove(client, channel),
+      list: () => this.#subscriptions.channels(client),
+      reply: (answer) => client.control(answer),
+    });
+    for (const channel of begun) this.#begin(client, channel);
   }
 
   onClose(client: VenueClient): void {
@@ -135,8 +126,7 @@ export class CoinbaseVenue implements VenueHandler, SpotListener {
   }
 
   #begin(client: VenueClient, channel: string): void {
-    this.#subscriptions.add(client, channel);
-    if (channel === "matches" && this.#lastMatch !== "") client.control(this.#lastMatch);
+    if (channel.startsWith("matches:") && this.#lastMatch !== "") client.control(this.#lastMatch);
     if (!channel.startsWith("level2")) return;
     const [bids, asks] = this.#levels();
     client.send(channel, JSON.stringify({ type: "snapshot", product_id: PRODUCT, asks, bids }));
@@ -180,7 +170,8 @@ export class CoinbaseVenue implements VenueHandler, SpotListener {
     this.#send("level2_batch", text);
   }
 
-  #send(channel: string, text: string): void {
+  #send(topic: string, text: string): void {
+    const channel = `${topic}:${PRODUCT}`;
     for (const client of this.#subscriptions.sessions(channel)) client.send(channel, text);
   }
 

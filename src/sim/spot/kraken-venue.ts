@@ -1,5 +1,7 @@
 import { stepsToDecimal } from "../../core/decimal.ts";
+import { KRAKEN_CONTROL, KRAKEN_INSTRUMENTS } from "../protocol/kraken-control.ts";
 import { Subscriptions } from "../protocol/subscriptions.ts";
+import { answerControl } from "../protocol/venue-control.ts";
 import {
   type HttpAnswer,
   type VenueClient,
@@ -16,6 +18,10 @@ const TICK = { mantissa: 1, scale: 1 } as const;
 const LOT = { mantissa: 1, scale: 8 } as const;
 const SYMBOL = "BTC/USD";
 const CHECKSUM_LEVELS = 10;
+const CHANNELS = new Set([
+  KRAKEN_INSTRUMENTS,
+  ...["book", "trade", "ticker"].map((topic) => `${topic}:${SYMBOL}`),
+]);
 
 /**
  * A Kraken server of one pair over a simulated market: WebSocket v2 with `instrument`, `book` with the checksum of its ten best levels a side,
@@ -37,41 +43,22 @@ export class KrakenVenue implements VenueHandler, SpotListener {
   }
 
   accepts(url: URL): boolean {
-    return url.pathname === "/v2";
+    return KRAKEN_CONTROL.accepts(url);
   }
 
   onOpen(client: VenueClient): void {
-    const data = [{ api_version: "v2", connection_id: 1, system: "online", version: "2.0.0" }];
-    client.control(JSON.stringify({ channel: "status", data, type: "update" }));
+    const greeting = KRAKEN_CONTROL.greeting();
+    if (greeting !== null) client.control(greeting);
   }
 
   onMessage(client: VenueClient, text: string): void {
-    const { method, params, req_id } = JSON.parse(text);
-    if (method === "ping") {
-      client.control(JSON.stringify({ method: "pong", req_id }));
-      return;
-    }
-    if ((method !== "subscribe" && method !== "unsubscribe") || typeof params?.channel !== "string") {
-      client.control(JSON.stringify({ error: "Unsupported method", method, success: false, req_id }));
-      return;
-    }
-    const { channel } = params;
-    if (channel === "instrument") {
-      client.control(JSON.stringify({ method, result: { channel }, success: true, req_id }));
-      const pairs = [PAIR];
-      client.control(JSON.stringify({ channel, type: "snapshot", data: { assets: [], pairs } }));
-      return;
-    }
-    for (const symbol of params.symbol ?? []) {
-      const known = symbol === SYMBOL;
-      const answer = known
-        ? { method, result: { ...params, symbol }, success: true, req_id }
-        : { error: `Currency pair not supported ${symbol}`, method, success: false, symbol, req_id };
-      client.control(JSON.stringify(answer));
-      if (!known) continue;
-      if (method === "unsubscribe") this.#subscriptions.remove(client, channel);
-      else this.#begin(client, channel);
-    }
+    const begun = answerControl(KRAKEN_CONTROL, text, {
+      subscribe: (channel) => CHANNELS.has(channel) && this.#subscriptions.add(client, channel),
+      unsubscribe: (channel) => this.#subscriptions.remove(client, channel),
+      list: () => this.#subscriptions.channels(client),
+      reply: (answer) => client.control(answer),
+    });
+    for (const channel of begun) this.#begin(client, channel);
   }
 
   onClose(client: VenueClient): void {
@@ -110,14 +97,16 @@ export class KrakenVenue implements VenueHandler, SpotListener {
   }
 
   #begin(client: VenueClient, channel: string): void {
-    this.#subscriptions.add(client, channel);
-    if (channel !== "book") return;
+    if (channel === KRAKEN_INSTRUMENTS) {
+      client.control(JSON.stringify({ channel, type: "snapshot", data: { assets: [], pairs: [PAIR] } }));
+    }
+    if (channel !== `book:${SYMBOL}`) return;
     const levels = ([0, 1] as const).flatMap((side) =>
       this.#market
         .prices(side)
         .map((priceTicks) => ({ side, priceTicks, lots: this.#market.lotsAt(side, priceTicks) })),
     );
-    client.send("book", this.#book("snapshot", levels));
+    client.send(channel, this.#book("snapshot", levels));
   }
 
   #tellLevels(changes: readonly LevelChange[]): void {
@@ -145,7 +134,8 @@ export class KrakenVenue implements VenueHandler, SpotListener {
     return Bun.hash.crc32(texts.join(""));
   }
 
-  #send(channel: string, text: string): void {
+  #send(topic: string, text: string): void {
+    const channel = `${topic}:${SYMBOL}`;
     for (const client of this.#subscriptions.sessions(channel)) client.send(channel, text);
   }
 
