@@ -1,0 +1,58 @@
+import type { HedgeSettings } from "../hedge/parameters.ts";
+import type { StepEngine } from "../inference/engine.ts";
+import type { VenueName } from "../market/instrument.ts";
+import type { SurfaceParameters } from "../option/surface/parameters.ts";
+import type { FeeRates } from "../position/fees.ts";
+import type { BookSnapshot } from "../position/snapshot.ts";
+import type { QuoteParameters } from "../quote/parameters.ts";
+import type { RfqParameters } from "../rfq/parameters.ts";
+import type { KillState } from "../risk/kill-switch.ts";
+import type { RiskLimits } from "../risk/limits.ts";
+import type { MismatchRule } from "../risk/reconciliation.ts";
+import type { ReducingState } from "../risk/trading-state.ts";
+import type { DeskPort } from "./desk-port.ts";
+import type { StageTimer } from "./latency.ts";
+
+export interface DeskFeed {
+  readonly venue: VenueName;
+  /** As written in `KEEL_FEEDS` after the venue. */
+  readonly subscriptions: readonly string[];
+}
+
+export interface DeskOptions {
+  readonly feeds: readonly DeskFeed[];
+  /** Names of external signals in the order of the schema's signals; empty = no signal feed. */
+  readonly signals: readonly string[];
+  /** The gateway's venue, whose instruments alone are quoted; null or left out: all that are no spot. */
+  readonly quotedVenue?: VenueName | null | undefined;
+  /** What leads an underlying when its first book is lost: nothing, or the next live book by rank. Default `first`. */
+  readonly reference?: "first" | "next" | undefined;
+  readonly instrumentCapacity: number;
+  readonly silenceMs: number;
+  readonly seed: number;
+  /** Null: no model; the desk quotes defensively. */
+  readonly engine: StepEngine | null;
+  readonly quote: QuoteParameters;
+  /** Fitted surfaces give the options' fair values; null or left out: the venue's volatilities do. */
+  readonly surface?: SurfaceParameters | null;
+  readonly risk: RiskLimits;
+  readonly kill: KillState;
+  /** As it was left by the last run; null or left out = free. */
+  readonly reducing?: ReducingState | null;
+  /** Null or left out: nothing is hedged. */
+  readonly hedge?: HedgeSettings | null;
+  readonly fees?: FeeRates;
+  /** Null or left out: requests for quotes are not answered. */
+  readonly rfq?: RfqParameters | null | undefined;
+  /** The books as the last run left them; null or left out: empty. */
+  readonly opening?: BookSnapshot | null;
+  /** Nothing is quoted before `Desk.onReconciliation`, in every session; null or left out: the counterparty cannot be asked. */
+  readonly reconcile?: MismatchRule | null;
+  readonly port: DeskPort;
+  readonly timer: StageTimer;
+}
+
+/** Underlyings a desk can lead; each has a slot of model state. */
+export const UNDERLYING_CAPACITY = 16;
+/** Quotes that leave in one turn; what does not fit leaves in the next. */
+export const QUOTE_CAPACITY = 4_096;
