@@ -1,0 +1,60 @@
+import { describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { UNITS, unit } from "../../src/command/print/unit.ts";
+
+const ANALYZE = Bun.which("systemd-analyze");
+const options = { binary: "/bin/true", env: {}, gpu: false };
+if (ANALYZE === null) console.warn("skipped: systemd-analyze is not installed");
+
+/** Writes the units to a folder and runs systemd-analyze on them. */
+function analyze(args: readonly string[], given = options): { exitCode: number; text: string } {
+  const folder = mkdtempSync(join(tmpdir(), "keel-units-"));
+  try {
+    for (const name of UNITS) writeFileSync(join(folder, name), unit(name, given));
+    const run = Bun.spawnSync([ANALYZE ?? "", ...args], { cwd: folder });
+    return { exitCode: run.exitCode, text: `${run.stdout}${run.stderr}` };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+describe.skipIf(ANALYZE === null)("systemd", () => {
+  test.each([false, true])("accepts the units without a word, with graphics devices: %p", (gpu) => {
+    const files = UNITS.map((name) => `./${name}`);
+    expect(analyze(["verify", ...files], { ...options, gpu })).toEqual({ exitCode: 0, text: "" });
+  });
+
+  test("finds the service little exposed", () => {
+    const { text } = analyze(["security", "--offline=true", "./keel.service"]);
+    const exposure = Number(/Overall exposure level for keel.service: ([\d.]+)/.exec(text)?.[1]);
+    expect(exposure).toBeLessThanOrEqual(2);
+  });
+});
+
+test("secret files become credentials under the names that keel looks for", () => {
+  const text = unit("keel.service", {
+    ...options,
+    env: {
+      KEEL_FIX_PASSWORD_FILE: "/etc/keel/password",
+      KEEL_HTTP_TOKEN_FILE: "/etc/keel/token",
+      KEEL_SEED: "3",
+    },
+  });
+  expect(text).toContain("LoadCredential=fix_password:/etc/keel/password\n");
+  expect(text).toContain("LoadCredential=http_token:/etc/keel/token\n");
+  expect(text).toContain("UnsetEnvironment=KEEL_FIX_PASSWORD_FILE KEEL_HTTP_TOKEN_FILE\n");
+});
+
+test("a journal outside of the state folder can be written to", () => {
+  const text = unit("keel.service", { ...options, env: { KEEL_JOURNAL_DIR: "/data/journal" } });
+  expect(text).toContain("ReadWritePaths=/data/journal\n");
+});
+
+test("the watchdog waits longer than the loop may take to stop", () => {
+  const text = unit("keel.service", options);
+  expect(text).toContain("Type=notify\n");
+  expect(text).toContain("WatchdogSec=10\n");
+  expect(text).toContain("Restart=on-failure\n");
+});
