@@ -46,6 +46,7 @@ export function deskRfq(options: DeskRfqOptions): RfqDesk {
       const checked = gate.checkStructure(quote, timeUs);
       return typeof checked === "string" ? checked : checked.quote;
     },
+    standing: (quote, timeUs) => gate.standingStructure(quote, timeUs),
     fill: (fill: RfqFill, timeUs) => {
       const { tradeId, instrument, side, priceTicks, lots, structureId, counterparty } = fill;
       const detail = { structureId, counterparty, liquidity: "maker" } as const;

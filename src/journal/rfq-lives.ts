@@ -59,8 +59,10 @@ export function rfqLives(records: Iterable<JournalRecord>): { lives: RfqLife[]; 
         const requestId = said.on === "request" ? said.requestId : said.orderId;
         const key = `${said.channel} ${said.client} ${requestId}`;
         const before = byRequest.get(key);
-        if (before !== undefined && before.outcome === "open") {
+        const again = said.on === "request" && said.again === true && before?.outcome !== "traded";
+        if (before !== undefined && (before.outcome === "open" || again)) {
           before.steps.push({ timeUs, said, answered: null });
+          before.outcome = "open";
           continue;
         }
         const name = `${said.client}/${requestId}`;
@@ -76,6 +78,10 @@ export function rfqLives(records: Iterable<JournalRecord>): { lives: RfqLife[]; 
         };
         lives.push(life);
         byRequest.set(key, life);
+      } else if (said.on === "fill") {
+        byRequest
+          .get(`${said.channel} ${said.client} ${said.requestId}`)
+          ?.steps.push({ timeUs, said, answered: null });
       } else if (said.on === "response") {
         const life = byQuote.get(said.quoteId);
         life?.steps.push({ timeUs, said, answered: null });
@@ -102,7 +108,8 @@ export function rfqLives(records: Iterable<JournalRecord>): { lives: RfqLife[]; 
 }
 
 function settle(life: RfqLife, action: RfqAction, timeUs: number): void {
-  if (life.outcome !== "open") return;
+  // A venue may have traded with a quote that was being taken back.
+  if (life.outcome !== "open" && action.do !== "trade") return;
   let outcome: RfqOutcome = "open";
   if (action.do === "trade") outcome = "traded";
   else if (action.do === "order-reject") outcome = "refused";

@@ -162,25 +162,8 @@ export class Answerer {
     timeUs: number,
   ): Answer | NoAnswer {
     if (Number.isNaN(bidSteps) && Number.isNaN(askSteps)) return noMarket("a price at or below nothing");
-    const scale = Math.abs(structure.priced[0].lots / structure.parts / structure.priced[0].ratio);
-    const step = stepToNumber(structure.grid) * scale;
-    const { tied, parts } = structure;
-    const beside = tied === null ? 0 : (tied.lots / parts) * tiedSteps * stepToNumber(tied.instrument.tick);
-    const { fair, delta, vega } = this.#market.values;
     this.#structureId += 1;
-    const quote: StructureQuote = {
-      structureId: this.#structureId,
-      legs: structure.members.map(({ instrument: { id }, lots }) => ({
-        instrument: id,
-        ratio: lots / parts,
-        fair: fair[id],
-        delta: delta[id],
-        vega: vega[id],
-      })),
-      lots: parts,
-      bid: Number.isNaN(bidSteps) ? null : bidSteps * step + beside,
-      ask: Number.isNaN(askSteps) ? null : askSteps * step + beside,
-    };
+    const quote = this.#quote(this.#structureId, structure, tiedSteps, bidSteps, askSteps);
     const checked = this.#port.check(quote, timeUs);
     if (typeof checked === "string") {
       return CLOSED.has(checked)
@@ -192,6 +175,41 @@ export class Answerer {
       price,
       bidSteps: checked.bid === null ? Number.NaN : bidSteps,
       askSteps: checked.ask === null ? Number.NaN : askSteps,
+    };
+  }
+
+  /** The limit that an answer breaks now which stands at a venue; empty when it may stand. */
+  broken(structure: Structure, tiedSteps: number, answer: Answer, timeUs: number): string {
+    const { structureId, bidSteps, askSteps } = answer;
+    return (
+      this.#port.standing(this.#quote(structureId, structure, tiedSteps, bidSteps, askSteps), timeUs) ?? ""
+    );
+  }
+
+  #quote(
+    structureId: number,
+    structure: Structure,
+    tiedSteps: number,
+    bidSteps: number,
+    askSteps: number,
+  ): StructureQuote {
+    const scale = Math.abs(structure.priced[0].lots / structure.parts / structure.priced[0].ratio);
+    const step = stepToNumber(structure.grid) * scale;
+    const { tied, parts } = structure;
+    const beside = tied === null ? 0 : (tied.lots / parts) * tiedSteps * stepToNumber(tied.instrument.tick);
+    const { fair, delta, vega } = this.#market.values;
+    return {
+      structureId,
+      legs: structure.members.map(({ instrument: { id }, lots }) => ({
+        instrument: id,
+        ratio: lots / parts,
+        fair: fair[id],
+        delta: delta[id],
+        vega: vega[id],
+      })),
+      lots: parts,
+      bid: Number.isNaN(bidSteps) ? null : bidSteps * step + beside,
+      ask: Number.isNaN(askSteps) ? null : askSteps * step + beside,
     };
   }
 }

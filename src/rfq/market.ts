@@ -40,6 +40,8 @@ export interface RfqPort {
     quote: StructureQuote,
     timeUs: number,
   ): LimitName | { readonly bid: number | null; readonly ask: number | null };
+  /** The limit that a quote breaks which stands at a venue; null when it may stand. Nothing is counted. */
+  standing(quote: StructureQuote, timeUs: number): LimitName | null;
   /** Books one leg of a trade. */
   fill(fill: RfqFill, timeUs: number): void;
   act(action: RfqAction, timeUs: number): void;

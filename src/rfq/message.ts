@@ -40,6 +40,8 @@ export interface RfqRequest extends RfqClient {
   /** Price at which a leg in the underlying is traded beside options; null = at its fair value when the quote is made. */
   readonly tiedPrice: DecimalText | null;
   readonly legs: readonly RequestedLeg[];
+  /** Asked before and quoted: it counts once in the client's statistics. Left out = asked for the first time. */
+  readonly again?: boolean;
 }
 
 /** What a client makes of a quote: FIX QuoteRespType (694) in words. `hit` is a hit or a lift. */
@@ -73,6 +75,23 @@ export interface RfqOrder extends RfqClient {
   readonly limit: DecimalText;
 }
 
+/**
+ * A venue has traded with a quote of ours, without a last look: done, whatever we think of it now. Its legs are executions of the
+ * gateway, and are not booked again.
+ */
+export interface RfqVenueFill extends RfqClient {
+  readonly on: "fill";
+  readonly requestId: string;
+  /** The quote in force when it was told; empty where there was none any more. */
+  readonly quoteId: string;
+  readonly tradeId: string;
+  readonly side: ClientSide;
+  readonly price: DecimalText;
+  readonly quantity: DecimalText;
+  /** In the order of the request, with the sides of the client's trade. */
+  readonly legs: readonly TradedLeg[];
+}
+
 /** The client withdraws a request, or with null all of them; its session is gone. */
 export interface RfqWithdrawal extends RfqClient {
   readonly on: "withdraw";
@@ -81,7 +100,7 @@ export interface RfqWithdrawal extends RfqClient {
 }
 
 /** What the RFQ desk is told. Each is an input of the desk and stands in the journal as it is. */
-export type RfqInput = RfqRequest | RfqResponse | RfqOrder | RfqWithdrawal;
+export type RfqInput = RfqRequest | RfqResponse | RfqOrder | RfqVenueFill | RfqWithdrawal;
 
 /** Why a request is refused; FIX QuoteRequestRejectReason (658) in words. */
 export const RFQ_REFUSALS = [
@@ -143,6 +162,11 @@ export interface RfqQuote extends Answer {
   readonly quantity: DecimalText;
   readonly validUntilUs: number;
   readonly terms: RfqTerms;
+  /** Prices of the legs, by side of the quote, for a venue that wants each; null where the side is not quoted. */
+  readonly legPrices?: {
+    readonly bid: readonly DecimalText[] | null;
+    readonly offer: readonly DecimalText[] | null;
+  };
 }
 
 export interface RfqReject extends Answer {

@@ -3,6 +3,7 @@ import type { Answer, Answerer } from "./answer.ts";
 import type { LastLookReason } from "./counterparty.ts";
 import type { RfqCounters } from "./counters.ts";
 import { splitPrice } from "./leg-prices.ts";
+import { look } from "./look.ts";
 import type { RfqMarket, RfqPort } from "./market.ts";
 import type { Markouts } from "./markouts.ts";
 import type { ClientSide, RfqResponse, RfqStatusName } from "./message.ts";
@@ -10,6 +11,7 @@ import type { EndedQuote, HeldHit, OpenRfq, OpenRfqs } from "./open-rfq.ts";
 import type { RfqParameters } from "./parameters.ts";
 import { steps } from "./pricing.ts";
 import { priceSteps, priceText, type Structure, sideOf, statedLegs } from "./structure.ts";
+import { legPrices } from "./venue-quotes.ts";
 
 /** What a status answers. */
 type ResponseRef = Pick<HeldHit, "responseId" | "orderId">;
@@ -54,7 +56,7 @@ export class Negotiator {
     const { channel, client, requestId, quoteId, structure, answer, tiedSteps, validUntilUs } = rfq;
     rfq.quotes += 1;
     this.counters.quotes += 1;
-    rfq.counterparty.onQuote();
+    if (!rfq.again || responseId !== null) rfq.counterparty.onQuote();
     this.#port.act(
       {
         do: "quote",
@@ -65,6 +67,7 @@ export class Negotiator {
         quantity: structure.quantity,
         validUntilUs,
         terms: answer.price.terms,
+        ...(channel === "deribit" ? { legPrices: legPrices(rfq, this.#market.values.fair) } : {}),
       },
       timeUs,
     );
@@ -173,22 +176,9 @@ export class Negotiator {
       this.rejectHit(rfq, hit, "no-market", Number.NaN, now.cause, timeUs);
       return;
     }
-    const sign = side === "buy" ? 1 : -1;
-    const { terms } = answer.price;
-    const half = side === "buy" ? answer.price.halfAsk : answer.price.halfBid;
-    const moved = sign * (now.terms.fair - terms.fair);
-    const predicted =
-      now.terms.volatility -
-      terms.volatility +
-      (side === "buy" ? now.terms.moveAsk - terms.moveAsk : now.terms.moveBid - terms.moveBid);
-    const tolerance = this.#parameters.lastLookTolerance * half;
-    const share = (moved + predicted) / half;
-    if (!(moved + predicted <= tolerance)) {
-      this.rejectHit(rfq, hit, "moved-against-us", share, `moved ${share.toFixed(3)} half-spreads`, timeUs);
-      return;
-    }
-    if (this.#parameters.lastLookSymmetric === 1 && !(moved >= -tolerance)) {
-      this.rejectHit(rfq, hit, "moved-for-us", share, `moved ${share.toFixed(3)} half-spreads`, timeUs);
+    const { half, share, reason } = look(this.#parameters, answer, now, side);
+    if (reason !== null) {
+      this.rejectHit(rfq, hit, reason, share, `moved ${share.toFixed(3)} half-spreads`, timeUs);
       return;
     }
     const bidSteps = side === "sell" ? answer.bidSteps : Number.NaN;

@@ -21,6 +21,8 @@ export interface OpenRfq extends RfqClient {
   readonly counterparty: Counterparty;
   readonly side: ClientSide | null;
   readonly legs: readonly RequestedLeg[];
+  /** Quoted before, and counted then. */
+  readonly again: boolean;
   readonly tiedSteps: number;
   structure: Structure;
   /** Of the quote in force. */

@@ -17,6 +17,7 @@ import { Negotiator } from "./negotiator.ts";
 import { type OpenRfq, OpenRfqs } from "./open-rfq.ts";
 import type { RfqParameters } from "./parameters.ts";
 import { priceSteps, priceText } from "./structure.ts";
+import { VenueQuotes } from "./venue-quotes.ts";
 
 /** Clients whose statistics are kept. Names beyond it share one set. */
 const COUNTERPARTIES_MAX = 1_024;
@@ -39,6 +40,7 @@ export class RfqDesk {
   readonly #counterparties = new Map<string, Counterparty>();
   readonly #markouts: Markouts;
   readonly #negotiator: Negotiator;
+  readonly #venueQuotes: VenueQuotes;
   #number = 0;
   #watched = 0;
   #halted = "";
@@ -49,13 +51,15 @@ export class RfqDesk {
     this.#port = port;
     this.#answerer = new Answerer(market, port, parameters);
     this.#markouts = new Markouts(parameters.markoutMs);
-    this.#negotiator = new Negotiator({
+    const parts = {
       ...options,
       answerer: this.#answerer,
       open: this.#open,
       markouts: this.#markouts,
       counters: this.counters,
-    });
+    };
+    this.#negotiator = new Negotiator(parts);
+    this.#venueQuotes = new VenueQuotes({ ...parts, negotiator: this.#negotiator });
   }
 
   /** Ids begin with this time, so that those of two runs differ. */
@@ -90,6 +94,9 @@ export class RfqDesk {
       case "order":
         this.#onOrder(input, timeUs);
         break;
+      case "fill":
+        this.#venueQuotes.onFill(input, this.#counterparty(input), timeUs);
+        break;
       case "withdraw":
         this.#withdraw(input, input.requestId, input.reason, timeUs);
         break;
@@ -113,6 +120,10 @@ export class RfqDesk {
       this.#watched = (this.#watched + 1) % open.length;
       const rfq = open[this.#watched];
       if (rfq.held !== null || this.#open.ofQuote(rfq.quoteId) !== rfq) continue;
+      if (rfq.channel === "deribit") {
+        this.#venueQuotes.watch(rfq, timeUs);
+        continue;
+      }
       const obstacles = this.#answerer.obstacles(rfq.structure, timeUs);
       if (obstacles !== "") this.#negotiator.remove(rfq, "not quoted at the moment", obstacles, timeUs);
     }
@@ -146,13 +157,17 @@ export class RfqDesk {
   }
 
   #onRequest(request: RfqRequest, timeUs: number): void {
-    this.counters.requests += 1;
     const counterparty = this.#counterparty(request);
-    counterparty.requests += 1;
+    if (request.again !== true) {
+      this.counters.requests += 1;
+      counterparty.requests += 1;
+    }
     const made = this.#quoteRequest(request, counterparty, timeUs);
     if (!("refused" in made)) return;
-    this.counters.refused += 1;
-    counterparty.refused += 1;
+    if (request.again !== true) {
+      this.counters.refused += 1;
+      counterparty.refused += 1;
+    }
     const { channel, client, requestId } = request;
     const { refused, text, cause } = made;
     this.#port.act({ do: "reject", channel, client, requestId, reason: refused, text, cause }, timeUs);
@@ -179,6 +194,7 @@ export class RfqDesk {
     this.#number += 1;
     const rfq: OpenRfq = {
       ...{ channel, client, requestId, counterparty, side, legs, tiedSteps, structure, answer },
+      again: request.again === true,
       number: this.#number,
       quoteId: `${this.#negotiator.prefix}-${this.#number}-1`,
       quotes: 0,

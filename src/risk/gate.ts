@@ -435,6 +435,20 @@ export class RiskGate {
     return new ApprovedStructure({ ...quote, bid, ask });
   }
 
+  /**
+   * Looks at an answer that stands at a venue which trades without asking again. Nothing is counted.
+   *
+   * @returns the first limit that a side breaks now; null when both may stand
+   */
+  standingStructure(quote: StructureQuote, timeUs: number): LimitName | null {
+    for (const [side, price] of [quote.bid, quote.ask].entries()) {
+      if (price === null) continue;
+      const limit = structureLimit(this.#state, quote, side === 0 ? 0 : 1, price, timeUs);
+      if (limit !== PASSED) return LIMITS[limit] ?? "malformed";
+    }
+    return null;
+  }
+
   #refused(limit: number, timeUs: number): LimitName {
     this.#state.refuse(limit, timeUs);
     return LIMITS[limit] ?? "malformed";

@@ -107,6 +107,7 @@ export class RfqBed {
           const checked = gate.checkStructure(quote, timeUs);
           return typeof checked === "string" ? checked : checked.quote;
         },
+        standing: (quote, timeUs) => gate.standingStructure(quote, timeUs),
         fill: (fill, timeUs) => {
           this.fills.push(fill);
           gate.onExecution(fill.instrument, fill.side, fill.priceTicks, fill.lots, timeUs);
