@@ -1,4 +1,4 @@
-import { addressList, compIdList } from "./client-types.ts";
+import { addressList, clientList, originList } from "./client-types.ts";
 import { integerIn, listenAddress, oneOf, path, secretFile, word } from "./types.ts";
 import { variable } from "./variable.ts";
 
@@ -9,9 +9,17 @@ export const CLIENT_VARIABLES = {
     "off",
     "Where FIX clients log on to ask for quotes and to subscribe to ours",
   ),
-  KEEL_FIX_ACCEPT_CLIENTS: variable(compIdList, null, "SenderCompIDs (49) of the clients that may log on"),
+  KEEL_FIX_ACCEPT_CLIENTS: variable(
+    clientList,
+    null,
+    "SenderCompIDs (49) of the clients that may log on; `COMPID@FIX.4.2` where one speaks another version than the rest",
+  ),
   KEEL_FIX_ACCEPT_COMP_ID: variable(word("FIX identifier"), "KEEL", "Our SenderCompID (49) towards clients"),
-  KEEL_FIX_ACCEPT_VERSION: variable(oneOf("FIX.4.2", "FIX.4.4"), "FIX.4.4", "Protocol version of clients"),
+  KEEL_FIX_ACCEPT_VERSION: variable(
+    oneOf("FIX.4.2", "FIX.4.4"),
+    "FIX.4.4",
+    "Protocol version of clients that are listed without one",
+  ),
   KEEL_FIX_ACCEPT_PASSWORDS_FILE: variable(
     secretFile,
     null,
@@ -48,6 +56,22 @@ export const CLIENT_VARIABLES = {
     secretFile,
     null,
     "File with a line `NAME read TOKEN` or `NAME trade TOKEN` for each client of the JSON gateway",
+  ),
+  KEEL_API_TLS_CERT_FILE: variable(
+    path,
+    null,
+    "Our certificate (PEM) on the JSON gateway; without it plain TCP",
+  ),
+  KEEL_API_TLS_KEY_FILE: variable(secretFile, null, "Its private key (PEM)"),
+  KEEL_API_TLS_CLIENT_CA_FILE: variable(
+    path,
+    null,
+    "Certificates (PEM) that vouch for clients of the JSON gateway; with it every client must present one",
+  ),
+  KEEL_API_ORIGINS: variable(
+    originList,
+    null,
+    "Origins of web pages that may connect to the JSON gateway; without it none",
   ),
   KEEL_API_MAX_CONNECTIONS: variable(integerIn(1, 4_096), "64", "Connections of the JSON gateway at a time"),
   KEEL_API_MAX_CONNECTIONS_PER_CLIENT: variable(

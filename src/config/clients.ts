@@ -1,9 +1,10 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ConfigProblem } from "../config.ts";
 import { Secret } from "../core/secret.ts";
 import type { AddressList } from "../gateway/fix/address-list.ts";
+import type { BeginString } from "./client-types.ts";
 import { readSecret } from "./secrets.ts";
+import { readServerTls, type ServerTls } from "./server-tls.ts";
 import type { HostPort } from "./types.ts";
 import type { NamedValues } from "./variables.ts";
 
@@ -12,16 +13,14 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** FIX clients that ask us for quotes; see the README's table for units. */
 export interface FixAcceptConfig {
   readonly address: HostPort;
-  readonly version: "FIX.4.2" | "FIX.4.4";
   readonly senderCompId: string;
   readonly clients: readonly {
     readonly compId: string;
+    readonly version: BeginString;
     readonly credentials: { readonly username: string; readonly password: Secret } | null;
   }[];
   readonly allowed: AddressList | undefined;
-  readonly tls:
-    | { readonly cert: string; readonly key: Secret; readonly clientCa: string | undefined }
-    | undefined;
+  readonly tls: ServerTls | undefined;
   readonly maxMessagesPerSecond: number;
   readonly maxConnectionsPerAddress: number;
   readonly storeDir: string;
@@ -45,9 +44,11 @@ export interface ApiConfig {
   readonly maxMessagesPerSecond: number;
   readonly maxSubscriptions: number;
   readonly maxBufferBytes: number;
+  readonly tls: ServerTls | undefined;
+  /** Origins (RFC 6454) of web pages that may connect. */
+  readonly origins: readonly string[];
 }
 
-const TLS_NAMES = ["KEEL_FIX_ACCEPT_TLS_KEY_FILE", "KEEL_FIX_ACCEPT_TLS_CLIENT_CA_FILE"] as const;
 const TOKEN_LEAST = 16;
 
 /** The `KEEL_FIX_ACCEPT…` part; undefined when no client is accepted. Faults are added to `problems`. */
@@ -60,19 +61,22 @@ export function readFixAccept(
   const passwords = readSecret(env, "KEEL_FIX_ACCEPT_PASSWORDS_FILE", problems, { lines: true });
   const address = values.KEEL_FIX_ACCEPT;
   if (address === null) return undefined;
-  const compIds = values.KEEL_FIX_ACCEPT_CLIENTS ?? [];
-  if (compIds.length === 0) {
+  const clients = values.KEEL_FIX_ACCEPT_CLIENTS ?? [];
+  const compIds = clients.map(({ compId }) => compId);
+  if (clients.length === 0) {
     const expected = "comp ids, because KEEL_FIX_ACCEPT is set";
     problems.push({ name: "KEEL_FIX_ACCEPT_CLIENTS", found: null, expected });
   }
   const credentials = readCredentials(passwords, compIds, problems);
   return {
     address,
-    version: values.KEEL_FIX_ACCEPT_VERSION,
     senderCompId: values.KEEL_FIX_ACCEPT_COMP_ID,
-    clients: compIds.map((compId) => ({ compId, credentials: credentials.get(compId) ?? null })),
+    clients: clients.map(({ compId, version = values.KEEL_FIX_ACCEPT_VERSION }) => ({
+      ...{ compId, version },
+      credentials: credentials.get(compId) ?? null,
+    })),
     allowed: values.KEEL_FIX_ACCEPT_ALLOW,
-    tls: readTls(env, values, problems),
+    tls: readServerTls(env, values, "KEEL_FIX_ACCEPT", problems),
     maxMessagesPerSecond: values.KEEL_FIX_ACCEPT_MAX_MESSAGES_PER_SECOND,
     maxConnectionsPerAddress: values.KEEL_FIX_ACCEPT_MAX_CONNECTIONS_PER_ADDRESS,
     storeDir: values.KEEL_FIX_STORE_DIR ?? join(stateDir, "fix"),
@@ -101,39 +105,6 @@ function readCredentials(
   }
   for (const compId of compIds) if (!found.has(compId)) wrong(`a line for ${compId}`);
   return found;
-}
-
-function readTls(env: Environment, values: NamedValues, problems: ConfigProblem[]): FixAcceptConfig["tls"] {
-  const certPath = values.KEEL_FIX_ACCEPT_TLS_CERT_FILE;
-  if (certPath === undefined) {
-    for (const name of TLS_NAMES) {
-      if (values[name] === undefined) continue;
-      const expected = `a certificate, because ${name} is set`;
-      problems.push({ name: "KEEL_FIX_ACCEPT_TLS_CERT_FILE", found: null, expected });
-    }
-    return undefined;
-  }
-  const cert = readPem("KEEL_FIX_ACCEPT_TLS_CERT_FILE", certPath, problems);
-  const caPath = values.KEEL_FIX_ACCEPT_TLS_CLIENT_CA_FILE;
-  const clientCa =
-    caPath === undefined ? undefined : readPem("KEEL_FIX_ACCEPT_TLS_CLIENT_CA_FILE", caPath, problems);
-  const key = readSecret(env, "KEEL_FIX_ACCEPT_TLS_KEY_FILE", problems, { lines: true });
-  if (key === undefined) {
-    const expected = "the key of KEEL_FIX_ACCEPT_TLS_CERT_FILE";
-    problems.push({ name: "KEEL_FIX_ACCEPT_TLS_KEY_FILE", found: null, expected });
-  }
-  return cert === undefined || key === undefined ? undefined : { cert, key, clientCa };
-}
-
-function readPem(name: string, path: string, problems: ConfigProblem[]): string | undefined {
-  try {
-    const text = readFileSync(path, "utf8");
-    if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
-  } catch {
-    // Reported below with the path.
-  }
-  problems.push({ name, found: path, expected: "a readable file of certificates (PEM)" });
-  return undefined;
 }
 
 /** The `KEEL_API…` part; undefined when the JSON gateway is off. Faults are added to `problems`. */
@@ -168,6 +139,8 @@ export function readApi(
     maxMessagesPerSecond: values.KEEL_API_MAX_MESSAGES_PER_SECOND,
     maxSubscriptions: values.KEEL_API_MAX_SUBSCRIPTIONS,
     maxBufferBytes: values.KEEL_API_MAX_BUFFER_KB * 1_024,
+    tls: readServerTls(env, values, "KEEL_API", problems),
+    origins: values.KEEL_API_ORIGINS ?? [],
   };
 }
 

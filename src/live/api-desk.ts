@@ -1,4 +1,5 @@
 import type { ApiConfig } from "../config/clients.ts";
+import { tlsOptionsOf } from "../config/server-tls.ts";
 import { type Desk, UNDERLYING_CAPACITY } from "../desk/desk.ts";
 import type { JsonGatewayOptions } from "../gateway/json/gateway.ts";
 import type { ApiState } from "../gateway/json/updates.ts";
@@ -13,14 +14,15 @@ export function jsonGatewayOf(
   model: { readonly name: string; readonly heads: readonly string[] },
   context: TapContext,
 ): JsonGatewayOptions {
-  const { address, clients, ...bounds } = config;
+  const { address, clients, tls, ...bounds } = config;
   const { instruments, underlyings } = desk.market;
-  if (!isLoopback(address.host)) {
+  if (!isLoopback(address.host) && tls === undefined) {
     context.log.warn("the JSON gateway is served beyond this host without TLS", { hostname: address.host });
   }
   return {
     ...address,
     ...bounds,
+    ...(tls === undefined ? {} : { tls: tlsOptionsOf(tls) }),
     clients: clients.map(({ name, role, token }) => ({ name, role, token: token.reveal() })),
     clock: context.clock,
     desk: {

@@ -1,4 +1,5 @@
 import type { FixAcceptConfig } from "../config/clients.ts";
+import { tlsOptionsOf } from "../config/server-tls.ts";
 import type { Desk } from "../desk/desk.ts";
 import type { FixClientsOptions } from "../gateway/rfq/fix-clients.ts";
 import { OwnQuotes } from "../gateway/rfq/own-quotes.ts";
@@ -11,16 +12,16 @@ export function isLoopback(host: string): boolean {
 
 /** What the acceptor of FIX clients takes from the configuration. */
 export function fixClientsOf(config: FixAcceptConfig, desk: Desk, context: TapContext): FixClientsOptions {
-  const { address, version, senderCompId, tls, allowed, maxMessagesPerSecond } = config;
+  const { address, senderCompId, tls, allowed, maxMessagesPerSecond } = config;
   const { clock, log, onRfq } = context;
   if (!isLoopback(address.host) && tls === undefined)
     log.warn("FIX clients are accepted without TLS", { hostname: address.host });
   return {
     ...address,
     ...{ senderCompId, clock },
-    version: version === "FIX.4.2" ? "4.2" : "4.4",
-    clients: config.clients.map(({ compId, credentials }) => ({
+    clients: config.clients.map(({ compId, version, credentials }) => ({
       compId,
+      version: version === "FIX.4.2" ? "4.2" : "4.4",
       credentials:
         credentials === null
           ? null
@@ -29,17 +30,7 @@ export function fixClientsOf(config: FixAcceptConfig, desk: Desk, context: TapCo
     quotes: new OwnQuotes(desk.market.instruments, desk.quoter),
     onInput: onRfq,
     onProblem: (text) => log.warn("FIX client", { problem: text }),
-    ...(tls === undefined
-      ? {}
-      : {
-          tls: {
-            cert: tls.cert,
-            key: tls.key.reveal(),
-            ...(tls.clientCa === undefined
-              ? {}
-              : { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true }),
-          },
-        }),
+    ...(tls === undefined ? {} : { tls: tlsOptionsOf(tls) }),
     ...(allowed === undefined ? {} : { allowed }),
     maxConnectionsPerAddress: config.maxConnectionsPerAddress,
     session: { maxMessagesPerSecond },

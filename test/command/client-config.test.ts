@@ -74,6 +74,21 @@ test("a client without a password among those that have one is an error, and so 
   );
 });
 
+test("a client's version stands behind its comp id, else it is that of all", () => {
+  const config = loadConfig({
+    KEEL_FIX_ACCEPT: "127.0.0.1:1",
+    KEEL_FIX_ACCEPT_CLIENTS: "ACME,BETA@FIX.4.2,desk@example",
+  });
+  expect(config.fixAccept?.clients.map(({ compId, version }) => [compId, version])).toEqual([
+    ["ACME", "FIX.4.4"],
+    ["BETA", "FIX.4.2"],
+    ["desk@example", "FIX.4.4"],
+  ]);
+  expect(problems({ KEEL_FIX_ACCEPT_CLIENTS: "A,A@FIX.4.2" })).toEqual([
+    ["KEEL_FIX_ACCEPT_CLIENTS", "each identifier once"],
+  ]);
+});
+
 test("tokens of the JSON gateway are read, and weak or repeated ones refused without being shown", () => {
   const api = (text: string) => ({ KEEL_API: "127.0.0.1:0", KEEL_API_TOKENS_FILE: file("tokens", text) });
   const config = loadConfig(api("risk read token-0123456789abc\nbook trade token-abcdefghijklm\n"));
@@ -93,5 +108,27 @@ test("tokens of the JSON gateway are read, and weak or repeated ones refused wit
   expect(JSON.stringify(faults)).not.toContain("abcdefghijklm");
   expect(problems({ KEEL_API: "127.0.0.1:0" })).toEqual([
     ["KEEL_API_TOKENS_FILE", "a file of tokens, because KEEL_API is set"],
+  ]);
+});
+
+test("the JSON gateway's key may come as a systemd credential; half of TLS is an error, and so is what is no origin", () => {
+  const certificate = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+  file("api_tls_key", "-----BEGIN PRIVATE KEY-----\nhush\n-----END PRIVATE KEY-----\n");
+  file("api_tokens", "risk read token-0123456789abc\n");
+  const api = { KEEL_API: "127.0.0.1:0", CREDENTIALS_DIRECTORY: folder };
+  const tls = { KEEL_API_TLS_CERT_FILE: file("cert", certificate) };
+  const config = loadConfig({
+    ...api,
+    ...tls,
+    KEEL_API_ORIGINS: "https://desk.example, http://localhost:8080",
+  });
+  expect(config.api?.tls?.key.reveal()).toContain("hush");
+  expect(config.api?.origins).toEqual(["https://desk.example", "http://localhost:8080"]);
+  expect(JSON.stringify(config)).not.toContain("hush");
+  expect(problems({ ...api, KEEL_API_TLS_CLIENT_CA_FILE: file("ca", certificate) })).toEqual([
+    ["KEEL_API_TLS_CERT_FILE", "a certificate, because KEEL_API_TLS_CLIENT_CA_FILE is set"],
+  ]);
+  expect(problems({ KEEL_API_ORIGINS: "https://desk.example/page" })).toEqual([
+    ["KEEL_API_ORIGINS", "origins such as https://desk.example:8443"],
   ]);
 });

@@ -5,7 +5,7 @@
  * @module
  */
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { Server, ServerWebSocket } from "bun";
+import type { Server, ServerWebSocket, TLSOptions } from "bun";
 import type { Clock } from "../../core/clock.ts";
 import { KeelError } from "../../core/errors.ts";
 import type { QuoteBatch } from "../../quote/quote-batch.ts";
@@ -26,6 +26,10 @@ export interface JsonGatewayOptions {
   readonly host: string;
   /** 0 = the host chooses. */
   readonly port: number;
+  /** Absent = plain TCP. With `requestCert` a client without a certificate that `ca` vouches for does not get as far as a request. */
+  readonly tls?: TLSOptions;
+  /** Origins (RFC 6454) of web pages that may connect. Programs send no Origin and are not held to it. */
+  readonly origins: readonly string[];
   readonly clients: readonly (ApiIdentity & { readonly token: string })[];
   readonly maxConnections: number;
   readonly maxConnectionsPerClient: number;
@@ -42,7 +46,7 @@ export interface JsonGatewayOptions {
 
 export interface JsonGatewayCounters {
   accepted: number;
-  /** Connections refused: too many, or not authenticated. */
+  /** Connections refused: too many, of a page that may not, or not authenticated. */
   refused: number;
   messages: number;
   faults: number;
@@ -63,6 +67,8 @@ interface SocketData {
 type Socket = ServerWebSocket<SocketData>;
 
 const MAX_MESSAGE_BYTES = 64 << 10;
+/** Of who has not said who he is: more than any authentication needs. */
+const MAX_UNKNOWN_CHARACTERS = 2 << 10;
 const AUTH_TIMEOUT_US = 5_000_000;
 /** A socket that takes nothing for so long is not read from. */
 const STALL_US = 5_000_000;
@@ -100,6 +106,7 @@ export class JsonGateway implements DeskTap {
       this.#server = Bun.serve<SocketData>({
         hostname: options.host,
         port: options.port,
+        ...(options.tls === undefined ? {} : { tls: options.tls }),
         fetch: (request, server) => this.#onRequest(request, server),
         websocket: {
           maxPayloadLength: MAX_MESSAGE_BYTES,
@@ -215,6 +222,11 @@ export class JsonGateway implements DeskTap {
       this.counters.refused += 1;
       return new Response("too many connections\n", { status: 503 });
     }
+    const origin = request.headers.get("origin");
+    if (origin !== null && !this.#options.origins.includes(origin)) {
+      this.counters.refused += 1;
+      return new Response("this origin is not allowed (KEEL_API_ORIGINS)\n", { status: 403 });
+    }
     const header = request.headers.get("authorization");
     const identity = header === null ? null : this.#identify(header.replace(/^Bearer /i, ""));
     if (header !== null && identity === null) {
@@ -255,6 +267,10 @@ export class JsonGateway implements DeskTap {
     }
     if (typeof message !== "string") {
       this.#fault(connection, "", "a text message", undefined);
+      return;
+    }
+    if (connection.identity === null && message.length > MAX_UNKNOWN_CHARACTERS) {
+      this.#refuse(connection, NOT_AUTHENTICATED);
       return;
     }
     const read = readClientMessageText(message);

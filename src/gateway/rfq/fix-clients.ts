@@ -23,6 +23,7 @@ import type { OwnQuotes } from "./own-quotes.ts";
 export interface FixClient {
   /** Its SenderCompID (49). */
   readonly compId: string;
+  readonly version: FixVersion;
   /** What its Logon must have in Username (553) and Password (554); null = nothing. */
   readonly credentials: { readonly username: string; readonly password: string } | null;
 }
@@ -31,7 +32,6 @@ export interface FixClientsOptions {
   readonly host: string;
   /** 0 = the host chooses. */
   readonly port: number;
-  readonly version: FixVersion;
   /** Ours. */
   readonly senderCompId: string;
   readonly clients: readonly FixClient[];
@@ -52,6 +52,7 @@ export interface FixClientsOptions {
 /** A client's session as it is shown. */
 export interface FixClientState {
   readonly compId: string;
+  readonly version: FixVersion;
   readonly state: string;
   readonly counters: Readonly<Record<string, number>>;
 }
@@ -108,8 +109,8 @@ export class FixClients implements DeskTap {
   }
 
   describe(): FixClientState[] {
-    return [...this.#sessions].map(([compId, { session }]) => ({
-      compId,
+    return [...this.#sessions].map(([compId, { version, session }]) => ({
+      ...{ compId, version },
       state: session?.state ?? "disconnected",
       counters: { ...session?.counters },
     }));
@@ -161,10 +162,10 @@ export class FixClients implements DeskTap {
     }
   }
 
-  #add({ compId, credentials }: FixClient): void {
-    const { version, senderCompId, storeDir, messageLogDir, onInput, onProblem } = this.#options;
+  #add({ compId, version, credentials }: FixClient): void {
+    const { senderCompId, storeDir, messageLogDir, onInput, onProblem } = this.#options;
     const identity = { version, senderCompId, targetCompId: compId };
-    const application = new ClientSession(compId, this.#publisher, onInput, onProblem);
+    const application = new ClientSession({ compId, version }, this.#publisher, onInput, onProblem);
     const required =
       credentials === null
         ? []
@@ -189,17 +190,19 @@ export class FixClients implements DeskTap {
 class ClientSession implements SessionApplication {
   session: FixSession | null = null;
   readonly echo = new Echo();
+  readonly version: FixVersion;
   readonly #client: RfqClient;
   readonly #publisher: MarketDataPublisher;
   readonly #onInput: (input: RfqInput) => void;
   readonly #onProblem: (text: string) => void;
 
   constructor(
-    compId: string,
+    { compId, version }: Omit<FixClient, "credentials">,
     publisher: MarketDataPublisher,
     onInput: (input: RfqInput) => void,
     onProblem: (text: string) => void,
   ) {
+    this.version = version;
     this.#client = { channel: "fix", client: compId };
     this.#publisher = publisher;
     this.#onInput = onInput;

@@ -2,151 +2,11 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
 import { systemClock } from "../../../src/core/clock.ts";
 import { CLOSE } from "../../../src/gateway/json/connection.ts";
-import { JsonGateway, type JsonGatewayOptions } from "../../../src/gateway/json/gateway.ts";
 import { apiSchema, SERVER_MESSAGE } from "../../../src/gateway/json/messages.ts";
-import { InstrumentTable } from "../../../src/market/instrument.ts";
-import { DEFAULT_QUOTE_PARAMETERS } from "../../../src/quote/parameters.ts";
 import { QuoteBatch } from "../../../src/quote/quote-batch.ts";
-import { Quoter } from "../../../src/quote/quoter.ts";
-import type { RfqInput } from "../../../src/rfq/message.ts";
 import { until } from "../rfq/fix-client.ts";
 import { fuzzApi } from "./fuzz-run.ts";
-
-const READ = "reading-token-0001";
-const TRADE = "trading-token-0001";
-const UNDERLYINGS = 8;
-
-/** A gateway on a real socket, with its updates made by hand. */
-class GatewayBed {
-  readonly inputs: RfqInput[] = [];
-  readonly problems: string[] = [];
-  readonly gateway: JsonGateway;
-  readonly #timer: ReturnType<typeof setInterval>;
-  readonly #clients: WebSocket[] = [];
-  open = 0;
-
-  constructor(options: Partial<JsonGatewayOptions> = {}) {
-    const instruments = new InstrumentTable(1_024);
-    for (let number = 0; number < 600; number += 1) {
-      instruments.add({
-        venue: "deribit",
-        symbol: `BTC-${number}-C`,
-        kind: "option",
-        base: "BTC",
-        quote: "BTC",
-        settle: "BTC",
-        tick: { mantissa: 1, scale: 4 },
-        tickSteps: [],
-        lot: { mantissa: 1, scale: 1 },
-        minSizeLots: 1,
-        inverse: true,
-        contractSize: 1,
-        expiryMs: 2e12,
-        strike: number,
-        optionType: "call",
-      });
-    }
-    this.gateway = new JsonGateway({
-      host: "127.0.0.1",
-      port: 0,
-      clients: [
-        { name: "risk", role: "read", token: READ },
-        { name: "book", role: "trade", token: TRADE },
-      ],
-      maxConnections: 8,
-      maxConnectionsPerClient: 2,
-      maxMessagesPerSecond: 1_000,
-      maxSubscriptions: 4,
-      maxBufferBytes: 256 << 10,
-      clock: systemClock,
-      desk: {
-        instruments,
-        quoter: new Quoter({ capacity: 1_024, underlyings: 1, parameters: DEFAULT_QUOTE_PARAMETERS }),
-        underlyings: { size: 1, base: () => "BTC" },
-        underlyingCapacity: UNDERLYINGS,
-        model: { name: "m", heads: ["down50", "up50"] },
-        state: () => ({
-          ...{ trading: "active", reason: null, counterpartyUp: true, models: [["BTC", 0]] },
-          ...{ liveInstruments: { deribit: 1 }, openRfqs: this.open },
-        }),
-      },
-      onInput: (input) => {
-        this.inputs.push(input);
-      },
-      onProblem: (text) => {
-        this.problems.push(text);
-      },
-      ...options,
-    });
-    this.#timer = setInterval(() => this.gateway.onTimer(systemClock.wallUs()), 10);
-  }
-
-  async connect(token: string | null, header = false): Promise<TestClient> {
-    const options = header && token !== null ? { headers: { authorization: `Bearer ${token}` } } : undefined;
-    const socket = new WebSocket(`ws://127.0.0.1:${this.gateway.port}`, options as never);
-    this.#clients.push(socket);
-    const client = new TestClient(socket);
-    await until("the socket to open or close", () => client.opened || client.closed !== null);
-    if (token !== null && !header) client.send({ op: "auth", token });
-    return client;
-  }
-
-  predict(probability: number): void {
-    this.gateway.onPrediction(0, new Float32Array([probability, 0]), 0, 2, 0, systemClock.wallUs());
-  }
-
-  close(): void {
-    clearInterval(this.#timer);
-    for (const socket of this.#clients) socket.close();
-    this.gateway.close();
-  }
-}
-
-class TestClient {
-  readonly messages: Record<string, unknown>[] = [];
-  opened = false;
-  closed: { readonly code: number; readonly reason: string } | null = null;
-  readonly #socket: WebSocket;
-
-  constructor(socket: WebSocket) {
-    this.#socket = socket;
-    socket.onopen = () => {
-      this.opened = true;
-    };
-    socket.onmessage = ({ data }) => this.messages.push(JSON.parse(String(data)));
-    socket.onclose = ({ code, reason }) => {
-      this.closed = { code, reason };
-    };
-  }
-
-  send(message: object | string): void {
-    this.#socket.send(typeof message === "string" ? message : JSON.stringify(message));
-  }
-
-  close(): void {
-    this.#socket.close();
-  }
-
-  got(type: string): Record<string, unknown> | undefined {
-    return this.messages.findLast((message) => message.type === type);
-  }
-
-  /** Of the first head, as last told. */
-  get probability(): unknown {
-    const { probabilities = {} } = this.got("prediction") ?? {};
-    return Object.values(probabilities as Record<string, number>)[0];
-  }
-
-  async next(type: string): Promise<Record<string, unknown>> {
-    await until(`a message of type ${type}`, () => this.got(type) !== undefined);
-    return this.got(type) ?? {};
-  }
-
-  async closedWith(code: number): Promise<void> {
-    await until("the connection to be closed", () => this.closed !== null);
-    expect(this.closed?.code).toBe(code);
-  }
-}
+import { GatewayBed, READ, TRADE } from "./gateway-bed.ts";
 
 describe("the JSON gateway", () => {
   let bed: GatewayBed;
@@ -165,6 +25,26 @@ describe("the JSON gateway", () => {
     await until("the upgrade to be refused", () => refused.closed !== null);
     expect(refused.messages).toEqual([]);
     expect(bed.gateway.counters.refused).toBe(3);
+  });
+
+  test("a web page connects from an allowed origin only; a program has none", async () => {
+    bed = new GatewayBed({ origins: ["https://desk.example"] });
+    const allowed = await bed.connect(READ, false, { origin: "https://desk.example" });
+    expect(await allowed.next("welcome")).toMatchObject({ client: "risk" });
+    for (const origin of ["https://evil.example", "null", "https://desk.example:8443"]) {
+      const refused = await bed.connect(READ, true, { origin });
+      await until("the upgrade to be refused", () => refused.closed !== null);
+      expect(refused.opened).toBe(false);
+    }
+    expect(bed.gateway.counters.refused).toBe(3);
+  });
+
+  test("does not read long messages of those who have not said who they are", async () => {
+    bed = new GatewayBed();
+    const client = await bed.connect(null);
+    client.send({ op: "auth", token: READ, padding: "[".repeat(60_000) });
+    await client.closedWith(CLOSE.unauthorised);
+    expect(bed.gateway.counters.faults).toBe(0);
   });
 
   test("answers plain HTTP in words", async () => {

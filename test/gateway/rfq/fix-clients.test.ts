@@ -31,14 +31,14 @@ class ClientsBed {
       ...{
         host: "127.0.0.1",
         port: 0,
-        version: "4.4",
         senderCompId: "KEEL",
         clock: systemClock,
         storeDir: null,
       },
       clients: [
-        { compId: "ACME", credentials: null },
-        { compId: "SAFE", credentials: CREDENTIALS },
+        { compId: "ACME", version: "4.4", credentials: null },
+        { compId: "OLDE", version: "4.2", credentials: null },
+        { compId: "SAFE", version: "4.4", credentials: CREDENTIALS },
       ],
       quotes: new OwnQuotes(this.rfq.instruments, quoter),
       onInput: (input) => {
@@ -64,7 +64,8 @@ class ClientsBed {
   }
 
   async logon(version: FixVersion = "4.4"): Promise<TestFixClient> {
-    const client = new TestFixClient({ port: this.port, compId: "ACME", version });
+    const compId = version === "4.4" ? "ACME" : "OLDE";
+    const client = new TestFixClient({ port: this.port, compId, version });
     await until("the logon", () => client.session.established);
     return client;
   }
@@ -146,7 +147,7 @@ describe("FIX clients", () => {
   });
 
   test("in FIX 4.2 a quote is taken by an order with its id, and refusals are quote acknowledgements", async () => {
-    bed = new ClientsBed({}, { version: "4.2" });
+    bed = new ClientsBed();
     const acme = await bed.logon("4.2");
     ask(acme, "4.2");
     const quote = (await acme.next("S")).tree;
@@ -160,6 +161,25 @@ describe("FIX clients", () => {
     const refusal = (await acme.next("b")).tree;
     expect([refusal.text(TAG.quoteReqId), refusal.text(TAG.quoteStatus)]).toEqual(["Q2", "5"]);
     await acme.close();
+  });
+
+  test("clients of both versions are served side by side; one that logs on in another than its own is not let in", async () => {
+    bed = new ClientsBed();
+    const [acme, olde] = [await bed.logon("4.4"), await bed.logon("4.2")];
+    ask(acme, "4.4");
+    ask(olde, "4.2", "Q2");
+    const [toAcme, toOlde] = [(await acme.next("S")).tree, (await olde.next("S")).tree];
+    expect([toAcme.text(TAG.quoteReqId), toOlde.text(TAG.quoteReqId)]).toEqual(["Q1", "Q2"]);
+    const stranger = new TestFixClient({ port: bed.port, compId: "SAFE", version: "4.2" });
+    await until("the stranger to be cut off", () => stranger.loggedOut !== null);
+    expect(stranger.session.counters.logons).toBe(0);
+    const states = bed.clients.describe().map(({ compId, version, state }) => [compId, version, state]);
+    expect(states).toEqual([
+      ["ACME", "4.4", "active"],
+      ["OLDE", "4.2", "active"],
+      ["SAFE", "4.4", "disconnected"],
+    ]);
+    await Promise.all([acme.close(), olde.close(), stranger.close()]);
   });
 
   test("an order without a quote trades at our price within its limit", async () => {

@@ -1,0 +1,41 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** Why no certificate can be made here; null when one can. */
+export const whyNoCertificates: string | null =
+  Bun.which("openssl") === null ? "no openssl to make certificates with" : null;
+
+/** A self-signed certificate with its key, in files and as text. */
+export interface TestCertificate {
+  readonly certPath: string;
+  readonly keyPath: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Makes certificates of two days' validity in a folder that {@link remove} takes away. */
+export class CertificateFolder {
+  readonly #folder = mkdtempSync(join(tmpdir(), "keel-certificates-"));
+
+  /** @param host goes into the certificate as its name, for listeners */
+  make(name: string, host = name): TestCertificate {
+    const certPath = join(this.#folder, `${name}.cert.pem`);
+    const keyPath = join(this.#folder, `${name}.key.pem`);
+    const { exitCode, stderr } = Bun.spawnSync([
+      ...["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"],
+      ...["-keyout", keyPath, "-out", certPath, "-days", "2"],
+      ...["-subj", `/CN=${name}`, "-addext", `subjectAltName=DNS:${host}`],
+    ]);
+    if (exitCode !== 0) throw new Error(`openssl: ${stderr.toString()}`);
+    return {
+      ...{ certPath, keyPath },
+      cert: readFileSync(certPath, "utf8"),
+      key: readFileSync(keyPath, "utf8"),
+    };
+  }
+
+  remove(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
