@@ -1,6 +1,7 @@
 import type { Instrument } from "../market/instrument.ts";
 import type { SurfaceParameters } from "../option/surface/parameters.ts";
-import { SURFACE_SOURCE, VolatilitySurface } from "../option/surface/surface.ts";
+import { SURFACE_SOURCE } from "../option/surface/slices.ts";
+import { VolatilitySurface } from "../option/surface/surface.ts";
 
 /** Expiries of one underlying, and options of one expiry; what is beyond rests on the venue's volatility. */
 const EXPIRIES = 128;

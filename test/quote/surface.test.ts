@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import type { Instrument } from "../../src/market/instrument.ts";
 import { black76, OptionValue, YEAR_US } from "../../src/option/black76.ts";
 import { DEFAULT_SURFACE_PARAMETERS } from "../../src/option/surface/parameters.ts";
-import { SURFACE_SOURCE } from "../../src/option/surface/surface.ts";
+import { SURFACE_SOURCE } from "../../src/option/surface/slices.ts";
 import { FORWARD, Scenario } from "./harness.ts";
 
 const TICK = 1e-4;

@@ -1,4 +1,5 @@
-import { SVI, SVI_SIZE, sviDensity, sviVariance } from "./svi.ts";
+import { COEFFICIENTS, SLICE, STEPS, sliceDensity, sliceVariance } from "./slice.ts";
+import { SVI, SVI_SIZE, sviVariance } from "./svi.ts";
 
 /** Log-moneyness up to which a surface is made and checked: strikes from 0.082 to 12.2 times the forward. */
 export const DOMAIN = 2.5;
@@ -10,22 +11,22 @@ const CORE_STEP = 0.004;
 const VERTEX_REACH = 4;
 const VERTEX_STEP = 0.125;
 /** What the check asks for beyond zero, so that nothing is below zero between its points. */
-const DENSITY_MARGIN = 2e-3;
-const CALENDAR_MARGIN = 1e-6;
+export const DENSITY_MARGIN = 2e-3;
+export const CALENDAR_MARGIN = 1e-6;
 const BISECTIONS = 12;
 const ROUNDS = 6;
 
-/** Least g(k) of a slice over the grid of the domain and about its vertex; see {@link sviDensity}. NaN counts as −∞. */
+/** Least g(k) of a slice over the grid of the domain and about its vertex; see `sviDensity`. NaN counts as −∞. */
 export function leastDensity(p: Float64Array, from: number): number {
-  let least = sviDensity(p, from, DOMAIN);
+  let least = sliceDensity(p, from, DOMAIN);
   for (let k = -DOMAIN; k < DOMAIN; k += STEP) {
-    const g = sviDensity(p, from, k);
+    const g = sliceDensity(p, from, k);
     if (!(g >= least)) least = g;
   }
   const centre = p[from + SVI.centre];
   const width = p[from + SVI.width];
   for (let d = -VERTEX_REACH; d <= VERTEX_REACH; d += VERTEX_STEP) {
-    const g = sviDensity(p, from, centre + d * width);
+    const g = sliceDensity(p, from, centre + d * width);
     if (!(g >= least)) least = g;
   }
   return Number.isNaN(least) ? Number.NEGATIVE_INFINITY : least;
@@ -38,9 +39,9 @@ export function calendarExcess(
   later: Float64Array,
   from: number,
 ): number {
-  let most = sviVariance(earlier, earlierFrom, DOMAIN) - sviVariance(later, from, DOMAIN);
+  let most = sliceVariance(earlier, earlierFrom, DOMAIN) - sliceVariance(later, from, DOMAIN);
   for (let k = -DOMAIN; k < DOMAIN; k += Math.abs(k) < CORE ? CORE_STEP : STEP) {
-    most = Math.max(most, sviVariance(earlier, earlierFrom, k) - sviVariance(later, from, k));
+    most = Math.max(most, sliceVariance(earlier, earlierFrom, k) - sliceVariance(later, from, k));
   }
   most = Math.max(most, excessAt(earlier, earlierFrom, later, from, earlier, earlierFrom));
   return Math.max(most, excessAt(earlier, earlierFrom, later, from, later, from));
@@ -59,7 +60,7 @@ function excessAt(
   let most = Number.NEGATIVE_INFINITY;
   for (let d = -VERTEX_REACH; d <= VERTEX_REACH; d += VERTEX_STEP) {
     const k = centre + d * width;
-    most = Math.max(most, sviVariance(earlier, earlierFrom, k) - sviVariance(later, from, k));
+    most = Math.max(most, sliceVariance(earlier, earlierFrom, k) - sliceVariance(later, from, k));
   }
   return most;
 }
@@ -126,4 +127,57 @@ function towardsSafe(p: Float64Array, from: number): void {
 
 function blend(p: Float64Array, from: number, share: number): void {
   for (let i = 0; i < SVI_SIZE; i += 1) p[from + i] = fitted[i] + share * (safe[i] - fitted[i]);
+}
+
+const CUTS = 3;
+/** Points of the check in a step of a correction. */
+const CHECKS = 18;
+
+/**
+ * Checks a corrected slice where its correction reaches: its density, that it is nowhere below the slice of the previous expiry
+ * and nowhere above the one of the next. Where it offends, its correction is halved, and given up at last.
+ *
+ * @param earlier where the previous expiry's slice begins in `p`, likewise the next one's; negative for none
+ * @returns whether it has a correction
+ */
+export function cutCorrection(p: Float64Array, from: number, earlier: number, later: number): boolean {
+  for (let cut = 0; cut < CUTS; cut += 1) {
+    if (isFree(p, from, earlier, later)) return true;
+    for (let j = 0; j < COEFFICIENTS; j += 1) p[from + SLICE.coefficients + j] *= 0.5;
+  }
+  p.fill(0, from + SLICE.origin, from + SLICE.coefficients + COEFFICIENTS);
+  return false;
+}
+
+function isFree(p: Float64Array, from: number, earlier: number, later: number): boolean {
+  const origin = p[from + SLICE.origin];
+  const perStep = p[from + SLICE.perStep];
+  for (let at = 0; at <= STEPS * CHECKS; at += 1) {
+    const k = Math.sinh(origin + at / (CHECKS * perStep)) / p[from + SLICE.perScale];
+    if (!isFreeAt(p, from, earlier, later, k)) return false;
+  }
+  return (
+    isFreeAbout(p, from, from, earlier, later) &&
+    (earlier < 0 || isFreeAbout(p, earlier, from, earlier, later)) &&
+    (later < 0 || isFreeAbout(p, later, from, earlier, later))
+  );
+}
+
+/** Checks the slice about a vertex. @param vertex where the slice whose vertex it is begins in `p` */
+function isFreeAbout(p: Float64Array, vertex: number, from: number, earlier: number, later: number): boolean {
+  for (let d = -VERTEX_REACH; d <= VERTEX_REACH; d += VERTEX_STEP) {
+    const k = p[vertex + SVI.centre] + d * p[vertex + SVI.width];
+    if (!isFreeAt(p, from, earlier, later, k)) return false;
+  }
+  return true;
+}
+
+function isFreeAt(p: Float64Array, from: number, earlier: number, later: number, k: number): boolean {
+  if (Math.abs(k) > DOMAIN) return true;
+  const w = sliceVariance(p, from, k);
+  return (
+    sliceDensity(p, from, k) > 0.5 * DENSITY_MARGIN &&
+    (earlier < 0 || w > sliceVariance(p, earlier, k)) &&
+    (later < 0 || w < sliceVariance(p, later, k))
+  );
 }

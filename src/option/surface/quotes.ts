@@ -12,6 +12,8 @@ export class SliceQuotes {
   used = 0;
   /** Of those used: how many have both sides. */
   twoSided = 0;
+  /** Of those left out: how many have an ask, and so are crossed, too old or without a volatility. */
+  refused = 0;
 
   /** Bands of the used options: ln(K/F), total variance at bid (0 where there is none) and ask, half their distance. */
   readonly moneyness: Float64Array;
@@ -75,6 +77,7 @@ export class SliceQuotes {
     this.#next = 0;
     this.used = 0;
     this.twoSided = 0;
+    this.refused = 0;
   }
 
   /**
@@ -124,11 +127,18 @@ export class SliceQuotes {
   #band(row: number, forward: number, years: number, oldestUs: number): void {
     const bid = this.#bid[row];
     const ask = this.#ask[row];
-    if (!(ask > 0) || bid >= ask || this.#timeUs[row] < oldestUs) return;
+    if (!(ask > 0)) return;
+    if (bid >= ask || this.#timeUs[row] < oldestUs) {
+      this.refused += 1;
+      return;
+    }
     const call = this.#call[row] !== 0;
     const strike = this.#strike[row];
     const unit = this.#inverse[row] !== 0 ? forward : 1;
-    if (impliedVolatility(implied, call, ask * unit, forward, strike, years) !== IV_STATUS.ok) return;
+    if (impliedVolatility(implied, call, ask * unit, forward, strike, years) !== IV_STATUS.ok) {
+      this.refused += 1;
+      return;
+    }
     const high = implied.volatility * implied.volatility * years;
     let low = 0;
     if (bid > 0 && impliedVolatility(implied, call, bid * unit, forward, strike, years) === IV_STATUS.ok) {

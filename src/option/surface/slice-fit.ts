@@ -1,18 +1,8 @@
 import { DOMAIN } from "./arbitrage.ts";
+import { type BandPull, bandPull } from "./band.ts";
 import type { SliceQuotes } from "./quotes.ts";
 import { STEEPEST_WING, SVI, SVI_SIZE, sviVariance } from "./svi.ts";
 
-/** Weight of the middle of a band against its edges. */
-const MIDDLE_WEIGHT = 0.09;
-/** Of its half-width: how near to its edge a band begins to push. */
-const BAND = 0.9;
-/** Beyond an edge by more than this, a quote pulls with constant force: what nothing can satisfy must not bend the rest. */
-const EDGE_FORCE = 0.3;
-/** The same for the pull of the middle, in half-widths. */
-const MIDDLE_FORCE = 3;
-/** Where an ask stands alone, total variance is taken to lie about here below it. */
-const ALONE_MIDDLE = 0.7;
-const ALONE_WEIGHT = 9e-4;
 /** Force of the previous expiry's total variance, per unit of the slice's own at the money. */
 const CALENDAR_WEIGHT = 400;
 /** The fit keeps this much total variance away from it. */
@@ -45,6 +35,7 @@ export class SliceFit {
   readonly #step = new Float64Array(SVI_SIZE);
   readonly #hessian = new Float64Array(SVI_SIZE * SVI_SIZE);
   readonly #factor = new Float64Array(SVI_SIZE * SVI_SIZE);
+  readonly #pull: BandPull = { force: 0, weight: 0 };
   #quotes: SliceQuotes | null = null;
   #floor: Float64Array | null = null;
   #floorFrom = 0;
@@ -141,39 +132,20 @@ export class SliceFit {
       this.#gradient.fill(0);
       this.#hessian.fill(0);
     }
-    const { moneyness, low, high, half, used } = quotes;
+    const { moneyness, used } = quotes;
     const level = p[SVI.level];
     const left = p[SVI.left];
     const right = p[SVI.right];
     const centre = p[SVI.centre];
     const width = p[SVI.width];
+    const pull = this.#pull;
     let cost = 0;
     for (let i = 0; i < used; i += 1) {
-      const alone = low[i] === 0;
       const y = moneyness[i] - centre;
       const z = Math.sqrt(y * y + width * width);
       const w = level + 0.5 * ((right - left) * y + (right + left) * z);
-      const per = 1 / (alone ? 0.5 * high[i] : half[i]);
-      const distance = (w - (alone ? ALONE_MIDDLE * high[i] : 0.5 * (low[i] + high[i]))) * per;
-      const beyond = distance < 0 ? -distance : distance;
-      const pull = alone && distance < 0 ? ALONE_WEIGHT : MIDDLE_WEIGHT;
-      let weight: number;
-      if (beyond > MIDDLE_FORCE) {
-        weight = (pull * MIDDLE_FORCE) / beyond;
-        cost += pull * MIDDLE_FORCE * (2 * beyond - MIDDLE_FORCE);
-      } else {
-        weight = pull;
-        cost += pull * distance * distance;
-      }
-      let force = weight * distance;
-      const excess = beyond - (alone ? (1 - ALONE_MIDDLE) / 0.5 : BAND);
-      if (excess > 0 && (!alone || distance > 0)) {
-        const push = excess > EDGE_FORCE ? EDGE_FORCE / excess : 1;
-        cost += excess > EDGE_FORCE ? EDGE_FORCE * (2 * excess - EDGE_FORCE) : excess * excess;
-        force += distance < 0 ? -push * excess : push * excess;
-        weight += push;
-      }
-      if (build) this.#add(y, z, left, right, width, force * per, weight * per * per);
+      cost += bandPull(quotes, i, w, pull);
+      if (build) this.#add(y, z, left, right, width, pull.force, pull.weight);
     }
     return cost + this.#calendarCost(p, build);
   }

@@ -32,15 +32,24 @@ export function sviMinimum(p: Float64Array, from: number): number {
  * butterfly arbitrage where g ≥ 0 everywhere (J. Gatheral, A. Jacquier, "Arbitrage-free SVI volatility surfaces", 2014, lemma 2.2).
  */
 export function sviDensity(p: Float64Array, from: number, k: number): number {
+  return durrleman(k, sviVariance(p, from, k), sviFirst(p, from, k), sviSecond(p, from, k));
+}
+
+/** ∂w/∂k of a slice. */
+export function sviFirst(p: Float64Array, from: number, k: number): number {
   const y = k - p[from + SVI.centre];
   const width = p[from + SVI.width];
   const left = p[from + SVI.left];
   const right = p[from + SVI.right];
+  return 0.5 * (right - left + ((right + left) * y) / Math.sqrt(y * y + width * width));
+}
+
+/** ∂²w/∂k² of a slice. */
+export function sviSecond(p: Float64Array, from: number, k: number): number {
+  const y = k - p[from + SVI.centre];
+  const width = p[from + SVI.width];
   const root = Math.sqrt(y * y + width * width);
-  const w = p[from] + 0.5 * ((right - left) * y + (right + left) * root);
-  const first = 0.5 * (right - left + ((right + left) * y) / root);
-  const second = (0.5 * (right + left) * width * width) / (root * root * root);
-  return durrleman(k, w, first, second);
+  return (0.5 * (p[from + SVI.right] + p[from + SVI.left]) * width * width) / (root * root * root);
 }
 
 /** g(k) from total variance and its first and second derivative by k. */

@@ -7,8 +7,9 @@ import {
   DEFAULT_SURFACE_PARAMETERS,
   type SurfaceParameters,
 } from "../../../src/option/surface/parameters.ts";
-import { SURFACE_SOURCE, VolatilitySurface } from "../../../src/option/surface/surface.ts";
-import { SVI_SIZE, sviDensity } from "../../../src/option/surface/svi.ts";
+import { SLICE_SIZE, sliceDensity } from "../../../src/option/surface/slice.ts";
+import { SURFACE_SOURCE } from "../../../src/option/surface/slices.ts";
+import { VolatilitySurface } from "../../../src/option/surface/surface.ts";
 
 const NOW_US = 1_700_000_000e6;
 const FORWARD = 60_000;
@@ -76,7 +77,7 @@ const smile = (k: number): number => 0.5 - 0.1 * k + 0.4 * k * k;
 
 /** Most by which a surface in force offends: density below zero, total variance falling with time. */
 function offence(surface: VolatilitySurface): { density: number; calendar: number } {
-  const slice = new Float64Array(SVI_SIZE);
+  const slice = new Float64Array(SLICE_SIZE);
   const times: number[] = [];
   let density = 0;
   let calendar = 0;
@@ -85,7 +86,7 @@ function offence(surface: VolatilitySurface): { density: number; calendar: numbe
     times.push(surface.fittedYears(slot));
     for (let i = 0; i <= 2_500; i += 1) {
       const k = -DOMAIN + (2 * DOMAIN * i) / 2_500;
-      density = Math.max(density, -sviDensity(slice, 0, k));
+      density = Math.max(density, -sliceDensity(slice, 0, k));
     }
   }
   times.sort((a, b) => a - b);
@@ -238,7 +239,7 @@ describe("a volatility surface", () => {
       expect(steps).toBeLessThan(1_000);
     }
     expect(steps).toBeGreaterThan(5);
-    const [a, b] = [new Float64Array(SVI_SIZE), new Float64Array(SVI_SIZE)];
+    const [a, b] = [new Float64Array(SLICE_SIZE), new Float64Array(SLICE_SIZE)];
     for (const slot of [0, 1]) {
       whole.copySlice(slot, a);
       stepped.copySlice(slot, b);
