@@ -1,4 +1,5 @@
 import type { FeedPort } from "../feed/feed.ts";
+import type { ExecutionDetail } from "../gateway/gateway.ts";
 import type { EngineLostError } from "../inference/engine.ts";
 import type { EventBatch } from "../market/event-batch.ts";
 import type { RfqAction } from "../rfq/message.ts";
@@ -47,6 +48,16 @@ export interface DeskPort extends FeedPort {
     offset: number,
     heads: number,
     status: number,
+    timeUs: number,
+  ): void;
+  /** A fill that was not told before, after what it caused has left; as it came from the gateway. Absent = nobody looks. */
+  filled?(
+    executionId: string,
+    instrument: number,
+    side: number,
+    priceTicks: number,
+    sizeLots: number,
+    detail: ExecutionDetail,
     timeUs: number,
   ): void;
   /** The events that were applied in this turn, after what they caused has left; see `DeskTap`. Absent = nobody looks. */

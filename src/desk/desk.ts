@@ -321,6 +321,7 @@ export class Desk implements GatewayEvents {
     if (underlying >= 0) this.market.touched[underlying] |= TOUCHED_QUOTE;
     this.#publisher.requote(this.market, timeUs);
     if (this.#publisher.open) this.hedger.onTimer(timeUs);
+    this.#port.filled?.(executionId, instrument, side, priceTicks, sizeLots, detail, timeUs);
   }
 
   onOrderState(orderId: number, state: OrderState, leavesLots: number, _text: string, timeUs: number): void {

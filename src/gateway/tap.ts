@@ -1,6 +1,7 @@
 import type { EventBatch } from "../market/event-batch.ts";
 import type { QuoteBatch } from "../quote/quote-batch.ts";
 import type { RfqAction } from "../rfq/message.ts";
+import type { ExecutionDetail } from "./gateway.ts";
 
 /**
  * Someone who follows what the desk decides without being part of it: shared memory, the JSON gateway, a publisher. A tap is
@@ -24,6 +25,18 @@ export interface DeskTap {
   ): void;
   /** Quotes were handed to the gateway; valid during the call only. */
   onQuotes(quotes: QuoteBatch, timeUs: number): void;
+  /** A fill, after the quotes that answer it have left. `side` is ours: 0 = we bought. */
+  onFill?(
+    executionId: string,
+    instrument: number,
+    side: number,
+    priceTicks: number,
+    sizeLots: number,
+    detail: ExecutionDetail,
+    timeUs: number,
+  ): void;
+  /** An order was sent. */
+  onOrder?(orderId: number, instrument: number, timeUs: number): void;
   /** No quote stands any more: everything was cancelled by one message, or the counterparty's session is down. */
   onCancelAll(timeUs: number): void;
   /** An answer to a client that asked for a quote. */

@@ -4,9 +4,12 @@ import { Desk, type DeskPort } from "../desk/desk.ts";
 import { noTimer } from "../desk/latency.ts";
 import type { RiskDecision } from "../desk/risk-decision.ts";
 import { SCHEMA_HASH } from "../feature/schema.ts";
+import type { ExecutionDetail } from "../gateway/gateway.ts";
+import type { DeskTap } from "../gateway/tap.ts";
 import type { Platt } from "../inference/calibration.ts";
 import { EngineLostError, type StepEngine } from "../inference/engine.ts";
 import type { RfqAction, RfqInput } from "../rfq/message.ts";
+import type { ApprovedOrder, ApprovedQuotes } from "../risk/gate.ts";
 import type { RiskLimits } from "../risk/limits.ts";
 import type { ReconciliationReport } from "../risk/reconciliation.ts";
 import { applyGatewayEvent, type GatewayEvent } from "./gateway-event.ts";
@@ -36,22 +39,67 @@ export interface ReplayResult {
 class ReplayPort implements DeskPort {
   readonly #decisions: JournalSink;
   pending: { rows: number } | null = null;
+  taps: readonly DeskTap[] = [];
+  observed: DeskPort["observed"];
+  stepped: DeskPort["stepped"];
 
   constructor(decisions: JournalSink) {
     this.#decisions = decisions;
+  }
+
+  follow(taps: readonly DeskTap[]): void {
+    this.taps = taps;
+    this.observed = (events, rows, count, timeUs) => {
+      for (const tap of taps) tap.onEvents?.(events, rows, count, timeUs);
+    };
+    this.stepped = (underlying, features, offset, timeUs) => {
+      for (const tap of taps) tap.onFeatures?.(underlying, features, offset, timeUs);
+    };
   }
 
   connect(): void {}
   send(): void {}
   disconnect(): void {}
   request(): void {}
-  publish(): void {}
-  predicted(): void {}
   engineLost(): void {}
   killChanged(): void {}
-  sendOrder(): void {}
   cancelOrder(): void {}
   askOrder(): void {}
+
+  publish({ batch }: ApprovedQuotes, timeUs: number): void {
+    for (const tap of this.taps) tap.onQuotes(batch, timeUs);
+  }
+
+  predicted(
+    underlying: number,
+    probabilities: Float32Array,
+    offset: number,
+    heads: number,
+    status: number,
+    timeUs: number,
+  ): void {
+    for (const tap of this.taps) {
+      tap.onPrediction(underlying, probabilities, offset, heads, status, timeUs);
+    }
+  }
+
+  filled(
+    executionId: string,
+    instrument: number,
+    side: number,
+    priceTicks: number,
+    sizeLots: number,
+    detail: ExecutionDetail,
+    timeUs: number,
+  ): void {
+    for (const tap of this.taps) {
+      tap.onFill?.(executionId, instrument, side, priceTicks, sizeLots, detail, timeUs);
+    }
+  }
+
+  sendOrder({ intent }: ApprovedOrder, timeUs: number): void {
+    for (const tap of this.taps) tap.onOrder?.(intent.orderId, intent.instrument, timeUs);
+  }
 
   decidedRisk(decision: RiskDecision, timeUs: number): void {
     this.#decisions.text(RECORD.risk, 0, timeUs, JSON.stringify(decision));
@@ -59,6 +107,7 @@ class ReplayPort implements DeskPort {
 
   answered(action: RfqAction, timeUs: number): void {
     this.#decisions.text(RECORD.rfqAction, 0, timeUs, JSON.stringify(action));
+    for (const tap of this.taps) tap.onAnswer?.(action, timeUs);
   }
 
   submit(rows: number): void {
@@ -67,6 +116,7 @@ class ReplayPort implements DeskPort {
 
   cancelAll(timeUs: number): void {
     this.#decisions.bytes(RECORD.cancelAll, 0, timeUs, NOTHING);
+    for (const tap of this.taps) tap.onCancelAll(timeUs);
   }
 
   decided(underlying: number, timeUs: number, payload: Uint8Array): void {
@@ -78,6 +128,8 @@ export interface ReplayOptions {
   readonly engineFor: EngineFor;
   /** Takes the replayed desk's decisions. */
   readonly decisions: JournalSink;
+  /** Makes those who follow the replayed desk, as they would follow a live one; told once, before the first input. */
+  readonly taps?: (desk: Desk, start: RunStart) => readonly DeskTap[];
   /** Sees each record before it is applied. */
   readonly onRecord?: (record: JournalRecord) => void;
   /** Asked after each record; true ends the replay early. */
@@ -104,6 +156,7 @@ export async function replay(
     if (run === null) {
       run = await begin(record, options.engineFor, options.decisions);
       firstTimeUs = record.timeUs;
+      if (options.taps !== undefined) run.port.follow(options.taps(run.desk, run.start));
       run.desk.start(record.timeUs);
       continue;
     }
@@ -129,6 +182,7 @@ export async function replay(
     if (options.stop?.() === true) break;
   }
   if (run === null) throw new BadInputError("journal", "no record", "the start of a run");
+  for (const tap of run.port.taps) tap.close();
   await run.engine?.dispose();
   return {
     start: run.start,
@@ -241,10 +295,14 @@ function apply(record: JournalRecord, desk: Desk, port: ReplayPort): boolean {
     }
     case RECORD.timer:
       desk.onTimer(timeUs);
+      for (const tap of port.taps) tap.onTimer(timeUs);
       return true;
-    case RECORD.gateway:
-      applyGatewayEvent(json<GatewayEvent>(record), desk, timeUs);
+    case RECORD.gateway: {
+      const event = json<GatewayEvent>(record);
+      if (event.on === "down") for (const tap of port.taps) tap.onCancelAll(timeUs);
+      applyGatewayEvent(event, desk, timeUs);
       return true;
+    }
     case RECORD.limits:
       desk.setLimits(json<RiskLimits>(record), timeUs);
       return true;

@@ -2,7 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import type { DeskPort } from "../desk/desk.ts";
 import type { RiskDecision } from "../desk/risk-decision.ts";
 import type { LiveFeedPort } from "../feed/live-port.ts";
-import type { QuoteGateway } from "../gateway/gateway.ts";
+import type { ExecutionDetail, QuoteGateway } from "../gateway/gateway.ts";
 import type { DeskTap } from "../gateway/tap.ts";
 import type { EngineLostError } from "../inference/engine.ts";
 import { type JournalSink, RECORD } from "../journal/record.ts";
@@ -121,7 +121,23 @@ export class LivePort implements DeskPort {
     this.#onKill(state, reducing);
   }
 
+  filled(
+    executionId: string,
+    instrument: number,
+    side: number,
+    priceTicks: number,
+    sizeLots: number,
+    detail: ExecutionDetail,
+    timeUs: number,
+  ): void {
+    for (const tap of this.#taps) {
+      tap.onFill?.(executionId, instrument, side, priceTicks, sizeLots, detail, timeUs);
+    }
+  }
+
   sendOrder(order: ApprovedOrder, timeUs: number): void {
+    const { orderId, instrument } = order.intent;
+    for (const tap of this.#taps) tap.onOrder?.(orderId, instrument, timeUs);
     if (this.#gateway?.sendOrder?.(order, timeUs) === true) return;
     queueMicrotask(() => this.#onOrderNotSent(order.intent.orderId));
   }

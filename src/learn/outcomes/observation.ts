@@ -1,0 +1,80 @@
+/**
+ * What outcomes are made from: the desk's market, predictions, quotes and fills as a stream of small records, in the order in which
+ * they happened. A tap of a live desk and one of a replayed desk give the same stream, so both give the same outcomes.
+ *
+ * @module
+ */
+import { TERMS } from "../../quote/term.ts";
+
+/** Kinds of observation. `values` as named; `text` where it says so. */
+export const OBSERVED = {
+  /** Text: JSON of {@link ObservedInstrument}. Subject: its number, here and below unless named otherwise. */
+  instrument: 1,
+  /** bid ticks, ask ticks; −1 for an empty side. */
+  top: 2,
+  /** mark price, underlying's price; NaN = not told. */
+  mark: 3,
+  /** aggressor's side (0 bought), price in ticks. */
+  trade: 4,
+  /** Subject: underlying. status, mid in ticks, bid depth, ask depth, probabilities. */
+  prediction: 5,
+  /** See {@link QUOTED}. */
+  quote: 6,
+  /** Everything that stood is cancelled. */
+  cancelAll: 7,
+  /** Text: JSON of {@link ObservedFill}. */
+  fill: 8,
+  /** order id. */
+  order: 9,
+  /** Time has passed. */
+  timer: 10,
+  /** Subject: underlying. Text: its base coin. */
+  underlying: 11,
+} as const;
+export type ObservedKind = (typeof OBSERVED)[keyof typeof OBSERVED];
+
+/** Values of a quote; its terms follow. */
+export const QUOTED = {
+  quoteId: 0,
+  level: 1,
+  bidTicks: 2,
+  bidLots: 3,
+  askTicks: 4,
+  askLots: 5,
+  fair: 6,
+  widenBp: 7,
+  sizeFactor: 8,
+  reasons: 9,
+  terms: 10,
+} as const;
+export const QUOTED_VALUES = QUOTED.terms + TERMS;
+/** No observation has more values. */
+export const OBSERVED_VALUES_MAX = Math.max(QUOTED_VALUES, 4 + 64);
+
+export interface ObservedInstrument {
+  readonly venue: string;
+  readonly symbol: string;
+  readonly base: string;
+  readonly tick: number;
+  readonly lot: number;
+  readonly option: boolean;
+  readonly inverse: boolean;
+  readonly contractSize: number;
+}
+
+export interface ObservedFill {
+  readonly id: string;
+  readonly side: number;
+  readonly priceTicks: number;
+  readonly sizeLots: number;
+  readonly orderId?: number;
+  readonly structureId?: number;
+  readonly counterparty?: string;
+  readonly liquidity?: string;
+}
+
+/** Takes observations; `values` are valid during the call only. Must not throw and must not block. */
+export interface ObservationSink {
+  observe(kind: ObservedKind, subject: number, timeUs: number, values: Float64Array, count: number): void;
+  describe(kind: ObservedKind, subject: number, timeUs: number, text: string): void;
+}

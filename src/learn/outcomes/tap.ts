@@ -1,0 +1,226 @@
+import { stepToNumber } from "../../core/decimal.ts";
+import type { ExecutionDetail } from "../../gateway/gateway.ts";
+import type { DeskTap } from "../../gateway/tap.ts";
+import type { Book } from "../../market/book.ts";
+import { EVENT, type EventBatch, SIDE, TICKER, TICKER_FIELDS } from "../../market/event-batch.ts";
+import type { InstrumentTable } from "../../market/instrument.ts";
+import type { QuoteBatch } from "../../quote/quote-batch.ts";
+import { TERMS } from "../../quote/term.ts";
+import {
+  OBSERVED,
+  OBSERVED_VALUES_MAX,
+  type ObservationSink,
+  type ObservedFill,
+  type ObservedInstrument,
+  QUOTED,
+  QUOTED_VALUES,
+} from "./observation.ts";
+
+/** Levels that the withdrawal labels look at. */
+const DEPTH_LEVELS = 10;
+/** Time is told this often where nothing else happens. */
+const TIMER_US = 100_000;
+
+/** What the tap has to know of the desk. */
+export interface ObservedDesk {
+  readonly instruments: InstrumentTable;
+  /** By instrument; a book is there before its first event. */
+  readonly books: readonly Book[];
+  readonly underlyings: {
+    readonly size: number;
+    readonly reference: Int32Array;
+    base(underlying: number): string;
+  };
+}
+
+/**
+ * Follows a desk, live or replayed, and tells what it sees as observations: an instrument's best prices when they change and before
+ * whatever rests on them, trades, mark prices, predictions with the book that they were made from, quotes, fills.
+ */
+export class OutcomeTap implements DeskTap {
+  readonly #desk: ObservedDesk;
+  readonly #sink: ObservationSink;
+  readonly #values = new Float64Array(OBSERVED_VALUES_MAX);
+  readonly #shown: Float64Array;
+  readonly #prices = new Int32Array(DEPTH_LEVELS);
+  readonly #sizes = new Float64Array(DEPTH_LEVELS);
+  readonly #onClose: () => void;
+  #named = 0;
+  #namedUnderlyings = 0;
+  #timerUs = Number.NEGATIVE_INFINITY;
+
+  constructor(desk: ObservedDesk, sink: ObservationSink, onClose: () => void = () => {}) {
+    this.#desk = desk;
+    this.#sink = sink;
+    this.#onClose = onClose;
+    this.#shown = new Float64Array(desk.instruments.capacity * 2).fill(-1);
+  }
+
+  onPrediction(
+    underlying: number,
+    probabilities: Float32Array,
+    offset: number,
+    heads: number,
+    status: number,
+    timeUs: number,
+  ): void {
+    const { books, underlyings } = this.#desk;
+    if (underlyings.size > this.#namedUnderlyings) this.#nameUnderlyings(timeUs);
+    const book = books[underlyings.reference[underlying]];
+    const values = this.#values;
+    values[0] = book === undefined ? status || 1 : status;
+    let count = 1;
+    if (values[0] === 0 && book !== undefined) {
+      values[1] = (book.bestBidTicks + book.bestAskTicks) / 2;
+      values[2] = this.#depth(book, SIDE.bid);
+      values[3] = this.#depth(book, SIDE.ask);
+      for (let head = 0; head < heads; head += 1) values[4 + head] = probabilities[offset + head];
+      count = 4 + heads;
+    }
+    this.#sink.observe(OBSERVED.prediction, underlying, timeUs, values, count);
+  }
+
+  onQuotes(quotes: QuoteBatch, timeUs: number): void {
+    const values = this.#values;
+    for (let row = 0; row < quotes.count; row += 1) {
+      const instrument = quotes.instrument[row];
+      this.#top(instrument, timeUs);
+      values[QUOTED.quoteId] = quotes.quoteId[row];
+      values[QUOTED.level] = quotes.level[row];
+      values[QUOTED.bidTicks] = quotes.bidTicks[row];
+      values[QUOTED.bidLots] = quotes.bidLots[row];
+      values[QUOTED.askTicks] = quotes.askTicks[row];
+      values[QUOTED.askLots] = quotes.askLots[row];
+      values[QUOTED.fair] = quotes.fair[row];
+      values[QUOTED.widenBp] = quotes.widenBp[row];
+      values[QUOTED.sizeFactor] = quotes.sizeFactor[row];
+      values[QUOTED.reasons] = quotes.reasons[row];
+      for (let term = 0; term < TERMS; term += 1) {
+        values[QUOTED.terms + term] = quotes.terms[row * TERMS + term];
+      }
+      this.#sink.observe(OBSERVED.quote, instrument, timeUs, values, QUOTED_VALUES);
+    }
+  }
+
+  onFill(
+    id: string,
+    instrument: number,
+    side: number,
+    priceTicks: number,
+    sizeLots: number,
+    detail: ExecutionDetail,
+    timeUs: number,
+  ): void {
+    this.#top(instrument, timeUs);
+    const { orderId, structureId, counterparty, liquidity } = detail;
+    const fill: ObservedFill = {
+      ...{ id, side, priceTicks, sizeLots },
+      ...(orderId === undefined ? {} : { orderId }),
+      ...(structureId === undefined ? {} : { structureId }),
+      ...(counterparty === undefined ? {} : { counterparty }),
+      ...(liquidity === undefined ? {} : { liquidity }),
+    };
+    this.#sink.describe(OBSERVED.fill, instrument, timeUs, JSON.stringify(fill));
+  }
+
+  onOrder(orderId: number, instrument: number, timeUs: number): void {
+    this.#top(instrument, timeUs);
+    this.#values[0] = orderId;
+    this.#sink.observe(OBSERVED.order, instrument, timeUs, this.#values, 1);
+  }
+
+  onEvents(events: EventBatch, rows: Int32Array, count: number, timeUs: number): void {
+    const values = this.#values;
+    for (let at = 0; at < count; at += 1) {
+      const row = rows[at];
+      const instrument = events.instrument[row];
+      switch (events.kind[row]) {
+        case EVENT.bookSnapshot:
+        case EVENT.bookDelta:
+        case EVENT.top:
+        case EVENT.status:
+          this.#top(instrument, timeUs);
+          break;
+        case EVENT.trade: {
+          this.#top(instrument, timeUs);
+          const level = events.levelStart[row];
+          values[0] = events.side[level];
+          values[1] = events.priceTicks[level];
+          this.#sink.observe(OBSERVED.trade, instrument, timeUs, values, 2);
+          break;
+        }
+        case EVENT.ticker: {
+          this.#top(instrument, timeUs);
+          const from = row * TICKER_FIELDS;
+          values[0] = events.values[from + TICKER.markPrice];
+          values[1] = events.values[from + TICKER.underlyingPrice];
+          if (values[0] > 0 || values[1] > 0) {
+            this.#sink.observe(OBSERVED.mark, instrument, timeUs, values, 2);
+          }
+          break;
+        }
+      }
+    }
+  }
+
+  onCancelAll(timeUs: number): void {
+    this.#sink.observe(OBSERVED.cancelAll, -1, timeUs, this.#values, 0);
+  }
+
+  onTimer(timeUs: number): void {
+    if (timeUs - this.#timerUs < TIMER_US) return;
+    this.#timerUs = timeUs;
+    this.#sink.observe(OBSERVED.timer, -1, timeUs, this.#values, 0);
+  }
+
+  close(): void {
+    this.#onClose();
+  }
+
+  /** Tells the best prices if they are not those told last. */
+  #top(instrument: number, timeUs: number): void {
+    const { books, instruments } = this.#desk;
+    if (instruments.size > this.#named) this.#nameInstruments(timeUs);
+    const book = books[instrument];
+    if (book === undefined) return;
+    const { bestBidTicks, bestAskTicks } = book;
+    const shown = this.#shown;
+    const at = instrument * 2;
+    if (shown[at] === bestBidTicks && shown[at + 1] === bestAskTicks) return;
+    shown[at] = bestBidTicks;
+    shown[at + 1] = bestAskTicks;
+    const values = this.#values;
+    values[0] = bestBidTicks;
+    values[1] = bestAskTicks;
+    this.#sink.observe(OBSERVED.top, instrument, timeUs, values, 2);
+  }
+
+  #nameInstruments(timeUs: number): void {
+    const { instruments } = this.#desk;
+    for (; this.#named < instruments.size; this.#named += 1) {
+      const { venue, symbol, base, tick, lot, kind, inverse, contractSize } = instruments.get(this.#named);
+      const about: ObservedInstrument = {
+        ...{ venue, symbol, base, inverse, contractSize },
+        tick: stepToNumber(tick),
+        lot: stepToNumber(lot),
+        option: kind === "option",
+      };
+      this.#sink.describe(OBSERVED.instrument, this.#named, timeUs, JSON.stringify(about));
+    }
+  }
+
+  #nameUnderlyings(timeUs: number): void {
+    const { underlyings } = this.#desk;
+    for (; this.#namedUnderlyings < underlyings.size; this.#namedUnderlyings += 1) {
+      const base = underlyings.base(this.#namedUnderlyings);
+      this.#sink.describe(OBSERVED.underlying, this.#namedUnderlyings, timeUs, base);
+    }
+  }
+
+  #depth(book: Book, side: number): number {
+    const levels = book.top(side, DEPTH_LEVELS, this.#prices, this.#sizes);
+    let depth = 0;
+    for (let level = 0; level < levels; level += 1) depth += this.#sizes[level];
+    return depth;
+  }
+}
