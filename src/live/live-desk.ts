@@ -5,7 +5,6 @@
  * @module
  */
 import { join } from "node:path";
-import packageJson from "../../package.json";
 import { type Config, loadConfig } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
@@ -13,63 +12,41 @@ import { loadNative } from "../core/native.ts";
 import { Desk, UNDERLYING_CAPACITY } from "../desk/desk.ts";
 import { StageHistograms } from "../desk/latency.ts";
 import { FEATURE_COUNT, SCHEMA_HASH } from "../feature/schema.ts";
-import { type FeedEndpoint, LiveFeedPort } from "../feed/live-port.ts";
 import type { QuoteGateway } from "../gateway/gateway.ts";
 import type { DeskTap } from "../gateway/tap.ts";
 import type { StepEngine } from "../inference/engine.ts";
 import { loadModels } from "../inference/model.ts";
 import { startEngine } from "../inference/registry.ts";
-import { nameOf, type StepModel } from "../inference/step-model.ts";
+import type { StepModel } from "../inference/step-model.ts";
 import { runIdAt } from "../journal/format.ts";
-import { type GatewayEvent, RecordedGatewayEvents } from "../journal/gateway-event.ts";
 import { type JournalSink, RECORD, type RecordType } from "../journal/record.ts";
 import type { ControlCommand } from "../journal/replay.ts";
-import type { RunStart } from "../journal/run-start.ts";
 import { type JournalSummary, JournalWriter } from "../journal/writer.ts";
 import { Recalibrator } from "../learn/recalibration.ts";
-import { type RunSummary, summarise } from "../monitor/summary.ts";
+import { summarise } from "../monitor/summary.ts";
 import { BOOK_FILE, BookStore } from "../position/book-store.ts";
 import type { RfqInput } from "../rfq/message.ts";
 import { KILL_SWITCH_FILE, KillSwitchStore } from "../risk/kill-switch-store.ts";
 import type { RiskLimits } from "../risk/limits.ts";
 import { ORDER_STATE } from "../risk/order.ts";
-import type { ReconciliationReport } from "../risk/reconciliation.ts";
-import { feedLogins } from "./feed-logins.ts";
+import { LiveCounterparty } from "./live-counterparty.ts";
+import { LiveEngine } from "./live-engine.ts";
+import { LiveFeeds } from "./live-feeds.ts";
+import type { LiveDeskOptions, LiveSummary } from "./live-options.ts";
 import { LivePort } from "./live-port.ts";
-import { ProblemLog } from "./problem-log.ts";
+import { liveStart } from "./live-start.ts";
 import { RecalibrationTap } from "./recalibration.ts";
 import { warmUpLine } from "./warm-up.ts";
 
-/** Instruments a process may hold; Deribit's chains of BTC and ETH have about 2,500. */
-export const INSTRUMENT_CAPACITY = 8_192;
 const TIMER_MS = 10;
-const ENGINE_RESTART_MS = 1_000;
 const ABANDON_MS = 2_000;
-const RECONCILE_RETRY_MS = 1_000;
 /** Beside every fill, the books are written this often. */
 const BOOK_SAVE_US = 5_000_000;
 
 /** Stands in for a journal where none is configured. */
 const NO_JOURNAL: JournalSink = { dropped: 0, text: () => {}, bytes: () => {} };
 
-export interface LiveDeskOptions {
-  readonly config: Config;
-  readonly log: Logger;
-  readonly clock: Clock;
-  /** Makes the gateway; it is given the desk's instruments once they exist. */
-  readonly gateway: (desk: Desk) => QuoteGateway;
-  /** Makes those who follow the desk's decisions. */
-  readonly taps?: (desk: Desk, model: StepModel) => readonly DeskTap[];
-}
-
-export interface LiveSummary extends RunSummary {
-  readonly engine: string;
-  readonly model: string;
-  readonly seconds: number;
-  /** From the start of the process's desk to the first quotes handed over; null when none were. */
-  readonly startToFirstQuoteMs: number | null;
-  readonly journal: JournalSummary | null;
-}
+export { INSTRUMENT_CAPACITY, type LiveDeskOptions, type LiveSummary } from "./live-options.ts";
 
 export class LiveDesk {
   readonly desk: Desk;
@@ -83,13 +60,12 @@ export class LiveDesk {
   /** Longest time between two timer calls beyond their interval since the last read, ms: how late the event loop was. */
   loopLagMsMax = 0;
   readonly #config: Config;
-  readonly #feeds: LiveFeedPort;
+  readonly #feeds: LiveFeeds;
   readonly #journal: JournalWriter | null;
   readonly #sink: JournalSink;
   readonly #port: LivePort;
-  readonly #problems: ProblemLog;
   readonly #books: BookStore;
-  readonly #events: RecordedGatewayEvents;
+  readonly #counterparty: LiveCounterparty;
   #savedUs = 0;
   /** Times that risk limits were read anew, and that they could not be. */
   limitReloads = 0;
@@ -97,8 +73,7 @@ export class LiveDesk {
   readonly #startedNs: number;
   /** Time of the journal's first record, which the desk starts with: ids are made from it, in a replay too. */
   readonly #startUs: number;
-  #engine: StepEngine;
-  #probabilityBytes: Uint8Array;
+  readonly #engine: LiveEngine;
   #interval: ReturnType<typeof setInterval> | undefined;
   #timerNs = 0;
   #stopped: Promise<LiveSummary> | null = null;
@@ -147,23 +122,13 @@ export class LiveDesk {
     this.log = log;
     this.clock = clock;
     this.model = model;
-    this.#engine = engine;
-    this.#probabilityBytes = bytesOf(engine.probabilities);
     this.#journal = journal;
     this.#sink = journal ?? NO_JOURNAL;
     this.#startedNs = clock.monotonicNs();
     this.timer = new StageHistograms(clock.monotonicNs);
-    this.#feeds = new LiveFeedPort({
-      endpoints: endpoints(config),
-      logins: feedLogins(config),
-      requestTimeoutMs: config.timeouts.requestMs,
-      callbacks: {
-        onOpen: (feed) => this.#onFeedOpen(feed),
-        onFrame: (feed, text) => this.#onFrame(feed, text),
-        onClose: (feed, code, reason) => this.#onFeedClose(feed, code, reason),
-        onResponse: (...answer) => this.#onFeedResponse(...answer),
-      },
-    });
+    const shared = { config, clock, log, journal: this.#sink };
+    this.#feeds = new LiveFeeds({ ...shared, timer: this.timer });
+    this.#engine = new LiveEngine({ ...shared, model, engine });
     const killStore = new KillSwitchStore(join(config.stateDir, KILL_SWITCH_FILE));
     const { kill, reducing } = killStore.loadState(clock.wallUs());
     this.#books = new BookStore(join(config.stateDir, BOOK_FILE));
@@ -172,52 +137,13 @@ export class LiveDesk {
       log.warn("only what reduces a position is quoted until it is reset", { ...reducing });
     if (kill.tripped)
       log.warn("the kill switch is tripped: nothing is quoted until it is reset", { ...kill });
-    const start: RunStart = {
-      keel: packageJson.version,
-      schemaHash: SCHEMA_HASH,
-      model: {
-        name: model.card.name,
-        source: nameOf(model),
-        onnxSha256: model.card.onnxSha256,
-        engine: engine.name,
-        isa: engine.isa ?? null,
-        adapter:
-          engine.adapter === undefined
-            ? null
-            : { ...engine.adapter, vulkanDir: config.engines.gpu.vulkanDir },
-        synchronous: engine.synchronous,
-        heads: model.card.heads.length,
-      },
-      feeds: config.feeds.map(({ venue, subscriptions }) => ({ venue, subscriptions: [...subscriptions] })),
-      signals: [...(config.signals?.names ?? [])],
-      reference: config.reference,
-      quotedVenue: config.deribit === undefined ? null : "deribit",
-      instrumentCapacity: INSTRUMENT_CAPACITY,
-      silenceMs: config.timeouts.silenceMs,
-      seed: config.seed,
-      quote: { ...config.quote },
-      surface: config.surface === null ? null : { ...config.surface },
-      risk: { ...config.risk },
-      kill,
-      reducing,
-      hedge:
-        config.hedge === null
-          ? null
-          : {
-              instruments: config.hedge.instruments.map((instrument) => ({ ...instrument })),
-              parameters: { ...config.hedge.parameters },
-            },
-      fees: { ...config.fees },
-      rfq: config.rfq === null ? null : { ...config.rfq },
-      opening,
-      reconcile: null,
-    };
+    const start = liveStart(config, model, engine, { kill, reducing, opening });
     this.#port = new LivePort({
-      feeds: this.#feeds,
+      feeds: this.#feeds.port,
       journal: this.#sink,
       clock,
-      onSubmit: (rows) => this.#submit(rows),
-      onEngineLost: (step, error, timeUs) => this.#engineLost(step, error, timeUs),
+      onSubmit: (rows) => this.#engine.submit(rows),
+      onEngineLost: (step, error, timeUs) => this.#engine.lost(step, error, timeUs),
       onKill: (state, reduced) => {
         if (state.tripped) log.warn("kill switch tripped", { ...state });
         else if (reduced !== null) log.warn("only what reduces a position is quoted", { ...reduced });
@@ -229,12 +155,12 @@ export class LiveDesk {
         }
       },
       onOrderNotSent: (orderId) => {
-        this.#events.onOrderState(orderId, ORDER_STATE.done, 0, "not sent", clock.wallUs());
+        this.#counterparty.events.onOrderState(orderId, ORDER_STATE.done, 0, "not sent", clock.wallUs());
       },
     });
     this.desk = new Desk({ ...start, engine, port: this.#port, timer: this.timer });
-    const { feeds, signals } = this.desk;
-    this.#problems = new ProblemLog(signals === null ? feeds : [...feeds, signals], log);
+    this.#feeds.attach(this.desk);
+    this.#engine.attach(this.desk);
     this.gateway = options.gateway(this.desk);
     this.taps = [...(options.taps?.(this.desk, model) ?? []), ...this.#recalibration(engine)];
     this.#port.attach(this.gateway, this.taps);
@@ -242,7 +168,11 @@ export class LiveDesk {
     if (reconcile !== null) this.desk.requireReconciliation(reconcile);
     this.#startUs = clock.wallUs();
     this.#sink.text(RECORD.start, 0, this.#startUs, JSON.stringify({ ...start, reconcile }));
-    this.#events = new RecordedGatewayEvents(this.desk, (event, atUs) => this.#onGatewayEvent(event, atUs));
+    this.#counterparty = new LiveCounterparty({
+      ...{ desk: this.desk, gateway: this.gateway, taps: this.taps, journal: this.#sink, clock, log },
+      // After the turn, when the quotes that answer the fill have left.
+      onExecution: (timeUs) => queueMicrotask(() => this.#saveBook(timeUs, false)),
+    });
   }
 
   /** Connects everything and begins to quote. */
@@ -250,9 +180,9 @@ export class LiveDesk {
     this.desk.start(this.#startUs);
     const { openingPositions } = this.#config;
     if (openingPositions !== undefined) {
-      this.#reconciled({ positions: openingPositions, openOrders: [], quotes: [] }, true);
+      this.#counterparty.reconciled({ positions: openingPositions, openOrders: [], quotes: [] }, true);
     }
-    this.gateway.start(this.#events);
+    this.gateway.start(this.#counterparty.events);
     this.#timerNs = this.clock.monotonicNs();
     this.#interval = setInterval(() => this.#onTimer(), TIMER_MS);
   }
@@ -298,9 +228,7 @@ export class LiveDesk {
    * @returns false when the counterparty cannot be asked or the session is down
    */
   adoptPositions(): boolean {
-    if (this.gateway.reconciliation === undefined || !this.gateway.ready) return false;
-    void this.#reconcile(true);
-    return true;
+    return this.#counterparty.adoptPositions();
   }
 
   kill(reason: string): void {
@@ -359,6 +287,8 @@ export class LiveDesk {
 
   async #stop(): Promise<LiveSummary> {
     clearInterval(this.#interval);
+    this.#engine.stop();
+    this.#counterparty.stop();
     this.desk.shutdown(this.#control("shutdown", ""));
     await this.gateway.stop(this.#config.timeouts.shutdownMs);
     this.#saveBook(this.clock.wallUs(), true);
@@ -371,41 +301,6 @@ export class LiveDesk {
     return summary;
   }
 
-  #onFrame(feed: number, text: string): void {
-    const receivedNs = this.clock.monotonicNs();
-    const timeUs = this.clock.wallUs();
-    this.#sink.text(RECORD.feedFrame, feed, timeUs, text);
-    this.timer.begin(receivedNs);
-    this.desk.onFrame(feed, text, timeUs);
-  }
-
-  #onFeedOpen(feed: number): void {
-    const timeUs = this.#input(RECORD.feedOpen, feed, "");
-    this.log.info("feed connected", { feed: this.desk.feeds[feed]?.venue ?? "signal" });
-    this.desk.onFeedOpen(feed, timeUs);
-  }
-
-  #onFeedClose(feed: number, code: number, reason: string): void {
-    const timeUs = this.#input(RECORD.feedClose, feed, JSON.stringify({ code, reason }));
-    this.log.warn("feed disconnected", { feed: this.desk.feeds[feed]?.venue ?? "signal", code, reason });
-    this.desk.onFeedClose(feed, code, reason, timeUs);
-    this.#problems.told(feed);
-  }
-
-  #onFeedResponse(feed: number, request: number, status: number, body: string, retryAfterMs: number): void {
-    const answer = { request, status, retryAfterMs: Number.isNaN(retryAfterMs) ? null : retryAfterMs, body };
-    const timeUs = this.#input(RECORD.feedResponse, feed, JSON.stringify(answer));
-    if (status !== 200) {
-      this.log.warn("venue request failed", {
-        feed: this.desk.feeds[feed]?.venue,
-        status,
-        body: body.slice(0, 200),
-      });
-    }
-    this.desk.onFeedResponse(feed, request, status, body, retryAfterMs, timeUs);
-    if (status !== 200) this.#problems.told(feed);
-  }
-
   #onTimer(): void {
     const nowNs = this.clock.monotonicNs();
     this.loopLagMsMax = Math.max(this.loopLagMsMax, (nowNs - this.#timerNs) / 1e6 - TIMER_MS);
@@ -414,57 +309,8 @@ export class LiveDesk {
     this.desk.onTimer(timeUs);
     this.gateway.onTimer(timeUs);
     for (const tap of this.taps) tap.onTimer(timeUs);
-    this.#problems.tell();
+    this.#feeds.onTimer();
     if (timeUs - this.#savedUs >= BOOK_SAVE_US) this.#saveBook(timeUs, false);
-  }
-
-  #onGatewayEvent(event: GatewayEvent, timeUs: number): void {
-    this.#journal?.text(RECORD.gateway, 0, timeUs, JSON.stringify(event));
-    switch (event.on) {
-      case "down": {
-        const level = this.#stopped === null ? "warn" : "info";
-        this.log[level]("counterparty session is down", { reason: event.reason });
-        for (const tap of this.taps) tap.onCancelAll(timeUs);
-        break;
-      }
-      case "up":
-        this.log.info("counterparty session is up");
-        if (this.gateway.reconciliation !== undefined) void this.#reconcile(false);
-        break;
-      case "execution":
-        // After the turn, when the quotes that answer the fill have left.
-        queueMicrotask(() => this.#saveBook(timeUs, false));
-        break;
-      default:
-        break;
-    }
-  }
-
-  /** Asks until an answer comes or the session is over. */
-  async #reconcile(adopt: boolean): Promise<void> {
-    const source = this.gateway.reconciliation;
-    while (source !== undefined && this.gateway.ready && this.#stopped === null) {
-      try {
-        const [positions, openOrders, quotes] = await Promise.all([
-          source.positions(),
-          source.openOrders(),
-          source.quotes(),
-        ]);
-        if (!this.gateway.ready || this.#stopped !== null) return;
-        this.#reconciled({ positions, openOrders, quotes }, adopt);
-        return;
-      } catch (error) {
-        this.log.error("the counterparty does not tell what it holds; nothing is quoted", { error });
-        await Bun.sleep(RECONCILE_RETRY_MS);
-      }
-    }
-  }
-
-  #reconciled(report: ReconciliationReport, adopt: boolean): void {
-    const timeUs = this.#input(RECORD.reconciliation, 0, JSON.stringify({ report, adopt }));
-    const result = this.desk.onReconciliation(report, adopt, timeUs);
-    const level = result.differences.length === 0 && result.reconciled ? "info" : "warn";
-    this.log[level]("reconciled with the counterparty", { ...result });
   }
 
   #saveBook(timeUs: number, sync: boolean): void {
@@ -501,72 +347,4 @@ export class LiveDesk {
     this.#sink.text(type, subject, timeUs, payload);
     return timeUs;
   }
-
-  /** What comes back after the stop has begun is of no more use. */
-  #submit(rows: number): void {
-    const engine = this.#engine;
-    engine.submit(rows).then(
-      () => {
-        if (this.#stopped !== null) return;
-        const timeUs = this.clock.wallUs();
-        const bytes = this.#probabilityBytes.subarray(0, rows * engine.card.heads.length * 4);
-        this.#sink.bytes(RECORD.inference, rows, timeUs, bytes);
-        this.desk.onInference(timeUs);
-      },
-      (error: unknown) => {
-        if (this.#stopped !== null) return;
-        const timeUs = this.clock.wallUs();
-        this.#engineLost(null, error, timeUs);
-        this.desk.onEngineLost(timeUs);
-      },
-    );
-  }
-
-  /** @param step the step in which a synchronous engine was lost; null when a submit ended with the loss */
-  #engineLost(step: number | null, error: unknown, timeUs: number): void {
-    this.#sink.text(RECORD.engineLost, 0, timeUs, JSON.stringify({ step }));
-    const answer = this.#config.quote.engineLostPull === 1 ? "all quotes are pulled" : "quoting defensively";
-    this.log.error(`the inference engine is lost; ${answer}`, { error });
-    void this.#restartEngine();
-  }
-
-  async #restartEngine(): Promise<void> {
-    await this.#engine.dispose().catch(() => {});
-    while (this.#stopped === null) {
-      await Bun.sleep(ENGINE_RESTART_MS);
-      try {
-        const { engine } = await startEngine({
-          device: this.#engine.name,
-          settings: this.#config.engines,
-          model: this.model,
-          slotCount: UNDERLYING_CAPACITY,
-          maxBatch: UNDERLYING_CAPACITY,
-          sweep: true,
-          calibration: this.#engine.calibration,
-          log: (line) => this.log.info(line),
-        });
-        this.#engine = engine;
-        this.#probabilityBytes = bytesOf(engine.probabilities);
-        this.desk.onEngineRestored(engine, this.#input(RECORD.engineRestored, 0, ""));
-        return;
-      } catch (error) {
-        this.log.error("the inference engine does not start again", { error });
-      }
-    }
-  }
-}
-
-function bytesOf(values: Float32Array): Uint8Array {
-  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-}
-
-/** Where each feed connects: the venue itself, or what `KEEL_URL_…` says. */
-function endpoints(config: Config): Map<number, FeedEndpoint | null> {
-  const byFeed = new Map<number, FeedEndpoint | null>();
-  for (const [id, { venue }] of config.feeds.entries()) byFeed.set(id, config.endpoints[venue]);
-  if (config.signals !== undefined) {
-    const { webSocketUrl } = config.signals;
-    byFeed.set(config.feeds.length, webSocketUrl === null ? null : { webSocketUrl, restUrl: "" });
-  }
-  return byFeed;
 }

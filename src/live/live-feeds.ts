@@ -1,0 +1,116 @@
+import type { Config } from "../config.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Logger } from "../core/log.ts";
+import type { Desk } from "../desk/desk.ts";
+import type { StageTimer } from "../desk/latency.ts";
+import { type FeedEndpoint, LiveFeedPort } from "../feed/live-port.ts";
+import { type JournalSink, RECORD, type RecordType } from "../journal/record.ts";
+import { feedLogins } from "./feed-logins.ts";
+import { ProblemLog } from "./problem-log.ts";
+
+export interface LiveFeedsOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly journal: JournalSink;
+  readonly timer: StageTimer;
+}
+
+/** The feeds' way into the desk: what comes in from the network is journalled, and the desk is told of it with its time. */
+export class LiveFeeds {
+  /** What the desk's feeds ask of the network. */
+  readonly port: LiveFeedPort;
+  readonly #options: LiveFeedsOptions;
+  #desk: Desk | null = null;
+  #problems: ProblemLog | null = null;
+
+  constructor(options: LiveFeedsOptions) {
+    this.#options = options;
+    const { config } = options;
+    this.port = new LiveFeedPort({
+      endpoints: endpoints(config),
+      logins: feedLogins(config),
+      requestTimeoutMs: config.timeouts.requestMs,
+      callbacks: {
+        onOpen: (feed) => this.#onOpen(feed),
+        onFrame: (feed, text) => this.#onFrame(feed, text),
+        onClose: (feed, code, reason) => this.#onClose(feed, code, reason),
+        onResponse: (...answer) => this.#onResponse(...answer),
+      },
+    });
+  }
+
+  /** The desk is made after its port. To be called before it is started. */
+  attach(desk: Desk): void {
+    const { feeds, signals } = desk;
+    this.#desk = desk;
+    this.#problems = new ProblemLog(signals === null ? feeds : [...feeds, signals], this.#options.log);
+  }
+
+  /** Logs what is new of the feeds' troubles. */
+  onTimer(): void {
+    this.#problems?.tell();
+  }
+
+  /** Drops every connection; nothing comes in any more. */
+  close(): void {
+    this.port.close();
+  }
+
+  #onFrame(feed: number, text: string): void {
+    const { clock, journal, timer } = this.#options;
+    const receivedNs = clock.monotonicNs();
+    const timeUs = clock.wallUs();
+    journal.text(RECORD.feedFrame, feed, timeUs, text);
+    timer.begin(receivedNs);
+    this.#desk?.onFrame(feed, text, timeUs);
+  }
+
+  #onOpen(feed: number): void {
+    const timeUs = this.#input(RECORD.feedOpen, feed, "");
+    this.#options.log.info("feed connected", { feed: this.#venue(feed) });
+    this.#desk?.onFeedOpen(feed, timeUs);
+  }
+
+  #onClose(feed: number, code: number, reason: string): void {
+    const timeUs = this.#input(RECORD.feedClose, feed, JSON.stringify({ code, reason }));
+    this.#options.log.warn("feed disconnected", { feed: this.#venue(feed), code, reason });
+    this.#desk?.onFeedClose(feed, code, reason, timeUs);
+    this.#problems?.told(feed);
+  }
+
+  #onResponse(feed: number, request: number, status: number, body: string, retryAfterMs: number): void {
+    const answer = { request, status, retryAfterMs: Number.isNaN(retryAfterMs) ? null : retryAfterMs, body };
+    const timeUs = this.#input(RECORD.feedResponse, feed, JSON.stringify(answer));
+    if (status !== 200) {
+      this.#options.log.warn("venue request failed", {
+        feed: this.#venue(feed),
+        status,
+        body: body.slice(0, 200),
+      });
+    }
+    this.#desk?.onFeedResponse(feed, request, status, body, retryAfterMs, timeUs);
+    if (status !== 200) this.#problems?.told(feed);
+  }
+
+  #venue(feed: number): string {
+    return this.#desk?.feeds[feed]?.venue ?? "signal";
+  }
+
+  #input(type: RecordType, feed: number, payload: string): number {
+    const timeUs = this.#options.clock.wallUs();
+    this.#options.journal.text(type, feed, timeUs, payload);
+    return timeUs;
+  }
+}
+
+/** Where each feed connects: the venue itself, or what `KEEL_URL_…` says. */
+function endpoints(config: Config): Map<number, FeedEndpoint | null> {
+  const byFeed = new Map<number, FeedEndpoint | null>();
+  for (const [id, { venue }] of config.feeds.entries()) byFeed.set(id, config.endpoints[venue]);
+  if (config.signals !== undefined) {
+    const { webSocketUrl } = config.signals;
+    byFeed.set(config.feeds.length, webSocketUrl === null ? null : { webSocketUrl, restUrl: "" });
+  }
+  return byFeed;
+}

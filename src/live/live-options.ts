@@ -1,0 +1,31 @@
+import type { Config } from "../config.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Logger } from "../core/log.ts";
+import type { Desk } from "../desk/desk.ts";
+import type { QuoteGateway } from "../gateway/gateway.ts";
+import type { DeskTap } from "../gateway/tap.ts";
+import type { StepModel } from "../inference/step-model.ts";
+import type { JournalSummary } from "../journal/writer.ts";
+import type { RunSummary } from "../monitor/summary.ts";
+
+/** Instruments a process may hold; Deribit's chains of BTC and ETH have about 2,500. */
+export const INSTRUMENT_CAPACITY = 8_192;
+
+export interface LiveDeskOptions {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** Makes the gateway; it is given the desk's instruments once they exist. */
+  readonly gateway: (desk: Desk) => QuoteGateway;
+  /** Makes those who follow the desk's decisions. */
+  readonly taps?: (desk: Desk, model: StepModel) => readonly DeskTap[];
+}
+
+export interface LiveSummary extends RunSummary {
+  readonly engine: string;
+  readonly model: string;
+  readonly seconds: number;
+  /** From the start of the process's desk to the first quotes handed over; null when none were. */
+  readonly startToFirstQuoteMs: number | null;
+  readonly journal: JournalSummary | null;
+}
