@@ -1,6 +1,6 @@
 import type { HedgeSettings } from "../hedge/parameters.ts";
 import type { StepEngine } from "../inference/engine.ts";
-import type { VenueName } from "../market/instrument.ts";
+import type { InstrumentSpec, VenueName } from "../market/instrument.ts";
 import type { SurfaceParameters } from "../option/surface/parameters.ts";
 import type { FeeRates } from "../position/fees.ts";
 import type { BookSnapshot } from "../position/snapshot.ts";
@@ -28,6 +28,8 @@ export interface DeskOptions {
   /** What leads an underlying when its first book is lost: nothing, or the next live book by rank. Default `first`. */
   readonly reference?: "first" | "next" | undefined;
   readonly instrumentCapacity: number;
+  /** What an instrument is taken for, in place of what its venue says it is; left out = for what it is. */
+  readonly describe?: ((spec: InstrumentSpec) => InstrumentSpec) | undefined;
   readonly silenceMs: number;
   readonly seed: number;
   /** Null: no model; the desk quotes defensively. */

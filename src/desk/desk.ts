@@ -84,7 +84,7 @@ export class Desk implements GatewayEvents {
       ...{ engine, underlyingCapacity: UNDERLYING_CAPACITY },
       ...{ features, quoter, timer, counters, port },
     });
-    const instruments = new InstrumentTable(instrumentCapacity);
+    const instruments = new InstrumentTable(instrumentCapacity, options.describe);
     const { risk: limits, kill, reducing = null } = options;
     this.gate = new RiskGate({ instruments, limits, kill, reducing });
     const { gate } = this;

@@ -2,6 +2,7 @@ import type { Histogram } from "../core/histogram.ts";
 import type { NativeFunctions } from "../core/native.ts";
 import type { EventBatch } from "../market/event-batch.ts";
 import type { Instrument, InstrumentTable, VenueName } from "../market/instrument.ts";
+import type { OrderWatcher } from "./order-change.ts";
 
 /**
  * What a feed may ask of the outside. The live runtime does it with sockets, the replay records it; the feed itself does no
@@ -61,6 +62,8 @@ export interface FeedOptions {
   readonly interval?: "raw" | "100ms";
   /** The native decoders to use, null for none; default those that are loaded. They give what the others give. */
   readonly native?: NativeFunctions | null;
+  /** Sees every change of a single order, where books are kept by order; left out = nobody looks. */
+  readonly onOrder?: OrderWatcher | undefined;
 }
 
 /**

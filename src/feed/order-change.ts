@@ -30,6 +30,17 @@ export class OrderChange {
   mustRest = false;
 }
 
+/**
+ * Sees each change before it is applied, with the lots that its order has until then and the price that it stands at, −1 where it
+ * does not stand; valid during the call only.
+ */
+export type OrderWatcher = (
+  instrument: number,
+  change: OrderChange,
+  beforeLots: number,
+  beforeTicks: number,
+) => void;
+
 /** What reading a level-3 snapshot came to. */
 export const ORDERS = { read: 0, malformed: 1, offGrid: 2, full: 3 } as const;
 export type OrdersOutcome = (typeof ORDERS)[keyof typeof ORDERS];

@@ -2,7 +2,7 @@ import { EVENT, type EventBatch, SIDE } from "../market/event-batch.ts";
 import type { Instrument } from "../market/instrument.ts";
 import { BOOK_SHAPE } from "../market/l2-book.ts";
 import { L3, L3Book, type L3Outcome } from "../market/l3-book.ts";
-import { ORDER, type OrderChange } from "./order-change.ts";
+import { ORDER, type OrderChange, type OrderWatcher } from "./order-change.ts";
 
 /** Frames kept while a snapshot is under way: half a minute of the busiest product. */
 const MAX_FRAMES = 32_768;
@@ -24,13 +24,15 @@ export class OrderJoin {
   live = false;
   readonly book: L3Book;
   readonly #id: number;
+  readonly #watcher: OrderWatcher | undefined;
   #frames: string[] = [];
   /** Sequences of the first and the last frame kept. */
   firstSequence = Number.NaN;
   lastSequence = Number.NaN;
 
-  constructor(instrument: Instrument, seed: number) {
+  constructor(instrument: Instrument, seed: number, watcher?: OrderWatcher) {
     this.#id = instrument.id;
+    this.#watcher = watcher;
     this.book = new L3Book({ shape: BOOK_SHAPE[instrument.kind], seed });
   }
 
@@ -68,6 +70,7 @@ export class OrderJoin {
     const { book } = this;
     const { key, side, priceTicks, sizeLots, action } = change;
     const before = action === ORDER.add ? 0 : book.lotsOf(key);
+    this.#watcher?.(this.#id, change, before, book.priceTicksOf(key));
     let outcome: L3Outcome = L3.done;
     switch (action) {
       case ORDER.pass:

@@ -333,7 +333,7 @@ export abstract class SnapshotFeed extends SupervisedFeed {
     this.#recoveryOf[instrument.id] = this.recoveries.length;
     this.recoveries.push({
       instrument,
-      orders: wanted.orders ? new OrderJoin(instrument, this.options.seed) : null,
+      orders: wanted.orders ? new OrderJoin(instrument, this.options.seed, this.options.onOrder) : null,
       backoff: new Backoff(this.#rng, RETRY),
       dueUs: Number.POSITIVE_INFINITY,
       inFlight: false,

@@ -68,9 +68,12 @@ export class InstrumentTable {
   readonly capacity: number;
   readonly #all: Instrument[] = [];
   readonly #byKey = new Map<string, Instrument>();
+  readonly #describe: (spec: InstrumentSpec) => InstrumentSpec;
 
-  constructor(capacity: number) {
+  /** @param describe what an instrument is taken for, in place of what its venue says it is; left out = for what it is */
+  constructor(capacity: number, describe: (spec: InstrumentSpec) => InstrumentSpec = (spec) => spec) {
     this.capacity = capacity;
+    this.#describe = describe;
   }
 
   get size(): number {
@@ -93,7 +96,7 @@ export class InstrumentTable {
     const known = this.#byKey.get(key);
     if (known !== undefined) return known;
     if (this.#all.length === this.capacity) return undefined;
-    const instrument: Instrument = { ...spec, id: this.#all.length };
+    const instrument: Instrument = { ...this.#describe(spec), id: this.#all.length };
     this.#all.push(instrument);
     this.#byKey.set(key, instrument);
     return instrument;
