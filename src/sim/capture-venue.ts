@@ -9,6 +9,7 @@ import { Rng } from "../core/rng.ts";
 import { type CaptureEntry, captureFiles } from "../feed/capture.ts";
 import type { VenueName } from "../market/instrument.ts";
 import { BinanceCapture } from "./capture/binance.ts";
+import { ChannelsCapture } from "./capture/channels.ts";
 import { CaptureClient } from "./capture/client.ts";
 import { DeribitCapture } from "./capture/deribit.ts";
 import { describeInstruments } from "./capture/deribit-instruments.ts";
@@ -121,9 +122,12 @@ export class CaptureVenue {
     const scan = await scanCapture(files);
     const instruments =
       scan.venue === "deribit" ? await describeInstruments(scan, files[0] ?? "", options.instruments) : null;
-    return new CaptureVenue(options, files, scan, (host) =>
-      instruments === null ? new BinanceCapture(scan, host) : new DeribitCapture(scan, instruments, host),
-    );
+    return new CaptureVenue(options, files, scan, (host) => {
+      if (scan.dialect !== null) return new ChannelsCapture(scan, scan.dialect, host);
+      return instruments === null
+        ? new BinanceCapture(scan, host)
+        : new DeribitCapture(scan, instruments, host);
+    });
   }
 
   private constructor(

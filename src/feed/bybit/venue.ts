@@ -32,6 +32,10 @@ export const BYBIT_VENUES: Readonly<Record<BybitVenueName, BybitVenue>> = {
   "bybit-option": bybit("bybit-option", "option", LIMITS),
 };
 
+export function isBybitVenue(venue: VenueName): venue is BybitVenueName {
+  return Object.hasOwn(BYBIT_VENUES, venue);
+}
+
 function bybit(name: BybitVenueName, category: BybitCategory, limits: ChannelLimits): BybitVenue {
   return { name, category, webSocketPath: `/v5/public/${category}`, limits };
 }

@@ -1,5 +1,7 @@
 import { symbolOf } from "./binance-text.ts";
-import type { CaptureScan, Decimals } from "./scan.ts";
+import { type Decimals, NO_DECIMALS } from "./dialect.ts";
+import type { CaptureScan } from "./scan.ts";
+import { stepText } from "./text-book.ts";
 
 /** One entry of `symbols` in Binance's `exchangeInfo`. */
 export type SymbolInfo = Readonly<Record<string, unknown>>;
@@ -23,15 +25,15 @@ export function describeSymbols(scan: CaptureScan): Map<string, SymbolInfo> {
   for (const stream of scan.channels) {
     const symbol = symbolOf(stream);
     if (described.has(symbol)) continue;
-    const decimals = scan.decimals.get(symbol) ?? { price: 2, size: 3 };
+    const decimals = scan.decimals.get(symbol) ?? { ...NO_DECIMALS, price: 2, size: 3 };
     described.set(symbol, recorded.get(symbol) ?? inferred(scan, symbol, decimals));
   }
   return described;
 }
 
 function inferred(scan: CaptureScan, symbol: string, decimals: Decimals): SymbolInfo {
-  const tickSize = step(decimals.price);
-  const stepSize = step(decimals.size);
+  const tickSize = stepText(decimals.price);
+  const stepSize = stepText(decimals.size);
   const filters = [
     { filterType: "PRICE_FILTER", minPrice: tickSize, maxPrice: "10000000", tickSize },
     { filterType: "LOT_SIZE", minQty: stepSize, maxQty: "1000000000", stepSize },
@@ -92,8 +94,4 @@ function deliveryMs(yymmdd: string): number {
   return year === undefined
     ? PERPETUAL_DELIVERY_MS
     : Date.UTC(2000 + Number(year), Number(month) - 1, Number(day), 8);
-}
-
-function step(decimals: number): string {
-  return decimals === 0 ? "1" : `0.${"1".padStart(decimals, "0")}`;
 }

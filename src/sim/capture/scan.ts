@@ -1,29 +1,28 @@
 import { BadInputError } from "../../core/errors.ts";
+import { BYBIT_VENUES } from "../../feed/bybit/venue.ts";
 import { type CaptureEntry, CaptureReader } from "../../feed/capture.ts";
 import { VENUES, type VenueName } from "../../market/instrument.ts";
 import { isDepthStream, payloadOf, streamOf, symbolOf } from "./binance-text.ts";
 import { asDepthSnapshot, asDepthUpdate } from "./depth-book.ts";
 import { channelOf } from "./deribit-text.ts";
+import { type CaptureDialect, type Decimals, type LevelText, NO_DECIMALS } from "./dialect.ts";
+import { captureDialect } from "./dialects.ts";
 
 /** Text looked at before serving begins; what comes after is taken to be of the same kind. */
 const SCAN_BYTES_MAX = 256 * 1024 * 1024;
 
-/** The finest decimals seen, which stand in for tick and lot where the capture does not hold the venue's own description. */
-export interface Decimals {
-  price: number;
-  size: number;
-}
-
 /** What a capture turns out to hold, found by one pass over it before it is served. */
 export interface CaptureScan {
   readonly venue: VenueName;
-  /** Streams (Binance) or channels (Deribit) with data. */
+  /** How the venue words what it sends; null for Binance and Deribit, whose protocols know by themselves. */
+  readonly dialect: CaptureDialect | null;
+  /** Streams (Binance) or channels with data. */
   readonly channels: ReadonlySet<string>;
-  /** By symbol; Binance only. */
+  /** By symbol; not for Deribit. */
   readonly decimals: ReadonlyMap<string, Decimals>;
-  /** Symbols whose REST snapshot is in the capture; Binance only. */
+  /** Symbols (Binance) or channels whose book's REST snapshot is in the capture. */
   readonly snapshots: ReadonlySet<string>;
-  /** Bodies of `exchangeInfo` (Binance) and results of `get_instruments` (Deribit) that the capture holds. */
+  /** Frames and REST answers of the capture that describe instruments. */
   readonly descriptions: readonly string[];
   readonly firstUs: number;
   readonly lastUs: number;
@@ -71,6 +70,7 @@ class Scanner {
   readonly #snapshots = new Set<string>();
   readonly #bareSnapshots = new Set<string>();
   readonly #descriptions: string[] = [];
+  #dialect: CaptureDialect | null = null;
   #firstUs = Number.NaN;
   #lastUs = Number.NaN;
   #frames = 0;
@@ -80,13 +80,13 @@ class Scanner {
     if (venue === null || venue === this.venue) return;
     if (this.venue !== null)
       throw new BadInputError(file, `a recording of ${venue}`, `one of ${this.venue}, as before it`);
-    this.venue = venue;
+    this.#enter(venue);
   }
 
   look(entry: CaptureEntry): void {
     this.bytes += entry.text.length;
     if (entry.kind === "frame") this.#frame(entry);
-    else if (entry.kind === "connect") this.venue ??= venueAt(entry.url);
+    else if (entry.kind === "connect" && this.venue === null) this.#enter(venueAt(entry.url));
     else if (entry.kind === "snapshot" || entry.kind === "http") this.#answer(entry);
   }
 
@@ -105,6 +105,7 @@ class Scanner {
     }
     return {
       venue,
+      dialect: this.#dialect,
       channels: this.#channels,
       decimals: this.#decimals,
       snapshots,
@@ -116,7 +117,16 @@ class Scanner {
     };
   }
 
+  #enter(venue: VenueName | null): void {
+    this.venue = venue;
+    this.#dialect = venue === null ? null : captureDialect(venue);
+  }
+
   #frame({ text, timeUs }: CaptureEntry): void {
+    if (this.#dialect !== null) {
+      this.#dialectFrame(this.#dialect, text, timeUs);
+      return;
+    }
     const channel = channelOf(text);
     if (channel !== null) {
       this.venue ??= "deribit";
@@ -125,11 +135,25 @@ class Scanner {
     }
     const stream = channel ?? streamOf(text);
     if (stream === null) return;
-    this.#channels.add(stream);
+    this.#data(stream, timeUs);
+    if (channel === null) this.#binance(stream, text);
+  }
+
+  #dialectFrame(dialect: CaptureDialect, text: string, timeUs: number): void {
+    const channel = dialect.channelOf(text);
+    if (channel === null) {
+      if (dialect.describedIn(text).length > 0) this.#descriptions.push(text);
+      return;
+    }
+    this.#data(channel, timeUs);
+    if (dialect.isBook(channel)) this.#refine(dialect.symbolOf(channel), dialect.levelsOf(text));
+  }
+
+  #data(channel: string, timeUs: number): void {
+    this.#channels.add(channel);
     this.#frames += 1;
     if (Number.isNaN(this.#firstUs)) this.#firstUs = timeUs;
     this.#lastUs = timeUs;
-    if (channel === null) this.#binance(stream, text);
   }
 
   #binance(stream: string, text: string): void {
@@ -149,6 +173,10 @@ class Scanner {
   }
 
   #answer(entry: CaptureEntry): void {
+    if (this.#dialect !== null) {
+      this.#dialectAnswer(this.#dialect, entry);
+      return;
+    }
     if (entry.url.includes("exchangeInfo") || entry.url.includes("get_instruments")) {
       this.#descriptions.push(entry.text);
       return;
@@ -160,11 +188,20 @@ class Scanner {
     else this.#snapshots.add(symbol);
   }
 
-  #refine(symbol: string, levels: readonly (readonly [string, string])[]): void {
+  #dialectAnswer(dialect: CaptureDialect, { url, status, text }: CaptureEntry): void {
+    if (status !== 200 || !URL.canParse(url)) return;
+    const book = dialect.restBook(new URL(url));
+    if (book !== null) this.#snapshots.add(book);
+    else if (dialect.describedIn(text).length > 0) this.#descriptions.push(text);
+  }
+
+  #refine(symbol: string, levels: readonly LevelText[]): void {
     const decimals = this.#decimalsOf(symbol);
     for (const [price, size] of levels) {
       decimals.price = Math.max(decimals.price, decimalsIn(price));
       decimals.size = Math.max(decimals.size, decimalsIn(size));
+      decimals.priceWritten = Math.max(decimals.priceWritten, digitsAfterPoint(price));
+      decimals.sizeWritten = Math.max(decimals.sizeWritten, digitsAfterPoint(size));
     }
   }
 
@@ -179,11 +216,16 @@ class Scanner {
   #decimalsOf(symbol: string): Decimals {
     let decimals = this.#decimals.get(symbol);
     if (decimals === undefined) {
-      decimals = { price: 0, size: 0 };
+      decimals = { ...NO_DECIMALS };
       this.#decimals.set(symbol, decimals);
     }
     return decimals;
   }
+}
+
+function digitsAfterPoint(text: string): number {
+  const point = text.indexOf(".");
+  return point < 0 ? 0 : text.length - point - 1;
 }
 
 /** Decimals without trailing zeros: `61800.20` has one. */
@@ -199,13 +241,26 @@ function venueNamed(about: Readonly<Record<string, unknown>> | null): VenueName 
   return VENUES.find((venue) => venue === about?.venue) ?? null;
 }
 
+/** Hosts of the venues' WebSockets, in all the forms they have had. */
+const HOSTS: readonly (readonly [RegExp, VenueName])[] = [
+  [/deribit\.com$/, "deribit"],
+  [/^fstream\.binance/, "binance-usdm"],
+  [/^dstream\.binance/, "binance-coinm"],
+  [/^stream\.binance/, "binance-spot"],
+  [/(?:^|\.)okx\.com$/, "okx"],
+  [/(?:^|\.)kraken\.com$/, "kraken"],
+  [/(?:^|\.)coinbase\.com$/, "coinbase"],
+  [/(?:^|\.)bitstamp\.net$/, "bitstamp"],
+];
+
 function venueAt(url: string): VenueName | null {
   if (!URL.canParse(url)) return null;
-  const { hostname } = new URL(url);
-  if (hostname.endsWith("deribit.com")) return "deribit";
-  if (hostname.startsWith("fstream.binance")) return "binance-usdm";
-  if (hostname.startsWith("dstream.binance")) return "binance-coinm";
-  return hostname.startsWith("stream.binance") ? "binance-spot" : null;
+  const { hostname, pathname } = new URL(url);
+  if (hostname.endsWith("bybit.com")) {
+    const bybit = Object.values(BYBIT_VENUES).find(({ webSocketPath }) => webSocketPath === pathname);
+    return bybit?.name ?? null;
+  }
+  return HOSTS.find(([host]) => host.test(hostname))?.[1] ?? null;
 }
 
 function parse(text: string): unknown {
