@@ -159,9 +159,10 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   if (
     given(env, "KEEL_SIGNALS") !== undefined &&
     given(env, "KEEL_URL_SIGNAL") === undefined &&
-    given(env, "KEEL_KAFKA_SIGNAL_TOPICS") === undefined
+    given(env, "KEEL_KAFKA_SIGNAL_TOPICS") === undefined &&
+    given(env, "KEEL_FIX_HOST") === undefined
   ) {
-    const expected = "a URL (or KEEL_KAFKA_SIGNAL_TOPICS), because KEEL_SIGNALS is set";
+    const expected = "a URL (or KEEL_KAFKA_SIGNAL_TOPICS, or KEEL_FIX_HOST), because KEEL_SIGNALS is set";
     problems.push({ name: "KEEL_URL_SIGNAL", found: null, expected });
   }
   if (values === undefined) throw new ConfigError(problems);
@@ -221,7 +222,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
         ? undefined
         : { hostname: values.KEEL_HTTP.host, port: values.KEEL_HTTP.port, token: httpToken },
     signals:
-      values.KEEL_URL_SIGNAL === undefined && (distribution.kafka?.signalTopics.length ?? 0) === 0
+      values.KEEL_URL_SIGNAL === undefined &&
+      (distribution.kafka?.signalTopics.length ?? 0) === 0 &&
+      (fix === undefined || given(env, "KEEL_SIGNALS") === undefined)
         ? undefined
         : {
             names: values.KEEL_SIGNALS,

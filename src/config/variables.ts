@@ -238,6 +238,23 @@ const NAMED = {
     "Updates that a reader of the shared memory may lag behind before it loses some",
   ),
   KEEL_JOURNAL_DIR: variable(path, null, "Folder of the journal; without it nothing is journalled"),
+  KEEL_OUTCOMES_DIR: variable(
+    path,
+    null,
+    "Folder for what came of predictions, quotes and fills; without it nothing is followed. See docs/learning.md",
+  ),
+  KEEL_OUTCOMES_PART_MB: variable(
+    integerIn(1, 4_096),
+    "64",
+    "Size at which the next file of outcomes begins",
+    "MB",
+  ),
+  KEEL_OUTCOMES_MAX_MB: variable(
+    integerIn(2, 1_048_576),
+    "4096",
+    "Size of all files of outcomes in the folder; the oldest go",
+    "MB",
+  ),
   KEEL_JOURNAL_SEGMENT_MB: variable(
     integerIn(1, 4_096),
     "256",
@@ -282,12 +299,12 @@ const NAMED = {
   KEEL_SIGNALS: variable(
     signalList,
     SIGNALS.join(","),
-    "Names under which KEEL_URL_SIGNAL sends the signal features, in their order",
+    "Names under which the signal features come, in their order; with KEEL_FIX_HOST they may come as News (35=B)",
   ),
   KEEL_URL_SIGNAL: variable(
     endpointUrl,
     null,
-    "WebSocket server of external signals; without it there are none",
+    "WebSocket server of external signals; they may also come from Kafka or as FIX News",
   ),
   KEEL_KAFKA_BROKERS: variable(
     brokerList,

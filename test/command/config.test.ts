@@ -81,6 +81,14 @@ test("signals are off until their server is named", () => {
   });
 });
 
+test("signals that come as FIX News need no server, only names", () => {
+  expect(loadConfig({ KEEL_FIX_HOST: "localhost" }).signals).toBeUndefined();
+  expect(loadConfig({ KEEL_FIX_HOST: "localhost", KEEL_SIGNALS: "sentiment.btc" }).signals).toEqual({
+    names: ["sentiment.btc"],
+    webSocketUrl: null,
+  });
+});
+
 test("everything wrong is told at once, with what was found and expected", () => {
   const problems = problemsOf({
     KEEL_FEED: "deribit:BTC-PERPETUAL",
@@ -97,7 +105,7 @@ test("everything wrong is told at once, with what was found and expected", () =>
       KEEL_SEED: found "-1", expected a whole number from 0 to 4294967295
       KEEL_URL_DERIBIT: found "ftp://host", expected a ws, wss, http or https URL
       KEEL_RISK_PROTECTION_FILLS: found "1.5", expected a whole number from 1 to 1000000
-      KEEL_URL_SIGNAL: found nothing, expected a URL (or KEEL_KAFKA_SIGNAL_TOPICS), because KEEL_SIGNALS is set"
+      KEEL_URL_SIGNAL: found nothing, expected a URL (or KEEL_KAFKA_SIGNAL_TOPICS, or KEEL_FIX_HOST), because KEEL_SIGNALS is set"
   `);
 });
 
