@@ -11,6 +11,8 @@ import { compileNative } from "./ffi/compile.ts";
 import { compileTensorRt } from "./ffi/compile-tensorrt.ts";
 import packageJson from "./package.json";
 import type { BuildInfo, EmbeddedFile } from "./src/core/executable.ts";
+import { licenseText } from "./src/release/licenses.ts";
+import { bundledPackages } from "./src/release/packages.ts";
 
 const root = import.meta.dir;
 const dist = join(root, "dist");
@@ -39,17 +41,20 @@ const common = {
 } as const satisfies BuildConfig;
 
 const started = performance.now();
+const inputs = await bundleInputs();
+const packages = bundledPackages(root, inputs);
 const info: BuildInfo = {
   version: packageJson.version,
   ...commit(),
   bun: Bun.version,
-  embedded: await embeddedFiles(),
+  embedded: await embeddedFiles(inputs),
   nativeMissing: native.missing,
   tensorrtMissing: tensorrt.missing,
 };
 const partial = join(scratch, "keel");
 const result = await Bun.build({
   ...common,
+  plugins: [...common.plugins, thirdPartyLicenses()],
   sourcemap: "inline",
   define: { KEEL_BUILD: JSON.stringify(info) },
   compile: { outfile: partial, autoloadBunfig: false, autoloadDotenv: false },
@@ -60,6 +65,7 @@ if (!result.success) {
   process.exit(1);
 }
 renameSync(partial, outfile);
+await Bun.write(join(dist, "build.json"), JSON.stringify({ ...info, packages }));
 rmSync(scratch, { recursive: true, force: true });
 report();
 
@@ -113,16 +119,19 @@ async function workers(): Promise<string[]> {
   return found.sort().map((path) => join(root, path));
 }
 
-/** Bundles once without compiling, to learn which files the bundle reads beside its own text. */
-async function embeddedFiles(): Promise<EmbeddedFile[]> {
+/** Bundles once without compiling, to learn which files the bundle reads. */
+async function bundleInputs(): Promise<string[]> {
   const outdir = join(scratch, "bundle");
   const bundle = await Bun.build({ ...common, outdir, metafile: true, throw: false });
-  if (!bundle.success || bundle.metafile === undefined) {
-    for (const log of bundle.logs) console.error(String(log));
-    process.exit(1);
-  }
+  if (bundle.success && bundle.metafile !== undefined) return Object.keys(bundle.metafile.inputs);
+  for (const log of bundle.logs) console.error(String(log));
+  process.exit(1);
+}
+
+/** Those that are not the text of the program itself. */
+async function embeddedFiles(all: readonly string[]): Promise<EmbeddedFile[]> {
   const files: EmbeddedFile[] = [];
-  for (const input of Object.keys(bundle.metafile.inputs)) {
+  for (const input of all) {
     if (/\.(ts|js|mjs|cjs)$/.test(input) || input.endsWith("package.json")) continue;
     const path = join(process.cwd(), input);
     if (!existsSync(path)) continue;
@@ -134,6 +143,20 @@ async function embeddedFiles(): Promise<EmbeddedFile[]> {
     });
   }
   return files.sort((a, b) => b.bytes - a.bytes);
+}
+
+/** What `keel licenses` shows. */
+function thirdPartyLicenses(): BunPlugin {
+  const text = licenseText(packages, Bun.version);
+  return {
+    name: "third-party-licenses",
+    setup(build) {
+      build.onLoad({ filter: /\/src\/release\/third-party\.ts$/ }, () => ({
+        loader: "ts",
+        contents: `export const THIRD_PARTY = ${JSON.stringify(text)};`,
+      }));
+    },
+  };
 }
 
 /** The commit that is built, from git; nulls outside a checkout. */

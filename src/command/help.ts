@@ -5,10 +5,7 @@ import type { Command, OptionSpec } from "./command.ts";
 export function commandHelp(command: Command): string {
   const parts = [flow(`${command.summary}.`), `Usage: ${usageLine(command)}`];
   if (command.details !== undefined) parts.push(flow(command.details.trim()));
-  const rows = Object.entries({ ...command.options, ...SHARED_OPTIONS }).map(
-    ([name, spec]): [string, string] => [optionHead(name, spec), optionText(spec)],
-  );
-  parts.push(`Options:\n${columns(rows)}`);
+  parts.push(`Options:\n${columns(optionRows(command))}`);
   if (command.environment) {
     parts.push(
       flow(
@@ -17,6 +14,14 @@ export function commandHelp(command: Command): string {
     );
   }
   return parts.join("\n\n");
+}
+
+/** How each option is written and what it is, in words. */
+export function optionRows(command: Command): [string, string][] {
+  return Object.entries({ ...command.options, ...SHARED_OPTIONS }).map(([name, spec]) => [
+    optionHead(name, spec),
+    optionText(spec),
+  ]);
 }
 
 /** The list of verbs. */

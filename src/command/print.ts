@@ -1,3 +1,4 @@
+import packageJson from "../../package.json";
 import { EXIT } from "../core/errors.ts";
 import { BUILD } from "../core/executable.ts";
 import { defineCommand, UsageError } from "./command.ts";
@@ -7,10 +8,11 @@ const INSTALLED = "/usr/local/bin/keel";
 
 export const print = defineCommand({
   name: "print",
-  summary: "Print what others build on: message schemas, systemd units",
-  usage: "api | unit [NAME] [--gpu]",
+  summary: "Print what others build on: message schemas, systemd units, the manual page",
+  usage: "api | unit [NAME] [--gpu] | man",
   details: `api          what clients of the JSON gateway may send (\`client\`) and are sent (\`server\`), as JSON Schema
 unit [NAME]  a systemd unit: keel.service (default), keel-retrain.service or keel-retrain.timer
+man          the manual page: \`keel print man > /usr/local/share/man/man1/keel.1\`
 
 The schema is of draft 2020-12 and made from the definitions that check the messages. A unit is made for this executable and the
 KEEL_… variables of the environment: secret files become credentials, folders become writable.`,
@@ -41,8 +43,21 @@ KEEL_… variables of the environment: secret files become credentials, folders 
         out.result({ name: found, text });
         return EXIT.ok;
       }
+      case "man": {
+        const text = await manual();
+        out.raw(text);
+        out.result({ text });
+        return EXIT.ok;
+      }
       default:
-        throw new UsageError(`print: found ${JSON.stringify(what)}, expected api or unit`);
+        throw new UsageError(`print: found ${JSON.stringify(what)}, expected api, unit or man`);
     }
   },
 });
+
+async function manual(): Promise<string> {
+  const { manPage } = await import("../release/man.ts");
+  const { VERBS } = await import("./verbs.ts");
+  const commands = await Promise.all(Object.values(VERBS).map((load) => load()));
+  return manPage({ version: packageJson.version, date: BUILD?.date?.slice(0, 10) ?? "", commands });
+}

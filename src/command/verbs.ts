@@ -19,6 +19,7 @@ export const VERBS: VerbTable = {
   fix: async () => (await import("./fix.ts")).fix,
   print: async () => (await import("./print.ts")).print,
   doctor: async () => (await import("./doctor.ts")).doctor,
+  licenses: async () => (await import("./licenses.ts")).licenses,
   version: async () => (await import("./version.ts")).version,
 };
 

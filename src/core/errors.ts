@@ -9,6 +9,17 @@ export const EXIT = {
   badInputFile: 6,
 } as const;
 
+/** For people, in the manual and in `docs/reference.md`. */
+export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
+  ok: "Done, or stopped in order by a signal",
+  failed: "Failed: a check, a comparison, or an error without a code of its own",
+  badConfiguration: "A bad command line or environment; nothing was started",
+  unreachable: "A venue or counterparty that is needed cannot be reached",
+  deviceUnavailable: "The device that `KEEL_DEVICE` names cannot start",
+  modelRefused: "The model may not be used: wrong schema, digest, shapes or operators",
+  badInputFile: "A capture, journal or other file does not have the form it must have",
+};
+
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** An error that operation brings. `code` is stable and machine-readable; the message names what, where and what was expected. */

@@ -4,7 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import packageJson from "../../package.json";
 import { VERBS } from "../../src/command/verbs.ts";
 import { VARIABLES } from "../../src/config/variables.ts";
-import { EXIT } from "../../src/core/errors.ts";
+import { EXIT, EXIT_MEANINGS } from "../../src/core/errors.ts";
 
 const root = join(import.meta.dir, "../..");
 const pages = ["README.md", ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`)].filter((name) =>
@@ -12,12 +12,12 @@ const pages = ["README.md", ...readdirSync(join(root, "docs")).map((name) => `do
 );
 const read = (page: string) => readFileSync(join(root, page), "utf8");
 
-test("the reference lists every exit code by its name", () => {
-  const rows = [...read("docs/reference.md").matchAll(/^\| (\d+) \| `(\w+)` \|/gm)].map((row) => [
-    row[2],
-    Number(row[1]),
-  ]);
-  expect(Object.fromEntries(rows)).toEqual({ ...EXIT });
+test("the reference lists every exit code by its name and with its meaning", () => {
+  const rows = [...read("docs/reference.md").matchAll(/^\| (\d+) \| `(\w+)` \| (.*) \|$/gm)].map(
+    ([, code, name, meaning]) => ({ name, code: Number(code), meaning }),
+  );
+  const names = Object.keys(EXIT) as (keyof typeof EXIT)[];
+  expect(rows).toEqual(names.map((name) => ({ name, code: EXIT[name], meaning: EXIT_MEANINGS[name] })));
 });
 
 test("the reference lists every verb and whether it reads the environment", async () => {
