@@ -51,6 +51,18 @@ function decodeUnits(arch: string): Unit[] {
   return arch === "x64" ? [...units, ...decoders("avx2", AVX2)] : units;
 }
 
+/** Features too give JavaScript's bits. Vectors of 512 bits took as long: a row is one long chain of operations. */
+const featureRow = (isa: string, flags: readonly string[]): Unit => ({
+  source: "feature_row.c",
+  object: `feature_row_${isa}.o`,
+  flags: [`-DKEEL_ISA=${isa}`, "-ffp-contract=off", ...flags],
+});
+
+function featureUnits(arch: string): Unit[] {
+  const units = [plain("book.c"), plain("feature.c"), featureRow("portable", [])];
+  return arch === "x64" ? [...units, featureRow("avx2", AVX2)] : units;
+}
+
 function stepUnits(arch: string): Unit[] {
   const units = [plain("step.c"), stepRows("portable", [])];
   if (arch !== "x64") return units;
@@ -63,9 +75,21 @@ function stepUnits(arch: string): Unit[] {
   ];
 }
 
+const impliedVolatilityRows = (isa: string, flags: readonly string[]): Unit => ({
+  source: "implied_volatility_rows.c",
+  object: `implied_volatility_rows_${isa}.o`,
+  flags: [`-DKEEL_ISA=${isa}`, "-ffp-contract=off", ...flags],
+});
+
+function impliedVolatilityUnits(arch: string): Unit[] {
+  const units = [plain("implied_volatility.c"), impliedVolatilityRows("portable", [])];
+  if (arch !== "x64") return units;
+  return [...units, impliedVolatilityRows("avx2", AVX2), impliedVolatilityRows("avx512", AVX512)];
+}
+
 /** What is compiled for this architecture; sources with kernels once for each instruction set. */
 export function nativeUnits(arch: string = process.arch): readonly Unit[] {
-  return [...decodeUnits(arch), ...stepUnits(arch)];
+  return [...decodeUnits(arch), ...featureUnits(arch), ...stepUnits(arch), ...impliedVolatilityUnits(arch)];
 }
 
 /** Hex digest of everything the library is made from; names the library that is kept between runs. */

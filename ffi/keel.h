@@ -7,6 +7,6 @@
 #define KEEL_EXPORT __attribute__((visibility("default")))
 
 /* Changes with every incompatible change of a structure or a function that crosses the border. */
-#define KEEL_ABI 1
+#define KEEL_ABI 2
 
 #endif

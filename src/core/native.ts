@@ -7,13 +7,17 @@ import { invariant } from "./invariant.ts";
 import { NATIVE_LIBRARY } from "./native-library.ts";
 
 /** Changes together with `KEEL_ABI` in `ffi/keel.h`. */
-const ABI = 1;
+const ABI = 2;
+
+/** Best bid and ask: price and size each. */
+const BEST = [FFIType.i32, FFIType.f64, FFIType.i32, FFIType.f64] as const;
 
 const SYMBOLS = {
   keel_abi: { args: [], returns: FFIType.i32 },
   keel_isa_mask: { args: [], returns: FFIType.u32 },
   keel_monotonic_ns: { args: [], returns: FFIType.f64 },
   keel_step_run: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
+  keel_implied_volatilities: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
   keel_decode_binance: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
   keel_decode_binance_depth: { args: [FFIType.ptr, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   keel_decode_deribit: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
@@ -21,6 +25,27 @@ const SYMBOLS = {
   keel_decode_okx: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
   keel_decode_kraken: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
   keel_decode_coinbase: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
+  keel_book_delta: { args: [FFIType.ptr, FFIType.ptr, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+  keel_feature_top: {
+    args: [FFIType.ptr, FFIType.i32, ...BEST, FFIType.f64],
+    returns: FFIType.void,
+  },
+  keel_feature_trade: {
+    args: [FFIType.ptr, FFIType.i32, FFIType.i32, FFIType.f64, FFIType.f64],
+    returns: FFIType.void,
+  },
+  keel_feature_book: {
+    args: [FFIType.ptr, FFIType.ptr, FFIType.i32, FFIType.i32, ...BEST, FFIType.f64],
+    returns: FFIType.void,
+  },
+  keel_feature_levels: {
+    args: [FFIType.ptr, FFIType.i32, FFIType.i32, FFIType.i32, FFIType.i32, ...BEST, FFIType.f64],
+    returns: FFIType.void,
+  },
+  keel_feature_write: {
+    args: [FFIType.ptr, FFIType.i32, FFIType.f64, FFIType.ptr],
+    returns: FFIType.void,
+  },
 } as const;
 
 const open = (path: string) => dlopen(path, SYMBOLS);
@@ -32,6 +57,11 @@ export type NativeLibrary =
   | { readonly functions: NativeFunctions; readonly missing: null }
   /** `missing` says what to install. */
   | { readonly functions: null; readonly missing: string };
+
+/** The best instruction set of the host: bits of `keel_isa_mask` are instruction sets, worst first. */
+export function highestIsa(functions: NativeFunctions): number {
+  return 31 - Math.clz32(functions.keel_isa_mask());
+}
 
 let loaded: Promise<NativeLibrary> | null = null;
 let functions: NativeFunctions | null = null;
@@ -147,4 +177,20 @@ export function nativeFloats(length: number): { memory: NativeMemory; values: Fl
 export function nativeInts(length: number): { memory: NativeMemory; values: Int32Array<ArrayBuffer> } {
   const memory = nativeMemory(length * 4);
   return { memory, values: new Int32Array(memory.buffer, memory.byteOffset, length) };
+}
+
+export function nativeWords(length: number): { memory: NativeMemory; values: Uint32Array<ArrayBuffer> } {
+  const memory = nativeMemory(length * 4);
+  return { memory, values: new Uint32Array(memory.buffer, memory.byteOffset, length) };
+}
+
+export function nativeDoubles(length: number): { memory: NativeMemory; values: Float64Array<ArrayBuffer> } {
+  const memory = nativeMemory(length * 8);
+  return { memory, values: new Float64Array(memory.buffer, memory.byteOffset, length) };
+}
+
+/** Writes addresses, eight bytes each, to memory from `byteOffset` of its buffer on. */
+export function writeAddresses(to: NativeMemory, byteOffset: number, addresses: readonly number[]): void {
+  const view = new DataView(to.buffer, byteOffset, addresses.length * 8);
+  for (const [index, address] of addresses.entries()) view.setBigUint64(index * 8, BigInt(address), true);
 }

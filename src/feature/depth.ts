@@ -1,4 +1,6 @@
+import { nativeDoubles, nativeInts } from "../core/native.ts";
 import type { BookView } from "../market/book.ts";
+import { naturalLog } from "./elementary.ts";
 import { DEPTH_LEVELS, WITHDRAWAL_LEVELS } from "./schema.ts";
 
 /** Columns of a side's metrics. Sizes in lots, distances as ln(1 + bp). */
@@ -33,18 +35,34 @@ export class DepthView {
   /** `[slot]`: mid of the document in ticks; the one side's best when the other is empty, 0 when both are. */
   readonly midTicks: Float64Array;
 
+  /** The levels of a book that is being read, by side. */
+  readonly freshPrice: readonly [Int32Array, Int32Array];
+  readonly freshSize: readonly [Float64Array, Float64Array];
+  /** Addresses of all arrays for native code, in the order of `keel_features` in `ffi/feature.h`, but for state and signals. */
+  readonly addresses: { readonly kept: readonly number[]; readonly fresh: readonly number[] };
   readonly #priceTicks: Int32Array;
   readonly #sizeLots: Float64Array;
   readonly #count: Int32Array;
-  readonly #freshPrice = [new Int32Array(DEPTH_LEVELS), new Int32Array(DEPTH_LEVELS)] as const;
-  readonly #freshSize = [new Float64Array(DEPTH_LEVELS), new Float64Array(DEPTH_LEVELS)] as const;
 
   constructor(slotCount: number) {
-    this.metrics = new Float64Array(slotCount * 2 * DEPTH_METRICS);
-    this.midTicks = new Float64Array(slotCount);
-    this.#priceTicks = new Int32Array(slotCount * 2 * DEPTH_LEVELS);
-    this.#sizeLots = new Float64Array(slotCount * 2 * DEPTH_LEVELS);
-    this.#count = new Int32Array(slotCount * 2);
+    const metrics = nativeDoubles(slotCount * 2 * DEPTH_METRICS);
+    const midTicks = nativeDoubles(slotCount);
+    const priceTicks = nativeInts(slotCount * 2 * DEPTH_LEVELS);
+    const sizeLots = nativeDoubles(slotCount * 2 * DEPTH_LEVELS);
+    const count = nativeInts(slotCount * 2);
+    const freshPrice = nativeInts(2 * DEPTH_LEVELS);
+    const freshSize = nativeDoubles(2 * DEPTH_LEVELS);
+    this.metrics = metrics.values;
+    this.midTicks = midTicks.values;
+    this.#priceTicks = priceTicks.values;
+    this.#sizeLots = sizeLots.values;
+    this.#count = count.values;
+    this.freshPrice = [freshPrice.values.subarray(0, DEPTH_LEVELS), freshPrice.values.subarray(DEPTH_LEVELS)];
+    this.freshSize = [freshSize.values.subarray(0, DEPTH_LEVELS), freshSize.values.subarray(DEPTH_LEVELS)];
+    this.addresses = {
+      kept: [metrics, midTicks, priceTicks, sizeLots, count].map(({ memory }) => memory.address),
+      fresh: [freshPrice, freshSize].map(({ memory }) => memory.address),
+    };
   }
 
   reset(slot: number): void {
@@ -55,10 +73,10 @@ export class DepthView {
 
   /** Reads the book's levels. `compare` = the old levels are of the same document, so the difference means something. */
   refresh(slot: number, book: BookView, compare: boolean): void {
-    const bids = book.top(0, DEPTH_LEVELS, this.#freshPrice[0], this.#freshSize[0]);
-    const asks = book.top(1, DEPTH_LEVELS, this.#freshPrice[1], this.#freshSize[1]);
-    const bestBid = bids > 0 ? this.#freshPrice[0][0] : 0;
-    const bestAsk = asks > 0 ? this.#freshPrice[1][0] : 0;
+    const bids = book.top(0, DEPTH_LEVELS, this.freshPrice[0], this.freshSize[0]);
+    const asks = book.top(1, DEPTH_LEVELS, this.freshPrice[1], this.freshSize[1]);
+    const bestBid = bids > 0 ? this.freshPrice[0][0] : 0;
+    const bestAsk = asks > 0 ? this.freshPrice[1][0] : 0;
     const mid = bids > 0 && asks > 0 ? (bestBid + bestAsk) / 2 : bestBid + bestAsk;
     this.midTicks[slot] = mid;
     this.#refreshSide(slot, 0, bids, mid, compare);
@@ -91,8 +109,8 @@ export class DepthView {
     const row = slot * 2 + side;
     this.#compareSide(row, side, count, compare && this.#count[row] > 0);
 
-    const price = this.#freshPrice[side];
-    const size = this.#freshSize[side];
+    const price = this.freshPrice[side];
+    const size = this.freshSize[side];
     const bpPerTick = midTicks > 0 ? 10_000 / midTicks : 0;
     let sum = 0;
     let near = 0;
@@ -129,10 +147,11 @@ export class DepthView {
     metrics[to + DEPTH_METRIC.near] = near;
     metrics[to + DEPTH_METRIC.largest] = largest;
     metrics[to + DEPTH_METRIC.behind] = count > 0 ? sum10 - size[0] : 0;
-    metrics[to + DEPTH_METRIC.slope] = sum10 > 0 ? Math.log(1 + weighted / sum10) : 0;
-    metrics[to + DEPTH_METRIC.gap] = count > 1 ? Math.log(1 + Math.abs(price[1] - price[0]) * bpPerTick) : 0;
+    metrics[to + DEPTH_METRIC.slope] = sum10 > 0 ? naturalLog(1 + weighted / sum10) : 0;
+    metrics[to + DEPTH_METRIC.gap] =
+      count > 1 ? naturalLog(1 + Math.abs(price[1] - price[0]) * bpPerTick) : 0;
     metrics[to + DEPTH_METRIC.range] =
-      tenth > 0 ? Math.log(1 + Math.abs(price[tenth] - price[0]) * bpPerTick) : 0;
+      tenth > 0 ? naturalLog(1 + Math.abs(price[tenth] - price[0]) * bpPerTick) : 0;
   }
 
   /** Merges the old and the new levels, both best first, over the price range that both cover. */
@@ -144,8 +163,8 @@ export class DepthView {
       const sign = side === 0 ? 1 : -1;
       const oldPrice = this.#priceTicks;
       const oldSize = this.#sizeLots;
-      const price = this.#freshPrice[side];
-      const size = this.#freshSize[side];
+      const price = this.freshPrice[side];
+      const size = this.freshSize[side];
       let old = row * DEPTH_LEVELS;
       const oldEnd = old + this.#count[row];
       let fresh = 0;

@@ -1,4 +1,5 @@
 import { DEPTH_METRIC, DEPTH_METRICS, type DepthView } from "./depth.ts";
+import { naturalLog } from "./elementary.ts";
 import { FEATURE_COUNT } from "./schema.ts";
 import {
   ASK_TICKS,
@@ -69,8 +70,8 @@ export function writeRow(
   const perQueue = queueMean > 0 ? 1 / queueMean : 0;
 
   let i = offset;
-  out[i++] = spreadTicks > 1 ? Math.log(spreadTicks) : 0;
-  out[i++] = Math.log(1 + spreadTicks * bpPerTick);
+  out[i++] = spreadTicks > 1 ? naturalLog(spreadTicks) : 0;
+  out[i++] = naturalLog(1 + spreadTicks * bpPerTick);
   out[i++] = (queueTilt * spreadTicks * bpPerTick) / 2;
   out[i++] = queueTilt;
   for (let metric = DEPTH_METRIC.sum3; metric <= DEPTH_METRIC.near; metric += 1) {
@@ -108,7 +109,7 @@ export function writeRow(
   }
   i += 8;
   for (let field = TAKEN_50; field < TRADES_1000; field += 1)
-    out[i++] = Math.log(1 + s[at + field] * perQueue);
+    out[i++] = naturalLog(1 + s[at + field] * perQueue);
   for (let pair = TAKEN_50; pair < TRADES_1000; pair += 2) {
     const total = s[at + pair] + s[at + pair + 1] + queueMean / 10;
     out[i++] = total > 0 ? (s[at + pair + 1] - s[at + pair]) / total : 0;
@@ -124,15 +125,15 @@ export function writeRow(
   i += 14;
   const interval = s[at + DIFF_INTERVAL];
   out[i++] = interval > 0 ? contrast(now - s[at + LAST_DIFF], interval) : 0;
-  out[i++] = Math.log(1 + interval / 1_000);
-  out[i++] = Math.log(1 + s[at + TRADES_1000]);
-  out[i++] = Math.log(1 + s[at + COUNT_50]);
-  out[i++] = Math.log(1 + s[at + COUNT_500]);
+  out[i++] = naturalLog(1 + interval / 1_000);
+  out[i++] = naturalLog(1 + s[at + TRADES_1000]);
+  out[i++] = naturalLog(1 + s[at + COUNT_50]);
+  out[i++] = naturalLog(1 + s[at + COUNT_500]);
   out[i++] = contrast(s[at + COUNT_50] * 200, s[at + COUNT_10000]);
 
   for (let mean = MID_10; mean <= MID_1000; mean += 1) out[i++] = signedLog((mid - s[at + mean]) * bpPerTick);
   for (let window = VARIANCE_100; window <= VARIANCE_10000; window += 1) {
-    out[i++] = Math.log(1 + Math.sqrt(s[at + window]));
+    out[i++] = naturalLog(1 + Math.sqrt(s[at + window]));
   }
   out[i++] = contrast(s[at + VARIANCE_100] * 100, s[at + VARIANCE_10000]);
   out[i++] = contrast(s[at + VARIANCE_1000] * 10, s[at + VARIANCE_10000]);

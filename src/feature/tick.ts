@@ -1,7 +1,9 @@
+import { loadedNative, type NativeFunctions, nativeDoubles } from "../core/native.ts";
 import type { BookView } from "../market/book.ts";
 import { EVENT, type EventBatch, TICKER, TICKER_FIELDS } from "../market/event-batch.ts";
 import type { Instrument } from "../market/instrument.ts";
 import { DEPTH_METRIC, DEPTH_METRICS, DepthView } from "./depth.ts";
+import { NativeFeatures } from "./native.ts";
 import { basisBp, writeRow } from "./row.ts";
 import { FEATURE_COUNT, SIGNALS } from "./schema.ts";
 import type { FeatureSource } from "./source.ts";
@@ -90,12 +92,21 @@ export class FeatureState implements FeatureSource {
   readonly #state: Float64Array;
   readonly #depth: DepthView;
   readonly #decay = new Float64Array(DECAY_MS.length);
-  readonly #signals = new Float64Array(SIGNALS.length);
+  readonly #signals: Float64Array;
+  readonly #native: NativeFeatures | null;
 
-  constructor(slotCount: number) {
+  /** @param native null for none; default what is loaded. It gives the same bits. */
+  constructor(slotCount: number, native: NativeFunctions | null = loadedNative()) {
+    const state = nativeDoubles(slotCount * STRIDE);
+    const signals = nativeDoubles(SIGNALS.length);
     this.slotCount = slotCount;
-    this.#state = new Float64Array(slotCount * STRIDE);
+    this.#state = state.values;
+    this.#signals = signals.values;
     this.#depth = new DepthView(slotCount);
+    this.#native =
+      native === null
+        ? null
+        : new NativeFeatures(native, slotCount, this.#depth, state.memory.address, signals.memory.address);
     for (let slot = 0; slot < slotCount; slot += 1) this.reset(slot);
   }
 
@@ -120,6 +131,10 @@ export class FeatureState implements FeatureSource {
 
   /** After the book took the snapshot or delta of `batch` at `row`. */
   onBook(slot: number, book: BookView, batch: EventBatch, row: number, timeUs: number): void {
+    if (this.#native !== null) {
+      this.#native.onBook(slot, book, batch.kind[row] === EVENT.bookDelta, timeUs);
+      return;
+    }
     const s = this.#state;
     const at = slot * STRIDE;
     this.#count(at, timeUs);
@@ -163,6 +178,10 @@ export class FeatureState implements FeatureSource {
 
   /** After the book took a new best bid and ask. */
   onTop(slot: number, book: BookView, timeUs: number): void {
+    if (this.#native !== null) {
+      this.#native.onTop(slot, book, timeUs);
+      return;
+    }
     const at = slot * STRIDE;
     this.#count(at, timeUs);
     this.#updateTop(at, slot, book);
@@ -170,6 +189,10 @@ export class FeatureState implements FeatureSource {
 
   /** A trade; `aggressorSide` 0 bought from the ask, 1 sold into the bid. */
   onTrade(slot: number, aggressorSide: number, sizeLots: number, timeUs: number): void {
+    if (this.#native !== null) {
+      this.#native.onTrade(slot, aggressorSide, sizeLots, timeUs);
+      return;
+    }
     const s = this.#state;
     const at = slot * STRIDE;
     this.#count(at, timeUs);
@@ -237,6 +260,10 @@ export class FeatureState implements FeatureSource {
 
   /** Writes the slot's features at `timeUs`, {@link FEATURE_COUNT} values in schema order from `offset`. */
   write(slot: number, timeUs: number, out: Float32Array, offset: number): void {
+    if (this.#native !== null) {
+      this.#native.write(slot, timeUs, out, offset);
+      return;
+    }
     const s = this.#state;
     const at = slot * STRIDE;
     this.#advance(at, timeUs);

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { exponential, naturalLog } from "./elementary.ts";
 
 /** Time constants of the windows, ms; {@link decayFactors} writes the factors in this order. */
 export const DECAY_MS = [10_000, 5_000, 1_000, 500, 2_000, 200, 100, 50, 10] as const;
@@ -23,7 +24,7 @@ export const D10 = 8;
  * longest one, which costs a relative error of at most 1e-13.
  */
 export function decayFactors(deltaUs: number, out: Float64Array): void {
-  const p1 = Math.exp(-deltaUs / 10_000_000);
+  const p1 = exponential(-deltaUs / 10_000_000);
   const p2 = p1 * p1;
   const p5 = p2 * p2 * p1;
   const p10 = p5 * p5;
@@ -45,7 +46,7 @@ export function decayFactors(deltaUs: number, out: Float64Array): void {
 
 /** exp(−age/5 ms), /20, /60 and /200 ms at `out[at…at+3]`; four powers of one exponential. A negative age counts as 0. */
 export function writeAges(ageUs: number, out: Float32Array, at: number): void {
-  const p1 = ageUs > 0 ? Math.exp(-ageUs / 600_000) : 1;
+  const p1 = ageUs > 0 ? exponential(-ageUs / 600_000) : 1;
   const p3 = p1 * p1 * p1;
   const p9 = p3 * p3 * p3;
   const p10 = p9 * p1;
@@ -70,5 +71,5 @@ export function soft(x: number): number {
 
 /** sign(x)·ln(1 + |x|). */
 export function signedLog(x: number): number {
-  return x < 0 ? -Math.log(1 - x) : Math.log(1 + x);
+  return x < 0 ? -naturalLog(1 - x) : naturalLog(1 + x);
 }

@@ -1,6 +1,6 @@
 import { type Pointer, ptr } from "bun:ffi";
 import type { DecimalStep } from "../core/decimal.ts";
-import { type NativeFunctions, type NativeMemory, nativeMemory } from "../core/native.ts";
+import { highestIsa, type NativeFunctions, type NativeMemory, nativeMemory } from "../core/native.ts";
 import type { EventBatch } from "../market/event-batch.ts";
 import type { Instrument } from "../market/instrument.ts";
 import { FRAME, type FrameOutcome } from "./feed.ts";
@@ -24,9 +24,6 @@ const NUMBERS_AT = 24;
 const COUNT_AT = NUMBERS_AT + 24;
 const ARRAYS_AT = NUMBERS_AT + 32;
 const DECODER_BYTES = ARRAYS_AT + 15 * 8;
-/** Bits of `keel_isa_mask` are instruction sets, worst first. */
-const highestIsa = (mask: number): number => 31 - Math.clz32(mask);
-
 const utf8 = new TextEncoder();
 
 /** The number of an instrument that is not in the table: the native decoders take nothing of it. */
@@ -58,7 +55,7 @@ export class NativeDecoderMemory {
     this.#counts = new Int32Array(state.buffer, state.byteOffset + COUNT_AT, 2);
     this.address = state.address;
     this.#point(0, frame.address + FRONT_BYTES);
-    const best = highestIsa(functions.keel_isa_mask());
+    const best = highestIsa(functions);
     this.#number(0, MAX_FRAME_BYTES);
     this.#number(3, Math.min(isa ?? best, best));
     this.#table = new ListingTable(bySymbol);

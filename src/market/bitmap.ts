@@ -1,4 +1,5 @@
 import { invariant } from "../core/invariant.ts";
+import { nativeWords } from "../core/native.ts";
 
 /** No bit is set at or after the place asked for. */
 export const NO_BIT = -1;
@@ -9,6 +10,8 @@ export const NO_BIT = -1;
  */
 export class HierarchicalBitmap {
   readonly bits: number;
+  /** Addresses of the three levels for native code. */
+  readonly addresses: readonly [leaf: number, middle: number, root: number];
   readonly #leaf: Uint32Array;
   readonly #middle: Uint32Array;
   readonly #root: Uint32Array;
@@ -17,9 +20,13 @@ export class HierarchicalBitmap {
   constructor(bits: number) {
     invariant(bits >= 32 && (bits & (bits - 1)) === 0, `bitmap capacity ${bits} is not a power of two ≥ 32`);
     this.bits = bits;
-    this.#leaf = new Uint32Array(bits >>> 5);
-    this.#middle = new Uint32Array(Math.ceil(this.#leaf.length / 32));
-    this.#root = new Uint32Array(Math.ceil(this.#middle.length / 32));
+    const leaf = nativeWords(bits >>> 5);
+    const middle = nativeWords(Math.ceil(leaf.values.length / 32));
+    const root = nativeWords(Math.ceil(middle.values.length / 32));
+    this.#leaf = leaf.values;
+    this.#middle = middle.values;
+    this.#root = root.values;
+    this.addresses = [leaf.memory.address, middle.memory.address, root.memory.address];
   }
 
   add(bit: number): void {

@@ -1,4 +1,6 @@
+import { ptr } from "bun:ffi";
 import { invariant } from "../core/invariant.ts";
+import { type NativeMemory, nativeMemory, writeAddresses } from "../core/native.ts";
 
 /** Kinds of market event. */
 export const EVENT = {
@@ -103,6 +105,7 @@ export class EventBatch {
   readonly priceTicks: Int32Array;
   /** Whole, but for sizes that a venue shows off its own lot grid. */
   readonly sizeLots: Float64Array;
+  #levelArrays: NativeMemory | null = null;
 
   constructor(maxEvents = 4_096, maxLevels = 65_536) {
     this.maxEvents = maxEvents;
@@ -127,6 +130,12 @@ export class EventBatch {
   clear(): void {
     this.count = 0;
     this.levels = 0;
+  }
+
+  /** Addresses of the arrays of levels, the `keel_levels` of `ffi/book.h`. */
+  get levelArrays(): NativeMemory {
+    this.#levelArrays ??= addressesOf([this.side, this.priceTicks, this.sizeLots]);
+    return this.#levelArrays;
   }
 
   /** Opens an event; levels and values that follow belong to it. Ticker values start as NaN. @returns its row, −1 when full. */
@@ -205,4 +214,15 @@ export class EventBatch {
     this.values.set(from.values.subarray(row * TICKER_FIELDS, (row + 1) * TICKER_FIELDS), to * TICKER_FIELDS);
     return true;
   }
+}
+
+/**
+ * A small typed array's memory is moved when its buffer is first asked for, so the buffer's address is the one to take; it stays
+ * the same as long as the array is reachable.
+ */
+function addressesOf(arrays: readonly (Uint8Array | Int32Array | Float64Array)[]): NativeMemory {
+  const memory = nativeMemory(arrays.length * 8);
+  const addresses = arrays.map(({ buffer, byteOffset }) => ptr(buffer) + byteOffset);
+  writeAddresses(memory, memory.byteOffset, addresses);
+  return memory;
 }

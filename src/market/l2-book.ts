@@ -1,7 +1,9 @@
+import type { Pointer } from "bun:ffi";
+import { loadedNative, type NativeFunctions, nativeMemory } from "../core/native.ts";
 import type { Book } from "./book.ts";
 import { type EventBatch, SIDE } from "./event-batch.ts";
 import type { InstrumentKind } from "./instrument.ts";
-import { Ladder, NO_KEY } from "./ladder.ts";
+import { LADDER_BYTES, Ladder, NO_KEY } from "./ladder.ts";
 
 /** How much memory a book takes, per side: ticks held densely around the touch and levels held beyond them. */
 export interface BookShape {
@@ -19,13 +21,19 @@ export const BOOK_SHAPE: Readonly<Record<InstrumentKind, BookShape>> = {
   option: { windowTicks: 512, farLevels: 256 },
 };
 
-/** The {@link Book} over two ladders: a bid's key is its price negated, so on both sides the smallest key is the best. */
+/**
+ * The {@link Book} over two ladders: a bid's key is its price negated, so on both sides the smallest key is the best. Deltas are
+ * applied by `ffi/book.c` where the native library is loaded, with the same result.
+ */
 export class L2Book implements Book {
   bestBidTicks = -1;
   bestBidLots = 0;
   bestAskTicks = -1;
   bestAskLots = 0;
   lastSequence = Number.NaN;
+  /** The book's `keel_book` of `ffi/book.h`, for native code to read. */
+  readonly address: Pointer;
+  readonly #native: NativeFunctions | null;
   readonly #bids: Ladder;
   readonly #asks: Ladder;
   #overlaySequence = Number.NaN;
@@ -34,9 +42,13 @@ export class L2Book implements Book {
   #overlayAskTicks = -1;
   #overlayAskLots = 0;
 
-  constructor(shape: BookShape) {
-    this.#bids = new Ladder(shape.windowTicks, shape.farLevels);
-    this.#asks = new Ladder(shape.windowTicks, shape.farLevels);
+  /** @param native null for none; default what is loaded. */
+  constructor(shape: BookShape, native: NativeFunctions | null = loadedNative()) {
+    const memory = nativeMemory(2 * LADDER_BYTES);
+    this.address = memory.address;
+    this.#native = native;
+    this.#bids = new Ladder(shape.windowTicks, shape.farLevels, memory, memory.byteOffset);
+    this.#asks = new Ladder(shape.windowTicks, shape.farLevels, memory, memory.byteOffset + LADDER_BYTES);
   }
 
   get crossed(): boolean {
@@ -74,7 +86,22 @@ export class L2Book implements Book {
   applyDelta(batch: EventBatch, row: number): void {
     const start = batch.levelStart[row];
     const end = start + batch.levelCount[row];
-    const { side, priceTicks, sizeLots } = batch;
+    if (this.#native === null) this.#applyLevels(batch, start, end);
+    else this.#applyNatively(this.#native, batch, start, end);
+    this.lastSequence = batch.lastSequence[row];
+    this.#refresh();
+  }
+
+  /** Levels that move a window or do not fit are set here, one by one, in their order among the others. */
+  #applyNatively(native: NativeFunctions, batch: EventBatch, start: number, end: number): void {
+    const { address } = batch.levelArrays;
+    for (let from = start; from < end; from += 1) {
+      from = native.keel_book_delta(this.address, address, from, end);
+      if (from < end) this.#set(batch.side[from], batch.priceTicks[from], batch.sizeLots[from]);
+    }
+  }
+
+  #applyLevels({ side, priceTicks, sizeLots }: EventBatch, start: number, end: number): void {
     for (let from = start; from < end; ) {
       const isBid = side[from] === SIDE.bid;
       let to = from + 1;
@@ -83,8 +110,6 @@ export class L2Book implements Book {
       else this.#asks.setRun(priceTicks, sizeLots, from, to, 1);
       from = to;
     }
-    this.lastSequence = batch.lastSequence[row];
-    this.#refresh();
   }
 
   applyTop(batch: EventBatch, row: number): void {

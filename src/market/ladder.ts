@@ -1,8 +1,25 @@
 import { invariant } from "../core/invariant.ts";
+import {
+  type NativeMemory,
+  nativeDoubles,
+  nativeInts,
+  nativeMemory,
+  writeAddresses,
+} from "../core/native.ts";
 import { HierarchicalBitmap } from "./bitmap.ts";
 
 /** Best key of an empty ladder; greater than every key. */
 export const NO_KEY = 0x7fffffff;
+
+/** Layout of `keel_ladder` in `ffi/book.h`: six addresses, then numbers of 32 bits. */
+export const LADDER_BYTES = 80;
+const ADDRESSES_BYTES = 48;
+const BEST = 2;
+const BASE = 3;
+const COUNT = 4;
+const FAR_COUNT = 5;
+const OVERFLOWED = 6;
+const NUMBERS = 8;
 
 /**
  * One side of a book over integer keys, where the smaller key is the better one (an ask's price; a bid's price negated).
@@ -14,9 +31,8 @@ export const NO_KEY = 0x7fffffff;
  * When the far array is full, the worst level of all is left out and counted in {@link overflowed}.
  */
 export class Ladder {
-  /** The smallest key held, or {@link NO_KEY}. */
-  best = NO_KEY;
-  overflowed = 0;
+  /** The numbers of `keel_ladder`: native code and this class move the same levels. */
+  readonly #numbers: Int32Array;
   readonly #window: number;
   readonly #mask: number;
   readonly #lead: number;
@@ -24,20 +40,44 @@ export class Ladder {
   readonly #occupied: HierarchicalBitmap;
   readonly #farKeys: Int32Array;
   readonly #farSizes: Float64Array;
-  #base = 0;
-  #count = 0;
-  #farCount = 0;
 
-  /** @param window keys held densely, a power of two ≥ 32. @param farLevels levels held beyond the window, ≥ 1. */
-  constructor(window: number, farLevels: number) {
+  /**
+   * @param window keys held densely, a power of two ≥ 32.
+   * @param farLevels levels held beyond the window, ≥ 1.
+   * @param memory where the {@link LADDER_BYTES} of its description are, from `byteOffset` of the buffer on.
+   */
+  constructor(
+    window: number,
+    farLevels: number,
+    memory: NativeMemory = nativeMemory(LADDER_BYTES),
+    byteOffset = memory.byteOffset,
+  ) {
     invariant(farLevels >= 1, `a ladder of ${farLevels} far levels`);
+    const occupied = new HierarchicalBitmap(window);
+    const sizes = nativeDoubles(window);
+    const farKeys = nativeInts(farLevels);
+    const farSizes = nativeDoubles(farLevels);
     this.#window = window;
     this.#mask = window - 1;
     this.#lead = window >>> 2;
-    this.#occupied = new HierarchicalBitmap(window);
-    this.#sizes = new Float64Array(window);
-    this.#farKeys = new Int32Array(farLevels);
-    this.#farSizes = new Float64Array(farLevels);
+    this.#occupied = occupied;
+    this.#sizes = sizes.values;
+    this.#farKeys = farKeys.values;
+    this.#farSizes = farSizes.values;
+    this.#numbers = new Int32Array(memory.buffer, byteOffset + ADDRESSES_BYTES, NUMBERS);
+    this.#numbers.set([window, farLevels, NO_KEY]);
+    const words = [sizes.memory.address, ...occupied.addresses];
+    writeAddresses(memory, byteOffset, [...words, farKeys.memory.address, farSizes.memory.address]);
+  }
+
+  /** The smallest key held, or {@link NO_KEY}. */
+  get best(): number {
+    return this.#numbers[BEST];
+  }
+
+  /** Levels left out since {@link reset}. */
+  get overflowed(): number {
+    return this.#numbers[OVERFLOWED];
   }
 
   get levels(): number {
@@ -63,7 +103,7 @@ export class Ladder {
       if (before > 0) return;
       this.#occupied.add(slot);
       this.#count += 1;
-      if (key < this.best) this.best = key;
+      if (key < this.best) this.#numbers[BEST] = key;
     } else if (before > 0) {
       this.#occupied.delete(slot);
       this.#count -= 1;
@@ -125,22 +165,47 @@ export class Ladder {
     this.#occupied.clear();
     this.#count = 0;
     this.#farCount = 0;
-    this.best = NO_KEY;
-    this.overflowed = 0;
+    this.#numbers[BEST] = NO_KEY;
+    this.#numbers[OVERFLOWED] = 0;
+  }
+
+  get #base(): number {
+    return this.#numbers[BASE];
+  }
+
+  set #base(key: number) {
+    this.#numbers[BASE] = key;
+  }
+
+  /** Levels in the window. */
+  get #count(): number {
+    return this.#numbers[COUNT];
+  }
+
+  set #count(count: number) {
+    this.#numbers[COUNT] = count;
+  }
+
+  get #farCount(): number {
+    return this.#numbers[FAR_COUNT];
+  }
+
+  set #farCount(count: number) {
+    this.#numbers[FAR_COUNT] = count;
   }
 
   #setOutside(key: number, size: number): void {
     if (size > 0) {
       if (this.best === NO_KEY) {
         this.#base = key - this.#lead;
-        this.best = key;
+        this.#numbers[BEST] = key;
       } else if (key < this.#base) {
         this.#slideDown(key - this.#lead);
       } else {
         this.#setFar(key, size);
         return;
       }
-      if (this.#count === 0) this.best = key;
+      if (this.#count === 0) this.#numbers[BEST] = key;
       this.set(key, size);
     } else if (this.best !== NO_KEY && key >= this.#base) {
       this.#setFar(key, 0);
@@ -150,10 +215,10 @@ export class Ladder {
   /** The best level was removed: finds its successor and moves the window along when the touch has drifted past its middle. */
   #findBest(): void {
     const next = this.#nextInWindow(this.best + 1);
-    this.best = next;
+    this.#numbers[BEST] = next;
     if (next === NO_KEY) {
       if (this.#farCount === 0) return;
-      this.best = this.#farKeys[this.#farCount - 1];
+      this.#numbers[BEST] = this.#farKeys[this.#farCount - 1];
       this.#slideUp(this.best - this.#lead);
     } else if (next - this.#base > this.#window >>> 1) {
       this.#slideUp(next - this.#lead);
@@ -200,7 +265,7 @@ export class Ladder {
         this.#farSizes[this.#farCount] = this.#sizes[slot];
         this.#farCount += 1;
       } else {
-        this.overflowed += 1;
+        this.#numbers[OVERFLOWED] += 1;
       }
       this.#sizes[slot] = 0;
       this.#occupied.delete(slot);
@@ -218,7 +283,7 @@ export class Ladder {
     this.#farKeys.copyWithin(0, excess, this.#farCount);
     this.#farSizes.copyWithin(0, excess, this.#farCount);
     this.#farCount -= excess;
-    this.overflowed += excess;
+    this.#numbers[OVERFLOWED] += excess;
   }
 
   #setFar(key: number, size: number): void {
@@ -239,7 +304,7 @@ export class Ladder {
   #insertFar(at: number, key: number, size: number): void {
     if (this.#farCount === this.#farKeys.length) {
       if (at === 0) {
-        this.overflowed += 1;
+        this.#numbers[OVERFLOWED] += 1;
         return;
       }
       this.#makeRoom(1);
