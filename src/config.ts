@@ -86,6 +86,10 @@ export interface Config {
     | undefined;
   /** `KEEL_KAFKA_…`, `KEEL_REDIS_…` */
   readonly distribution: DistributionOptions;
+  /** Undefined when outcomes are not followed. */
+  readonly outcomes:
+    | { readonly dir: string; readonly partBytes: number; readonly totalBytes: number }
+    | undefined;
   readonly timeouts: {
     readonly silenceMs: number;
     readonly connectMs: number;
@@ -210,6 +214,14 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       values.KEEL_JOURNAL_DIR === undefined
         ? undefined
         : { dir: values.KEEL_JOURNAL_DIR, segmentBytes: values.KEEL_JOURNAL_SEGMENT_MB * 1_048_576 },
+    outcomes:
+      values.KEEL_OUTCOMES_DIR === undefined
+        ? undefined
+        : {
+            dir: values.KEEL_OUTCOMES_DIR,
+            partBytes: values.KEEL_OUTCOMES_PART_MB * 1_048_576,
+            totalBytes: values.KEEL_OUTCOMES_MAX_MB * 1_048_576,
+          },
     shm:
       values.KEEL_SHM === undefined
         ? undefined

@@ -247,13 +247,13 @@ const NAMED = {
     integerIn(1, 4_096),
     "64",
     "Size at which the next file of outcomes begins",
-    "MB",
+    "MiB",
   ),
   KEEL_OUTCOMES_MAX_MB: variable(
     integerIn(2, 1_048_576),
     "4096",
     "Size of all files of outcomes in the folder; the oldest go",
-    "MB",
+    "MiB",
   ),
   KEEL_JOURNAL_SEGMENT_MB: variable(
     integerIn(1, 4_096),

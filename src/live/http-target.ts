@@ -18,6 +18,7 @@ import { registerRiskMetrics } from "../monitor/risk-metrics.ts";
 import { standingReports } from "../monitor/standing-report.ts";
 import { reasonNames } from "../quote/quote-batch.ts";
 import type { LiveDesk } from "./live-desk.ts";
+import { LiveOutcomes, registerOutcomeMetrics } from "./outcomes.ts";
 
 /** A loop that was this late is not healthy. */
 const LOOP_LAG_MS_MAX = 1_000;
@@ -33,6 +34,7 @@ export function httpTarget(live: LiveDesk, distributor: Distributor | null = nul
   for (const tap of live.taps) {
     if (tap instanceof FixClients) registerFixClientMetrics(metrics, tap);
     if (tap instanceof JsonGateway) registerApiMetrics(metrics, tap);
+    if (tap instanceof LiveOutcomes) registerOutcomeMetrics(metrics, tap);
   }
   registerRiskMetrics(metrics, desk);
   metrics.single(
@@ -89,6 +91,7 @@ export function httpTarget(live: LiveDesk, distributor: Distributor | null = nul
     reduce: (reason) => live.reduce(`http: ${reason}`),
     quotes: (instrument) => standingReports(desk, instrument),
     rfq: () => rfqReport(live),
+    outcomes: () => live.taps.find((tap) => tap instanceof LiveOutcomes)?.view() ?? null,
     positions: () => positionReport(desk),
     adoptPositions: () => live.adoptPositions(),
     resetKill: () => live.resetKill(),

@@ -16,6 +16,7 @@ import { Peers } from "../sim/peers.ts";
 import { sessionOf } from "./counterparty-session.ts";
 import { httpTarget, unready } from "./http-target.ts";
 import { LiveDesk, type LiveSummary } from "./live-desk.ts";
+import { LiveOutcomes } from "./outcomes.ts";
 import { ServiceTap } from "./service-tap.ts";
 import { configuredTaps } from "./taps.ts";
 
@@ -153,6 +154,7 @@ export class Session {
     process.off("unhandledRejection", this.#onUncaught);
     await this.http?.stop();
     await distributor?.ended();
+    for (const tap of this.live.taps) if (tap instanceof LiveOutcomes) await tap.ended();
     const counters = (await peers?.stop()) ?? null;
     placed.stop();
     notifier?.close();

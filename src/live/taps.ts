@@ -11,6 +11,7 @@ import type { StepModel } from "../inference/step-model.ts";
 import type { RfqInput } from "../rfq/message.ts";
 import { jsonGatewayOf } from "./api-desk.ts";
 import { fixClientsOf } from "./client-sessions.ts";
+import { LiveOutcomes } from "./outcomes.ts";
 
 export interface TapContext {
   readonly clock: Clock;
@@ -68,6 +69,15 @@ export function configuredTaps(
         onSignal: (frame) => context.onSignal?.(frame),
         onProblem: (problem) => context.log.warn("distribution", { problem }),
         shutdownMs: config.timeouts.shutdownMs,
+      }),
+    );
+  }
+  if (config.outcomes !== undefined) {
+    const { books } = desk.market;
+    taps.push(
+      new LiveOutcomes(config.outcomes, { instruments, books, underlyings }, card, {
+        wallUs: context.clock.wallUs(),
+        onProblem: (problem) => context.log.error("outcomes", { problem }),
       }),
     );
   }

@@ -26,6 +26,8 @@ export interface HttpTarget {
   fix(): unknown;
   /** Requests for quotes and their counterparties; null or left out when none are answered. */
   rfq?(): unknown;
+  /** What came of predictions, quotes and fills so far; null or left out when it is not followed. */
+  outcomes?(): unknown;
   /** Logs the FIX session out and back on with both sequences at 1. @returns false when there is none. */
   resetFix(): boolean;
 }
@@ -41,7 +43,7 @@ const MAX_BODY_BYTES = 4_096;
 const POSTS = ["/kill", "/reduce", "/reset", "/positions/adopt", "/fix/reset"];
 
 /**
- * `/metrics` (Prometheus text), `/healthz`, `/readyz`, `/status`, `/positions`, `/quotes?instrument=SYMBOL` and `/fix` (JSON); `POST /kill`, `POST /reduce` and
+ * `/metrics` (Prometheus text), `/healthz`, `/readyz`, `/status`, `/positions`, `/quotes?instrument=SYMBOL`, `/outcomes` and `/fix` (JSON); `POST /kill`, `POST /reduce` and
  * `POST /reset` move the trading state, `POST /positions/adopt` takes over the counterparty's positions, `POST /fix/reset` starts the FIX session anew.
  *
  * A `POST` is accepted with the token, or, when none is configured, from a loopback address by a client that is no web page
@@ -100,6 +102,8 @@ async function answer(
         return Response.json(target.fix());
       case "/rfq":
         return Response.json(target.rfq?.() ?? null);
+      case "/outcomes":
+        return Response.json(target.outcomes?.() ?? null);
       case "/positions":
         return Response.json(target.positions());
       case "/quotes":
@@ -112,7 +116,7 @@ async function answer(
         return new Response("use POST\n", { status: 405, headers: { allow: "POST" } });
       default:
         return new Response(
-          "paths: /metrics /healthz /readyz /status /positions /quotes?instrument=SYMBOL /rfq /fix, POST /kill /reduce /reset /positions/adopt /fix/reset\n",
+          "paths: /metrics /healthz /readyz /status /positions /quotes?instrument=SYMBOL /rfq /outcomes /fix, POST /kill /reduce /reset /positions/adopt /fix/reset\n",
           {
             status: 404,
           },

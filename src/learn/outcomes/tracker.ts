@@ -153,8 +153,12 @@ export class OutcomeTracker implements ObservationSink {
     }
   }
 
-  /** The stream has ended: what waits is handed over as far as it is known. */
-  finish(timeUs: number): void {
+  /**
+   * The stream has ended: what waits is handed over as far as it is known.
+   *
+   * @param timeUs left out, the time of the last observation
+   */
+  finish(timeUs: number = this.#nowUs): void {
     const nowUs = this.#advance(timeUs);
     this.#endAll("ended", nowUs);
     for (const labelled of this.#labelled) {
