@@ -24,7 +24,7 @@ export const venue = defineCommand({
   summary: "Serve a recorded capture, or simulated venues, over WebSocket and REST",
   usage: "--capture FILE [options] | --simulate VENUES [options]",
   details:
-    "Plays a capture (Binance or Deribit; keel's own recordings, hftbacktest's and cryptofeed's layouts) in the venue's own " +
+    "Plays a capture of any venue (keel's own recordings, hftbacktest's and cryptofeed's layouts) in the venue's own " +
     "protocol, frames byte for byte as recorded. Playback begins with the first subscription. The server keeps the books, so a " +
     "client may ask for a snapshot or subscribe anew at any time. Set KEEL_URL_<VENUE> to the address that is printed.\n\n" +
     `Faults for rehearsals: --fault ${FAULT_FORM}; N is how many frames (drop, duplicate, garble, half; default 1) or ` +

@@ -32,6 +32,8 @@ const ROOM_CHECK_MS = 10;
 const START_QUIET_MS = 20;
 /** At full speed the market stands still for this long after a REST answer, while it travels. */
 const ANSWER_HOLD_MS = 20;
+/** The longest that a REST answer waits at full speed for clients to have read what was sent before it. */
+const READ_WAIT_MS = 1_000;
 /** At full speed a freeze loses one frame in this time, not the rest of the capture. */
 const FREEZE_HOLD_MS = 10;
 const GOING_AWAY = 1_001;
@@ -309,6 +311,7 @@ export class CaptureVenue {
         this.faults.onControl("", text, systemClock.wallUs(), (out) => client.send(out));
       },
       listening: () => this.#startSoon(),
+      caughtUp: () => (this.#speed === "max" ? this.#untilRead() : null),
       answering: () => {
         this.#holdUntilMs = performance.now() + ANSWER_HOLD_MS;
       },
@@ -373,6 +376,14 @@ export class CaptureVenue {
       });
       this.#wakers = [];
     }
+  }
+
+  async #untilRead(): Promise<void> {
+    const untilMs = performance.now() + READ_WAIT_MS;
+    for (const client of this.#clients) client.ask();
+    const isBehind = (): boolean => [...this.#clients].some((client) => client.isBehind);
+    for (; isBehind() && performance.now() < untilMs; await Bun.sleep(1))
+      this.#holdUntilMs = performance.now() + ANSWER_HOLD_MS;
   }
 
   #mayPlay(): boolean {

@@ -61,6 +61,7 @@ export class MemoryVenue implements FeedPort {
       },
       reply: (_client, text) => this.#due.push(() => this.#sink?.onFrame(this.#feed, text, this.#timeUs)),
       listening: () => {},
+      caughtUp: () => null,
       answering: () => {},
       wallUs: () => this.#timeUs,
     });

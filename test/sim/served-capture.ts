@@ -99,6 +99,12 @@ export class ServedCapture {
     this.#timer = setInterval(() => this.#turn((nowUs) => this.feed.onTimer(nowUs, this.#out)), 5);
   }
 
+  /** The book of an instrument, as a desk would have it. */
+  book(symbol: string): L2Book | undefined {
+    const instrument = this.#instrument(symbol);
+    return instrument === undefined ? undefined : this.#books.get(instrument.id);
+  }
+
   stop(): void {
     clearInterval(this.#timer);
     this.#port.close();
@@ -227,13 +233,20 @@ export async function playThrough(
   name: VenueName,
   subscriptions: readonly string[],
   reader: NaiveReader,
+  prepare: (venue: CaptureVenue) => void = () => {},
 ): Promise<{ readonly served: ServedCapture; readonly venue: CaptureVenue }> {
   const venue = await CaptureVenue.start({ capture, speed: "max" });
+  prepare(venue);
   const served = new ServedCapture(venue, name, subscriptions, reader);
   try {
     await venue.end();
     const { framesSent } = venue.summary();
-    for (let i = 0; i < 1_000 && served.tally.frames < framesSent; i += 1) await Bun.sleep(5);
+    for (let i = 0, seen = -1; i < 1_000 && served.tally.frames < framesSent; i += 1) {
+      // Frames on a connection that was cut never come.
+      if (i % 20 === 0 && seen === served.tally.frames) break;
+      if (i % 20 === 0) seen = served.tally.frames;
+      await Bun.sleep(5);
+    }
   } finally {
     served.stop();
     await venue.stop();

@@ -82,31 +82,13 @@ export class ChannelsCapture implements CaptureProtocol {
     if (channel === null)
       return this.#dialect.request(url, this.#described, Math.floor(this.#timeUs / 1_000));
     if (!this.#scan.channels.has(channel)) return null;
-    const body = this.#bodyOf(channel);
-    if (body !== null) {
-      this.#host.answering();
-      return { status: 200, body };
-    }
-    if (this.#waiting.size >= WAITING_MAX) return { status: 429, body: this.refusal(429) };
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => waiting.answer({ status: 503, body: this.refusal(503) }), BOOK_WAIT_MS);
-      const waiting: Waiting = {
-        channel,
-        answer: (answer) => {
-          clearTimeout(timer);
-          this.#waiting.delete(waiting);
-          this.#host.answering();
-          resolve(answer);
-        },
-      };
-      this.#waiting.add(waiting);
-    });
+    const caughtUp = this.#host.caughtUp();
+    return caughtUp === null ? this.#book(channel) : caughtUp.then(() => this.#book(channel));
   }
 
   refusal(status: number): string {
     return this.#dialect.refusal(status);
   }
-
   play(entry: CaptureEntry): void {
     this.#timeUs = entry.timeUs;
     if (entry.kind === "http") this.#recordedAnswer(entry);
@@ -126,6 +108,28 @@ export class ChannelsCapture implements CaptureProtocol {
     this.#begun.clear();
     this.#isOver = false;
     this.#timeUs = this.#scan.firstUs;
+  }
+
+  #book(channel: string): CaptureAnswer | Promise<CaptureAnswer> {
+    const body = this.#bodyOf(channel);
+    if (body !== null) {
+      this.#host.answering();
+      return { status: 200, body };
+    }
+    if (this.#waiting.size >= WAITING_MAX) return { status: 429, body: this.refusal(429) };
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => waiting.answer({ status: 503, body: this.refusal(503) }), BOOK_WAIT_MS);
+      const waiting: Waiting = {
+        channel,
+        answer: (answer) => {
+          clearTimeout(timer);
+          this.#waiting.delete(waiting);
+          this.#host.answering();
+          resolve(answer);
+        },
+      };
+      this.#waiting.add(waiting);
+    });
   }
 
   #frame(text: string): void {

@@ -46,12 +46,22 @@ export class CaptureClient {
     const socket = this.#socket;
     if (socket === null || socket.send(text) === 0) return false;
     this.#sentBytes += text.length;
-    if (this.#paced && this.#answersPings && this.#sentBytes - this.#pingedBytes >= PING_EVERY_BYTES) {
-      this.#pingedBytes = this.#sentBytes;
-      socket.ping(String(this.#sentBytes));
-      if (this.#pongDueMs === Number.POSITIVE_INFINITY) this.#pongDueMs = performance.now() + PONG_TIMEOUT_MS;
-    }
+    if (this.#sentBytes - this.#pingedBytes >= PING_EVERY_BYTES) this.ask();
     return true;
+  }
+
+  /** Asks a paced client to say how far it has read, unless it has been asked since the last frame. */
+  ask(): void {
+    const asksNothing = !this.#paced || !this.#answersPings || this.#pingedBytes === this.#sentBytes;
+    if (this.#socket === null || asksNothing) return;
+    this.#pingedBytes = this.#sentBytes;
+    this.#socket.ping(String(this.#sentBytes));
+    if (this.#pongDueMs === Number.POSITIVE_INFINITY) this.#pongDueMs = performance.now() + PONG_TIMEOUT_MS;
+  }
+
+  /** The client has not said yet that it has read all that was sent. */
+  get isBehind(): boolean {
+    return this.#socket !== null && this.#paced && this.#answersPings && this.#readBytes < this.#sentBytes;
   }
 
   onPong(payload: string): void {

@@ -22,6 +22,11 @@ export interface CaptureHost {
   reply(client: CaptureClient, text: string): void;
   /** Somebody has begun to listen: playback may begin. */
   listening(): void;
+  /**
+   * Resolves when clients have read all that was sent; until then the market stands still. Null when it goes at a speed of its own and
+   * waits for nobody.
+   */
+  caughtUp(): Promise<void> | null;
   /** A REST answer is on its way: at full speed the market waits for it to arrive. */
   answering(): void;
   /** Local clock, µs. */
