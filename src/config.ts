@@ -209,7 +209,10 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     recalibrate: values.KEEL_RECALIBRATE,
     fix,
     ...{ deribit, feedKeys, fixAccept, api },
-    rfq: fixAccept === undefined && api === undefined ? null : parameterValues(RFQ_PARAMETERS, values),
+    rfq:
+      fixAccept === undefined && api === undefined && deribit?.blockRfqs !== true
+        ? null
+        : parameterValues(RFQ_PARAMETERS, values),
     journal:
       values.KEEL_JOURNAL_DIR === undefined
         ? undefined

@@ -94,6 +94,11 @@ export const DERIBIT_VARIABLES = {
     "Mass quotes; what does not fit waits, the newest quote of each instrument",
   ),
   KEEL_DERIBIT_QUOTES_PER_SECOND: variable(integerIn(2, 100_000), "500", "Sides within mass quotes"),
+  KEEL_DERIBIT_BLOCK_RFQ: variable(
+    flag,
+    "off",
+    "Answers the venue's block RFQs, with quotes that live for `KEEL_RFQ_QUOTE_LIFE_MS`; the key needs the scope `block_rfq:read_write`",
+  ),
   KEEL_DERIBIT_TIMEOUT_MS: variable(
     integerIn(100, 120_000),
     "5000",

@@ -18,6 +18,8 @@ export interface DeribitConfig {
   readonly budget: BudgetOptions;
   readonly timeoutMs: number;
   readonly heartbeatSeconds: number;
+  /** Block RFQs are answered. */
+  readonly blockRfqs: boolean;
 }
 
 /** Keys for market data that asks for a login. */
@@ -106,6 +108,7 @@ function gateway(values: NamedValues, credentials: DeribitCredentials): DeribitC
     },
     timeoutMs: values.KEEL_DERIBIT_TIMEOUT_MS,
     heartbeatSeconds: values.KEEL_DERIBIT_HEARTBEAT_SECONDS,
+    blockRfqs: values.KEEL_DERIBIT_BLOCK_RFQ,
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Distributor } from "../distribution/distributor.ts";
 import { registerDistributionMetrics } from "../distribution/metrics.ts";
 import { firstLines } from "../feed/lines.ts";
+import { DeribitGateway } from "../gateway/deribit/gateway.ts";
 import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
 import { JsonGateway } from "../gateway/json/gateway.ts";
 import { FixClients } from "../gateway/rfq/fix-clients.ts";
@@ -10,6 +11,7 @@ import {
   registerFixClientMetrics,
   registerRfqMetrics,
 } from "../monitor/client-metrics.ts";
+import { registerDeribitMetrics } from "../monitor/deribit-metrics.ts";
 import { registerDeskMetrics } from "../monitor/desk-metrics.ts";
 import type { HttpTarget } from "../monitor/http.ts";
 import { MetricRegistry } from "../monitor/metrics.ts";
@@ -37,6 +39,7 @@ export function httpTarget(live: LiveDesk, distributor: Distributor | null = nul
     if (tap instanceof LiveOutcomes) registerOutcomeMetrics(metrics, tap);
   }
   registerRiskMetrics(metrics, desk);
+  if (live.gateway instanceof DeribitGateway) registerDeribitMetrics(metrics, live.gateway);
   metrics.single(
     "keel_risk_reloads_total",
     "counter",
@@ -96,6 +99,7 @@ export function httpTarget(live: LiveDesk, distributor: Distributor | null = nul
     adoptPositions: () => live.adoptPositions(),
     resetKill: () => live.resetKill(),
     fix: () => (live.gateway instanceof FixQuoteGateway ? live.gateway.describe() : null),
+    deribit: () => (live.gateway instanceof DeribitGateway ? live.gateway.describe() : null),
     resetFix: () => {
       if (!(live.gateway instanceof FixQuoteGateway)) return false;
       live.gateway.resetSession(live.clock.wallUs());

@@ -162,7 +162,7 @@ export class LiveDesk {
     this.#feeds.attach(this.desk);
     this.#engine.attach(this.desk);
     this.gateway = options.gateway(this.desk);
-    this.taps = [...(options.taps?.(this.desk, model) ?? []), ...this.#recalibration(engine)];
+    this.taps = [...(options.taps?.(this.desk, model, this.gateway) ?? []), ...this.#recalibration(engine)];
     this.#port.attach(this.gateway, this.taps);
     const reconcile = this.gateway.reconciliation === undefined ? null : config.positionMismatch;
     if (reconcile !== null) this.desk.requireReconciliation(reconcile);

@@ -18,7 +18,7 @@ export interface LiveDeskOptions {
   /** Makes the gateway; it is given the desk's instruments once they exist. */
   readonly gateway: (desk: Desk) => QuoteGateway;
   /** Makes those who follow the desk's decisions. */
-  readonly taps?: (desk: Desk, model: StepModel) => readonly DeskTap[];
+  readonly taps?: (desk: Desk, model: StepModel, gateway: QuoteGateway) => readonly DeskTap[];
 }
 
 export interface LiveSummary extends RunSummary {

@@ -11,6 +11,7 @@ import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
 import type { QuoteGateway } from "../gateway/gateway.ts";
 import { HttpServer } from "../monitor/http.ts";
 import { ServiceNotifier } from "../monitor/service-notifier.ts";
+import type { RfqInput } from "../rfq/message.ts";
 import type { CounterpartyCounters } from "../sim/counterparty.ts";
 import { Peers } from "../sim/peers.ts";
 import { sessionOf } from "./counterparty-session.ts";
@@ -82,8 +83,11 @@ export class Session {
       log,
       clock,
       gateway: (desk) =>
-        gateway(options, desk, isPaper ? peers : null, (frame) => prepared?.takeSignal(frame)),
-      taps: (desk, model) => {
+        gateway(options, desk, isPaper ? peers : null, {
+          onSignal: (frame) => prepared?.takeSignal(frame),
+          onRfq: (input) => prepared?.takeRfq(input),
+        }),
+      taps: (desk, model, gateway) => {
         const taps = configuredTaps(config, desk, model, {
           clock,
           log,
@@ -91,6 +95,7 @@ export class Session {
           counterpartyUp: () => prepared?.gateway.ready ?? false,
           onSignal: (frame) => prepared?.takeSignal(frame),
         });
+        if (gateway instanceof DeribitGateway && gateway.blockRfqs !== null) taps.push(gateway.blockRfqs);
         distributor = taps.find((tap) => tap instanceof Distributor) ?? null;
         const service =
           notifier === null
@@ -166,7 +171,7 @@ function gateway(
   { config, log, clock }: SessionOptions,
   desk: Desk,
   paper: Peers | null,
-  onSignal: (frame: string) => void,
+  { onSignal, onRfq }: { onSignal: (frame: string) => void; onRfq: (input: RfqInput) => void },
 ): QuoteGateway {
   if (config.deribit !== undefined) {
     return new DeribitGateway({
@@ -176,6 +181,7 @@ function gateway(
       seed: config.seed,
       clock,
       onProblem: (text) => log.warn("deribit", { problem: text }),
+      ...(config.deribit.blockRfqs ? { onRfq } : {}),
     });
   }
   const common = {

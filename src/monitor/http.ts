@@ -24,6 +24,8 @@ export interface HttpTarget {
   adoptPositions(): boolean;
   /** The FIX session with the counterparty; null when there is none. */
   fix(): unknown;
+  /** The session at Deribit; null or left out where there is none. */
+  deribit?(): unknown;
   /** Requests for quotes and their counterparties; null or left out when none are answered. */
   rfq?(): unknown;
   /** What came of predictions, quotes and fills so far; null or left out when it is not followed. */
@@ -43,7 +45,7 @@ const MAX_BODY_BYTES = 4_096;
 const POSTS = ["/kill", "/reduce", "/reset", "/positions/adopt", "/fix/reset"];
 
 /**
- * `/metrics` (Prometheus text), `/healthz`, `/readyz`, `/status`, `/positions`, `/quotes?instrument=SYMBOL`, `/outcomes` and `/fix` (JSON); `POST /kill`, `POST /reduce` and
+ * `/metrics` (Prometheus text), `/healthz`, `/readyz`, `/status`, `/positions`, `/quotes?instrument=SYMBOL`, `/outcomes`, `/fix` and `/deribit` (JSON); `POST /kill`, `POST /reduce` and
  * `POST /reset` move the trading state, `POST /positions/adopt` takes over the counterparty's positions, `POST /fix/reset` starts the FIX session anew.
  *
  * A `POST` is accepted with the token, or, when none is configured, from a loopback address by a client that is no web page
@@ -100,6 +102,8 @@ async function answer(
         return Response.json(target.status());
       case "/fix":
         return Response.json(target.fix());
+      case "/deribit":
+        return Response.json(target.deribit?.() ?? null);
       case "/rfq":
         return Response.json(target.rfq?.() ?? null);
       case "/outcomes":
@@ -116,7 +120,7 @@ async function answer(
         return new Response("use POST\n", { status: 405, headers: { allow: "POST" } });
       default:
         return new Response(
-          "paths: /metrics /healthz /readyz /status /positions /quotes?instrument=SYMBOL /rfq /outcomes /fix, POST /kill /reduce /reset /positions/adopt /fix/reset\n",
+          "paths: /metrics /healthz /readyz /status /positions /quotes?instrument=SYMBOL /rfq /outcomes /fix /deribit, POST /kill /reduce /reset /positions/adopt /fix/reset\n",
           {
             status: 404,
           },

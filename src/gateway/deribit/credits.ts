@@ -124,6 +124,8 @@ export class RequestBudget {
 const MATCHING = new Set([
   ...["buy", "sell", "edit", "cancel", "cancel_by_label", "cancel_quotes"],
   ...["cancel_all_by_currency", "cancel_all_by_instrument", "cancel_all_by_kind_or_type"],
+  ...["add_block_rfq_quote", "edit_block_rfq_quote", "cancel_block_rfq_quote"],
+  "cancel_all_block_rfq_quotes",
 ]);
 
 /** The pool that a method's requests are counted in. */

@@ -3,6 +3,7 @@ import { nearestSteps } from "../../feed/decoder.ts";
 import type { InstrumentTable } from "../../market/instrument.ts";
 import { SeenIds } from "../fix/seen-ids.ts";
 import type { ExecutionDetail, GatewayEvents } from "../gateway.ts";
+import type { BlockRfqs } from "./block-rfqs.ts";
 import { type JsonRecord, numberOf, textOf } from "./json.ts";
 import type { QuoteWriter } from "./quote-writer.ts";
 
@@ -15,6 +16,8 @@ export interface FillsOptions {
   readonly writer: QuoteWriter;
   readonly events: () => GatewayEvents;
   readonly onProblem: (text: string, timeUs: number) => void;
+  /** What trades of block RFQs are booked with; null = there are none. */
+  readonly blockRfqs: BlockRfqs | null;
 }
 
 const SEEN = 65_536;
@@ -39,7 +42,7 @@ export class Fills {
   }
 
   onTrade(trade: JsonRecord, timeUs: number): void {
-    const { instruments, counters, writer, onProblem } = this.#options;
+    const { instruments, counters, writer, onProblem, blockRfqs } = this.#options;
     const tradeId = textOf(trade.trade_id);
     const symbol = textOf(trade.instrument_name);
     const price = numberOf(trade.price);
@@ -61,13 +64,14 @@ export class Fills {
     const orderId = this.#options.orderIdOf(trade.label);
     const isQuote =
       textOf(trade.quote_id) !== "" || textOf(trade.label).startsWith(this.#options.quoteLabelPrefix);
+    const block = blockRfqs?.detailOf(trade) ?? null;
     const key = `${symbol} ${tradeId}`;
     if (!this.#seen.add(key)) {
       counters.duplicateExecutions += 1;
       return;
     }
     this.sinceMs = Math.max(this.sinceMs, numberOf(trade.timestamp) || 0);
-    if (orderId === 0 && !isQuote) {
+    if (orderId === 0 && !isQuote && block === null) {
       counters.foreignTrades += 1;
       onProblem(`trade ${tradeId} on ${symbol} is of no order of this desk`, timeUs);
       return;
@@ -90,7 +94,9 @@ export class Fills {
       ...(trade.liquidity === "M" ? { liquidity: "maker" as const } : {}),
       ...(trade.liquidity === "T" ? { liquidity: "taker" as const } : {}),
       ...(Number.isNaN(fee) ? {} : { fee }),
+      ...block,
     };
     this.#options.events().onExecution(tradeId, instrument.id, side, ticks, lots, timeUs, detail);
+    if (block !== null) blockRfqs?.onBooked(trade);
   }
 }

@@ -3,6 +3,7 @@ import { KeelError } from "../../core/errors.ts";
 import { invariant } from "../../core/invariant.ts";
 import type { DeribitCredentials } from "../../feed/deribit/login.ts";
 import type { InstrumentTable } from "../../market/instrument.ts";
+import type { RfqInput } from "../../rfq/message.ts";
 import type { ApprovedOrder, ApprovedQuotes } from "../../risk/gate.ts";
 import type { ReconciliationSource } from "../../risk/reconciliation.ts";
 import type { GatewayEvents, QuoteGateway } from "../gateway.ts";
@@ -15,13 +16,15 @@ import {
   readPortfolio,
   readPositions,
 } from "./account.ts";
+import { type BlockRfqCounters, BlockRfqs } from "./block-rfqs.ts";
 import { type BudgetOptions, RequestBudget } from "./credits.ts";
 import { Fills } from "./fills.ts";
 import { isRecord, type JsonRecord, numberOf, recordsOf, textOf } from "./json.ts";
-import { fetchTrades, mmpParams, settlementOf, subscribe } from "./logon.ts";
+import { fetchTrades, type LogonCall, settlementOf, subscribe } from "./logon.ts";
 import { MassQuotes } from "./mass-quotes.ts";
 import { OrderQuotes } from "./order-quotes.ts";
 import { DeribitOrders } from "./orders.ts";
+import { Protection } from "./protection.ts";
 import type { QuoteCounters, QuoteWriter, QuoteWriterHost } from "./quote-writer.ts";
 import { RpcClient, type RpcClientCounters, type RpcClientEvents } from "./rpc-client.ts";
 import { actionOf, RpcError } from "./rpc-error.ts";
@@ -51,6 +54,8 @@ export interface DeribitGatewayOptions {
   readonly reconnectCapMs?: number;
   /** Told in words of everything that went wrong; without secrets. */
   readonly onProblem?: (text: string, timeUs: number) => void;
+  /** Takes what block RFQs say, journals it and hands it to the desk; left out = they are not answered. */
+  readonly onRfq?: ((input: RfqInput) => void) | undefined;
 }
 
 export interface DeribitGatewayCounters extends QuoteCounters {
@@ -72,6 +77,10 @@ export interface DeribitDescription {
   readonly conflatedQuotes: number;
   readonly counters: Readonly<DeribitGatewayCounters>;
   readonly requests: Readonly<RpcClientCounters>;
+  /** Null where block RFQs are not answered. */
+  readonly blockRfqs:
+    | (Readonly<BlockRfqCounters> & { readonly open: number; readonly standing: number })
+    | null;
 }
 
 const CANCEL_ATTEMPTS = 4;
@@ -100,11 +109,13 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
   readonly client: RpcClient;
   readonly orders: DeribitOrders;
   readonly writer: QuoteWriter;
+  /** Answers block RFQs; a tap of the desk. Null where they are not answered. */
+  readonly blockRfqs: BlockRfqs | null;
   readonly reconciliation: ReconciliationSource;
   readonly #options: DeribitGatewayOptions;
   readonly #fills: Fills;
   readonly #portfolios = new Map<string, Portfolio>();
-  readonly #frozenUntilUs = new Map<string, number>();
+  readonly #protection: Protection;
   #events: GatewayEvents | null = null;
   #epoch = 0;
   #up = false;
@@ -137,16 +148,34 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
       onTrade: (trade, timeUs) => this.onTrade(trade, timeUs),
       onProblem: (text, timeUs) => this.onProblem(text, timeUs),
     });
+    const { onRfq } = options;
+    this.blockRfqs =
+      onRfq === undefined
+        ? null
+        : new BlockRfqs({
+            ...{ instruments, clock, client: this.client, onInput: onRfq },
+            labelPrefix: `${options.name}r-`,
+            currencies: [...new Set(options.indexes.map((index) => settlementOf(index)))],
+            onProblem: (text, timeUs) => this.onProblem(text, timeUs),
+          });
     const writing = { instruments, client: this.client, budget, host: this } as const;
     this.writer =
       options.quoting === "mass"
         ? new MassQuotes({
             ...writing,
             levels: options.levels,
-            groupOf: (index, level) => this.#groupOf(index, level),
+            groupOf: (index, level) => this.#protection.groupOf(index, level),
           })
         : new OrderQuotes({ ...writing, labelPrefix: `${options.name}q-`, mmp: options.mmp !== null });
+    this.#protection = new Protection({
+      ...{ indexes: options.indexes, name: options.name, limits: options.mmp, counters: this.counters },
+      ...{ blockRfqs: this.blockRfqs, writer: this.writer },
+      levels: options.quoting === "mass" ? options.levels : 0,
+      events: () => this.events,
+      up: () => this.#up,
+    });
     this.#fills = new Fills({
+      blockRfqs: this.blockRfqs,
       instruments,
       orderIdOf: (label) => this.orders.orderIdOf(label),
       quoteLabelPrefix: `${options.name}q-`,
@@ -168,6 +197,14 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
 
   get ready(): boolean {
     return this.#up && !this.#stopping;
+  }
+
+  get indexes(): readonly string[] {
+    return this.#options.indexes;
+  }
+
+  isFrozen(index: string): boolean {
+    return this.#protection.frozenUntilUs.has(index);
   }
 
   get held(): boolean {
@@ -226,14 +263,13 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
 
   /** Lifts the venue's market-maker protection of an index before its time. @throws KeelError when it was refused */
   async resetMmp(index: string, timeUs: number): Promise<void> {
-    for (const group of this.#groups(index)) {
-      await this.client.call("private/reset_mmp", { index_name: index, ...group }, timeUs);
-    }
-    this.#thaw(index, this.#options.clock.wallUs());
+    const { clock } = this.#options;
+    const call: LogonCall = (method, params) => this.client.call(method, params, timeUs);
+    await this.#protection.reset(index, call, () => clock.wallUs());
   }
 
   resetProtection(timeUs: number): void {
-    for (const index of this.#frozenUntilUs.keys()) {
+    for (const index of this.#protection.frozenUntilUs.keys()) {
       this.resetMmp(index, timeUs).catch((error: unknown) => {
         const { clock } = this.#options;
         this.onProblem(error instanceof Error ? error.message : String(error), clock.wallUs());
@@ -243,7 +279,7 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
 
   onTimer(timeUs: number): void {
     this.client.onTimer(timeUs);
-    for (const [index, untilUs] of this.#frozenUntilUs) if (timeUs >= untilUs) this.#thaw(index, timeUs);
+    this.#protection.onTimer(timeUs);
     if (this.#up) this.writer.flush(timeUs);
   }
 
@@ -251,6 +287,7 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
     this.#stopping = true;
     const { clock } = this.#options;
     if (this.client.loggedIn) {
+      await this.blockRfqs?.cancelAll(clock.wallUs());
       const { promise, resolve } = Promise.withResolvers<void>();
       const timer = setTimeout(resolve, timeoutMs);
       this.#onIdle = resolve;
@@ -262,15 +299,17 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
   }
 
   describe(): DeribitDescription {
+    const { blockRfqs: block } = this;
     return {
       url: this.#options.url,
       state: this.#recovering ? "recovering" : this.#up ? "up" : this.client.loggedIn ? "logging on" : "down",
       portfolios: [...this.#portfolios.values()],
-      frozen: Object.fromEntries(this.#frozenUntilUs),
+      frozen: Object.fromEntries(this.#protection.frozenUntilUs),
       deferredQuotes: this.writer.deferred,
       conflatedQuotes: this.writer.conflated,
       counters: { ...this.counters },
       requests: { ...this.client.counters },
+      blockRfqs: block === null ? null : { ...block.counters, open: block.open, standing: block.standing },
     };
   }
 
@@ -285,22 +324,25 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
   onLost(reason: string, timeUs: number): void {
     this.#epoch += 1;
     this.writer.reset();
-    this.#frozenUntilUs.clear();
+    this.#protection.frozenUntilUs.clear();
     this.#cancelling = 0;
     this.#recovering = false;
     if (this.#up) this.events.onSessionDown(reason, timeUs);
     else if (!this.#stopping) this.onProblem(`logon ended: ${reason}`, timeUs);
     this.#up = false;
+    this.blockRfqs?.onLost(reason);
     this.#onIdle?.();
   }
 
   onNotification(channel: string, data: unknown, timeUs: number): void {
     const [, topic = "", subject = ""] = channel.split(".", 3);
-    if (!channel.startsWith("user.")) return;
+    if (this.blockRfqs?.onNotification(channel, data, timeUs) === true || !channel.startsWith("user."))
+      return;
     const rows = Array.isArray(data) ? recordsOf(data) : isRecord(data) ? [data] : [];
     if (topic === "trades") for (const trade of rows) this.onTrade(trade, timeUs);
     else if (topic === "orders") for (const order of rows) this.#onOrder(order, timeUs);
-    else if (topic === "mmp_trigger" && isRecord(data)) this.#onMmp(subject, data, timeUs);
+    else if (topic === "mmp_trigger" && isRecord(data))
+      this.#protection.onStatus(subject, data, this.#clockOffsetUs, timeUs);
     else if (topic === "portfolio") this.#onPortfolio(data);
   }
 
@@ -323,14 +365,15 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
   onRefusedMessage(method: string, code: number, text: string, index: string, timeUs: number): void {
     this.onProblem(`${method}: ${code} ${text}`, timeUs);
     if (actionOf(code) === "forbidden") this.client.cut(`${method} is refused: ${code} ${text}`, timeUs);
-    else if (actionOf(code) === "frozen" && !this.#frozenUntilUs.has(index)) {
+    else if (actionOf(code) === "frozen" && !this.#protection.frozenUntilUs.has(index)) {
       // Whoever froze the quotes, they are refused for a second after a cancellation that asks for it, at least.
-      this.#freeze(index, timeUs + 1_000_000, text, timeUs);
+      this.#protection.freeze(index, timeUs + 1_000_000, text, timeUs);
     }
   }
 
   async #logon(epoch: number, timeUs: number): Promise<void> {
-    const { clock, indexes, cancelOnDisconnect, mmp } = this.#options;
+    const { clock, indexes, cancelOnDisconnect } = this.#options;
+    const { blockRfqs } = this;
     const call = async (method: string, params: JsonRecord): Promise<unknown> => {
       const result = await this.client.call(method, params, clock.wallUs());
       if (this.#epoch !== epoch)
@@ -340,6 +383,7 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
     try {
       await call("private/enable_cancel_on_disconnect", { scope: cancelOnDisconnect });
       await call("private/cancel_all", {});
+      await blockRfqs?.clear(call);
       const askedUs = clock.wallUs();
       const venueMs = numberOf(await call("public/get_time", {}));
       if (Number.isNaN(venueMs))
@@ -351,17 +395,9 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
         applyLimits(summary, this.client.budget);
         this.#onPortfolio(summary);
       }
-      const groups = indexes.flatMap((index) => this.#groups(index).map((group) => ({ index, group })));
-      if (mmp !== null) {
-        for (const { index, group } of groups) {
-          await call("private/set_mmp_config", { ...mmpParams(index, mmp), ...group });
-        }
-      }
-      await subscribe(call, indexes);
-      for (const { index, group } of groups) {
-        const frozen = recordsOf(await call("private/get_mmp_status", { index_name: index, ...group }));
-        for (const status of frozen) this.#onMmp(index, status, clock.wallUs());
-      }
+      await this.#protection.configure(call);
+      await subscribe(call, indexes, blockRfqs?.channels ?? []);
+      await this.#protection.ask(call, this.#clockOffsetUs, () => clock.wallUs());
       const { sinceMs } = this.#fills;
       this.#fills.listenFrom(venueMs);
       if (!Number.isNaN(sinceMs)) {
@@ -377,8 +413,8 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
       }
       this.#up = true;
       this.events.onSessionUp(clock.wallUs());
-      for (const [index, untilUs] of this.#frozenUntilUs)
-        this.#tellFrozen(index, untilUs, "frozen before the logon", timeUs);
+      this.#protection.tellAll(timeUs);
+      await blockRfqs?.begin(call, this.#clockOffsetUs);
     } catch (error) {
       if (!(error instanceof KeelError)) throw error;
       if (this.#epoch === epoch) this.client.cut(error.message, clock.wallUs());
@@ -443,53 +479,8 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
     );
   }
 
-  #onMmp(index: string, status: JsonRecord, timeUs: number): void {
-    const untilMs = numberOf(status.frozen_until);
-    if (Number.isNaN(untilMs)) return;
-    const group = textOf(status.mmp_group);
-    if (group !== "" && !this.#groups(index).some(({ mmp_group: name }) => name === group)) return;
-    const untilUs = untilMs === 0 ? Number.POSITIVE_INFINITY : untilMs * 1_000 - this.#clockOffsetUs;
-    if (untilUs <= timeUs) return;
-    this.counters.mmpTriggers += 1;
-    this.#freeze(index, untilUs, "market-maker protection of the venue", timeUs);
-  }
-
-  #freeze(index: string, untilUs: number, why: string, timeUs: number): void {
-    this.#frozenUntilUs.set(index, untilUs);
-    this.writer.freeze(index, untilUs);
-    if (this.#up) this.#tellFrozen(index, untilUs, why, timeUs);
-  }
-
-  #thaw(index: string, timeUs: number): void {
-    this.#frozenUntilUs.delete(index);
-    this.writer.freeze(index, 0);
-    if (this.#up) this.#tellFrozen(index, timeUs, "over", timeUs);
-  }
-
-  #tellFrozen(index: string, untilUs: number, why: string, timeUs: number): void {
-    const base = index.slice(0, Math.max(index.indexOf("_"), 0)).toUpperCase();
-    this.events.onFrozen?.(base, untilUs, why, timeUs);
-  }
-
   #onPortfolio(value: unknown): void {
     const portfolio = readPortfolio(value);
     if (portfolio !== null) this.#portfolios.set(portfolio.currency, portfolio);
-  }
-
-  /** The venue takes one quote per side, instrument and group: each level has a group of its own. */
-  #groupName(index: string, level: number): string {
-    return `${this.#options.name}-${index}${level === 0 ? "" : `-${level}`}`;
-  }
-
-  #groupOf(index: string, level: number): string | null {
-    return this.#options.indexes.includes(index) ? this.#groupName(index, level) : null;
-  }
-
-  /** What names the protection of each level; the orders' own has no name. */
-  #groups(index: string): readonly JsonRecord[] {
-    if (this.#options.quoting === "orders") return [{}];
-    return Array.from({ length: this.#options.levels }, (_, level) => ({
-      mmp_group: this.#groupName(index, level),
-    }));
   }
 }

@@ -29,12 +29,17 @@ export function mmpParams(index: string, mmp: MmpLimits): JsonRecord {
 }
 
 /** Subscribes to what happens to the account. @throws KeelError when a channel is not granted */
-export async function subscribe(call: LogonCall, indexes: readonly string[]): Promise<void> {
+export async function subscribe(
+  call: LogonCall,
+  indexes: readonly string[],
+  further: readonly string[],
+): Promise<void> {
   const channels = [
     "user.orders.any.any.raw",
     "user.trades.any.any.raw",
     ...new Set(indexes.map((index) => `user.portfolio.${settlementOf(index).toLowerCase()}`)),
     ...indexes.map((index) => `user.mmp_trigger.${index}`),
+    ...further,
   ];
   const granted = await call("private/subscribe", { channels });
   const missing = channels.filter((channel) => !Array.isArray(granted) || !granted.includes(channel));
