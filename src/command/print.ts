@@ -9,7 +9,7 @@ const INSTALLED = "/usr/local/bin/keel";
 export const print = defineCommand({
   name: "print",
   summary: "Print what others build on: message schemas, systemd units, the manual page",
-  usage: "api | unit [NAME] [--gpu] | man",
+  usage: "api | unit [NAME] [--gpu] [--binary PATH] | man",
   details: `api          what clients of the JSON gateway may send (\`client\`) and are sent (\`server\`), as JSON Schema
 unit [NAME]  a systemd unit: keel.service (default), keel-retrain.service or keel-retrain.timer
 man          the manual page: \`keel print man > /usr/local/share/man/man1/keel.1\`
@@ -17,11 +17,21 @@ man          the manual page: \`keel print man > /usr/local/share/man/man1/keel.
 The schema is of draft 2020-12 and made from the definitions that check the messages. A unit is made for this executable and the
 KEEL_… variables of the environment: secret files become credentials, folders become writable.`,
   options: {
+    binary: {
+      type: "string",
+      value: "PATH",
+      description: "unit: where the executable is; default: this one",
+    },
     gpu: { type: "boolean", description: "unit: leave the graphics devices within reach" },
   },
   positionals: ["WHAT", "NAME?"],
   environment: false,
-  async run({ positionals: [what, name], options: { gpu }, env, out }) {
+  async run({
+    positionals: [what, name],
+    options: { gpu, binary = BUILD === undefined ? INSTALLED : process.execPath },
+    env,
+    out,
+  }) {
     switch (what) {
       case "api": {
         const { apiSchema } = await import("../gateway/json/messages.ts");
@@ -38,7 +48,7 @@ KEEL_… variables of the environment: secret files become credentials, folders 
             `print unit: found ${JSON.stringify(name)}, expected one of ${UNITS.join(", ")}`,
           );
         }
-        const text = unit(found, { binary: BUILD === undefined ? INSTALLED : process.execPath, env, gpu });
+        const text = unit(found, { binary, env, gpu });
         out.raw(text);
         out.result({ name: found, text });
         return EXIT.ok;

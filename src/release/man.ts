@@ -62,11 +62,15 @@ function tagged(head: string, text: string): string[] {
   return [".TP", `.B ${roff(head)}`, roff(text)];
 }
 
-/** A backslash, a dash that is one, and a point or quote at a line's beginning mean something to troff. */
+/** A backslash, a dash that is one, a point or quote at a line's beginning, and whatever is not ASCII, are written otherwise in troff. */
 function roff(text: string): string {
   return text
     .replaceAll("\\", "\\e")
     .replaceAll("-", "\\-")
     .replaceAll("\n", " ")
-    .replace(/^(?=[.'])/, "\\&");
+    .replace(/^(?=[.'])/, "\\&")
+    .replace(/[^\x20-\x7e]/gu, (sign) => {
+      const code = sign.codePointAt(0) ?? 0;
+      return `\\[u${code.toString(16).toUpperCase().padStart(4, "0")}]`;
+    });
 }

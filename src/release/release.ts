@@ -14,6 +14,8 @@ import { billOfMaterials } from "./sbom.ts";
 
 /** Bun writes the place of the sources into the executable's source map. */
 const BUILD_PLACE = "/tmp/keel-release";
+/** Where the unit expects the executable. */
+const INSTALLED = "/usr/local/bin/keel";
 const TARGET = "linux-x64";
 
 const root = join(import.meta.dir, "../..");
@@ -49,7 +51,7 @@ async function collect(): Promise<void> {
   await Bun.write(join(release, `${name}.cdx.json`), await billOfMaterials({ ...info, packages, sha256 }));
   await Bun.write(join(release, "keel.1"), text(executable, "print", "man"));
   await Bun.write(join(release, "THIRD-PARTY-LICENSES.txt"), text(executable, "licenses"));
-  await Bun.write(join(release, "keel.service"), text(executable, "print", "unit"));
+  await Bun.write(join(release, "keel.service"), text(executable, "print", "unit", "--binary", INSTALLED));
   const files = [...new Bun.Glob("*").scanSync(release)].sort();
   const digests = await Promise.all(
     files.map(async (file) => `${await digest(join(release, file))}  ${file}\n`),
