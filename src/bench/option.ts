@@ -1,10 +1,12 @@
 import { Histogram } from "../core/histogram.ts";
+import { loadNative } from "../core/native.ts";
 import { Rng } from "../core/rng.ts";
 import { EVENT, EventBatch, TICKER, TICKER_FIELDS } from "../market/event-batch.ts";
 import { InstrumentTable } from "../market/instrument.ts";
 import { black76, OptionValue, YEAR_US } from "../option/black76.ts";
 import { GreekColumns, greeksOf } from "../option/greeks.ts";
 import { impliedVolatilities } from "../option/implied-volatility.ts";
+import { ImpliedVolatilityBatch } from "../option/implied-volatility-batch.ts";
 import { DEFAULT_SURFACE_PARAMETERS } from "../option/surface/parameters.ts";
 import { VolatilitySurface } from "../option/surface/surface.ts";
 import { DEFAULT_QUOTE_PARAMETERS } from "../quote/parameters.ts";
@@ -278,14 +280,24 @@ export async function runOptionBench(options: OptionBenchOptions): Promise<Bench
   const peers = await peersFor(chain, notes);
   const passes = options.small === true ? 20 : 200 * options.rounds;
   const rows: BenchRow[] = [];
-  const names = ["iv", "bisection/iv", "implied-volatility/iv", "greeks", "greeks/greeks"] as const;
+  const names = [
+    "iv",
+    "reference/iv",
+    "bisection/iv",
+    "implied-volatility/iv",
+    "greeks",
+    "greeks/greeks",
+  ] as const;
   const times = new Map(names.map((name) => [name, new Histogram()]));
   const time = (name: (typeof names)[number], n: number, run: () => void): void => {
     timed(times.get(name) ?? new Histogram(), n, run);
   };
 
-  const volatilities = new Float64Array(OPTIONS);
-  const statuses = new Uint8Array(OPTIONS);
+  const { functions, missing } = await loadNative();
+  if (functions === null) notes.push(`option/iv is the reference: no native kernels (${missing})`);
+  const batch = new ImpliedVolatilityBatch(PASS, functions);
+  const volatilities = new Float64Array(PASS);
+  const statuses = new Uint8Array(PASS);
   const columns = new GreekColumns(OPTIONS);
   const value = new OptionValue();
   let sum = 0;
@@ -294,8 +306,16 @@ export async function runOptionBench(options: OptionBenchOptions): Promise<Bench
     if (pass === 0) for (const name of names) times.set(name, new Histogram());
     const from = ((pass + 1_000) * 37 * PASS) % OPTIONS;
     const part = slice(chain, from);
+    batch.calls.set(part.types);
+    batch.premiums.set(part.premiums);
+    batch.forwards.set(part.forwards);
+    batch.strikes.set(part.strikes);
+    batch.years.set(part.years);
     time("iv", PASS, () => {
-      answered += impliedVolatilities(
+      answered += batch.solve(PASS);
+    });
+    time("reference/iv", PASS, () => {
+      impliedVolatilities(
         PASS,
         part.types,
         part.premiums,
@@ -337,11 +357,12 @@ export async function runOptionBench(options: OptionBenchOptions): Promise<Bench
     });
   };
   for (const name of names) {
-    const made = row(name, name.includes("/") ? PEER_OPTIONS : PASS);
+    const whole = name === "reference/iv" || !name.includes("/");
+    const made = row(name, whole ? PASS : PEER_OPTIONS);
     if (made !== null) rows.push(made);
   }
   notes.push(
-    `option/iv and option/greeks are ns an option over passes of ${PASS}; of the chain's premiums ${((100 * answered) / ((passes + Math.min(100, passes)) * PASS)).toFixed(1)} % have a volatility`,
+    `option/iv (native, ${PASS} at a time), option/reference/iv (TypeScript) and option/greeks are ns an option over passes of ${PASS}; of the chain's premiums ${((100 * answered) / ((passes + Math.min(100, passes)) * PASS)).toFixed(1)} % have a volatility`,
   );
 
   sum += surfaceRows(chain, options, rows, notes);
@@ -349,6 +370,7 @@ export async function runOptionBench(options: OptionBenchOptions): Promise<Bench
   missionRow(options, rows, notes);
   const find = (name: string): BenchRow | undefined => rows.find((one) => one.name === name);
   const ratios = [
+    ["option/iv/reference:keel", find("option/reference/iv"), find("option/iv")],
     ["option/iv/bisection:keel", find("option/bisection/iv"), find("option/iv")],
     ["option/iv/implied-volatility:keel", find("option/implied-volatility/iv"), find("option/iv")],
     ["option/greeks/greeks:keel", find("option/greeks/greeks"), find("option/greeks")],
