@@ -131,7 +131,7 @@ function blend(p: Float64Array, from: number, share: number): void {
 
 const CUTS = 3;
 /** Points of the check in a step of a correction. */
-const CHECKS = 18;
+const CHECKS = 12;
 
 /**
  * Checks a corrected slice where its correction reaches: its density, that it is nowhere below the slice of the previous expiry

@@ -14,7 +14,7 @@ const LEAST_WING = 1e-4;
 const LEAST_WIDTH = 1e-3;
 const MOST_WIDTH = 3;
 const FARTHEST_CENTRE = 2;
-const CONVERGED = 1e-5;
+const CONVERGED = 1e-4;
 const MOST_DAMPING = 1e7;
 
 /**

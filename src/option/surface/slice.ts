@@ -48,29 +48,29 @@ export function sliceVariance(p: Float64Array, from: number, k: number): number 
 
 /** Durrleman's g(k) of a slice, as `sviDensity` is of its SVI part. */
 export function sliceDensity(p: Float64Array, from: number, k: number): number {
-  const w = sliceVariance(p, from, k);
-  let first = sviFirst(p, from, k);
-  let second = sviSecond(p, from, k);
   const perStep = p[from + SLICE.perStep];
-  if (perStep !== 0) {
-    const scaled = k * p[from + SLICE.perScale];
-    const x = (Math.asinh(scaled) - p[from + SLICE.origin]) * perStep;
-    if (x > 0 && x < STEPS) {
-      const root = 1 / Math.sqrt(1 + scaled * scaled);
-      const bend = perStep * p[from + SLICE.perScale] * root;
-      const step = Math.floor(x);
-      let slope = 0;
-      let curvature = 0;
-      for (let j = Math.max(step - 3, 0); j <= Math.min(step, COEFFICIENTS - 1); j += 1) {
-        const c = p[from + SLICE.coefficients + j];
-        slope += c * splineSlope(x - j);
-        curvature += c * splineCurvature(x - j);
-      }
-      first += slope * bend;
-      second += curvature * bend * bend - slope * bend * scaled * p[from + SLICE.perScale] * root * root;
-    }
+  const w = sviVariance(p, from, k);
+  const first = sviFirst(p, from, k);
+  const second = sviSecond(p, from, k);
+  if (perStep === 0) return durrleman(k, w, first, second);
+  const perScale = p[from + SLICE.perScale];
+  const scaled = k * perScale;
+  const x = (Math.asinh(scaled) - p[from + SLICE.origin]) * perStep;
+  if (!(x > 0 && x < STEPS)) return durrleman(k, w, first, second);
+  const root = 1 / Math.sqrt(1 + scaled * scaled);
+  const bend = perStep * perScale * root;
+  const step = Math.floor(x);
+  let value = 0;
+  let slope = 0;
+  let curvature = 0;
+  for (let j = Math.max(step - 3, 0); j <= Math.min(step, COEFFICIENTS - 1); j += 1) {
+    const c = p[from + SLICE.coefficients + j];
+    value += c * spline(x - j);
+    slope += c * splineSlope(x - j);
+    curvature += c * splineCurvature(x - j);
   }
-  return durrleman(k, w, first, second);
+  const twist = -bend * scaled * perScale * root * root;
+  return durrleman(k, w + value, first + slope * bend, second + curvature * bend * bend + slope * twist);
 }
 
 /** The cubic B-spline on [0, 4]. */
