@@ -39,6 +39,7 @@ test("every metric that is named exists", async () => {
       "src/monitor/risk-metrics.ts",
       "src/distribution/metrics.ts",
       "src/live/http-target.ts",
+      "src/live/outcomes.ts",
       "src/monitor/client-metrics.ts",
     ].map((path) => Bun.file(join(root, path)).text()),
   );

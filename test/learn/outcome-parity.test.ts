@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { JournalReader } from "../../src/journal/reader.ts";
+import { readOutcomes } from "../../src/learn/outcomes/file.ts";
+import { journalOutcomes } from "../../src/learn/outcomes/journal.ts";
+import { OUTCOME_TABLE_NAMES, type OutcomeTable } from "../../src/learn/outcomes/table.ts";
+import { LiveOutcomes } from "../../src/live/outcomes.ts";
+import { engineForReplay } from "../../src/live/replay-engine.ts";
+import { Harness } from "../live/harness.ts";
+
+type Rows = Record<OutcomeTable, Readonly<Record<string, number | string>>[]>;
+const noRows = (): Rows => ({ prediction: [], quote: [], fill: [], unfilled: [] });
+
+describe("outcomes of a live desk", () => {
+  const folder = mkdtempSync(join(tmpdir(), "keel-parity-"));
+  let harness: Harness;
+  const live = noRows();
+  const replayed = noRows();
+
+  beforeAll(async () => {
+    harness = await Harness.start(
+      {
+        KEEL_OUTCOMES_DIR: join(folder, "outcomes"),
+        KEEL_HEDGE_INSTRUMENTS: "deribit:BTC-PERPETUAL",
+        KEEL_HEDGE_BAND_NOTIONAL: "20000",
+        KEEL_HEDGE_INTERVAL_MS: "20",
+        KEEL_HEDGE_PATIENCE_MS: "0",
+        KEEL_RISK_PROTECTION_FILLS: "100000",
+      },
+      { flow: { meanIntervalMs: 25 } },
+    );
+    await harness.untilQuoting();
+    const { counters } = harness.desk;
+    await harness.until(
+      "40 fills and 200 predictions",
+      () => counters.executions >= 40 && counters.predictions >= 200,
+    );
+    await Bun.sleep(300);
+    const { live: desk } = harness;
+    const outcomes = desk.taps.find((tap) => tap instanceof LiveOutcomes);
+    await desk.stop();
+    await outcomes?.ended();
+    readOutcomes(join(folder, "outcomes"), (table, row) => live[table].push({ ...row }));
+    const quiet = { info: () => {}, warn: () => {} };
+    await journalOutcomes(
+      new JournalReader(join(harness.folder, "journal")),
+      (start) => engineForReplay(start, undefined, quiet),
+      { outcome: (table, row) => void replayed[table].push({ ...(row as Record<string, number | string>) }) },
+    );
+  }, 60_000);
+
+  afterAll(async () => {
+    await harness.stop();
+    harness.remove();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test("there are predictions, quotes, and fills of quotes and of orders", () => {
+    expect(live.prediction.length).toBeGreaterThan(20);
+    expect(live.quote.length).toBeGreaterThan(50);
+    expect(live.fill.length).toBeGreaterThanOrEqual(40);
+    expect(new Set(live.fill.map(({ source }) => source))).toEqual(new Set(["quote", "order"]));
+  });
+
+  test("nearly every fill of a quote is told from the quote that was hit", () => {
+    const quotes = live.fill.filter(({ source }) => source === "quote");
+    const known = quotes.filter(({ quote_id }) => Number(quote_id) > 0);
+    expect(known.length / quotes.length).toBeGreaterThan(0.9);
+  });
+
+  for (const table of OUTCOME_TABLE_NAMES) {
+    test(`the journal gives the same rows of ${table}, bit for bit`, () => {
+      const float = (row: Readonly<Record<string, number | string>>) =>
+        Object.fromEntries(
+          Object.entries(row).map(([name, value]) => [
+            name,
+            typeof value === "number" ? Math.fround(value) : value,
+          ]),
+        );
+      expect(replayed[table].length).toBe(live[table].length);
+      for (const [at, row] of live[table].entries()) {
+        expect(row.time_us).toBe(replayed[table][at]?.time_us ?? 0);
+        expect(float(row)).toEqual(float(replayed[table][at] ?? {}));
+      }
+    });
+  }
+});
