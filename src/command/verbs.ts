@@ -12,6 +12,7 @@ export const VERBS: VerbTable = {
   record: async () => (await import("./record.ts")).record,
   capture: async () => (await import("./capture.ts")).capture,
   replay: async () => (await import("./replay.ts")).replay,
+  report: async () => (await import("./report.ts")).report,
   explain: async () => (await import("./explain.ts")).explain,
   bench: async () => (await import("./bench.ts")).bench,
   model: async () => (await import("./model.ts")).model,

@@ -112,7 +112,8 @@ export function quoteReportLines(report: QuoteReport): string[] {
   ];
 }
 
-function priceTerms(terms: Readonly<Record<TermName, number>>): ReportedTerm[] {
+/** What each term of a quote moves its sides by. */
+export function priceTerms(terms: Readonly<Record<TermName, number>>): ReportedTerm[] {
   const spread = (term: string, bid: number, ask: number, why: string): ReportedTerm => ({
     term,
     bid: -bid,

@@ -5,14 +5,14 @@
  *
  * @module
  */
-import { readdirSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { BadInputError } from "../../core/errors.ts";
-import { CRC_FROM, parseSegmentName, RECORD_BYTES, TWO_32 } from "../../journal/format.ts";
+import { parseSegmentName, RECORD_BYTES } from "../../journal/format.ts";
 import { JournalReader, journalRuns } from "../../journal/reader.ts";
-import { SegmentFiles } from "../../journal/segments.ts";
 import { decodeRow, encodeRow } from "./codec.ts";
+import { PartFile } from "./part-file.ts";
 import {
   type Columns,
   OUTCOME_TABLE_NAMES,
@@ -66,73 +66,42 @@ export class OutcomeWriter implements OutcomeSink {
   /** Parts deleted to stay within the bound. */
   deletedParts = 0;
   #part = 0;
-  #partBytes = 0;
-  #sequence = 0;
-  #files: SegmentFiles | null = null;
+  #file: PartFile | null = null;
   readonly #options: OutcomeFileOptions;
 
   constructor(options: OutcomeFileOptions) {
     this.#options = options;
+    mkdirSync(options.directory, { recursive: true });
     this.#next(0);
   }
 
   outcome<T extends OutcomeTable>(table: T, row: OutcomeRows[T]): void {
     const columns: Columns = OUTCOME_TABLES[table];
     const payload = encodeRow(columns, row as RowOf<Columns>);
-    this.#append(TABLE_RECORD + OUTCOME_TABLE_NAMES.indexOf(table), row.time_us, payload);
+    const isFull = (this.#file?.bytes ?? 0) + RECORD_BYTES + payload.length > this.#options.partBytes;
+    if (isFull) this.#next(row.time_us);
+    this.#file?.append(TABLE_RECORD + OUTCOME_TABLE_NAMES.indexOf(table), row.time_us, payload);
     this.rows += 1;
   }
 
   /** Hands over to the file system what was gathered. */
   flush(nowMs: number): void {
-    this.#files?.flush();
-    this.#files?.tick(nowMs);
+    this.#file?.flush();
+    this.#file?.tick(nowMs);
   }
 
   close(): void {
-    this.#files?.close();
-    this.#files = null;
-  }
-
-  #append(type: number, timeUs: number, payload: Uint8Array): void {
-    if (this.#partBytes > 0 && this.#partBytes + RECORD_BYTES + payload.length > this.#options.partBytes) {
-      const kept = payload.slice();
-      this.#next(timeUs);
-      this.#put(type, timeUs, kept);
-      return;
-    }
-    this.#put(type, timeUs, payload);
-  }
-
-  #put(type: number, timeUs: number, payload: Uint8Array): void {
-    const record = Buffer.alloc(RECORD_BYTES + payload.length);
-    record.writeUInt32LE(payload.length, 0);
-    record.writeUInt32LE(type, 8);
-    record.writeUInt32LE(this.#sequence % TWO_32, 16);
-    record.writeUInt32LE(Math.floor(this.#sequence / TWO_32), 20);
-    record.writeDoubleLE(timeUs, 24);
-    record.set(payload, RECORD_BYTES);
-    record.writeUInt32LE(Bun.hash.crc32(record.subarray(CRC_FROM)), 4);
-    this.#files?.append(record, this.#sequence);
-    this.#sequence += 1;
-    this.#partBytes += record.length;
+    this.#file?.close();
+    this.#file = null;
   }
 
   #next(timeUs: number): void {
     this.close();
     const { directory, header, partBytes } = this.#options;
     this.#part += 1;
-    this.#files = new SegmentFiles({
-      directory,
-      runId: `${header.run}-${String(this.#part).padStart(4, "0")}`,
-      segmentBytes: Number.MAX_SAFE_INTEGER,
-      fsync: "interval",
-      fsyncIntervalMs: 1_000,
-    });
-    this.#sequence = 0;
-    this.#partBytes = 0;
-    this.#put(HEADER_RECORD, timeUs, Buffer.from(JSON.stringify(header)));
-    this.#files.flush();
+    this.#file = new PartFile(directory, `${header.run}-${String(this.#part).padStart(4, "0")}`);
+    this.#file.append(HEADER_RECORD, timeUs, Buffer.from(JSON.stringify(header)));
+    this.#file.flush();
     this.#makeRoom(partBytes);
   }
 

@@ -1,0 +1,310 @@
+import { reasonNames } from "../../quote/quote-batch.ts";
+import { priceTerms, type ReportedTerm } from "../../quote/quote-report.ts";
+import { TERM_NAMES, type TermName } from "../../quote/term.ts";
+import { fillMeasures, unfilledMarkouts } from "../outcomes/measures.ts";
+import {
+  addFill,
+  type FillSums,
+  type HeadView,
+  JUDGED_AT,
+  newFillSums,
+  OutcomeSummary,
+  type UnfilledSums,
+} from "../outcomes/summary.ts";
+import {
+  type FillOutcome,
+  HORIZON_NAMES,
+  HORIZONS_MS,
+  type OutcomeRows,
+  type OutcomeTable,
+  type QuoteOutcome,
+  type UnfilledOutcome,
+} from "../outcomes/table.ts";
+import { BOOTSTRAP_OPTIONS, type BootstrapOptions, type Interval, RatioBootstrap } from "./bootstrap.ts";
+
+/** Trades that are shown whole. */
+const WORST = 20;
+/** Groups of a kind that are told apart; the rest is `other`. */
+const GROUPS_MAX = 256;
+/** A quote that lived shorter counts as brief. */
+const BRIEF_US = 100_000;
+const BP = 10_000;
+
+/** Fills of one counterparty, model or instrument. bp are of the money that changed hands. */
+export interface GroupReport extends FillSums {
+  readonly name: string;
+  readonly capturedBp: Interval;
+  /** By horizon. */
+  readonly markoutBp: readonly Interval[];
+}
+
+/** One of the trades that lost most, with the quote that was hit. */
+export interface WorstTrade {
+  readonly timeUs: number;
+  readonly instrument: string;
+  readonly source: string;
+  readonly counterparty: string;
+  readonly model: string;
+  readonly side: "bought" | "sold";
+  readonly price: number;
+  readonly size: number;
+  readonly markout: readonly (number | null)[];
+  readonly captured: number | null;
+  readonly slippage: number | null;
+  /** Null when it was no quote's, or not known which. */
+  readonly quote: {
+    readonly quoteId: number;
+    readonly level: number;
+    readonly ageMs: number;
+    readonly fair: number;
+    readonly staticPrice: number;
+    readonly widenBp: number;
+    readonly sizeFactor: number;
+    readonly reasons: readonly string[];
+    readonly terms: readonly ReportedTerm[];
+    readonly greeks: Readonly<Record<"forward" | "impliedVolatility" | "delta" | "gamma" | "vega", number>>;
+  } | null;
+}
+
+/** Money within 1 s with the model and, as estimated, without it. See docs/learning.md. */
+export interface ModelValue {
+  readonly horizon: string;
+  /** Markout of the fills of quotes as they were. */
+  readonly withModel: number;
+  /** The same fills at the static prices and sizes. */
+  readonly sameFillsStatic: number;
+  /** Of the fills that only the static quotes would have had: losses − profits. */
+  readonly kept: number;
+  /** with − without, its sum and its interval. */
+  readonly difference: Interval;
+  readonly unfilled: UnfilledSums;
+}
+
+export interface ExecutionReport {
+  readonly day: string;
+  readonly horizons: readonly string[];
+  readonly horizonsMs: readonly number[];
+  readonly bootstrap: BootstrapOptions;
+  readonly all: GroupReport;
+  readonly counterparties: readonly GroupReport[];
+  readonly models: readonly GroupReport[];
+  readonly instruments: readonly GroupReport[];
+  /** Our own orders: hedges. */
+  readonly orders: GroupReport;
+  readonly value: ModelValue;
+  readonly quotes: {
+    readonly count: number;
+    readonly meanLifeMs: number | null;
+    /** Share that lived less than 100 ms. */
+    readonly brief: number | null;
+    readonly widened: number | null;
+    /** Share of the standing time for which the side was no worse than the best of its book. */
+    readonly bidAtBest: number | null;
+    readonly askAtBest: number | null;
+  };
+  readonly heads: Readonly<Record<string, HeadView>>;
+  readonly worst: readonly WorstTrade[];
+}
+
+/** Gathers the outcomes of one UTC day. Memory is bounded: sums by minute and group, and the worst trades. */
+export class ExecutionDay {
+  readonly day: string;
+  readonly #options: BootstrapOptions;
+  readonly #summary = new OutcomeSummary();
+  readonly #all: Group;
+  readonly #orders: Group;
+  readonly #groups: Readonly<Record<"counterparty" | "model" | "instrument", Map<string, Group>>> = {
+    counterparty: new Map(),
+    model: new Map(),
+    instrument: new Map(),
+  };
+  readonly #difference: RatioBootstrap;
+  readonly #value = { withModel: 0, sameFillsStatic: 0, kept: 0, terms: 0 };
+  readonly #worst: { readonly loss: number; readonly fill: FillOutcome; readonly model: string }[] = [];
+  readonly #lives = { brief: 0, widened: 0 };
+
+  constructor(day: string, options: BootstrapOptions = BOOTSTRAP_OPTIONS) {
+    this.day = day;
+    this.#options = options;
+    this.#all = new Group("all quotes", options);
+    this.#orders = new Group("orders", options);
+    this.#difference = new RatioBootstrap(options);
+  }
+
+  /** @param model as the outcomes' header names it */
+  outcome<T extends OutcomeTable>(table: T, row: OutcomeRows[T], model: string): void {
+    this.#summary.outcome(table, row);
+    if (table === "fill") this.#fill(row as FillOutcome, model);
+    else if (table === "unfilled") this.#unfilled(row as UnfilledOutcome);
+    else if (table === "quote") this.#quote(row as QuoteOutcome);
+  }
+
+  report(): ExecutionReport {
+    const { quotes, unfilled } = this.#summary;
+    const share = (part: number, whole: number): number | null => (whole > 0 ? part / whole : null);
+    const mean = this.#difference.interval();
+    const { withModel, sameFillsStatic, kept, terms } = this.#value;
+    const groups = (of: ReadonlyMap<string, Group>): GroupReport[] =>
+      [...of.values()].map((group) => group.report()).sort((a, b) => b.turnover - a.turnover);
+    return {
+      day: this.day,
+      horizons: HORIZON_NAMES,
+      horizonsMs: HORIZONS_MS,
+      bootstrap: this.#options,
+      all: this.#all.report(),
+      counterparties: groups(this.#groups.counterparty),
+      models: groups(this.#groups.model),
+      instruments: groups(this.#groups.instrument),
+      orders: this.#orders.report(),
+      value: {
+        horizon: HORIZON_NAMES[JUDGED_AT] ?? "",
+        withModel,
+        sameFillsStatic,
+        kept,
+        difference: {
+          value: withModel - sameFillsStatic + kept,
+          low: mean.low * terms,
+          high: mean.high * terms,
+        },
+        unfilled,
+      },
+      quotes: {
+        count: quotes.count,
+        meanLifeMs: share(quotes.standingUs / 1_000, quotes.count),
+        brief: share(this.#lives.brief, quotes.count),
+        widened: share(this.#lives.widened, quotes.count),
+        bidAtBest: share(quotes.bidBestUs, quotes.standingUs),
+        askAtBest: share(quotes.askBestUs, quotes.standingUs),
+      },
+      heads: this.#summary.view().heads,
+      worst: this.#worst.map(({ fill, model }) => worstTrade(fill, model)),
+    };
+  }
+
+  #fill(fill: FillOutcome, model: string): void {
+    this.#keepWorst(fill, model);
+    if (fill.source === "order") {
+      this.#orders.add(fill);
+      return;
+    }
+    this.#all.add(fill);
+    this.#group("counterparty", fill.counterparty === "" ? "not told" : fill.counterparty).add(fill);
+    this.#group("model", model).add(fill);
+    this.#group("instrument", fill.instrument).add(fill);
+    const { markout, staticMarkout } = fillMeasures(fill);
+    const [real, other] = [markout[JUDGED_AT] ?? Number.NaN, staticMarkout[JUDGED_AT] ?? Number.NaN];
+    if (!Number.isFinite(real - other)) return;
+    this.#value.withModel += real;
+    this.#value.sameFillsStatic += other;
+    this.#differs(fill.time_us, real - other);
+  }
+
+  #unfilled(row: UnfilledOutcome): void {
+    const markout = unfilledMarkouts(row)[JUDGED_AT] ?? Number.NaN;
+    if (!Number.isFinite(markout)) return;
+    this.#value.kept -= markout;
+    this.#differs(row.time_us, -markout);
+  }
+
+  #differs(timeUs: number, money: number): void {
+    this.#value.terms += 1;
+    this.#difference.add(timeUs, money);
+  }
+
+  #quote({ time_us, until_us, widen_bp }: QuoteOutcome): void {
+    if (until_us - time_us < BRIEF_US) this.#lives.brief += 1;
+    if (widen_bp > 0) this.#lives.widened += 1;
+  }
+
+  #group(kind: "counterparty" | "model" | "instrument", name: string): Group {
+    const groups = this.#groups[kind];
+    const key = groups.has(name) || groups.size < GROUPS_MAX ? name : "other";
+    let group = groups.get(key);
+    if (group === undefined) {
+      group = new Group(key, this.#options);
+      groups.set(key, group);
+    }
+    return group;
+  }
+
+  /** By the markout after 1 s, or the longest horizon before it that is known. */
+  #keepWorst(fill: FillOutcome, model: string): void {
+    const loss = fillMeasures(fill).markout.findLast(
+      (value, at) => at <= JUDGED_AT && Number.isFinite(value),
+    );
+    if (loss === undefined) return;
+    const at = this.#worst.findIndex((kept) => loss < kept.loss);
+    this.#worst.splice(at < 0 ? this.#worst.length : at, 0, { loss, fill, model });
+    if (this.#worst.length > WORST) this.#worst.pop();
+  }
+}
+
+/** Sums over the fills of one kind, and their intervals. */
+class Group {
+  readonly #name: string;
+  readonly #sums = newFillSums();
+  readonly #captured: RatioBootstrap;
+  readonly #markout: readonly RatioBootstrap[];
+
+  constructor(name: string, options: BootstrapOptions) {
+    this.#name = name;
+    this.#captured = new RatioBootstrap(options);
+    this.#markout = HORIZON_NAMES.map(() => new RatioBootstrap(options));
+  }
+
+  add(fill: FillOutcome): void {
+    addFill(this.#sums, fill);
+    const { turnover, captured, markout } = fillMeasures(fill);
+    this.#captured.add(fill.time_us, captured * BP, turnover);
+    for (const [at, value] of markout.entries()) this.#markout[at]?.add(fill.time_us, value * BP, turnover);
+  }
+
+  report(): GroupReport {
+    return {
+      name: this.#name,
+      ...this.#sums,
+      capturedBp: this.#captured.interval(),
+      markoutBp: this.#markout.map((horizon) => horizon.interval()),
+    };
+  }
+}
+
+function worstTrade(fill: FillOutcome, model: string): WorstTrade {
+  const { markout, captured, slippage } = fillMeasures(fill);
+  const terms = Object.fromEntries(TERM_NAMES.map((name) => [name, fill[`term_${name}`]])) as Record<
+    TermName,
+    number
+  >;
+  const { forward, impliedVolatility, delta, gamma, vega } = terms;
+  return {
+    timeUs: fill.time_us,
+    instrument: fill.instrument,
+    source: fill.source,
+    counterparty: fill.counterparty,
+    model,
+    side: fill.side === 1 ? "bought" : "sold",
+    price: fill.price,
+    size: fill.size,
+    markout: markout.map(known),
+    captured: known(captured),
+    slippage: known(slippage),
+    quote: Number.isNaN(fill.quote_id)
+      ? null
+      : {
+          quoteId: fill.quote_id,
+          level: fill.level,
+          ageMs: (fill.time_us - fill.quote_time_us) / 1_000,
+          fair: fill.fair,
+          staticPrice: fill.static_price,
+          widenBp: fill.widen_bp,
+          sizeFactor: fill.size_factor,
+          reasons: reasonNames(fill.reasons),
+          terms: priceTerms(terms),
+          greeks: { forward, impliedVolatility, delta, gamma, vega },
+        },
+  };
+}
+
+function known(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}
