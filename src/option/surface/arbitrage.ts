@@ -5,16 +5,20 @@ import { SVI, SVI_SIZE, sviVariance } from "./svi.ts";
 export const DOMAIN = 2.5;
 const STEP = 0.02;
 /** Where slices of neighbouring expiries come near each other, and there the step between points of the calendar check. */
-const CORE = 0.6;
-const CORE_STEP = 0.004;
-/** Points about the vertex, in widths of the slice, where a narrow smile bends between two points of the grid. */
-const VERTEX_REACH = 4;
-const VERTEX_STEP = 0.125;
+const CORE = 1;
+const CORE_STEP = 0.005;
+/** About its vertex an SVI slice bends on the scale of its width: points at centre + width·sinh(u), u in steps of this. */
+const VERTEX_STEP = 0.1;
 /** What the check asks for beyond zero, so that nothing is below zero between its points. */
 export const DENSITY_MARGIN = 2e-3;
-export const CALENDAR_MARGIN = 1e-6;
+export const CALENDAR_MARGIN = 3e-6;
 const BISECTIONS = 12;
 const ROUNDS = 6;
+
+/** The u at which the points about a vertex have left the domain, wherever it is. */
+function vertexReach(width: number): number {
+  return Math.asinh((2 * DOMAIN) / width);
+}
 
 /** Least g(k) of a slice over the grid of the domain and about its vertex; see `sviDensity`. NaN counts as −∞. */
 export function leastDensity(p: Float64Array, from: number): number {
@@ -25,8 +29,10 @@ export function leastDensity(p: Float64Array, from: number): number {
   }
   const centre = p[from + SVI.centre];
   const width = p[from + SVI.width];
-  for (let d = -VERTEX_REACH; d <= VERTEX_REACH; d += VERTEX_STEP) {
-    const g = sliceDensity(p, from, centre + d * width);
+  for (let u = -vertexReach(width); u < Infinity; u += VERTEX_STEP) {
+    const k = centre + width * Math.sinh(u);
+    if (k > DOMAIN) break;
+    const g = k < -DOMAIN ? least : sliceDensity(p, from, k);
     if (!(g >= least)) least = g;
   }
   return Number.isNaN(least) ? Number.NEGATIVE_INFINITY : least;
@@ -58,8 +64,10 @@ function excessAt(
   const centre = vertex[vertexFrom + SVI.centre];
   const width = vertex[vertexFrom + SVI.width];
   let most = Number.NEGATIVE_INFINITY;
-  for (let d = -VERTEX_REACH; d <= VERTEX_REACH; d += VERTEX_STEP) {
-    const k = centre + d * width;
+  for (let u = -vertexReach(width); u < Infinity; u += VERTEX_STEP) {
+    const k = centre + width * Math.sinh(u);
+    if (k > DOMAIN) break;
+    if (k < -DOMAIN) continue;
     most = Math.max(most, sliceVariance(earlier, earlierFrom, k) - sliceVariance(later, from, k));
   }
   return most;
@@ -97,12 +105,12 @@ export function enforce(
   earlierFrom: number,
 ): boolean {
   for (let round = 0; round < ROUNDS; round += 1) {
-    if (leastDensity(p, from) < DENSITY_MARGIN) towardsSafe(p, from);
-    if (earlier !== null) {
-      const excess = calendarExcess(earlier, earlierFrom, p, from);
-      if (excess > -CALENDAR_MARGIN) p[from + SVI.level] += excess + 1.5 * CALENDAR_MARGIN;
-    }
-    if (leastDensity(p, from) >= DENSITY_MARGIN) return true;
+    const dense = leastDensity(p, from) >= DENSITY_MARGIN;
+    if (!dense) towardsSafe(p, from);
+    const excess = earlier === null ? -Infinity : calendarExcess(earlier, earlierFrom, p, from);
+    const apart = excess <= -CALENDAR_MARGIN;
+    if (dense && apart) return true;
+    if (!apart) p[from + SVI.level] += excess + 1.5 * CALENDAR_MARGIN;
   }
   return false;
 }
@@ -131,7 +139,7 @@ function blend(p: Float64Array, from: number, share: number): void {
 
 const CUTS = 3;
 /** Points of the check in a step of a correction. */
-const CHECKS = 12;
+const CHECKS = 16;
 
 /**
  * Checks a corrected slice where its correction reaches: its density, that it is nowhere below the slice of the previous expiry
@@ -165,8 +173,11 @@ function isFree(p: Float64Array, from: number, earlier: number, later: number): 
 
 /** Checks the slice about a vertex. @param vertex where the slice whose vertex it is begins in `p` */
 function isFreeAbout(p: Float64Array, vertex: number, from: number, earlier: number, later: number): boolean {
-  for (let d = -VERTEX_REACH; d <= VERTEX_REACH; d += VERTEX_STEP) {
-    const k = p[vertex + SVI.centre] + d * p[vertex + SVI.width];
+  const centre = p[vertex + SVI.centre];
+  const width = p[vertex + SVI.width];
+  for (let u = -vertexReach(width); u < Infinity; u += VERTEX_STEP) {
+    const k = centre + width * Math.sinh(u);
+    if (k > DOMAIN) break;
     if (!isFreeAt(p, from, earlier, later, k)) return false;
   }
   return true;

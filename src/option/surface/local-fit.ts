@@ -18,7 +18,9 @@ const POINTS = 6;
 const SMOOTHNESS = 0.15;
 /** Kept between expiries, relative to total variance: between two points slices come nearer than at them. */
 const CALENDAR_ROOM = 1.002;
-/** Likewise for g(k). */
+/** Least share of its SVI's total variance that a slice keeps: towards zero its density runs away. */
+const LEAST_SHARE = 0.5;
+/** Least g(k) at the points. */
 const LEAST_DENSITY = 0.02;
 const HALVINGS = 4;
 const SWEEPS = 6;
@@ -147,7 +149,8 @@ export class LocalFit {
       this.#second[at] = sviSecond(p, from, k);
       this.#bend[at] = perStep * perScale * root;
       this.#twist[at] = -perStep * perScale * perScale * scaled * root * root * root;
-      this.#floor[at] = earlier < 0 ? 0 : sliceVariance(p, earlier, k) * CALENDAR_ROOM + CALENDAR_MARGIN;
+      const below = earlier < 0 ? 0 : sliceVariance(p, earlier, k) * CALENDAR_ROOM + CALENDAR_MARGIN;
+      this.#floor[at] = Math.max(below, LEAST_SHARE * this.#w[at]);
       this.#ceiling[at] = later < 0 ? Infinity : sviVariance(p, later, k) / CALENDAR_ROOM - CALENDAR_MARGIN;
     }
   }
