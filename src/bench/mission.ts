@@ -1,4 +1,5 @@
 import { Histogram } from "../core/histogram.ts";
+import { invariant } from "../core/invariant.ts";
 import { type DecidedQuote, decodeDecision } from "../desk/decision.ts";
 import { Desk } from "../desk/desk.ts";
 import { noTimer } from "../desk/latency.ts";
@@ -18,6 +19,8 @@ const TIMER_US = 10_000;
 const STEP_US = 1_000;
 /** Long enough for features to be ready, a surface to be fitted and every option to be quoted. */
 const SETTLE_MS = 4_000;
+/** A quiet market takes longer to bring the features' first events; by then any has. */
+const WARM_MS = 60_000;
 /** Long enough for a prediction to pass and for what was widened to live its minimum life. */
 const CALM_MS = 1_200;
 const MOVE = HEADS.indexOf("down50");
@@ -82,6 +85,19 @@ export class Mission {
     this.desk.start(START_US);
     this.desk.onSessionUp(START_US);
     this.#run(SETTLE_MS, () => false);
+    this.#warmUp();
+  }
+
+  /** Until the model is in force the desk quotes defensively, whatever the model would say. */
+  #warmUp(): void {
+    const { desk } = this;
+    if (desk.modelStatus(0) === 0) return;
+    const untilUs = START_US + WARM_MS * 1_000;
+    while (desk.modelStatus(0) !== 0) {
+      invariant(this.#venue.timeUs() < untilUs, "the simulated market brings the features' first events");
+      this.#run(CALM_MS, () => false);
+    }
+    this.#run(CALM_MS, () => false);
   }
 
   /** Plays the scenario once, and then lets the market be calm until the quotes are tight again. */

@@ -37,8 +37,20 @@ test("the mission's scenario on a whole desk: a frame of the venue in, every opt
   }
 });
 
+test("in a market so quiet that the features need longer for their first events, it plays when the model is in force", () => {
+  const mission = new Mission(7);
+  const { before, quotes } = mission.play();
+  expect(mission.desk.modelStatus(0)).toBe(0);
+  expect(quotes.length).toBe(before.length);
+  expect(quotes.every(({ widenBp, sizeFactor }) => widenBp === 15 && sizeFactor === 0.7)).toBe(true);
+});
+
 test("it plays again the same, and is timed from frame to FIX", () => {
-  const play = (): unknown => new Mission(7).play().quotes;
+  const play = (): unknown => {
+    const { quotes } = new Mission(7).play();
+    expect(quotes.length).toBeGreaterThan(100);
+    return quotes;
+  };
   expect(play()).toEqual(play());
   const { frameToFix, quotesPerPlay } = timeMission(1, 2);
   expect(frameToFix.count).toBe(2);
