@@ -1,7 +1,7 @@
 import { Histogram } from "../core/histogram.ts";
 import { QuoteBatch, REASON } from "../quote/quote-batch.ts";
 import type { Quoter } from "../quote/quoter.ts";
-import type { RiskGate } from "../risk/gate.ts";
+import type { ApprovedQuotes, RiskGate } from "../risk/gate.ts";
 import type { DeskCounters } from "./counters.ts";
 import { DecisionEncoder } from "./decision.ts";
 import { QUOTE_CAPACITY } from "./desk-options.ts";
@@ -92,6 +92,19 @@ export class Publisher {
     this.#publish(-1, timeUs);
   }
 
+  /** Pulls and cuts what stands and breaks a limit by now; the rest stands on. */
+  recheck(timeUs: number): void {
+    const { quoter, gate } = this.#options;
+    if (!this.open) return;
+    const quotes = this.#quotes;
+    for (let slot = 0; slot < quoter.slots; ) {
+      quotes.clear();
+      slot = quoter.restate(slot, quotes);
+      if (quotes.count === 0) continue;
+      this.#send(gate.recheck(quotes, timeUs), -1, timeUs);
+    }
+  }
+
   /** Sends what the quoter's timers release. */
   onTimer(timeUs: number): void {
     this.#quotes.clear();
@@ -103,9 +116,15 @@ export class Publisher {
   #publish(underlying: number, timeUs: number): void {
     const quotes = this.#quotes;
     if (quotes.count === 0) return;
-    const { gate, port, predictor, quoter, timer } = this.#options;
+    const { gate, timer } = this.#options;
     const approved = gate.check(quotes, timeUs);
     timer.mark(STAGE.risk);
+    this.#send(approved, underlying, timeUs);
+  }
+
+  #send(approved: ApprovedQuotes, underlying: number, timeUs: number): void {
+    const quotes = approved.batch;
+    const { port, predictor, quoter, timer } = this.#options;
     const sent = this.open ? quotes.count : 0;
     if (sent > 0) {
       port.publish(approved, timeUs);

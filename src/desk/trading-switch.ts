@@ -29,9 +29,18 @@ export class TradingSwitch {
     quoter.setReducing(gate.reducing !== null);
   }
 
+  /**
+   * Other limits hold from this turn on. What stands and breaks one is pulled or cut in it, and the rest stands on; orders at work
+   * are cancelled, for the hedger decides them anew.
+   */
   setLimits(limits: RiskLimits, timeUs: number): void {
-    this.#options.gate.setLimits(limits, timeUs);
-    this.#pullRefused(timeUs);
+    const { gate, quoter, orders, publisher } = this.#options;
+    gate.setLimits(limits, timeUs);
+    if (gate.kill.tripped) return;
+    publisher.recheck(timeUs);
+    orders.cancelAll(timeUs);
+    quoter.lookAtAll();
+    publisher.requoteAll(timeUs);
   }
 
   reduce(reason: string, timeUs: number): void {

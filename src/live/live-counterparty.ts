@@ -16,8 +16,6 @@ export interface LiveCounterpartyOptions {
   readonly journal: JournalSink;
   readonly clock: Clock;
   readonly log: Logger;
-  /** The desk's position may have changed. Called within the turn. */
-  readonly onExecution: (timeUs: number) => void;
 }
 
 /** The counterparty's way into the desk: what it tells is journalled, and in every new session it is asked what it holds. */
@@ -69,9 +67,6 @@ export class LiveCounterparty {
       case "up":
         log.info("counterparty session is up");
         if (gateway.reconciliation !== undefined) void this.#reconcile(false);
-        break;
-      case "execution":
-        this.#options.onExecution(timeUs);
         break;
       default:
         break;

@@ -29,6 +29,7 @@ import type { RfqInput } from "../rfq/message.ts";
 import { KILL_SWITCH_FILE, KillSwitchStore } from "../risk/kill-switch-store.ts";
 import type { RiskLimits } from "../risk/limits.ts";
 import { ORDER_STATE } from "../risk/order.ts";
+import { LiveBooks } from "./live-books.ts";
 import { LiveCounterparty } from "./live-counterparty.ts";
 import { LiveEngine } from "./live-engine.ts";
 import { LiveFeeds } from "./live-feeds.ts";
@@ -40,8 +41,6 @@ import { warmUpLine } from "./warm-up.ts";
 
 const TIMER_MS = 10;
 const ABANDON_MS = 2_000;
-/** Beside every fill, the books are written this often. */
-const BOOK_SAVE_US = 5_000_000;
 
 /** Stands in for a journal where none is configured. */
 const NO_JOURNAL: JournalSink = { dropped: 0, text: () => {}, bytes: () => {} };
@@ -64,9 +63,8 @@ export class LiveDesk {
   readonly #journal: JournalWriter | null;
   readonly #sink: JournalSink;
   readonly #port: LivePort;
-  readonly #books: BookStore;
+  readonly #books: LiveBooks;
   readonly #counterparty: LiveCounterparty;
-  #savedUs = 0;
   /** Times that risk limits were read anew, and that they could not be. */
   limitReloads = 0;
   limitReloadFailures = 0;
@@ -131,8 +129,8 @@ export class LiveDesk {
     this.#engine = new LiveEngine({ ...shared, model, engine });
     const killStore = new KillSwitchStore(join(config.stateDir, KILL_SWITCH_FILE));
     const { kill, reducing } = killStore.loadState(clock.wallUs());
-    this.#books = new BookStore(join(config.stateDir, BOOK_FILE));
-    const opening = this.#books.load();
+    const bookStore = new BookStore(join(config.stateDir, BOOK_FILE));
+    const opening = bookStore.load();
     if (reducing !== null)
       log.warn("only what reduces a position is quoted until it is reset", { ...reducing });
     if (kill.tripped)
@@ -159,6 +157,7 @@ export class LiveDesk {
       },
     });
     this.desk = new Desk({ ...start, engine, port: this.#port, timer: this.timer });
+    this.#books = new LiveBooks(this.desk.book, bookStore, log);
     this.#feeds.attach(this.desk);
     this.#engine.attach(this.desk);
     this.gateway = options.gateway(this.desk);
@@ -170,8 +169,6 @@ export class LiveDesk {
     this.#sink.text(RECORD.start, 0, this.#startUs, JSON.stringify({ ...start, reconcile }));
     this.#counterparty = new LiveCounterparty({
       ...{ desk: this.desk, gateway: this.gateway, taps: this.taps, journal: this.#sink, clock, log },
-      // After the turn, when the quotes that answer the fill have left.
-      onExecution: (timeUs) => queueMicrotask(() => this.#saveBook(timeUs, false)),
     });
   }
 
@@ -276,6 +273,7 @@ export class LiveDesk {
       tap.onCancelAll(timeUs);
       tap.close();
     }
+    this.#books.flush();
     this.#journal?.closeSync(ABANDON_MS);
   }
 
@@ -291,7 +289,7 @@ export class LiveDesk {
     this.#counterparty.stop();
     this.desk.shutdown(this.#control("shutdown", ""));
     await this.gateway.stop(this.#config.timeouts.shutdownMs);
-    this.#saveBook(this.clock.wallUs(), true);
+    await this.#books.stop();
     for (const tap of this.taps) tap.close();
     this.#feeds.close();
     this.#sink.text(RECORD.end, 0, this.clock.wallUs(), JSON.stringify(this.desk.counters));
@@ -310,18 +308,7 @@ export class LiveDesk {
     this.gateway.onTimer(timeUs);
     for (const tap of this.taps) tap.onTimer(timeUs);
     this.#feeds.onTimer();
-    if (timeUs - this.#savedUs >= BOOK_SAVE_US) this.#saveBook(timeUs, false);
-  }
-
-  #saveBook(timeUs: number, sync: boolean): void {
-    this.#savedUs = timeUs;
-    const { book } = this.desk;
-    if (book.revision === 0) return;
-    try {
-      this.#books.save(book.snapshot(), sync);
-    } catch (error) {
-      this.log.error("the books cannot be written", { error });
-    }
+    this.#books.onTimer(timeUs);
   }
 
   /** Follows what comes of predictions, where that is configured; every change of a calibration is an input of the desk. */

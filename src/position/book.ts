@@ -6,7 +6,7 @@ import { type FeeRates, feeOf } from "./fees.ts";
 import { Ledger } from "./ledger.ts";
 import { type DueMarkout, MARKOUT_HORIZONS_MS, Markouts } from "./markout.ts";
 import { RecentIds } from "./recent-ids.ts";
-import type { BookSnapshot, SavedPosition } from "./snapshot.ts";
+import type { BookChange, BookSnapshot, SavedPosition } from "./snapshot.ts";
 
 /** Positions whose profit is brought up to date with each timer tick. */
 const STEPS_PER_TICK = 12;
@@ -75,6 +75,14 @@ export class Book {
   #dayPeak: number;
   /** Counts changes that a restart must not lose. */
   revision = 0;
+  /** Called within the turn when something has changed that a restart must not lose; {@link changes} then tells what. */
+  onChange: (() => void) | null = null;
+  readonly #changed: {
+    readonly id: number;
+    readonly sum: string | null;
+    readonly executionId: string | null;
+  }[] = [];
+  #executionId: string | null = null;
 
   /** @param model name and version under which fills are kept */
   constructor(options: {
@@ -173,11 +181,13 @@ export class Book {
       sums.fees += fee * conversion;
     }
     this.markouts.onFill(id, signed, price, mark, key, timeUs);
-    this.revision += 1;
+    this.#change(id, this.#keys[key] ?? null, this.#executionId);
+    this.#executionId = null;
   }
 
   /** @returns false when this execution was told before. */
   isNew(executionId: string): boolean {
+    this.#executionId = executionId;
     if (this.#ids.add(executionId)) return true;
     this.duplicateFills += 1;
     return false;
@@ -195,7 +205,7 @@ export class Book {
     const at = candidates.find((candidate) => candidate !== null && candidate > 0) ?? 0;
     this.ledger.adopt(id, lots, at === 0 ? this.ledger.priceOf(id, this.ledger.measure(id, 1)) : at);
     this.#anchor(id);
-    this.revision += 1;
+    this.#change(id, null, null);
   }
 
   /** About every 10 ms: brings a bounded number of positions up to date, and the markouts that are due. */
@@ -286,35 +296,72 @@ export class Book {
     for (const id of this.#touched) {
       const instrument = this.#instruments[id];
       if (instrument === undefined) continue;
-      const anchor = this.#anchor(id);
-      const at = id * MARKOUT_HORIZONS_MS.length;
-      const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
-      positions[`${instrument.venue}:${instrument.symbol}`] = {
-        ...this.ledger.entry(id),
-        attribution: this.attribution.of(id),
-        markout: [...this.#markout.subarray(at, at + MARKOUT_HORIZONS_MS.length)],
-        adverse: [...this.#adverse.subarray(at, at + MARKOUT_HORIZONS_MS.length)],
-        profit: this.#profit[id],
-        anchor: {
-          mark: finite(anchor.mark),
-          forward: finite(anchor.forward),
-          volatility: finite(anchor.volatility),
-          timeUs: finite(anchor.timeUs),
-          conversion: finite(anchor.conversion),
-          delta: finite(anchor.delta),
-          gamma: finite(anchor.gamma),
-          vega: finite(anchor.vega),
-          theta: finite(anchor.theta),
-        },
-      };
+      positions[`${instrument.venue}:${instrument.symbol}`] = this.#saved(id);
     }
     return {
       positions,
       sums: Object.fromEntries(this.#sums),
       executionIds: this.#ids.latest(IDS_KEPT),
+      ...this.#dayOf(),
+    };
+  }
+
+  /** What has changed since the last call, in order; as it is now. Allocates. */
+  changes(): BookChange[] {
+    const changes = this.#changed.flatMap(({ id, sum, executionId }) => {
+      const instrument = this.#instruments[id];
+      const value = sum === null ? undefined : this.#sums.get(sum);
+      if (instrument === undefined) return [];
+      return [
+        {
+          instrument: `${instrument.venue}:${instrument.symbol}`,
+          position: this.#saved(id),
+          sum: sum === null || value === undefined ? null : { key: sum, value },
+          executionId,
+          ...this.#dayOf(),
+        },
+      ];
+    });
+    this.#changed.length = 0;
+    return changes;
+  }
+
+  #change(id: number, sum: string | null, executionId: string | null): void {
+    this.revision += 1;
+    if (this.onChange === null) return;
+    this.#changed.push({ id, sum, executionId });
+    this.onChange();
+  }
+
+  #dayOf(): Pick<BookSnapshot, "day" | "dayStart" | "dayPeak"> {
+    return {
       day: Number.isNaN(this.#day) ? -1 : this.#day,
       dayStart: this.#dayStart,
       dayPeak: this.#dayPeak,
+    };
+  }
+
+  #saved(id: number): SavedPosition {
+    const anchor = this.#anchor(id);
+    const at = id * MARKOUT_HORIZONS_MS.length;
+    const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
+    return {
+      ...this.ledger.entry(id),
+      attribution: this.attribution.of(id),
+      markout: [...this.#markout.subarray(at, at + MARKOUT_HORIZONS_MS.length)],
+      adverse: [...this.#adverse.subarray(at, at + MARKOUT_HORIZONS_MS.length)],
+      profit: this.#profit[id],
+      anchor: {
+        mark: finite(anchor.mark),
+        forward: finite(anchor.forward),
+        volatility: finite(anchor.volatility),
+        timeUs: finite(anchor.timeUs),
+        conversion: finite(anchor.conversion),
+        delta: finite(anchor.delta),
+        gamma: finite(anchor.gamma),
+        vega: finite(anchor.vega),
+        theta: finite(anchor.theta),
+      },
     };
   }
 

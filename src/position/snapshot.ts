@@ -36,20 +36,33 @@ const position = z.strictObject({
   }),
 });
 
+const sum = z.strictObject({
+  fills: z.number(),
+  notional: z.number(),
+  spread: z.number(),
+  fees: z.number(),
+  markout: three,
+  adverse: three,
+});
+
+/** What a fill or a position taken over changed in the books, each part as a whole. */
+export const bookChange = z.strictObject({
+  /** `venue:symbol` */
+  instrument: z.string(),
+  position,
+  /** The sum that it counts in; null where it is no fill. */
+  sum: z.strictObject({ key: z.string(), value: sum }).nullable(),
+  executionId: z.string().nullable(),
+  day: z.number(),
+  dayStart: z.number(),
+  dayPeak: z.number(),
+});
+export type BookChange = z.infer<typeof bookChange>;
+
 /** The form of {@link BookSnapshot} in files and journals. */
 export const bookSnapshot = z.strictObject({
   positions: z.record(z.string(), position),
-  sums: z.record(
-    z.string(),
-    z.strictObject({
-      fills: z.number(),
-      notional: z.number(),
-      spread: z.number(),
-      fees: z.number(),
-      markout: three,
-      adverse: three,
-    }),
-  ),
+  sums: z.record(z.string(), sum),
   executionIds: z.array(z.string()),
   day: z.number(),
   dayStart: z.number(),

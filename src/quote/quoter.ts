@@ -419,6 +419,52 @@ export class Quoter {
   }
 
   /**
+   * Appends what stands, as it stands, with ids of its own, so that it can be held against other limits.
+   *
+   * @param from number of slots that earlier calls went through
+   * @returns that number after this call; at {@link slots} everything has been appended
+   */
+  restate(from: number, out: QuoteBatch): number {
+    const { stability, values } = this;
+    const { slots } = this;
+    let slot = from;
+    for (; slot < slots && out.count < out.capacity; slot += 1) {
+      if (!stability.standing(slot)) continue;
+      const id = slot % this.#capacity;
+      const row = out.count;
+      out.instrument[row] = id;
+      out.level[row] = Math.floor(slot / this.#capacity);
+      out.quoteId[row] = this.#decider.nextQuoteId;
+      this.#decider.nextQuoteId += 1;
+      out.bidTicks[row] = stability.ticks[2 * slot];
+      out.bidLots[row] = stability.lots[2 * slot];
+      out.askTicks[row] = stability.ticks[2 * slot + 1];
+      out.askLots[row] = stability.lots[2 * slot + 1];
+      out.reasons[row] = this.reasons[slot];
+      out.fair[row] = values.fair[id];
+      out.widenBp[row] = stability.widenBp[slot];
+      out.sizeFactor[row] = stability.sizeFactor[slot];
+      out.delta[row] = values.delta[id];
+      out.vega[row] = values.vega[id];
+      out.standing[row] = 1;
+      out.value[row] = Number.POSITIVE_INFINITY;
+      out.terms.set(stability.terms.subarray(slot * TERMS, (slot + 1) * TERMS), row * TERMS);
+      out.count += 1;
+    }
+    return slot;
+  }
+
+  /** Slots for quotes: one for each instrument and level. */
+  get slots(): number {
+    return this.#capacity * this.parameters.levels;
+  }
+
+  /** Every instrument is decided anew by the next {@link requoteAll}. */
+  lookAtAll(): void {
+    this.#look.fill(LOOK.all);
+  }
+
+  /**
    * Decides the quotes of an underlying and appends those that must be sent. Without a session nothing is appended.
    *
    * @returns the number of rows appended. When the batch was full the rest follows with the next call.

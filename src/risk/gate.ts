@@ -390,6 +390,32 @@ export class RiskGate {
    */
   check(batch: QuoteBatch, timeUs: number): ApprovedQuotes {
     this.#quotes.check(batch, timeUs);
+    return this.#approve(batch);
+  }
+
+  /**
+   * Holds quotes that stand, as they stand, against the limits in force. Afterwards the batch holds those of which something has
+   * to be pulled or cut; the others may stand on.
+   */
+  recheck(batch: QuoteBatch, timeUs: number): ApprovedQuotes {
+    const { count } = batch;
+    const bids = batch.bidLots.slice(0, count);
+    const asks = batch.askLots.slice(0, count);
+    const ids = batch.quoteId.slice(0, count);
+    this.#quotes.check(batch, timeUs, true);
+    let kept = 0;
+    let before = 0;
+    for (let row = 0; row < batch.count; row += 1) {
+      while (ids[before] !== batch.quoteId[row]) before += 1;
+      if (batch.bidLots[row] === bids[before] && batch.askLots[row] === asks[before]) continue;
+      batch.move(row, kept);
+      kept += 1;
+    }
+    batch.count = kept;
+    return this.#approve(batch);
+  }
+
+  #approve(batch: QuoteBatch): ApprovedQuotes {
     const known = this.#approved.get(batch);
     if (known !== undefined) return known;
     const approved = new ApprovedQuotes(batch);

@@ -11,6 +11,7 @@ export class QuoteCheck {
   /** By instrument and level. */
   readonly #seenInCheck: Float64Array;
   #check = 0;
+  #standing = false;
   #lastQuoteId = 0;
 
   constructor(state: GateState, capacity: number) {
@@ -18,8 +19,10 @@ export class QuoteCheck {
     this.#seenInCheck = new Float64Array(capacity * LEVELS_MAX);
   }
 
-  check(batch: QuoteBatch, timeUs: number): void {
+  /** @param standing the rows stand already, as they are: nothing new is sent with them, and they take no message rate */
+  check(batch: QuoteBatch, timeUs: number, standing = false): void {
     const { kill } = this.#state;
+    this.#standing = standing;
     this.#check += 1;
     const killedBefore = kill.tripped;
     let kept = 0;
@@ -70,7 +73,7 @@ export class QuoteCheck {
     this.#state.positions.onDelta(id, batch.delta[row]);
     this.#checkSide(batch, row, instrument, 0, timeUs);
     this.#checkSide(batch, row, instrument, 1, timeUs);
-    if (!isPull(batch, row) && !this.#state.messages.take(timeUs)) {
+    if (!this.#standing && !isPull(batch, row) && !this.#state.messages.take(timeUs)) {
       this.#refuse(batch, row, LIMIT.messageRate, timeUs);
     }
   }

@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ConfigError, loadConfig } from "../../src/config.ts";
@@ -81,6 +81,56 @@ test("a desk that only reduces does so after a restart, and lets go when reset",
   expect(new KillSwitchStore(path).loadState(1).reducing).toBeNull();
 });
 
+test("changes are kept behind the books, also those that came while the books were written", async () => {
+  const path = join(folder, "logged", "books.json");
+  const store = new BookStore(path);
+  const { book, perpetual } = books(null);
+  book.onChange = () => {};
+  const fill = (id: string, lots: number): void => {
+    book.isNew(id);
+    book.onFill(perpetual, 0, 100_000, lots, { counterparty: "PEER", fee: 0.0001 }, NOW_US);
+    store.append(book.changes());
+  };
+  const reopened = () => JSON.stringify(books(new BookStore(path).load()).book.view());
+  fill("E1", 10);
+  expect(reopened()).toBe(JSON.stringify(book.view()));
+  const saving = store.save(book.snapshot());
+  fill("E2", 5);
+  expect(reopened()).toBe(JSON.stringify(book.view()));
+  await saving;
+  expect(reopened()).toBe(JSON.stringify(book.view()));
+  fill("E3", 7);
+  const opened = books(new BookStore(path).load());
+  expect(opened.lots).toBe(22);
+  expect([...opened.book.sums.values()].map(({ fills }) => fills)).toEqual([3]);
+  expect(["E1", "E2", "E3"].map((id) => opened.book.isNew(id))).toEqual([false, false, false]);
+  store.saveSync(book.snapshot());
+  store.close();
+  expect(readdirSync(join(folder, "logged")).sort()).toEqual(["books.json", "books.json.2"]);
+  expect(reopened()).toBe(JSON.stringify(book.view()));
+});
+
+test("a change that was cut off is left out, one that is damaged is an error", () => {
+  const path = join(folder, "cut", "books.json");
+  const store = new BookStore(path);
+  const { book, perpetual } = books(null);
+  book.onChange = () => {};
+  for (const lots of [10, 20]) {
+    book.onFill(perpetual, 0, 100_000, lots, { fee: 0 }, NOW_US);
+    store.append(book.changes());
+  }
+  store.close();
+  const log = `${path}.0`;
+  const whole = readFileSync(log, "utf8");
+  const first = whole.indexOf("\n") + 1;
+  for (let length = first; length < whole.length; length += 17) {
+    writeFileSync(log, whole.slice(0, length));
+    expect(books(new BookStore(path).load()).lots).toBe(10);
+  }
+  writeFileSync(log, whole.replace('"lots":10', '"lots":11'));
+  expect(() => new BookStore(path).load()).toThrow("line 1");
+});
+
 test("books that were saved open the next run: the same positions, profit, and executions not counted twice", () => {
   const path = join(folder, "books.json");
   const first = books(null);
@@ -88,7 +138,7 @@ test("books that were saved open the next run: the same positions, profit, and e
   first.book.isNew("E1");
   first.gate.onReference(0, 51_000, NOW_US);
   first.book.step(0, NOW_US + 1_000);
-  new BookStore(path).save(first.book.snapshot(), true);
+  new BookStore(path).saveSync(first.book.snapshot());
   const second = books(new BookStore(path).load());
   expect(second.lots).toBe(50);
   expect(second.book.profit).toBe(first.book.profit);
