@@ -115,7 +115,7 @@ function bundledWasm(): BunPlugin {
 }
 
 async function workers(): Promise<string[]> {
-  const found = await Array.fromAsync(new Bun.Glob("src/*/worker.ts").scan({ cwd: root }));
+  const found = await Array.fromAsync(new Bun.Glob("src/**/worker.ts").scan({ cwd: root }));
   return found.sort().map((path) => join(root, path));
 }
 

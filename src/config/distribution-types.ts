@@ -30,13 +30,17 @@ export const topicList: ValueType<readonly string[]> = listOf(
   `at most ${LIST_MAX} topics of letters, digits, dots, dashes and underscores, each once, separated by commas`,
 );
 
+export const topicName: ValueType<string> = valueType("topic", "a", (text) =>
+  /^[A-Za-z0-9._-]{1,249}$/.test(text) ? text : new Misfit("letters, digits, dots, dashes and underscores"),
+);
+
 export const topicPrefix: ValueType<string> = valueType("beginning of a topic", "a", (text) =>
   /^[A-Za-z0-9._-]{1,200}$/.test(text) ? text : new Misfit("letters, digits, dots, dashes and underscores"),
 );
 
 /** What is published; `none` for nothing. */
 export const publicationList: ValueType<readonly Publication[]> = valueType(
-  "none, or some of top,trades,tickers,predictions,quotes",
+  "none, or some of top,trades,tickers,predictions,quotes,feed",
   "",
   (text) => {
     if (text === "none") return [];

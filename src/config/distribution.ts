@@ -1,5 +1,6 @@
 import type { ConfigProblem } from "../config.ts";
 import type { DistributionOptions, KafkaOptions, RedisOptions, TlsOptions } from "../distribution/options.ts";
+import { isRelayed } from "../feed/relay/subscription.ts";
 import { readCertificates } from "./certificates.ts";
 import { readSecret } from "./secrets.ts";
 import type { NamedValues } from "./variables.ts";
@@ -23,6 +24,10 @@ function readKafka(
   const brokers = values.KEEL_KAFKA_BROKERS;
   const signalTopics = values.KEEL_KAFKA_SIGNAL_TOPICS ?? [];
   if (brokers === undefined) {
+    if (values.KEEL_FEEDS?.some(({ subscriptions }) => subscriptions.some(isRelayed)) === true) {
+      const expected = "host:port,… because KEEL_FEEDS has relayed feeds";
+      problems.push({ name: "KEEL_KAFKA_BROKERS", found: null, expected });
+    }
     if (signalTopics.length > 0) {
       const expected = "host:port,… because KEEL_KAFKA_SIGNAL_TOPICS is set";
       problems.push({ name: "KEEL_KAFKA_BROKERS", found: null, expected });
@@ -34,6 +39,8 @@ function readKafka(
     clientId: values.KEEL_KAFKA_CLIENT_ID,
     topicPrefix: values.KEEL_KAFKA_TOPIC_PREFIX,
     publish: values.KEEL_KAFKA_PUBLISH,
+    snapshotMs: values.KEEL_KAFKA_SNAPSHOT_MS,
+    feedTopic: values.KEEL_KAFKA_FEED_TOPIC,
     acks: values.KEEL_KAFKA_ACKS,
     compression: values.KEEL_KAFKA_COMPRESSION,
     backlogMessages: values.KEEL_KAFKA_BACKLOG,

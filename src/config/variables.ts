@@ -20,7 +20,14 @@ import { RISK_LIMITS } from "../risk/limits.ts";
 import { MISMATCH_RULES } from "../risk/reconciliation.ts";
 import { CLIENT_VARIABLES } from "./client-variables.ts";
 import { DERIBIT_VARIABLES } from "./deribit-variables.ts";
-import { brokerList, publicationList, redisUrl, topicList, topicPrefix } from "./distribution-types.ts";
+import {
+  brokerList,
+  publicationList,
+  redisUrl,
+  topicList,
+  topicName,
+  topicPrefix,
+} from "./distribution-types.ts";
 import { fixSchedule, fixValidation } from "./fix-types.ts";
 import {
   endpointUrl,
@@ -323,8 +330,18 @@ const NAMED = {
   ),
   KEEL_KAFKA_PUBLISH: variable(
     publicationList,
-    PUBLICATIONS.join(","),
-    "What is published, keyed by `venue:symbol` (predictions by coin), as JSON",
+    PUBLICATIONS.filter((name) => name !== "feed").join(","),
+    "What is published, keyed by `venue:symbol` (predictions by coin), as JSON; `feed` is all that another keel needs to take this one for the venue",
+  ),
+  KEEL_KAFKA_SNAPSHOT_MS: variable(
+    integerIn(100, 600_000),
+    "2000",
+    "How often `feed` tells an instrument's whole book: the longest that a late or interrupted reader waits for it",
+  ),
+  KEEL_KAFKA_FEED_TOPIC: variable(
+    topicName,
+    "keel.feed",
+    "Topic that feeds named `relay:` in KEEL_FEEDS are taken from, e.g. `binance-usdm:relay:BTCUSDT`",
   ),
   KEEL_KAFKA_ACKS: variable(
     oneOf(...KAFKA_ACKS),

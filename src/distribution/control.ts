@@ -81,3 +81,16 @@ export type DistributionReply =
   /** Something that an operator should read. */
   | { readonly problem: string }
   | { readonly ended: true };
+
+/** Secrets as plain text, for the thread that has to send them. */
+export function revealed<T extends object>(options: T): PlainSecrets<T> {
+  const plain: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(options)) plain[key] = plainValue(value);
+  return plain as PlainSecrets<T>;
+}
+
+function plainValue(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  if ("reveal" in value && typeof value.reveal === "function") return value.reveal();
+  return revealed(value);
+}

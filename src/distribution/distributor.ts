@@ -1,6 +1,7 @@
 import { workerUrl } from "../core/executable.ts";
 import { RING_NONE, RingProducer, ringMemory } from "../core/ring.ts";
 import { FEATURE_COUNT, FEATURES, SCHEMA_HASH } from "../feature/schema.ts";
+import { relaySpec } from "../feed/relay/message.ts";
 import type { DeskTap } from "../gateway/tap.ts";
 import type { Book } from "../market/book.ts";
 import { EVENT, type EventBatch, TICKER_FIELDS } from "../market/event-batch.ts";
@@ -11,13 +12,14 @@ import {
   Counters,
   type DistributionReply,
   type DistributionStart,
-  type PlainSecrets,
+  revealed,
 } from "./control.ts";
+import { FeedEvents } from "./feed-events.ts";
 import type { DistributionOptions, Publication } from "./options.ts";
 import { HEAD_BYTES, QUOTE, QUOTE_VALUES, RECORD, type RecordKind } from "./record.ts";
 
 const RING_BYTES = 8 * 1024 * 1024;
-const NAME_BYTES_MAX = 1_024;
+const NAME_BYTES_MAX = 8_192;
 const TOP_VALUES = 5;
 const TRADE_VALUES = 4;
 
@@ -61,6 +63,8 @@ export class Distributor implements DeskTap {
   readonly #ended: Promise<void>;
   readonly #shutdownMs: number;
   readonly #publishes: ReadonlySet<Publication>;
+  /** Null when `feed` is not published. */
+  readonly #feed: FeedEvents | null;
   readonly #intervalUs: number;
   readonly #featuresUs: Float64Array;
   /** Bid price, bid size, ask price, ask size last shown, in ticks and lots, by instrument. */
@@ -85,6 +89,11 @@ export class Distributor implements DeskTap {
     const counters = Counters.memory();
     this.#ring = new RingProducer(ring);
     this.#counters = new Counters(counters);
+    this.#feed = this.#publishes.has("feed")
+      ? new FeedEvents(this.#ring, desk.books, capacity, () => {
+          this.dropped += 1;
+        })
+      : null;
     this.#worker = new Worker(workerUrl("distribution"));
     this.#ended = new Promise((resolve) => {
       this.#worker.onmessage = ({ data }: MessageEvent<DistributionReply>) => {
@@ -125,6 +134,7 @@ export class Distributor implements DeskTap {
       const row = rows[at];
       const instrument = events.instrument[row];
       if (instrument < 0 || instrument >= this.#named) continue;
+      this.#feed?.onEvent(events, row, instrument, timeUs);
       switch (events.kind[row]) {
         case EVENT.bookSnapshot:
         case EVENT.bookDelta:
@@ -206,6 +216,7 @@ export class Distributor implements DeskTap {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#feed?.close();
     this.#worker.ref();
     this.#worker.postMessage({ stopWithinMs: this.#shutdownMs });
   }
@@ -308,8 +319,7 @@ export class Distributor implements DeskTap {
     const { instruments } = this.#desk;
     for (; this.#named < instruments.size; this.#named += 1) {
       const instrument = instruments.get(this.#named);
-      const { venue, symbol } = instrument;
-      if (!this.#name(RECORD.instrument, this.#named, JSON.stringify({ venue, symbol }))) return;
+      if (!this.#name(RECORD.instrument, this.#named, JSON.stringify(relaySpec(instrument)))) return;
       const { tick, lot } = instrument;
       this.#steps.set([tick.mantissa, 10 ** tick.scale, lot.mantissa, 10 ** lot.scale], this.#named * 4);
     }
@@ -334,17 +344,4 @@ export class Distributor implements DeskTap {
     this.#ring.commit(HEAD_BYTES + bytes.write(json, at + HEAD_BYTES, NAME_BYTES_MAX, "utf8"));
     return true;
   }
-}
-
-/** Secrets as plain text, for the thread that has to send them. */
-function revealed<T extends object>(options: T): PlainSecrets<T> {
-  const plain: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(options)) plain[key] = plainValue(value);
-  return plain as PlainSecrets<T>;
-}
-
-function plainValue(value: unknown): unknown {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-  if ("reveal" in value && typeof value.reveal === "function") return value.reveal();
-  return revealed(value);
 }

@@ -1,7 +1,7 @@
 import type { Secret } from "../core/secret.ts";
 
 /** What may be published; each has a topic of its own, `PREFIX` + name. */
-export const PUBLICATIONS = ["top", "trades", "tickers", "predictions", "quotes"] as const;
+export const PUBLICATIONS = ["top", "trades", "tickers", "predictions", "quotes", "feed"] as const;
 export type Publication = (typeof PUBLICATIONS)[number];
 
 export const KAFKA_ACKS = ["none", "leader", "all"] as const;
@@ -22,6 +22,10 @@ export interface KafkaOptions {
   readonly clientId: string;
   readonly topicPrefix: string;
   readonly publish: readonly Publication[];
+  /** How often `feed` tells an instrument's whole book. */
+  readonly snapshotMs: number;
+  /** Topic that another keel's `feed` is taken from. */
+  readonly feedTopic: string;
   readonly acks: (typeof KAFKA_ACKS)[number];
   readonly compression: (typeof KAFKA_COMPRESSIONS)[number];
   /** Messages that wait for the brokers; beyond that the oldest are lost and counted. */

@@ -6,7 +6,7 @@
  */
 
 export const RECORD = {
-  /** Names an instrument: `{venue, symbol}`. Subject: its number. */
+  /** Describes an instrument, as `relaySpec` does. Subject: its number. */
   instrument: 0,
   /** Names an underlying: `{base}`. */
   underlying: 1,
@@ -25,6 +25,8 @@ export const RECORD = {
   prediction: 8,
   /** The feature row. Subject: the underlying. */
   features: 9,
+  /** An event as the desk took it in; see {@link FEED_EVENT}. Subject: the instrument. */
+  feedEvent: 10,
 } as const;
 export type RecordKind = (typeof RECORD)[keyof typeof RECORD];
 
@@ -42,5 +44,21 @@ export const QUOTE = {
   reasons: 9,
 } as const;
 export const QUOTE_VALUES = 10;
+
+/** Columns of a feed event; side, ticks and lots of each level, or a ticker's values, follow. */
+export const FEED_EVENT = {
+  kind: 0,
+  exchangeUs: 1,
+  firstSequence: 2,
+  lastSequence: 3,
+  previousSequence: 4,
+  /** Of a status: state and reason. Of a snapshot after a loss: the state that the book is in. */
+  code: 5,
+  reason: 6,
+  /** 1: something was lost on the way to the ring, and this is the desk's own book. */
+  afterLoss: 7,
+} as const;
+export const FEED_EVENT_VALUES = 8;
+export const LEVEL_VALUES = 3;
 
 export const HEAD_BYTES = 16;

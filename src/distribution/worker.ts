@@ -11,6 +11,7 @@ import {
   type DistributionStart,
   type DistributionStop,
 } from "./control.ts";
+import { FeedText } from "./feed-text.ts";
 import { KafkaPublisher } from "./kafka-publisher.ts";
 import { KafkaSignals } from "./kafka-signals.ts";
 import { HEAD_BYTES, RECORD, type RecordKind } from "./record.ts";
@@ -31,6 +32,7 @@ class Distribution {
   readonly #ring: RingConsumer;
   readonly #text: RecordText;
   readonly #publisher: KafkaPublisher | null;
+  readonly #feed: FeedText | null;
   readonly #signals: KafkaSignals | null;
   readonly #mirror: RedisMirror | null;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -41,6 +43,15 @@ class Distribution {
     this.#text = new RecordText({ topicPrefix: kafka?.topicPrefix ?? "", heads, model, schema });
     this.#publisher =
       kafka === undefined || kafka.publish.length === 0 ? null : new KafkaPublisher(kafka, shared, onProblem);
+    this.#feed =
+      kafka === undefined || !kafka.publish.includes("feed")
+        ? null
+        : new FeedText({
+            topic: `${kafka.topicPrefix}feed`,
+            session: Date.now() * 1_000,
+            snapshotMs: kafka.snapshotMs,
+            publish: (message) => this.#publisher?.add({ message, latest: null }),
+          });
     this.#signals =
       kafka === undefined || kafka.signalTopics.length === 0
         ? null
@@ -64,6 +75,7 @@ class Distribution {
   #poll(): void {
     const taken = this.#drain();
     const nowMs = performance.now();
+    this.#feed?.snapshots(nowMs);
     this.#publisher?.pump(nowMs);
     this.#mirror?.pump(nowMs);
     const signals = this.#signals?.take() ?? [];
@@ -86,13 +98,19 @@ class Distribution {
 
   #record(kind: RecordKind, subject: number, timeUs: number, from: number, to: number): void {
     if (kind === RECORD.instrument || kind === RECORD.underlying) {
-      this.#text.name(kind, subject, this.#ring.bytes.toString("utf8", from, to));
+      const json = this.#ring.bytes.toString("utf8", from, to);
+      this.#text.name(kind, subject, json);
+      if (kind === RECORD.instrument) this.#feed?.describe(subject, json);
       return;
     }
     const values = this.#ring.f64.subarray(from >> 3, to >> 3);
     if (kind === RECORD.features) {
       const base = this.#text.underlying(subject);
       if (base !== undefined) this.#mirror?.set(base, timeUs, values);
+      return;
+    }
+    if (kind === RECORD.feedEvent) {
+      this.#feed?.take(subject, timeUs, values);
       return;
     }
     const published = this.#text.message(kind, subject, timeUs, values);

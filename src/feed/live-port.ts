@@ -17,9 +17,17 @@ export interface FeedEndpoint {
   readonly restUrl: string;
 }
 
+/** A way for frames to come that is no venue's WebSocket. It calls back as a connection would. */
+export interface FeedSource {
+  connect(feed: number, callbacks: LiveFeedCallbacks): void;
+  disconnect(feed: number): void;
+  /** Nothing is called back afterwards. */
+  close(): void;
+}
+
 export interface LiveFeedPortOptions {
   /** By feed number. Null: never connected, because what comes for this feed comes another way. */
-  readonly endpoints: ReadonlyMap<number, FeedEndpoint | null>;
+  readonly endpoints: ReadonlyMap<number, FeedEndpoint | FeedSource | null>;
   readonly callbacks: LiveFeedCallbacks;
   readonly requestTimeoutMs?: number;
   /** Of feeds whose venue asks for a login, by feed number. */
@@ -38,7 +46,7 @@ const MAX_BODY_BYTES = 64 * 1_024 * 1_024;
  * and fetch. A feed has at most one socket; one that was given up is detached first, so nothing of it reaches the feed.
  */
 export class LiveFeedPort implements FeedPort {
-  readonly #endpoints: ReadonlyMap<number, FeedEndpoint | null>;
+  readonly #endpoints: ReadonlyMap<number, FeedEndpoint | FeedSource | null>;
   readonly #callbacks: LiveFeedCallbacks;
   readonly #requestTimeoutMs: number;
   readonly #logins: VenueLogins;
@@ -63,6 +71,10 @@ export class LiveFeedPort implements FeedPort {
     if (endpoint === undefined || this.#closed) {
       const why = this.#closed ? "the port is closed" : `feed ${feed} has no endpoint`;
       queueMicrotask(() => this.#callbacks.onClose(feed, 1_006, why));
+      return;
+    }
+    if ("connect" in endpoint) {
+      endpoint.connect(feed, this.#callbacks);
       return;
     }
     const socket = new WebSocket(endpoint.webSocketUrl, { perMessageDeflate: false });
@@ -100,6 +112,8 @@ export class LiveFeedPort implements FeedPort {
 
   /** Drops the connection at once, without waiting for a peer that may be gone. */
   disconnect(feed: number, _reason: string): void {
+    const endpoint = this.#endpoints.get(feed);
+    if (endpoint !== undefined && endpoint !== null && "connect" in endpoint) endpoint.disconnect(feed);
     const socket = this.#sockets.get(feed);
     if (socket === undefined) return;
     this.#forget(feed);
@@ -115,6 +129,8 @@ export class LiveFeedPort implements FeedPort {
     this.#closed = true;
     for (const feed of [...this.#sockets.keys()]) this.disconnect(feed, "shutdown");
     for (const request of this.#requests) request.abort();
+    for (const endpoint of this.#endpoints.values())
+      if (endpoint !== null && "connect" in endpoint) endpoint.close();
   }
 
   /** @returns whether the frame is the login's own: then nobody else sees it */
@@ -160,7 +176,8 @@ export class LiveFeedPort implements FeedPort {
     let body = "";
     let retryAfterMs = Number.NaN;
     try {
-      const base = this.#endpoints.get(feed)?.restUrl;
+      const endpoint = this.#endpoints.get(feed) ?? null;
+      const base = endpoint !== null && "restUrl" in endpoint ? endpoint.restUrl : undefined;
       if (base === undefined) throw new Error(`feed ${feed} has no endpoint`);
       const response = await fetch(base + path, { signal: abort.signal, redirect: "error" });
       const length = Number(response.headers.get("content-length") ?? "0");

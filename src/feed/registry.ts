@@ -1,6 +1,8 @@
 import { BadInputError } from "../core/errors.ts";
 import { VENUES, type VenueName } from "../market/instrument.ts";
 import type { Feed, FeedOptions } from "./feed.ts";
+import { RelayFeed } from "./relay/feed.ts";
+import { isRelayed, venueSubscription } from "./relay/subscription.ts";
 import { VENUE_ENTRIES } from "./venues.ts";
 
 /** Where a venue is reached: the WebSocket's full URL and the base of REST paths. */
@@ -49,7 +51,7 @@ export function createFeed(options: FeedOptions): Feed {
   const { venue, subscriptions } = options;
   const problem = subscriptionProblem(venue, subscriptions);
   if (problem !== undefined) throw problem;
-  return VENUE_ENTRIES[venue].create(options);
+  return subscriptions.every(isRelayed) ? new RelayFeed(options) : VENUE_ENTRIES[venue].create(options);
 }
 
 /**
@@ -94,9 +96,16 @@ export function subscriptionProblem(
   const where = `subscriptions of ${venue}`;
   if (subscriptions.length === 0) return new BadInputError(where, "none", "at least one");
   const { maxSubscriptions, isSubscription, expected } = VENUE_ENTRIES[venue];
-  if (subscriptions.length > maxSubscriptions) {
+  if (subscriptions.length > maxSubscriptions && !subscriptions.every(isRelayed)) {
     return new BadInputError(where, `${subscriptions.length}`, `at most ${maxSubscriptions}`);
   }
-  const bad = subscriptions.find((text) => !isSubscription(text));
+  const relayed = subscriptions.filter(isRelayed);
+  if (relayed.length > 0 && relayed.length < subscriptions.length)
+    return new BadInputError(
+      where,
+      JSON.stringify(relayed[0]),
+      "all of a venue's subscriptions relayed, or none",
+    );
+  const bad = subscriptions.find((text) => !isSubscription(venueSubscription(text)));
   return bad === undefined ? undefined : new BadInputError(where, JSON.stringify(bad), expected);
 }

@@ -1,0 +1,86 @@
+import { workerUrl } from "../../core/executable.ts";
+import type { FeedSource, LiveFeedCallbacks } from "../../feed/live-port.ts";
+import { type PlainSecrets, revealed } from "../control.ts";
+import type { KafkaOptions } from "../options.ts";
+
+/** Close code that a feed is told when the brokers are gone; 4xxx: private use. */
+const BROKERS_LOST = 4_004;
+
+/** First message to the thread: venues whose messages are wanted. */
+export interface FeedSourceStart {
+  readonly kafka: PlainSecrets<KafkaOptions>;
+  readonly venues: readonly string[];
+}
+
+/** Messages from the thread: it reads the topic, it does not any more, or values of the topic by venue. */
+export type FeedSourceReply =
+  | { readonly up: true }
+  | { readonly down: string }
+  | { readonly venue: string; readonly values: readonly string[] };
+
+/**
+ * Another keel's `feed` topic as the connection of feeds: one thread of its own reads it for all of them. A feed is connected while
+ * the brokers are; it loses the connection when they are gone, and the thread connects again for ever.
+ */
+export class KafkaFeedSource implements FeedSource {
+  readonly #worker: Worker;
+  readonly #venues: ReadonlyMap<number, string>;
+  /** Feeds that have asked for a connection, and whether they have been told that they have one. */
+  readonly #asked = new Map<number, { readonly callbacks: LiveFeedCallbacks; isOpen: boolean }>();
+  #isUp = false;
+
+  /** @param venues by feed number */
+  constructor(kafka: KafkaOptions, venues: ReadonlyMap<number, string>) {
+    this.#venues = venues;
+    this.#worker = new Worker(workerUrl("distribution/feed"));
+    this.#worker.onmessage = ({ data }: MessageEvent<FeedSourceReply>) => {
+      if ("up" in data) this.#up();
+      else if ("down" in data) this.#down(data.down);
+      else this.#values(data.venue, data.values);
+    };
+    this.#worker.onerror = ({ message }) => this.#down(`the thread that reads Kafka has ended: ${message}`);
+    const start: FeedSourceStart = { kafka: revealed(kafka), venues: [...new Set(venues.values())] };
+    this.#worker.postMessage(start);
+    this.#worker.unref();
+  }
+
+  connect(feed: number, callbacks: LiveFeedCallbacks): void {
+    this.#asked.set(feed, { callbacks, isOpen: false });
+    if (this.#isUp) queueMicrotask(() => this.#open(feed));
+  }
+
+  disconnect(feed: number): void {
+    this.#asked.delete(feed);
+  }
+
+  close(): void {
+    this.#asked.clear();
+    this.#worker.terminate();
+  }
+
+  #up(): void {
+    this.#isUp = true;
+    for (const feed of this.#asked.keys()) this.#open(feed);
+  }
+
+  #open(feed: number): void {
+    const asked = this.#asked.get(feed);
+    if (asked === undefined || asked.isOpen || !this.#isUp) return;
+    asked.isOpen = true;
+    asked.callbacks.onOpen(feed);
+  }
+
+  #down(reason: string): void {
+    this.#isUp = false;
+    const asked = [...this.#asked];
+    this.#asked.clear();
+    for (const [feed, { callbacks }] of asked) callbacks.onClose(feed, BROKERS_LOST, reason);
+  }
+
+  #values(venue: string, values: readonly string[]): void {
+    for (const [feed, { callbacks, isOpen }] of this.#asked) {
+      if (!isOpen || this.#venues.get(feed) !== venue) continue;
+      for (const value of values) callbacks.onFrame(feed, value);
+    }
+  }
+}
