@@ -16,6 +16,7 @@ export const VERBS: VerbTable = {
   explain: async () => (await import("./explain.ts")).explain,
   bench: async () => (await import("./bench.ts")).bench,
   model: async () => (await import("./model.ts")).model,
+  audit: async () => (await import("./audit.ts")).audit,
   rfq: async () => (await import("./rfq.ts")).rfq,
   fix: async () => (await import("./fix.ts")).fix,
   print: async () => (await import("./print.ts")).print,

@@ -268,6 +268,29 @@ const NAMED = {
     "Size at which the journal starts a new file",
     "MiB",
   ),
+  KEEL_JOURNAL_KEY_FILE: variable(
+    secretFile,
+    null,
+    "Ed25519 private key (PEM) that signs the journal's checkpoints; without it they are not signed",
+  ),
+  KEEL_JOURNAL_CHECKPOINT_MS: variable(
+    integerIn(100, 3_600_000),
+    "5000",
+    "How often the journal swears to what it wrote",
+    "ms",
+  ),
+  KEEL_JOURNAL_MAX_GB: variable(
+    numberIn({ min: 0.01, max: 1_000_000 }),
+    null,
+    "Size of the journal's folder; beyond it the oldest files go, and the chain says so",
+    "GiB",
+  ),
+  KEEL_JOURNAL_MAX_DAYS: variable(
+    numberIn({ min: 0.01, max: 36_500 }),
+    null,
+    "Age at which the journal's files go",
+    "days",
+  ),
   KEEL_RISK_FILE: variable(
     path,
     null,

@@ -2,9 +2,12 @@ import { dlopen, FFIType, ptr } from "bun:ffi";
 
 /** `struct timex` of 64-bit Linux: `modes` u32 at 0, `offset` at 8, `maxerror` and `esterror` (µs, i64) at 24 and 32, `status` i32 at 40. */
 const TIMEX_BYTES = 208;
+const OFFSET_AT = 8;
 const MAX_ERROR_AT = 24;
 const STATUS_AT = 40;
 const STA_UNSYNC = 0x40;
+/** The offset counts ns, else µs. */
+const STA_NANO = 0x2000;
 const TIME_ERROR = 5;
 
 /** What the kernel knows of the discipline of the host's clock. */
@@ -14,6 +17,8 @@ export interface KernelClock {
   readonly status: number;
   /** Bound on the clock's error, µs. */
   readonly maxErrorUs: number;
+  /** What the clock is still off the time that an NTP or PTP client told it, µs. */
+  readonly offsetUs: number;
 }
 
 /** Reads the clock's discipline by adjtimex(2) without changing anything. @throws Error where there is no such call */
@@ -23,10 +28,13 @@ export function readKernelClock(): KernelClock {
   const state = libc.symbols.adjtimex(ptr(timex));
   libc.close();
   const view = new DataView(timex.buffer);
+  const status = view.getInt32(STATUS_AT, true);
+  const offset = Number(view.getBigInt64(OFFSET_AT, true));
   return {
     state,
-    status: view.getInt32(STATUS_AT, true),
+    status,
     maxErrorUs: Number(view.getBigInt64(MAX_ERROR_AT, true)),
+    offsetUs: (status & STA_NANO) !== 0 ? offset / 1_000 : offset,
   };
 }
 

@@ -8,12 +8,12 @@ import { BadInputError } from "../core/errors.ts";
  * | at | what |
  * |---|---|
  * | 0 | `KEELJRNL` |
- * | 8 | u32 version |
+ * | 8 | u32 version: {@link VERSION}, or 1 of before there were checkpoints and links between runs |
  * | 12 | u32 CRC-32 of everything from 16 to the end of the header, run id included |
  * | 16 | u32 number of the segment, from 1 |
  * | 20 | u32 bytes of the run id |
  * | 24 | u64 sequence of its first record |
- * | 32 | 32 bytes: SHA-256 of the whole segment before it; zeros in the first. This chains the segments of a run |
+ * | 32 | 32 bytes: SHA-256 of the whole segment before it; in a run's first, of the last segment of the run before; zeros where there is none. This chains everything in a folder |
  * | 64 | run id, UTF-8 |
  *
  * Record, {@link RECORD_BYTES} bytes and then the payload:
@@ -29,7 +29,8 @@ import { BadInputError } from "../core/errors.ts";
  * | 32 | payload |
  */
 export const MAGIC = "KEELJRNL";
-export const VERSION = 1;
+export const VERSION = 2;
+const READABLE_VERSIONS: readonly number[] = [1, VERSION];
 export const HEADER_BYTES = 64;
 export const DIGEST_BYTES = 32;
 export const RECORD_BYTES = 32;
@@ -39,6 +40,7 @@ export const CRC_FROM = 8;
 export const PAYLOAD_BYTES_MAX = 256 * 1024 * 1024;
 export const TWO_32 = 4_294_967_296;
 
+export const RUN_ID_BYTES_MAX = 64;
 const RUN_ID = /^[0-9A-Za-z_.-]{1,64}$/;
 const SEGMENT_NAME = /^keel-([0-9A-Za-z_.-]{1,64})-(\d{6,})\.kjl$/;
 
@@ -48,6 +50,7 @@ export interface SegmentHeader {
   readonly segment: number;
   readonly firstSequence: number;
   readonly previousDigest: Uint8Array;
+  readonly version: number;
 }
 
 /** A run id that sorts by time: `20261122T134500-1f3a9c`. `salt` tells apart runs of the same second. */
@@ -75,7 +78,7 @@ export function parseSegmentName(name: string): { readonly runId: string; readon
   return { runId: match[1] ?? "", segment: Number(match[2]) };
 }
 
-export function encodeHeader(header: SegmentHeader): Buffer {
+export function encodeHeader(header: Omit<SegmentHeader, "version">): Buffer {
   const runId = Buffer.from(header.runId);
   const bytes = Buffer.alloc(HEADER_BYTES + runId.length);
   bytes.write(MAGIC, 0, "latin1");
@@ -94,12 +97,15 @@ export function decodeHeader(bytes: Buffer): SegmentHeader | string {
   if (bytes.length < HEADER_BYTES) return `the header ends after ${bytes.length} bytes`;
   if (bytes.toString("latin1", 0, 8) !== MAGIC) return `the file does not begin with ${MAGIC}`;
   const version = bytes.readUInt32LE(8);
-  if (version !== VERSION) return `version ${version}, expected ${VERSION}`;
+  if (!READABLE_VERSIONS.includes(version)) {
+    return `version ${version}, expected ${READABLE_VERSIONS.join(" or ")}: a later keel wrote it`;
+  }
   const end = HEADER_BYTES + bytes.readUInt32LE(20);
   if (end > bytes.length) return "the header's run id has no end";
   if (Bun.hash.crc32(bytes.subarray(16, end)) !== bytes.readUInt32LE(12))
     return "the header's CRC does not match";
   return {
+    version,
     runId: bytes.toString("utf8", HEADER_BYTES, end),
     segment: bytes.readUInt32LE(16),
     firstSequence: readU64(bytes, 24),
@@ -112,7 +118,7 @@ export function readU64(bytes: Buffer, at: number): number {
   return bytes.readUInt32LE(at + 4) * TWO_32 + bytes.readUInt32LE(at);
 }
 
-function writeU64(bytes: Buffer, at: number, value: number): void {
+export function writeU64(bytes: Buffer, at: number, value: number): void {
   bytes.writeUInt32LE(value % TWO_32, at);
   bytes.writeUInt32LE(Math.floor(value / TWO_32), at + 4);
 }

@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { BadInputError } from "../core/errors.ts";
+import { CHECKPOINT, type Checkpoint, decodeCheckpoint } from "./checkpoint.ts";
 import {
   CRC_FROM,
   decodeHeader,
@@ -78,13 +79,22 @@ export class JournalReader {
   missing = 0;
   /** The first {@link GAPS_KEPT_MAX} gaps. */
   readonly gaps: JournalGap[] = [];
+  /** Called with every checkpoint, what the segment holds up to it, in hex, and the desk's records of the segment up to it. */
+  onCheckpoint: ((checkpoint: Checkpoint, digest: string, records: number) => void) | null = null;
+  /** Header of the first segment that is there; null before it is read. */
+  first: SegmentHeader | null = null;
+  /** SHA-256 of the run's last segment, once it has been read to its end without damage. */
+  lastDigest: Uint8Array | null = null;
+  readonly #retired: boolean;
+  #current: SegmentReader | null = null;
   #nextSequence = 0;
 
   /**
    * @param runId the run to read; the latest one when left out
+   * @param retired earlier segments may have been retired: reading begins with the first that is there
    * @throws BadInputError when there is no such run
    */
-  constructor(directory: string, runId?: string) {
+  constructor(directory: string, runId?: string, retired = false) {
     const runs = journalRuns(directory);
     const run = runId === undefined ? runs.at(-1) : runs.find((candidate) => candidate.runId === runId);
     if (run === undefined) {
@@ -95,6 +105,7 @@ export class JournalReader {
       );
     }
     this.run = run;
+    this.#retired = retired;
   }
 
   /** Every readable record. The payload is a view that holds until the next record is asked for. */
@@ -104,29 +115,43 @@ export class JournalReader {
     this.missing = 0;
     this.gaps.length = 0;
     this.#nextSequence = 0;
-    let segment = 1;
+    this.first = null;
+    this.lastDigest = null;
+    let segment = this.#retired ? (parseSegmentName(basename(this.run.files[0] ?? ""))?.segment ?? 1) : 1;
     let digest: Uint8Array | null = null;
     for (const file of this.run.files) {
       const reader = new SegmentReader(file);
+      this.#current = reader;
       try {
         const header = reader.open();
         if (header === null || !this.#follows(reader, header, segment, digest)) {
           this.damage = this.#placed(reader.damage, header === null && file === this.run.files.at(-1));
           return;
         }
+        if (this.first === null) {
+          this.first = header;
+          this.#nextSequence = header.firstSequence;
+        }
+        let inSegment = 0;
         for (let record = reader.next(); record !== null; record = reader.next()) {
+          if (record.type === CHECKPOINT && header.version > 1) {
+            if (this.#checkpoint(reader, header, record, inSegment)) continue;
+            break;
+          }
           if (!this.#inOrder(record.sequence)) {
             reader.stop(`sequence ${record.sequence} comes after ${this.#nextSequence - 1}`);
             break;
           }
           this.count += 1;
-          yield record;
+          inSegment += 1;
+          yield record as JournalRecord;
         }
         if (reader.damage !== null) {
           this.damage = this.#placed(reader.damage, file === this.run.files.at(-1));
           return;
         }
         digest = reader.digest();
+        this.lastDigest = file === this.run.files.at(-1) ? digest : null;
       } finally {
         reader.close();
       }
@@ -134,8 +159,24 @@ export class JournalReader {
     }
   }
 
+  /** @returns whether it is one */
+  #checkpoint(reader: SegmentReader, header: SegmentHeader, record: AnyRecord, inSegment: number): boolean {
+    const checkpoint = decodeCheckpoint(header.runId, header.segment, record.payload);
+    if (checkpoint === null) {
+      reader.stop("a checkpoint that cannot be read");
+      return false;
+    }
+    this.onCheckpoint?.(checkpoint, reader.digestBefore(), inSegment);
+    return true;
+  }
+
   #placed(damage: FileDamage | null, tail: boolean): JournalDamage | null {
     return damage === null ? null : { ...damage, tail };
+  }
+
+  /** The file that is being read, and where in it the record that was given last begins. */
+  position(): { readonly file: string; readonly offset: number } {
+    return this.#current?.position() ?? { file: "", offset: 0 };
   }
 
   #follows(
@@ -166,6 +207,9 @@ export class JournalReader {
   }
 }
 
+/** A record of the desk or of the journal itself. */
+type AnyRecord = Omit<JournalRecord, "type"> & { readonly type: RecordType | typeof CHECKPOINT };
+
 type FileDamage = Omit<JournalDamage, "tail">;
 
 /** A window of bytes that slides over one file. */
@@ -177,6 +221,10 @@ class SegmentReader {
   #window: Buffer = Buffer.allocUnsafe(WINDOW_BYTES);
   #filled = 0;
   #at = 0;
+  /** Where the record that was given last begins. */
+  #recordAt = 0;
+  /** Up to here the window's bytes are in the digest. */
+  #hashed = 0;
   /** Byte of the file at which the window begins. */
   #base = 0;
   #size = 0;
@@ -200,7 +248,7 @@ class SegmentReader {
   }
 
   /** @returns null at the end of the file and at damage. */
-  next(): JournalRecord | null {
+  next(): AnyRecord | null {
     const available = this.#fill(RECORD_BYTES);
     if (available === 0) return null;
     if (available < RECORD_BYTES) return this.stop(`a record's head ends after ${available} bytes`);
@@ -217,9 +265,10 @@ class SegmentReader {
     if (Bun.hash.crc32(window.subarray(at + CRC_FROM, at + whole)) !== window.readUInt32LE(at + 4)) {
       return this.stop("a record's CRC does not match");
     }
+    this.#recordAt = at;
     this.#at += whole;
     return {
-      type: window.readUInt32LE(at + 8) as RecordType,
+      type: window.readUInt32LE(at + 8) as AnyRecord["type"],
       subject: window.readInt32LE(at + 12),
       sequence: readU64(window, at + 16),
       timeUs: window.readDoubleLE(at + 24),
@@ -232,9 +281,21 @@ class SegmentReader {
     return null;
   }
 
+  position(): { readonly file: string; readonly offset: number } {
+    return { file: this.#path, offset: this.#base + this.#recordAt };
+  }
+
   /** SHA-256 of the file, once it has been read to its end. */
   digest(): Uint8Array {
+    this.#hash.update(this.#window.subarray(this.#hashed, this.#filled));
     return this.#hash.digest();
+  }
+
+  /** Hex SHA-256 of everything before the record that was given last. */
+  digestBefore(): string {
+    this.#hash.update(this.#window.subarray(this.#hashed, this.#recordAt));
+    this.#hashed = this.#recordAt;
+    return this.#hash.copy().digest("hex");
   }
 
   close(): void {
@@ -246,16 +307,21 @@ class SegmentReader {
   #fill(bytes: number): number {
     let available = this.#filled - this.#at;
     if (available >= bytes) return available;
+    if (this.#at > this.#hashed) {
+      this.#hash.update(this.#window.subarray(this.#hashed, this.#at));
+      this.#hashed = this.#at;
+    }
     const window = bytes > this.#window.length ? Buffer.allocUnsafe(bytes) : this.#window;
     window.set(this.#window.subarray(this.#at, this.#filled));
     this.#window = window;
     this.#base += this.#at;
+    this.#hashed -= this.#at;
+    this.#recordAt = 0;
     this.#at = 0;
     this.#filled = available;
     while (available < bytes) {
       const read = readSync(this.#file, window, this.#filled, window.length - this.#filled, null);
       if (read === 0) break;
-      this.#hash.update(window.subarray(this.#filled, this.#filled + read));
       this.#filled += read;
       available += read;
     }

@@ -1,6 +1,10 @@
 import { closeSync, fdatasyncSync, mkdirSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { DIGEST_BYTES, encodeHeader, segmentName } from "./format.ts";
+import { isSynchronised, readKernelClock } from "../core/kernel-clock.ts";
+import { chainHead } from "./chain.ts";
+import { CHECKPOINT, type CheckpointBody, encodeCheckpoint, Signer } from "./checkpoint.ts";
+import { CRC_FROM, encodeHeader, RECORD_BYTES, segmentName, writeU64 } from "./format.ts";
+import { type Retention, retire } from "./retention.ts";
 
 /** Records gathered before they are handed to the file system. */
 const BUFFER_BYTES = 1024 * 1024;
@@ -17,6 +21,11 @@ export interface SegmentOptions {
   /** `interval`: at most {@link fsyncIntervalMs} of records are lost with the power; `always`: with every write. */
   readonly fsync: FsyncPolicy;
   readonly fsyncIntervalMs: number;
+  /** What was written is sworn to this often, and at every segment's end. */
+  readonly checkpointMs: number;
+  /** Ed25519 private key in PEM that signs checkpoints; null leaves them unsigned. */
+  readonly signingKey: string | null;
+  readonly retention: Retention;
 }
 
 /** Appends encoded records to the segments of one run; belongs to the thread that drains the ring. */
@@ -30,26 +39,33 @@ export class SegmentFiles {
   #file = -1;
   #inSegment = 0;
   #digest = new Bun.CryptoHasher("sha256");
-  #previousDigest: Uint8Array = new Uint8Array(DIGEST_BYTES);
+  #previousDigest: Uint8Array;
   #unsynced = false;
   #syncedMs = 0;
+  readonly #signer: Signer | null;
+  #path = "";
+  /** Records in this segment, and those of them that no checkpoint covers. */
+  #records = 0;
+  #unsworn = 0;
+  #swornMs = Number.NEGATIVE_INFINITY;
+  #lastSequence = 0;
 
+  /** @throws what the file system throws, and KeelError when the signing key is none */
   constructor(options: SegmentOptions) {
     this.#options = options;
+    this.#signer = options.signingKey === null ? null : new Signer(options.signingKey);
     mkdirSync(options.directory, { recursive: true });
+    this.#previousDigest = chainHead(options.directory);
   }
 
   /** Appends one encoded record. @throws what the file system throws: full disk, no permission. */
   append(record: Uint8Array, sequence: number): void {
     if (this.#file < 0 || this.#inSegment + record.length > this.#options.segmentBytes) this.#next(sequence);
     if (record.length > this.#buffer.length - this.#used) this.flush();
-    this.#inSegment += record.length;
-    if (record.length > this.#buffer.length) {
-      this.#write(record);
-    } else {
-      this.#buffer.set(record, this.#used);
-      this.#used += record.length;
-    }
+    this.#take(record);
+    this.#records += 1;
+    this.#unsworn += 1;
+    this.#lastSequence = sequence;
   }
 
   /** Hands everything gathered to the file system. */
@@ -60,8 +76,12 @@ export class SegmentFiles {
     if (this.#options.fsync === "always") this.#sync();
   }
 
-  /** Syncs when the policy's interval has passed. `nowMs` is any monotonic clock. */
+  /** Swears and syncs when the intervals have passed. `nowMs` is any monotonic clock. */
   tick(nowMs: number): void {
+    if (this.#unsworn > 0 && nowMs - this.#swornMs >= this.#options.checkpointMs) {
+      this.#swornMs = nowMs;
+      this.#checkpoint();
+    }
     if (this.#options.fsync !== "interval" || !this.#unsynced) return;
     if (nowMs - this.#syncedMs < this.#options.fsyncIntervalMs) return;
     this.#syncedMs = nowMs;
@@ -70,6 +90,7 @@ export class SegmentFiles {
 
   close(): void {
     if (this.#file < 0) return;
+    if (this.#unsworn > 0) this.#checkpoint();
     this.flush();
     this.#sync();
     closeSync(this.#file);
@@ -83,8 +104,9 @@ export class SegmentFiles {
       this.#digest = new Bun.CryptoHasher("sha256");
     }
     this.segment += 1;
-    const { directory, runId } = this.#options;
-    this.#file = openSync(join(directory, segmentName(runId, this.segment)), "wx");
+    const { directory, runId, retention } = this.#options;
+    this.#path = join(directory, segmentName(runId, this.segment));
+    this.#file = openSync(this.#path, "wx");
     const header = encodeHeader({
       runId,
       segment: this.segment,
@@ -92,7 +114,35 @@ export class SegmentFiles {
       previousDigest: this.#previousDigest,
     });
     this.#inSegment = header.length;
+    this.#records = 0;
     this.#write(header);
+    retire(directory, retention, this.#path, Date.now(), this.#signer);
+  }
+
+  #take(record: Uint8Array): void {
+    this.#inSegment += record.length;
+    if (record.length > this.#buffer.length) {
+      this.#write(record);
+    } else {
+      this.#buffer.set(record, this.#used);
+      this.#used += record.length;
+    }
+  }
+
+  /** Swears to everything in the segment so far. */
+  #checkpoint(): void {
+    this.flush();
+    const { runId } = this.#options;
+    const timeUs = Date.now() * 1_000;
+    const payload = encodeCheckpoint(
+      runId,
+      this.segment,
+      { digest: this.#digest.copy().digest("hex"), records: this.#records, timeUs, clock: clockNow() },
+      this.#signer,
+    );
+    this.#take(encodeRecord(this.#lastSequence, timeUs, payload));
+    this.#unsworn = 0;
+    this.flush();
   }
 
   #write(bytes: Uint8Array): void {
@@ -107,5 +157,28 @@ export class SegmentFiles {
     if (!this.#unsynced) return;
     fdatasyncSync(this.#file);
     this.#unsynced = false;
+  }
+}
+
+/** A checkpoint as a record, in the layout of `format.ts`. */
+function encodeRecord(sequence: number, timeUs: number, payload: string): Buffer {
+  const bytes = Buffer.alloc(RECORD_BYTES + Buffer.byteLength(payload));
+  bytes.writeUInt32LE(bytes.length - RECORD_BYTES, 0);
+  bytes.writeUInt32LE(CHECKPOINT, 8);
+  writeU64(bytes, 16, sequence);
+  bytes.writeDoubleLE(timeUs, 24);
+  bytes.write(payload, RECORD_BYTES, "utf8");
+  bytes.writeUInt32LE(Bun.hash.crc32(bytes.subarray(CRC_FROM)), 4);
+  return bytes;
+}
+
+/** How well the host's clock is kept; null where the kernel does not tell. */
+function clockNow(): CheckpointBody["clock"] {
+  try {
+    const clock = readKernelClock();
+    if (clock.state < 0) return null;
+    return { synchronised: isSynchronised(clock), maxErrorUs: clock.maxErrorUs, offsetUs: clock.offsetUs };
+  } catch {
+    return null;
   }
 }

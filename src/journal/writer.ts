@@ -4,6 +4,7 @@ import { RING_NONE, RingProducer, ringMemory } from "../core/ring.ts";
 import { CONTROL, CONTROL_BYTES, type JournalWorkerReply, type JournalWorkerStart } from "./control.ts";
 import { RECORD_BYTES, segmentName, TWO_32 } from "./format.ts";
 import type { JournalSink, RecordType } from "./record.ts";
+import type { Retention } from "./retention.ts";
 import type { FsyncPolicy } from "./segments.ts";
 
 /** Worst case of UTF-8 bytes for one UTF-16 unit. */
@@ -18,6 +19,12 @@ export interface JournalOptions {
   readonly segmentBytes?: number;
   readonly fsync?: FsyncPolicy;
   readonly fsyncIntervalMs?: number;
+  /** What was written is sworn to this often, 5,000 when left out. */
+  readonly checkpointMs?: number;
+  /** Ed25519 private key in PEM that signs what is sworn to. */
+  readonly signingKey?: string | null;
+  /** Everything is kept when left out. */
+  readonly retention?: Retention;
   /** Capacity of the ring, a power of two. A single record may take at most half of it. */
   readonly ringBytes?: number;
 }
@@ -91,6 +98,9 @@ export class JournalWriter implements JournalSink {
         segmentBytes: options.segmentBytes ?? DEFAULT_SEGMENT_BYTES,
         fsync: options.fsync ?? "interval",
         fsyncIntervalMs: options.fsyncIntervalMs ?? 1_000,
+        checkpointMs: options.checkpointMs ?? 5_000,
+        signingKey: options.signingKey ?? null,
+        retention: options.retention ?? { bytes: null, ageMs: null },
       },
     };
     this.#worker.postMessage(start);

@@ -105,6 +105,9 @@ export class LiveDesk {
             directory: config.journal.dir,
             runId: runIdAt(options.clock.wallUs(), process.pid),
             segmentBytes: config.journal.segmentBytes,
+            checkpointMs: config.journal.checkpointMs,
+            signingKey: config.journal.signingKey?.reveal() ?? null,
+            retention: config.journal.retention,
           });
     return new LiveDesk(options, model, engine, journal);
   }

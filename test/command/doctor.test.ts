@@ -112,7 +112,7 @@ describe("clock", () => {
     [5, 0x40, 16_000_000, "warn"],
     [-1, 0, 0, "warn"],
   ] as const)("adjtimex %p with status %p and error %p µs is %s", (state, status, errorUs, expected) => {
-    expect(kernelFinding(state, status, errorUs).status).toBe(expected);
+    expect(kernelFinding({ state, status, maxErrorUs: errorUs, offsetUs: 0 }).status).toBe(expected);
   });
 
   test("the kernel of this host answers", async () => {

@@ -10,20 +10,18 @@ export const kernelClock: Check = {
   area: "clock",
   async run() {
     try {
-      const { state, status, maxErrorUs } = readKernelClock();
-      return [kernelFinding(state, status, maxErrorUs)];
+      return [kernelFinding(readKernelClock())];
     } catch (error) {
       return [warn("kernel", `unknown: ${error instanceof Error ? error.message : error}`, "")];
     }
   },
 };
 
-/** @param state what adjtimex returned @param maxErrorUs the kernel's bound on the clock's error */
-export function kernelFinding(state: number, status: number, maxErrorUs: number): Finding {
-  const clock: KernelClock = { state, status, maxErrorUs };
+export function kernelFinding(clock: KernelClock): Finding {
+  const { state, maxErrorUs, offsetUs } = clock;
   const advice = "run chrony or another NTP client on the host";
   if (state < 0) return warn("kernel", "unknown: adjtimex is not permitted", "");
   if (!isSynchronised(clock)) return warn("kernel", "not synchronised", advice);
-  const detail = `synchronised, error at most ${(maxErrorUs / 1_000).toFixed(1)} ms`;
+  const detail = `synchronised, offset ${offsetUs.toFixed(0)} µs, error at most ${(maxErrorUs / 1_000).toFixed(1)} ms`;
   return maxErrorUs > WARN_ERROR_US ? warn("kernel", detail, advice) : ok("kernel", detail);
 }

@@ -1,0 +1,51 @@
+import { readFileSync } from "node:fs";
+import { BadInputError } from "../../core/errors.ts";
+import { type Audit, auditJournal, type RunAudit } from "../../journal/audit.ts";
+import { SignatureChecker } from "../../journal/checkpoint.ts";
+import type { Output } from "../command.ts";
+
+export interface VerifyOptions {
+  readonly key: string | undefined;
+  readonly head: string | undefined;
+}
+
+/** @returns whether everything is as it was written @throws KeelError when there is no such folder or key */
+export async function verify(directory: string, { key, head }: VerifyOptions, out: Output): Promise<boolean> {
+  const checker = key === undefined ? null : new SignatureChecker(readKey(key));
+  const audit = auditJournal(directory, { checker, expected: head?.toLowerCase() ?? null });
+  for (const run of audit.runs) out.line(runLine(run, checker !== null));
+  for (const { runId, file, offset, what, cutOff } of audit.problems) {
+    const where = offset === null ? file : `${file}, byte ${offset}`;
+    out.line(`${cutOff ? "cut off" : "WRONG"}: ${runId === null ? "" : `run ${runId}, `}${where}: ${what}`);
+  }
+  out.line(conclusion(audit, checker));
+  out.result(audit);
+  return audit.ok;
+}
+
+function runLine(run: RunAudit, isKeyGiven: boolean): string {
+  const { runId, records, segments, dropped, checkpoints, signed, unsworn, complete, clockErrorUsMax } = run;
+  return [
+    `run ${runId}: ${records} records in ${segments} segments`,
+    `${checkpoints} checkpoints${isKeyGiven ? `, ${signed} of them signed by the key` : ""}`,
+    `${unsworn} records behind the last`,
+    ...(dropped > 0 ? [`${dropped} dropped while it was written`] : []),
+    clockErrorUsMax === null ? "clock not known to be kept" : `clock within ${clockErrorUsMax} µs`,
+    complete ? "ended in order" : "without its end",
+  ].join(", ");
+}
+
+function conclusion({ ok, retired, head }: Audit, checker: SignatureChecker | null): string {
+  const found = ok ? "as it was written" : "NOT as it was written";
+  const signatures =
+    checker === null ? "signatures not checked (--key)" : `signatures of key ${checker.keyId} checked`;
+  return `${found}; ${signatures}; ${retired} segments retired; head ${head ?? "none"}`;
+}
+
+function readKey(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    throw new BadInputError(path, "no readable file", "an Ed25519 public key in PEM");
+  }
+}

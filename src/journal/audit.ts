@@ -1,0 +1,237 @@
+import { fileDigest } from "./chain.ts";
+import type { Checkpoint, SignatureChecker } from "./checkpoint.ts";
+import { JournalReader, journalRuns } from "./reader.ts";
+import { RECORD } from "./record.ts";
+import { type RetiredLine, retiredSegments } from "./retention.ts";
+
+/** Something that is not as it was written. */
+export interface AuditProblem {
+  /** Null when it is of the whole folder. */
+  readonly runId: string | null;
+  readonly file: string;
+  /** Byte of the file; null where it has no place. */
+  readonly offset: number | null;
+  readonly what: string;
+  /** The end of a run that was cut off, as a crash leaves it: what is lost cannot be known, and nothing was changed. */
+  readonly cutOff: boolean;
+}
+
+/** What one run proves. */
+export interface RunAudit {
+  readonly runId: string;
+  readonly segments: number;
+  readonly records: number;
+  /** Records that the desk wrote and the journal had to drop; the numbers of those that are missing are known. */
+  readonly dropped: number;
+  /** The run has its last record. */
+  readonly complete: boolean;
+  readonly fromUs: number;
+  readonly toUs: number;
+  readonly checkpoints: number;
+  /** Checkpoints with a signature that the given key made. */
+  readonly signed: number;
+  /** Records behind the last good checkpoint: their CRCs hold, and nobody has sworn to them. */
+  readonly unsworn: number;
+  /** The largest bound on the host clock's error that was recorded, µs; null where none was. */
+  readonly clockErrorUsMax: number | null;
+  /** Checkpoints at which nothing kept the clock, or the kernel did not tell. */
+  readonly clockUnknown: number;
+}
+
+export interface Audit {
+  readonly ok: boolean;
+  readonly runs: readonly RunAudit[];
+  /** Segments that were retired, as written down. */
+  readonly retired: number;
+  /** Hex digest of the last segment. Whoever keeps it elsewhere can later prove that nothing behind it was cut off. */
+  readonly head: string | null;
+  readonly problems: readonly AuditProblem[];
+}
+
+interface Link {
+  readonly runId: string;
+  readonly file: string;
+  /** Null in journals from before runs were linked. */
+  readonly previous: string | null;
+  /** Digest of the run's last segment as it is. */
+  readonly last: string;
+  readonly firstSegment: number;
+}
+
+const NOTHING = "0".repeat(64);
+
+export interface AuditOptions {
+  /** Null leaves signatures unchecked. */
+  readonly checker: SignatureChecker | null;
+  /** A digest that was told earlier, of a checkpoint or of a segment: it must be found. */
+  readonly expected: string | null;
+}
+
+/**
+ * Reads every byte of a journal's folder and proves what can be proved: that no record was changed, dropped, put elsewhere or put in
+ * (CRC, sequence, digest of each checkpoint), no segment and no run taken away (links, retired segments), and, with a key, that whoever
+ * holds it wrote all that.
+ *
+ * @throws BadInputError when the folder cannot be read
+ */
+export function auditJournal(directory: string, { checker, expected }: AuditOptions): Audit {
+  const found = new Findings(checker);
+  const { problems, links, digests } = found;
+  const retired = retiredSegments(directory);
+  if (retired.problem !== null) {
+    problems.push(folderProblem(directory, `retired segments: ${retired.problem}`));
+  }
+  checkRetired(directory, retired.lines, checker, problems);
+  const runs = journalRuns(directory).map(({ runId }) => auditRun(directory, runId, found));
+  checkLinks(links, retired.lines, problems);
+  for (const { entry } of retired.lines) digests.add(entry.digest);
+  for (const { last, previous } of links) digests.add(last).add(previous ?? last);
+  if (expected !== null && !digests.has(expected)) {
+    const what = `nothing has the digest ${expected}: what it was told of is gone or changed`;
+    problems.push(folderProblem(directory, what));
+  }
+  const ok = problems.every(({ cutOff }) => cutOff);
+  return { ok, runs, retired: retired.lines.length, head: links.at(-1)?.last ?? null, problems };
+}
+
+/** What is gathered while the runs are read. */
+class Findings {
+  readonly checker: SignatureChecker | null;
+  readonly problems: AuditProblem[] = [];
+  readonly links: Link[] = [];
+  /** Of good checkpoints and of segments. */
+  readonly digests = new Set<string>();
+
+  constructor(checker: SignatureChecker | null) {
+    this.checker = checker;
+  }
+}
+
+function auditRun(
+  directory: string,
+  runId: string,
+  { checker, problems, links, digests }: Findings,
+): RunAudit {
+  const reader = new JournalReader(directory, runId, true);
+  const seen = { checkpoints: 0, signed: 0, sinceGood: 0, clockErrorUsMax: Number.NaN, clockUnknown: 0 };
+  let [fromUs, toUs] = [Number.NaN, Number.NaN];
+  let complete = false;
+  reader.onCheckpoint = (checkpoint, digest, inSegment) => {
+    const wrong = checkpointProblem(checkpoint, digest, inSegment, checker);
+    seen.checkpoints += 1;
+    if (wrong !== null) {
+      problems.push({ runId, ...reader.position(), what: wrong, cutOff: false });
+      return;
+    }
+    seen.sinceGood = 0;
+    digests.add(digest);
+    if (checker !== null) seen.signed += 1;
+    const { clock } = checkpoint.body;
+    if (clock?.synchronised === true) seen.clockErrorUsMax = maximum(seen.clockErrorUsMax, clock.maxErrorUs);
+    else seen.clockUnknown += 1;
+  };
+  for (const { type, timeUs } of reader.records()) {
+    if (Number.isNaN(fromUs)) fromUs = timeUs;
+    toUs = timeUs;
+    complete = type === RECORD.end;
+    seen.sinceGood += 1;
+  }
+  const { damage, first, lastDigest, run } = reader;
+  if (damage !== null) {
+    const { file, offset, reason, tail } = damage;
+    problems.push({ runId, file, offset, what: reason, cutOff: tail && !complete });
+  }
+  links.push({
+    runId,
+    file: run.files[0] ?? "",
+    previous:
+      first === null || (first.version === 1 && first.segment === 1) ? null : hex(first.previousDigest),
+    last: hex(lastDigest ?? fileDigest(run.files.at(-1) ?? "")),
+    firstSegment: first?.segment ?? 1,
+  });
+  return {
+    runId,
+    segments: run.files.length,
+    records: reader.count,
+    dropped: reader.missing,
+    complete,
+    ...{ fromUs, toUs },
+    checkpoints: seen.checkpoints,
+    signed: seen.signed,
+    unsworn: seen.sinceGood,
+    clockErrorUsMax: Number.isNaN(seen.clockErrorUsMax) ? null : seen.clockErrorUsMax,
+    clockUnknown: seen.clockUnknown,
+  };
+}
+
+/** In words what is wrong with a checkpoint; null when nothing is. */
+function checkpointProblem(
+  { body, signed, signature }: Checkpoint,
+  digest: string,
+  records: number,
+  checker: SignatureChecker | null,
+): string | null {
+  if (body.digest !== digest) return "what lies before this checkpoint is not what it swears to";
+  if (body.records !== records)
+    return `${records} records lie before this checkpoint, it swears to ${body.records}`;
+  if (checker === null) return null;
+  if (body.key === null) return "this checkpoint is not signed";
+  if (body.key !== checker.keyId)
+    return `this checkpoint is signed by key ${body.key}, expected ${checker.keyId}`;
+  return checker.matches(signed, signature) ? null : "the signature of this checkpoint is none of the key";
+}
+
+function checkRetired(
+  directory: string,
+  lines: readonly RetiredLine[],
+  checker: SignatureChecker | null,
+  problems: AuditProblem[],
+): void {
+  if (checker === null) return;
+  for (const { entry, signed, signature } of lines) {
+    if (signature !== "" && checker.matches(signed, signature)) continue;
+    const what = `segment ${entry.segment} of run ${entry.runId} is written down as retired without the key's signature`;
+    problems.push(folderProblem(directory, what));
+  }
+}
+
+/** Every run begins where another one, or what was retired, ended. */
+function checkLinks(links: readonly Link[], retired: readonly RetiredLine[], problems: AuditProblem[]): void {
+  const gone = new Set(retired.map(({ entry }) => entry.digest));
+  const ends = new Set(links.map(({ last }) => last));
+  const oldest = links[0];
+  for (const link of links) {
+    const { runId, file, previous, firstSegment } = link;
+    if (previous === null) continue;
+    const follows = gone.has(previous) || (firstSegment === 1 && ends.has(previous));
+    if (follows || (previous === NOTHING && firstSegment === 1 && link === oldest && gone.size === 0))
+      continue;
+    problems.push({ runId, file, offset: null, what: missingBefore(link), cutOff: false });
+  }
+  const named = new Set(links.flatMap(({ previous }) => previous ?? []));
+  for (const { runId, file, last } of links.slice(0, -1)) {
+    if (named.has(last)) continue;
+    const what =
+      "no later run follows this one: it was put in or changed, or the run after it was taken away";
+    problems.push({ runId, file, offset: null, what, cutOff: false });
+  }
+}
+
+function missingBefore({ previous, firstSegment }: Link): string {
+  if (firstSegment > 1)
+    return `the segments before ${firstSegment} are gone, and not written down as retired`;
+  if (previous === NOTHING) return "this run begins a chain of its own although others lie before it";
+  return "what lay before this run is gone or changed, and not written down as retired";
+}
+
+function folderProblem(file: string, what: string): AuditProblem {
+  return { runId: null, file, offset: null, what, cutOff: false };
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}
+
+function maximum(a: number, b: number): number {
+  return Number.isNaN(a) ? b : Math.max(a, b);
+}
