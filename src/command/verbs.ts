@@ -11,6 +11,7 @@ export const VERBS: VerbTable = {
   venue: async () => (await import("./venue.ts")).venue,
   record: async () => (await import("./record.ts")).record,
   capture: async () => (await import("./capture.ts")).capture,
+  backtest: async () => (await import("./backtest.ts")).backtest,
   replay: async () => (await import("./replay.ts")).replay,
   report: async () => (await import("./report.ts")).report,
   explain: async () => (await import("./explain.ts")).explain,
@@ -28,5 +29,6 @@ export const VERBS: VerbTable = {
 /** Verbs that keel starts itself with; they are not listed. */
 export const INTERNAL_VERBS: VerbTable = {
   "check-engine": async () => (await import("./check-engine.ts")).checkEngine,
+  "flood-frames": async () => (await import("./flood-frames.ts")).floodFrames,
   "probe-devices": async () => (await import("./probe-devices.ts")).probeDevicesCommand,
 };
