@@ -19,7 +19,6 @@ import { withLines } from "./feed/lines.ts";
 import { defaultEndpoint, endpointAt, type VenueEndpoint, type VenueSubscriptions } from "./feed/registry.ts";
 import { HEDGE_PARAMETERS, type HedgeSettings } from "./hedge/parameters.ts";
 import type { DeviceName } from "./inference/engine.ts";
-import type { Retention } from "./journal/retention.ts";
 import type { EngineSettings } from "./inference/settings.ts";
 import { VENUES, type VenueName } from "./market/instrument.ts";
 import type { ServiceManager } from "./monitor/service-notifier.ts";
@@ -33,14 +32,6 @@ import type { MismatchRule, VenuePosition } from "./risk/reconciliation.ts";
 export interface ConfiguredEndpoint extends VenueEndpoint {
   /** Set by `KEEL_URL_…`: another server stands in for the venue. */
   readonly standIn: boolean;
-}
-
-export interface JournalConfig {
-  readonly dir: string;
-  readonly segmentBytes: number;
-  readonly checkpointMs: number;
-  readonly signingKey: Secret | undefined;
-  readonly retention: Retention;
 }
 
 /** The whole configuration, read once. */
@@ -59,6 +50,8 @@ export interface Config {
   readonly seed: number;
   /** How long the line is run on simulated data before the first real frame; 0 = not at all. */
   readonly warmUpMs: number;
+  /** Quotes are decided once for all frames that came in together. */
+  readonly conflate: boolean;
   /** Fit the model's probabilities to what comes of them, instrument by instrument. */
   readonly recalibrate: boolean;
   /** Undefined when no counterparty is configured. */
@@ -73,7 +66,7 @@ export interface Config {
   /** `KEEL_RFQ_…`; null when nobody could ask. */
   readonly rfq: RfqParameters | null;
   /** Undefined when nothing is to be journalled. */
-  readonly journal: JournalConfig | undefined;
+  readonly journal: { readonly dir: string; readonly segmentBytes: number } | undefined;
   /** Undefined when nothing is published in shared memory. */
   readonly shm: { readonly name: string; readonly ringCapacity: number } | undefined;
   readonly stateDir: string;
@@ -169,7 +162,6 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const problems = unknownNames(env);
   const values = readValues(env, problems);
   const httpToken = readSecret(env, "KEEL_HTTP_TOKEN_FILE", problems);
-  const journalKey = readSecret(env, "KEEL_JOURNAL_KEY_FILE", problems, { lines: true });
   if (
     given(env, "KEEL_SIGNALS") !== undefined &&
     given(env, "KEEL_URL_SIGNAL") === undefined &&
@@ -216,6 +208,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     model: values.KEEL_MODEL,
     seed: values.KEEL_SEED,
     warmUpMs: values.KEEL_WARM_UP_MS,
+    conflate: values.KEEL_CONFLATE,
     recalibrate: values.KEEL_RECALIBRATE,
     fix,
     ...{ deribit, feedKeys, fixAccept, api },
@@ -226,7 +219,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     journal:
       values.KEEL_JOURNAL_DIR === undefined
         ? undefined
-        : { ...journalOf(values, values.KEEL_JOURNAL_DIR), signingKey: journalKey },
+        : { dir: values.KEEL_JOURNAL_DIR, segmentBytes: values.KEEL_JOURNAL_SEGMENT_MB * 1_048_576 },
     outcomes:
       values.KEEL_OUTCOMES_DIR === undefined
         ? undefined
@@ -273,19 +266,6 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
         : { instruments: hedging, parameters: parameterValues(HEDGE_PARAMETERS, values) },
     fees: parameterValues(FEE_PARAMETERS, values),
     log: { format: values.KEEL_LOG, level: values.KEEL_LOG_LEVEL },
-  };
-}
-
-function journalOf(values: NamedValues, dir: string): Omit<JournalConfig, "signingKey"> {
-  const { KEEL_JOURNAL_MAX_GB: gibibytes, KEEL_JOURNAL_MAX_DAYS: days } = values;
-  return {
-    dir,
-    segmentBytes: values.KEEL_JOURNAL_SEGMENT_MB * 1_048_576,
-    checkpointMs: values.KEEL_JOURNAL_CHECKPOINT_MS,
-    retention: {
-      bytes: gibibytes === undefined ? null : gibibytes * 1_073_741_824,
-      ageMs: days === undefined ? null : days * 86_400_000,
-    },
   };
 }
 

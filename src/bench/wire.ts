@@ -77,6 +77,7 @@ export async function runWireBench(options: WireBenchOptions): Promise<BenchRepo
     const keel = new Histogram();
     const bare = new Histogram();
     let unanswered = 0;
+    let quotes = 0;
     const warmUpFrames = Math.ceil((options.perSecond * WARM_UP_MS) / 1_000);
     await outside.round("keel", warmUpFrames, options.perSecond);
     await outside.round("relay", warmUpFrames, options.perSecond);
@@ -88,15 +89,19 @@ export async function runWireBench(options: WireBenchOptions): Promise<BenchRepo
       frameOfQuote.length = 0;
       const before = live.desk.counters.frames;
       const quoted = await outside.round("keel", options.framesPerRound, options.perSecond);
+      let next = 0;
       for (let at = 0; at < Math.min(quoted.arrived, frameOfQuote.length); at += 1) {
-        const frame = (frameOfQuote[at] ?? 0) - before - 1;
-        if (frame >= 0 && frame < options.framesPerRound) {
-          keel.record(Math.round(quoted.arrivedNs[at] - quoted.sentNs[frame]));
-        }
+        const last = Math.min((frameOfQuote[at] ?? 0) - before, options.framesPerRound);
+        for (; next < last; next += 1) keel.record(Math.round(quoted.arrivedNs[at] - quoted.sentNs[next]));
       }
-      unanswered += options.framesPerRound - quoted.arrived;
+      quotes += quoted.arrived;
+      unanswered += options.framesPerRound - next;
     }
-    const keelRow = rowOf("wire/keel", keel, "us", { offeredPerSecond: options.perSecond, unanswered });
+    const keelRow = rowOf("wire/keel", keel, "us", {
+      offeredPerSecond: options.perSecond,
+      quotes,
+      unanswered,
+    });
     const relayRow = rowOf("wire/relay", bare, "us", { offeredPerSecond: options.perSecond });
     return {
       bench: "wire",
@@ -110,7 +115,8 @@ export async function runWireBench(options: WireBenchOptions): Promise<BenchRepo
         ratioOf("wire/keel:relay/p99", keelRow, relayRow),
       ],
       notes: [
-        `engine ${live.engineName}; ${unanswered} frames were answered by no quote of their own`,
+        `engine ${live.engineName}; ${quotes} quotes answered ${keelRow.n} frames; ${unanswered} frames were answered by none`,
+        "a frame is answered by the first quote that was decided after it; KEEL_CONFLATE=off decides one for each frame",
         "frames leave in bursts a millisecond apart, so a burst's own queue is in both figures",
       ],
     };
@@ -152,6 +158,7 @@ function noteQuotes(gateway: FixQuoteGateway, note: () => void): QuoteGateway {
       return gateway.publish(quotes, timeUs);
     },
     cancelAll: (timeUs) => gateway.cancelAll(timeUs),
+    flush: () => gateway.flush(),
     onTimer: (timeUs) => gateway.onTimer(timeUs),
     stop: (timeoutMs) => gateway.stop(timeoutMs),
   };

@@ -25,9 +25,11 @@ const ACCEPTED = 0;
 const CANCELLED = 4;
 const SETTLE_MS = 300;
 const DEPTH_FRAMES_MS = [0, 50, 150, 300, 500] as const;
-const START_TICKS = 600_000;
+const START_TICKS = 545_000;
 /** Each frame moves the market by 30 bp, more than any spread and hysteresis, so that every quote must follow. */
 const STEP_TICKS = 1_800;
+/** No burst is long enough to end where the one before it did. */
+const STEPS = 61;
 
 let readNs = 0;
 /** Notes when bytes were read: the acceptor asks for the time as soon as it has them. */
@@ -201,11 +203,11 @@ function depthFrame(): string {
   return `{"stream":"btcusdt@depth@0ms","data":{"e":"depthUpdate","E":${time},"T":${time},"s":"${WIRE_SYMBOL}","U":${previous + 1},"u":${depthId},"pu":${previous},"b":[["50000.00","1.000"]],"a":[["70000.00","1.000"]]}}`;
 }
 
-/** The best prices step up and down by turns, so that one side of every quote is through the market until it is moved. */
+/** The best prices go up step by step and then all the way down, so that one side of every quote is through the market until it is moved. */
 function topFrame(): string {
   frameNumber += 1;
   updateId += 1;
-  const ticks = START_TICKS + (frameNumber % 2 === 0 ? STEP_TICKS : 0);
+  const ticks = START_TICKS + (frameNumber % STEPS) * STEP_TICKS;
   const time = Date.now();
   return `{"stream":"btcusdt@bookTicker","data":{"e":"bookTicker","u":${updateId},"s":"${WIRE_SYMBOL}","b":"${(ticks / 10).toFixed(2)}","B":"2.507","a":"${((ticks + 1) / 10).toFixed(2)}","A":"2.510","T":${time},"E":${time}}}`;
 }

@@ -31,6 +31,11 @@ export interface DeskOptions {
   /** What an instrument is taken for, in place of what its venue says it is; left out = for what it is. */
   readonly describe?: ((spec: InstrumentSpec) => InstrumentSpec) | undefined;
   readonly silenceMs: number;
+  /**
+   * Quotes for what venues' frames changed are decided by `Desk.onBatchEnd`, once for all frames since the last; false or left
+   * out: in the turn of each frame.
+   */
+  readonly conflate?: boolean | undefined;
   readonly seed: number;
   /** Null: no model; the desk quotes defensively. */
   readonly engine: StepEngine | null;

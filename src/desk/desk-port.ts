@@ -18,6 +18,8 @@ export interface DeskPort extends FeedPort {
    */
   engineLost(step: number, error: EngineLostError, timeUs: number): void;
   publish(quotes: ApprovedQuotes, timeUs: number): void;
+  /** The quotes of a batch have been handed over: what was gathered of them leaves now. Left out where nothing is gathered. */
+  flush?(): void;
   /** Cancel everything at the counterparty, by one message. */
   cancelAll(timeUs: number): void;
   /** The kill switch has tripped or was reset, or the desk begins or ends to reduce only: keep it across a restart. */

@@ -58,6 +58,7 @@ export class Desk implements GatewayEvents {
   readonly rfq: RfqDesk | null;
   readonly counters = newDeskCounters();
   readonly #port: DeskPort;
+  readonly #conflate: boolean;
   readonly #timer: StageTimer;
   readonly #line: DeskFeeds;
   readonly #predictor: Predictor;
@@ -70,6 +71,7 @@ export class Desk implements GatewayEvents {
     const { engine, port, timer, instrumentCapacity } = options;
     this.#port = port;
     this.#timer = timer;
+    this.#conflate = options.conflate ?? false;
     const { counters } = this;
     this.quoter = new Quoter({
       capacity: instrumentCapacity,
@@ -193,7 +195,21 @@ export class Desk implements GatewayEvents {
     this.#line.get(feed).onFrame(frame, timeUs, batch);
     if (batch.count > 0) this.clocks[feed].observe(batch.exchangeTimeUs[0], timeUs);
     this.#timer.mark(STAGE.decode);
-    this.#turn(feed, timeUs);
+    if (!this.#line.apply(feed, timeUs)) this.#timer.end(false);
+    else this.#answer(timeUs, this.#conflate);
+  }
+
+  /**
+   * The frames that came in together have all been handed in: what they call for is decided and leaves. Does nothing unless
+   * `DeskOptions.conflate` is set. Every other input answers what is open as well.
+   */
+  onBatchEnd(timeUs: number): void {
+    if (!this.#conflate) return;
+    this.#publisher.published = false;
+    this.#timer.gather();
+    this.#publisher.requote(this.market, timeUs);
+    this.#timer.end(this.#publisher.published);
+    if (this.#publisher.published) this.#port.flush?.();
   }
 
   onFeedClose(feed: number, code: number, reason: string, timeUs: number): void {
@@ -245,7 +261,7 @@ export class Desk implements GatewayEvents {
     this.#predictor.resolve(this.market, timeUs);
     this.#publisher.requote(this.market, timeUs);
     this.#timer.end(this.#publisher.published);
-    this.#infer(timeUs);
+    this.#infer(timeUs, false);
   }
 
   /** An asynchronous engine's device is gone: defensive quotes at once, until `onEngineRestored`. */
@@ -414,24 +430,24 @@ export class Desk implements GatewayEvents {
 
   /** What follows every input of a feed, which may have put events into the batch. */
   #turn(feed: number, timeUs: number): void {
-    if (this.#line.apply(feed, timeUs)) this.#answer(timeUs);
+    if (this.#line.apply(feed, timeUs)) this.#answer(timeUs, false);
     else this.#timer.end(false);
   }
 
   #signalTurn(timeUs: number): void {
-    if (this.#line.applyOwn(timeUs)) this.#answer(timeUs);
+    if (this.#line.applyOwn(timeUs)) this.#answer(timeUs, false);
     else this.#timer.end(false);
   }
 
-  /** Events have been applied: what they call for leaves, and whoever looks on is told. */
-  #answer(timeUs: number): void {
-    this.#infer(timeUs);
+  /** Events have been applied: what they call for leaves, now or with the batch, and whoever looks on is told. */
+  #answer(timeUs: number, withBatch: boolean): void {
+    this.#infer(timeUs, withBatch);
     const { batch, applied, appliedCount } = this.#line;
     if (appliedCount > 0) this.#port.observed?.(batch, applied, appliedCount, timeUs);
   }
 
-  /** Steps the model for every underlying that moved, then requotes; or begins a submit, and the turn ends there. */
-  #infer(timeUs: number): void {
+  /** Steps the model for every underlying that moved, then requotes, now or with the batch; or begins a submit, and the turn ends there. */
+  #infer(timeUs: number, withBatch: boolean): void {
     let rows = 0;
     try {
       rows = this.#predictor.step(this.market, timeUs);
@@ -439,6 +455,10 @@ export class Desk implements GatewayEvents {
       if (!(error instanceof EngineLostError)) throw error;
       this.#port.engineLost(this.#predictor.steps, error, timeUs);
       this.onEngineLost(timeUs);
+    }
+    if (withBatch && rows === 0) {
+      this.#timer.defer();
+      return;
     }
     // With a submit under way, what needs no new prediction leaves now; what does follows with the result.
     this.#publisher.requote(this.market, timeUs);

@@ -31,6 +31,10 @@ export interface StageTimer {
   mark(stage: number): void;
   /** The turn ends; stages that ran are recorded. `quoted`: quotes were handed to the gateway. */
   end(quoted: boolean): void;
+  /** The turn ends, but the quotes for its event are decided with its batch: its stages are recorded, the batch's total is open. */
+  defer(): void;
+  /** The batch's quotes are decided now: a turn that counts from the receipt of the batch's first event. */
+  gather(): void;
   /** The turn ends at a submit to an asynchronous engine: its stages are recorded, its total is still open. */
   suspend(): void;
   /** The submit's result is there: the turn that was suspended goes on. */
@@ -42,6 +46,8 @@ export const noTimer: StageTimer = {
   begin: () => {},
   mark: () => {},
   end: () => {},
+  defer: () => {},
+  gather: () => {},
   suspend: () => {},
   resume: () => {},
 };
@@ -57,6 +63,8 @@ export class StageHistograms implements StageTimer {
   #begunNs = 0;
   #markedNs = 0;
   #open = false;
+  /** Receipt of the first event whose quotes are open; NaN while there is none. */
+  #deferredBegunNs = Number.NaN;
   #suspendedBegunNs = 0;
   #suspendedMarkedNs = 0;
 
@@ -86,6 +94,20 @@ export class StageHistograms implements StageTimer {
     const totalNs = this.#markedNs - this.#begunNs;
     this.stages[STAGE.total].record(totalNs);
     if (quoted) this.quoted.record(totalNs);
+  }
+
+  defer(): void {
+    if (!this.#open) return;
+    if (Number.isNaN(this.#deferredBegunNs)) this.#deferredBegunNs = this.#begunNs;
+    this.#recordStages();
+  }
+
+  gather(): void {
+    if (Number.isNaN(this.#deferredBegunNs)) return;
+    this.begin(this.#deferredBegunNs);
+    this.#deferredBegunNs = Number.NaN;
+    this.#markedNs = this.#monotonicNs();
+    this.#ran = 1 << STAGE.total;
   }
 
   suspend(): void {

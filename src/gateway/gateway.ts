@@ -63,6 +63,8 @@ export interface QuoteGateway {
    * @returns the number of quotes handed to the socket; 0 when no session is up (the desk then counts them as not sent).
    */
   publish(quotes: ApprovedQuotes, timeUs: number): number;
+  /** Lets go at once of what was published and is still gathered, in place of later in this turn of the event loop. */
+  flush?(): void;
   /** Cancels every quote at the counterparty. @returns false when no session is up. */
   cancelAll(timeUs: number): boolean;
   /**

@@ -23,6 +23,8 @@ export const RECORD = {
   /** Payload: JSON `{step}`: the run's step in which a synchronous engine was lost, null when a submit ended so. Empty: null. */
   engineLost: 19,
   engineRestored: 20,
+  /** The frames that came in together have all been handed in. */
+  batchEnd: 24,
   /** An instrument's probabilities are calibrated anew. Subject: underlying; payload: JSON `{head, slope, intercept}`. */
   calibration: 29,
   /** Payload: JSON of the risk limits that are in force from then on. */

@@ -274,6 +274,9 @@ function apply(record: JournalRecord, desk: Desk, port: ReplayPort): boolean {
     case RECORD.feedFrame:
       desk.onFrame(subject, decoder.decode(record.payload), timeUs);
       return true;
+    case RECORD.batchEnd:
+      desk.onBatchEnd(timeUs);
+      return true;
     case RECORD.feedClose: {
       const { code, reason } = json<{ code: number; reason: string }>(record);
       desk.onFeedClose(subject, code, reason, timeUs);

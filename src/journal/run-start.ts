@@ -58,6 +58,8 @@ const runStart = z.strictObject({
   quotedVenue: z.enum(VENUES).nullable().optional(),
   instrumentCapacity: z.int().positive(),
   silenceMs: z.number().positive(),
+  /** Quotes were decided once for all frames that came in together; left out: for each frame. */
+  conflate: z.boolean().optional(),
   seed: z.int(),
   quote: numbers<keyof QuoteParameters>(DEFAULT_QUOTE_PARAMETERS),
   /** Null when options were valued at the venue's volatilities, as they were in journals from before there were surfaces. */

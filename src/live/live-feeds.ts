@@ -3,9 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import type { Desk } from "../desk/desk.ts";
 import type { StageTimer } from "../desk/latency.ts";
-import { KafkaFeedSource } from "../distribution/feed/source.ts";
-import { type FeedEndpoint, type FeedSource, LiveFeedPort } from "../feed/live-port.ts";
-import { isRelayed } from "../feed/relay/subscription.ts";
+import { type FeedEndpoint, LiveFeedPort } from "../feed/live-port.ts";
 import { type JournalSink, RECORD, type RecordType } from "../journal/record.ts";
 import { feedLogins } from "./feed-logins.ts";
 import { ProblemLog } from "./problem-log.ts";
@@ -18,6 +16,9 @@ export interface LiveFeedsOptions {
   readonly timer: StageTimer;
 }
 
+/** Frames after which quotes are decided without waiting for the batch's end. */
+const BATCH_FRAMES_MAX = 64;
+
 /** The feeds' way into the desk: what comes in from the network is journalled, and the desk is told of it with its time. */
 export class LiveFeeds {
   /** What the desk's feeds ask of the network. */
@@ -25,6 +26,9 @@ export class LiveFeeds {
   readonly #options: LiveFeedsOptions;
   #desk: Desk | null = null;
   #problems: ProblemLog | null = null;
+  /** Frames since the last batch's end. */
+  #batched = 0;
+  #closed = false;
 
   constructor(options: LiveFeedsOptions) {
     this.#options = options;
@@ -56,6 +60,7 @@ export class LiveFeeds {
 
   /** Drops every connection; nothing comes in any more. */
   close(): void {
+    this.#closed = true;
     this.port.close();
   }
 
@@ -66,6 +71,20 @@ export class LiveFeeds {
     journal.text(RECORD.feedFrame, feed, timeUs, text);
     timer.begin(receivedNs);
     this.#desk?.onFrame(feed, text, timeUs);
+    if (!this.#options.config.conflate) return;
+    this.#batched += 1;
+    if (this.#batched === 1) setImmediate(this.#endBatch);
+    else if (this.#batched % BATCH_FRAMES_MAX === 0) this.#decide();
+  }
+
+  /** Runs when the event loop has delivered everything that was readable together. */
+  readonly #endBatch = (): void => {
+    this.#batched = 0;
+    this.#decide();
+  };
+
+  #decide(): void {
+    if (!this.#closed) this.#desk?.onBatchEnd(this.#input(RECORD.batchEnd, 0, ""));
   }
 
   #onOpen(feed: number): void {
@@ -106,19 +125,10 @@ export class LiveFeeds {
   }
 }
 
-/** Where each feed connects: the venue itself, what `KEEL_URL_…` says, or another keel's topic. */
-function endpoints(config: Config): Map<number, FeedEndpoint | FeedSource | null> {
-  const byFeed = new Map<number, FeedEndpoint | FeedSource | null>();
-  const relayed = new Map<number, string>();
-  for (const [id, { venue, subscriptions }] of config.feeds.entries()) {
-    if (subscriptions.every(isRelayed)) relayed.set(id, venue);
-    else byFeed.set(id, config.endpoints[venue]);
-  }
-  const { kafka } = config.distribution;
-  if (relayed.size > 0 && kafka !== undefined) {
-    const source = new KafkaFeedSource(kafka, relayed);
-    for (const id of relayed.keys()) byFeed.set(id, source);
-  }
+/** Where each feed connects: the venue itself, or what `KEEL_URL_…` says. */
+function endpoints(config: Config): Map<number, FeedEndpoint | null> {
+  const byFeed = new Map<number, FeedEndpoint | null>();
+  for (const [id, { venue }] of config.feeds.entries()) byFeed.set(id, config.endpoints[venue]);
   if (config.signals !== undefined) {
     const { webSocketUrl } = config.signals;
     byFeed.set(config.feeds.length, webSocketUrl === null ? null : { webSocketUrl, restUrl: "" });

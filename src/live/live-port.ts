@@ -94,6 +94,10 @@ export class LivePort implements DeskPort {
     for (const tap of this.#taps) tap.onQuotes(quotes.batch, timeUs);
   }
 
+  flush(): void {
+    this.#gateway?.flush?.();
+  }
+
   cancelAll(timeUs: number): void {
     this.#gateway?.cancelAll(timeUs);
     this.#journal.bytes(RECORD.cancelAll, 0, timeUs, NOTHING);

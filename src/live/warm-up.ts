@@ -30,6 +30,7 @@ export function warmUpLine(config: Config, engine: StepEngine, clock: Clock, for
     signals: [],
     instrumentCapacity: INSTRUMENTS,
     silenceMs: config.timeouts.silenceMs,
+    conflate: config.conflate,
     seed: SEED,
     // An asynchronous engine has been warmed by itself; here it would only have to be waited for.
     engine: engine.synchronous ? engine : null,
@@ -56,6 +57,7 @@ export function warmUpLine(config: Config, engine: StepEngine, clock: Clock, for
   for (let step = 1; clock.monotonicNs() < untilNs; step += 1) {
     const timeUs = startUs + step * STEP_US;
     market.advance(timeUs, sink);
+    desk.onBatchEnd(timeUs);
     if (step % TIMER_STEPS === 0) desk.onTimer(timeUs);
     if (timeUs < episodeUs) continue;
     market.market.scheduleToxicEpisode(timeUs + STEP_US, step % 2 === 0 ? "down" : "up");

@@ -24,13 +24,17 @@ export class DeskBed {
   readonly market = new MemoryMarket(3, START_US);
   readonly sent: SentQuote[] = [];
   cancels = 0;
+  flushes = 0;
   submits = 0;
   /** The steps in which a synchronous engine was lost. */
   readonly losses: number[] = [];
+  readonly #conflate: boolean;
   #timerUs = START_US;
 
-  constructor(engine: ScriptedEngine | null, parameters: Partial<QuoteParameters> = {}) {
+  /** @param conflate quotes are decided once for all frames of a step of the market */
+  constructor(engine: ScriptedEngine | null, parameters: Partial<QuoteParameters> = {}, conflate = false) {
     const { market } = this;
+    this.#conflate = conflate;
     let fix = "";
     const port: DeskPort = {
       connect: (feed) => market.connect(feed),
@@ -51,6 +55,9 @@ export class DeskBed {
       decided: (_underlying, timeUs, payload) => {
         for (const quote of decodeDecision(payload).quotes) this.sent.push({ ...quote, timeUs, fix });
       },
+      flush: () => {
+        this.flushes += 1;
+      },
       cancelAll: () => {
         this.cancels += 1;
       },
@@ -66,6 +73,7 @@ export class DeskBed {
       signals: [],
       instrumentCapacity: 64,
       silenceMs: 2_000,
+      conflate,
       seed: 1,
       engine,
       quote: { ...DEFAULT_QUOTE_PARAMETERS, ...parameters },
@@ -90,12 +98,20 @@ export class DeskBed {
   /** Lets time pass. */
   run(ms: number): void {
     for (const untilUs = this.timeUs + ms * 1_000; this.timeUs < untilUs; ) {
-      this.market.advance(this.timeUs + STEP_US, this.desk);
+      this.step();
+      if (this.#conflate) this.desk.onBatchEnd(this.timeUs);
       if (this.timeUs - this.#timerUs >= TIMER_US) {
         this.#timerUs = this.timeUs;
         this.desk.onTimer(this.timeUs);
       }
     }
+  }
+
+  /** The market's frames of the next millisecond. @returns how many there were */
+  step(): number {
+    const { frames } = this.desk.counters;
+    this.market.advance(this.timeUs + STEP_US, this.desk);
+    return this.desk.counters.frames - frames;
   }
 
   get last(): SentQuote {

@@ -48,6 +48,29 @@ describe("StageHistograms", () => {
     expect(timer.stages[STAGE.total].count).toBe(2);
   });
 
+  test("a batch counts from the receipt of its first frame, and its frames' stages one by one", () => {
+    const { clock, timer } = timerAt();
+    for (const receivedNs of [100, 200]) {
+      clock.ns = receivedNs;
+      timer.begin(receivedNs);
+      clock.ns += 10;
+      timer.mark(STAGE.decode);
+      timer.defer();
+    }
+    expect(timer.stages[STAGE.total].count).toBe(0);
+    clock.ns = 250;
+    timer.gather();
+    clock.ns = 257;
+    timer.mark(STAGE.quote);
+    timer.end(true);
+    expect(timer.stages[STAGE.decode].count).toBe(2);
+    expect(timer.stages[STAGE.quote].max).toBe(7);
+    expect(timer.quoted.max).toBe(157);
+    timer.gather();
+    timer.end(true);
+    expect(timer.quoted.count).toBe(1);
+  });
+
   test("a submit that follows a result counts from that result, not from the frame before it", () => {
     const { clock, timer } = timerAt();
     timer.begin(0);

@@ -225,6 +225,10 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
     return batch.count;
   }
 
+  flush(): void {
+    this.#port.flush();
+  }
+
   cancelAll(timeUs: number): boolean {
     if (!this.#up || !this.session.established) return false;
     this.#deferred.clear();

@@ -1,0 +1,60 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { DeskBed } from "./desk-bed.ts";
+import { ScriptedEngine } from "./scripted-engine.ts";
+
+setDefaultTimeout(60_000);
+
+/** Warmed up, with a calm model; quotes are decided once a batch. */
+function warmBed(): { bed: DeskBed; engine: ScriptedEngine } {
+  const engine = new ScriptedEngine();
+  const bed = new DeskBed(engine, {}, true);
+  bed.run(4_000);
+  return { bed, engine };
+}
+
+/** Steps the market until frames have moved the model. @returns their number */
+function frames(bed: DeskBed, engine: ScriptedEngine): number {
+  let count = 0;
+  for (const before = engine.steps; engine.steps < before + 3; ) count += bed.step();
+  return count;
+}
+
+test("the model steps with every frame, and the quotes leave once, when the batch is over", () => {
+  const { bed, engine } = warmBed();
+  const { length } = bed.sent;
+  const { flushes } = bed;
+  const steps = engine.steps;
+  engine.answer[0] = 0.9;
+  expect(frames(bed, engine)).toBeGreaterThan(1);
+  expect(engine.steps).toBeGreaterThan(steps + 1);
+  expect(bed.sent.length).toBe(length);
+  bed.desk.onBatchEnd(bed.timeUs);
+  expect(bed.sent.slice(length).map(({ instrument }) => instrument)).toEqual([0]);
+  expect(bed.last.widenBp).toBeGreaterThan(15);
+  expect(bed.flushes).toBe(flushes + 1);
+  bed.desk.onBatchEnd(bed.timeUs);
+  expect([bed.sent.length, bed.flushes]).toEqual([length + 1, flushes + 1]);
+});
+
+test("whatever comes in between answers the frames before it", () => {
+  const { bed, engine } = warmBed();
+  const { length } = bed.sent;
+  engine.answer[0] = 0.9;
+  frames(bed, engine);
+  bed.desk.onTimer(bed.timeUs);
+  frames(bed, engine);
+  bed.desk.onFeedClose(0, 1_006, "cut", bed.timeUs);
+  expect(bed.sent.slice(length).map(({ bidLots, askLots }) => bidLots + askLots > 0)).toEqual([true, false]);
+});
+
+test("a desk that decides for each frame has nothing open at a batch's end", () => {
+  const engine = new ScriptedEngine();
+  const bed = new DeskBed(engine);
+  bed.run(4_000);
+  engine.answer[0] = 0.9;
+  frames(bed, engine);
+  const { length } = bed.sent;
+  expect(bed.last.widenBp).toBeGreaterThan(15);
+  bed.desk.onBatchEnd(bed.timeUs);
+  expect([bed.sent.length, bed.flushes]).toEqual([length, 0]);
+});
