@@ -19,6 +19,7 @@ import { withLines } from "./feed/lines.ts";
 import { defaultEndpoint, endpointAt, type VenueEndpoint, type VenueSubscriptions } from "./feed/registry.ts";
 import { HEDGE_PARAMETERS, type HedgeSettings } from "./hedge/parameters.ts";
 import type { DeviceName } from "./inference/engine.ts";
+import type { Retention } from "./journal/retention.ts";
 import type { EngineSettings } from "./inference/settings.ts";
 import { VENUES, type VenueName } from "./market/instrument.ts";
 import type { ServiceManager } from "./monitor/service-notifier.ts";
@@ -32,6 +33,14 @@ import type { MismatchRule, VenuePosition } from "./risk/reconciliation.ts";
 export interface ConfiguredEndpoint extends VenueEndpoint {
   /** Set by `KEEL_URL_…`: another server stands in for the venue. */
   readonly standIn: boolean;
+}
+
+export interface JournalConfig {
+  readonly dir: string;
+  readonly segmentBytes: number;
+  readonly checkpointMs: number;
+  readonly signingKey: Secret | undefined;
+  readonly retention: Retention;
 }
 
 /** The whole configuration, read once. */
@@ -66,7 +75,7 @@ export interface Config {
   /** `KEEL_RFQ_…`; null when nobody could ask. */
   readonly rfq: RfqParameters | null;
   /** Undefined when nothing is to be journalled. */
-  readonly journal: { readonly dir: string; readonly segmentBytes: number } | undefined;
+  readonly journal: JournalConfig | undefined;
   /** Undefined when nothing is published in shared memory. */
   readonly shm: { readonly name: string; readonly ringCapacity: number } | undefined;
   readonly stateDir: string;
@@ -162,6 +171,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const problems = unknownNames(env);
   const values = readValues(env, problems);
   const httpToken = readSecret(env, "KEEL_HTTP_TOKEN_FILE", problems);
+  const journalKey = readSecret(env, "KEEL_JOURNAL_KEY_FILE", problems, { lines: true });
   if (
     given(env, "KEEL_SIGNALS") !== undefined &&
     given(env, "KEEL_URL_SIGNAL") === undefined &&
@@ -219,7 +229,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     journal:
       values.KEEL_JOURNAL_DIR === undefined
         ? undefined
-        : { dir: values.KEEL_JOURNAL_DIR, segmentBytes: values.KEEL_JOURNAL_SEGMENT_MB * 1_048_576 },
+        : { ...journalOf(values, values.KEEL_JOURNAL_DIR), signingKey: journalKey },
     outcomes:
       values.KEEL_OUTCOMES_DIR === undefined
         ? undefined
@@ -266,6 +276,19 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
         : { instruments: hedging, parameters: parameterValues(HEDGE_PARAMETERS, values) },
     fees: parameterValues(FEE_PARAMETERS, values),
     log: { format: values.KEEL_LOG, level: values.KEEL_LOG_LEVEL },
+  };
+}
+
+function journalOf(values: NamedValues, dir: string): Omit<JournalConfig, "signingKey"> {
+  const { KEEL_JOURNAL_MAX_GB: gibibytes, KEEL_JOURNAL_MAX_DAYS: days } = values;
+  return {
+    dir,
+    segmentBytes: values.KEEL_JOURNAL_SEGMENT_MB * 1_048_576,
+    checkpointMs: values.KEEL_JOURNAL_CHECKPOINT_MS,
+    retention: {
+      bytes: gibibytes === undefined ? null : gibibytes * 1_073_741_824,
+      ageMs: days === undefined ? null : days * 86_400_000,
+    },
   };
 }
 

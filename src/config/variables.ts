@@ -20,7 +20,14 @@ import { RISK_LIMITS } from "../risk/limits.ts";
 import { MISMATCH_RULES } from "../risk/reconciliation.ts";
 import { CLIENT_VARIABLES } from "./client-variables.ts";
 import { DERIBIT_VARIABLES } from "./deribit-variables.ts";
-import { brokerList, publicationList, redisUrl, topicList, topicPrefix } from "./distribution-types.ts";
+import {
+  brokerList,
+  publicationList,
+  redisUrl,
+  topicList,
+  topicName,
+  topicPrefix,
+} from "./distribution-types.ts";
 import { fixSchedule, fixValidation } from "./fix-types.ts";
 import {
   endpointUrl,
@@ -266,6 +273,29 @@ const NAMED = {
     "Size at which the journal starts a new file",
     "MiB",
   ),
+  KEEL_JOURNAL_KEY_FILE: variable(
+    secretFile,
+    null,
+    "Ed25519 private key (PEM) that signs the journal's checkpoints; without it they are not signed",
+  ),
+  KEEL_JOURNAL_CHECKPOINT_MS: variable(
+    integerIn(100, 3_600_000),
+    "5000",
+    "How often the journal swears to what it wrote",
+    "ms",
+  ),
+  KEEL_JOURNAL_MAX_GB: variable(
+    numberIn({ min: 0.01, max: 1_000_000 }),
+    null,
+    "Size of the journal's folder; beyond it the oldest files go, and the chain says so",
+    "GiB",
+  ),
+  KEEL_JOURNAL_MAX_DAYS: variable(
+    numberIn({ min: 0.01, max: 36_500 }),
+    null,
+    "Age at which the journal's files go",
+    "days",
+  ),
   KEEL_RISK_FILE: variable(
     path,
     null,
@@ -328,8 +358,18 @@ const NAMED = {
   ),
   KEEL_KAFKA_PUBLISH: variable(
     publicationList,
-    PUBLICATIONS.join(","),
-    "What is published, keyed by `venue:symbol` (predictions by coin), as JSON",
+    PUBLICATIONS.filter((name) => name !== "feed").join(","),
+    "What is published, keyed by `venue:symbol` (predictions by coin), as JSON; `feed` is all that another keel needs to take this one for the venue",
+  ),
+  KEEL_KAFKA_SNAPSHOT_MS: variable(
+    integerIn(100, 600_000),
+    "2000",
+    "How often `feed` tells an instrument's whole book: the longest that a late or interrupted reader waits for it",
+  ),
+  KEEL_KAFKA_FEED_TOPIC: variable(
+    topicName,
+    "keel.feed",
+    "Topic that feeds named `relay:` in KEEL_FEEDS are taken from, e.g. `binance-usdm:relay:BTCUSDT`",
   ),
   KEEL_KAFKA_ACKS: variable(
     oneOf(...KAFKA_ACKS),

@@ -3,7 +3,9 @@ import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import type { Desk } from "../desk/desk.ts";
 import type { StageTimer } from "../desk/latency.ts";
-import { type FeedEndpoint, LiveFeedPort } from "../feed/live-port.ts";
+import { KafkaFeedSource } from "../distribution/feed/source.ts";
+import { type FeedEndpoint, type FeedSource, LiveFeedPort } from "../feed/live-port.ts";
+import { isRelayed } from "../feed/relay/subscription.ts";
 import { type JournalSink, RECORD, type RecordType } from "../journal/record.ts";
 import { feedLogins } from "./feed-logins.ts";
 import { ProblemLog } from "./problem-log.ts";
@@ -125,10 +127,19 @@ export class LiveFeeds {
   }
 }
 
-/** Where each feed connects: the venue itself, or what `KEEL_URL_…` says. */
-function endpoints(config: Config): Map<number, FeedEndpoint | null> {
-  const byFeed = new Map<number, FeedEndpoint | null>();
-  for (const [id, { venue }] of config.feeds.entries()) byFeed.set(id, config.endpoints[venue]);
+/** Where each feed connects: the venue itself, what `KEEL_URL_…` says, or another keel's topic. */
+function endpoints(config: Config): Map<number, FeedEndpoint | FeedSource | null> {
+  const byFeed = new Map<number, FeedEndpoint | FeedSource | null>();
+  const relayed = new Map<number, string>();
+  for (const [id, { venue, subscriptions }] of config.feeds.entries()) {
+    if (subscriptions.every(isRelayed)) relayed.set(id, venue);
+    else byFeed.set(id, config.endpoints[venue]);
+  }
+  const { kafka } = config.distribution;
+  if (relayed.size > 0 && kafka !== undefined) {
+    const source = new KafkaFeedSource(kafka, relayed);
+    for (const id of relayed.keys()) byFeed.set(id, source);
+  }
   if (config.signals !== undefined) {
     const { webSocketUrl } = config.signals;
     byFeed.set(config.feeds.length, webSocketUrl === null ? null : { webSocketUrl, restUrl: "" });
