@@ -93,7 +93,17 @@ INLINE const keel_listing *find_listing(const keel_decoder *d, const uint8_t *na
   uint8_t padded[KEEL_NAME_BYTES] = {0};
   const int64_t length = end - name;
   if (UNLIKELY(length < 1 || length > KEEL_NAME_BYTES)) return 0;
+#if defined(__AVX2__)
+  static const uint8_t KEEP[64] = {[0 ... 31] = 0xff};
+  if (length <= 32) {
+    const __m256i keep = _mm256_loadu_si256((const __m256i *)(KEEP + 32 - length));
+    _mm256_storeu_si256((__m256i *)padded, _mm256_and_si256(_mm256_loadu_si256((const __m256i *)name), keep));
+  } else {
+    memcpy(padded, name, (size_t)length);
+  }
+#else
   memcpy(padded, name, (size_t)length);
+#endif
   uint32_t hash = (uint32_t)length;
   for (int64_t i = 0; i < length; i += 4) {
     uint32_t word;

@@ -68,21 +68,6 @@ INLINE const uint8_t *string_end(const uint8_t *at) {
 #endif
 }
 
-/* Reads a whole number without sign, fraction and exponent that JSON and doubles can hold. @returns behind it, or 0. */
-INLINE const uint8_t *read_integer(const uint8_t *at, uint64_t *value) {
-  const uint8_t *const start = at;
-  uint64_t sum = 0;
-  while (is_digit(*at) && at - start < MAX_DIGITS) {
-    sum = sum * 10 + (uint64_t)(*at - '0');
-    at += 1;
-  }
-  const bool leading_zero = *start == '0' && at - start > 1;
-  if (UNLIKELY(at == start || leading_zero || sum > SAFE_INTEGER)) return 0;
-  if (UNLIKELY(*at == '.' || *at == 'e' || *at == 'E' || is_digit(*at))) return 0;
-  *value = sum;
-  return at;
-}
-
 /* Reads a JSON number as the nearest double, where that takes one exact operation. @returns behind it, or 0. */
 INLINE const uint8_t *read_number(const uint8_t *at, double *value) {
   const bool negative = *at == '-';
@@ -170,6 +155,36 @@ INLINE bool read_decimal_vector(const uint8_t *end, int32_t length, int32_t frac
   return true;
 }
 #endif
+
+/* Reads a whole number without sign, fraction and exponent that JSON and doubles can hold. @returns behind it, or 0. */
+INLINE const uint8_t *read_integer(const uint8_t *at, uint64_t *value) {
+  const uint8_t *const start = at;
+#if defined(__AVX2__)
+  /* Times and sequence numbers fit one vector. */
+  const __m128i digits = _mm_sub_epi8(_mm_loadu_si128((const __m128i *)at), _mm_set1_epi8('0'));
+  const __m128i nine = _mm_set1_epi8(9);
+  const uint32_t others = ~(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_max_epu8(digits, nine), nine));
+  const int32_t length = __builtin_ctz(others);
+  if (length >= 1 && length <= 15) {
+    decimal whole;
+    const uint8_t *const behind = at + length;
+    if (UNLIKELY((*at == '0' && length > 1) || *behind == '.' || *behind == 'e' || *behind == 'E')) return 0;
+    read_decimal_vector(behind, length, -1, &whole);
+    *value = whole.digits;
+    return behind;
+  }
+#endif
+  uint64_t sum = 0;
+  while (is_digit(*at) && at - start < MAX_DIGITS) {
+    sum = sum * 10 + (uint64_t)(*at - '0');
+    at += 1;
+  }
+  const bool leading_zero = *start == '0' && at - start > 1;
+  if (UNLIKELY(at == start || leading_zero || sum > SAFE_INTEGER)) return 0;
+  if (UNLIKELY(*at == '.' || *at == 'e' || *at == 'E' || is_digit(*at))) return 0;
+  *value = sum;
+  return at;
+}
 
 /* Reads a plain decimal such as 61800.20 that fills the bytes from `at` to `end`. */
 INLINE bool read_decimal(const uint8_t *at, const uint8_t *end, decimal *out) {

@@ -4,9 +4,10 @@
  *
  * @module
  */
+import { drainMicrotasks } from "bun:jsc";
 import { type BinanceVenueName, isBinanceVenue } from "../feed/binance/venue.ts";
 import type { VenueName } from "../market/instrument.ts";
-import type { IngestSubject } from "./ingest.ts";
+import type { IngestSubject } from "./ingest-input.ts";
 
 /** The peers know Binance's options by another protocol. */
 type PeerVenueName = Exclude<BinanceVenueName, "binance-option">;
@@ -29,7 +30,12 @@ export async function loadPeers(
   }
   const peers: IngestSubject[] = [];
   const ccxt = await load<CcxtModule>("ccxt", notes);
-  if (ccxt !== null) peers.push(new CcxtIngest(ccxt, venue, symbol));
+  if (ccxt !== null) {
+    peers.push(new CcxtWatched(ccxt, venue, symbol), new CcxtHandled(ccxt, venue, symbol));
+    notes.push(
+      "ccxt: what a user of ccxt pro pays for a frame: its WebSocket client's message handler (JSON.parse in it), the exchange's handler and book, the promise of watchOrderBook, watchTrades or watchBidsAsks kept, and the user's loop asking for the next; ccxt-handler: the same without anyone who asks",
+    );
+  }
   const tardis = await load<TardisModule>("tardis-dev", notes);
   if (tardis !== null) peers.push(new TardisIngest(tardis, venue, symbol));
   return peers;
@@ -50,12 +56,18 @@ interface CcxtBook {
 }
 
 interface CcxtClient {
+  connect: () => Promise<unknown>;
+  send: (message: unknown) => Promise<void>;
   onMessage(event: { readonly data: string }): void;
 }
 
 interface CcxtExchange {
   readonly markets: Readonly<Record<string, unknown>>;
   readonly orderbooks: Record<string, CcxtBook>;
+  readonly clients: Record<string, CcxtClient>;
+  watchOrderBook(symbol: string): Promise<unknown>;
+  watchTrades(symbol: string): Promise<unknown>;
+  watchBidsAsks(symbols: readonly string[]): Promise<unknown>;
   setMarkets(markets: readonly unknown[]): void;
   safeMarketStructure(market: object): unknown;
   client(url: string): CcxtClient;
@@ -81,13 +93,14 @@ const CCXT_URL = {
   "binance-coinm": "wss://dstream.binance.com/ws",
 } as const satisfies Record<BinanceName, string>;
 
-/** ccxt pro's live path: its WebSocket client's message handler, the exchange behind it, and the order book that this keeps. */
-class CcxtIngest implements IngestSubject {
-  readonly name = "ccxt";
+/** ccxt pro's WebSocket client's message handler, the exchange behind it, and the order book that this keeps. */
+class CcxtHandled implements IngestSubject {
+  readonly name: string = "ccxt-handler";
+  protected readonly symbol: string;
   readonly #make: () => CcxtExchange;
   readonly #url: string;
-  #exchange: CcxtExchange;
-  #client: CcxtClient;
+  protected exchange: CcxtExchange;
+  protected client: CcxtClient;
   /** Frames before the snapshot, which the exchange drops; null from then on. */
   #early: string[] | null = [];
 
@@ -106,19 +119,20 @@ class CcxtIngest implements IngestSubject {
       ...{ type: spot ? "spot" : "swap", spot, swap: !spot, contract: !spot, active: true },
       ...{ linear: venue === "binance-usdm", inverse: venue === "binance-coinm" },
     };
+    this.symbol = symbol;
     this.#url = CCXT_URL[venue];
     this.#make = () => {
       const exchange = new Exchange({});
       exchange.setMarkets([exchange.safeMarketStructure(market)]);
       return exchange;
     };
-    this.#exchange = this.#make();
-    this.#client = this.#exchange.client(this.#url);
+    this.exchange = this.#make();
+    this.client = this.exchange.client(this.#url);
   }
 
   restart(): void {
-    this.#exchange = this.#make();
-    this.#client = this.#exchange.client(this.#url);
+    this.exchange = this.#make();
+    this.client = this.exchange.client(this.#url);
     this.#early = [];
   }
 
@@ -127,17 +141,52 @@ class CcxtIngest implements IngestSubject {
   onResponse(_request: number, _status: number, body: string): void {
     const snapshot: unknown = JSON.parse(body);
     if (!hasUpdateId(snapshot)) return;
-    const symbol = Object.keys(this.#exchange.markets)[0] ?? "";
-    const book = this.#exchange.orderBook(this.#exchange.parseOrderBook(snapshot, symbol));
+    const { exchange, symbol } = this;
+    const book = exchange.orderBook(exchange.parseOrderBook(snapshot, symbol));
     book.nonce = snapshot.lastUpdateId;
-    this.#exchange.orderbooks[symbol] = book;
-    for (const text of this.#early ?? []) this.#client.onMessage({ data: text });
+    exchange.orderbooks[symbol] = book;
+    for (const text of this.#early ?? []) this.client.onMessage({ data: text });
     this.#early = null;
   }
 
   onFrame(text: string): void {
-    this.#client.onMessage({ data: text });
+    this.client.onMessage({ data: text });
     this.#early?.push(text);
+  }
+}
+
+/** {@link CcxtHandled} with a user who awaits books, trades and best prices in a loop each, as ccxt's manual shows it. */
+class CcxtWatched extends CcxtHandled {
+  override readonly name = "ccxt";
+  /** What the loops were given: none of them may have stood still. */
+  told = 0;
+
+  override restart(): void {
+    super.restart();
+    const { exchange, client, symbol } = this;
+    // All streams come by one connection that is open already; the rest of the client is ccxt's own.
+    const open = Promise.resolve();
+    client.connect = () => open;
+    client.send = () => open;
+    exchange.client = (url) => {
+      exchange.clients[url] = client;
+      return client;
+    };
+    const loop = async (watch: () => Promise<unknown>): Promise<void> => {
+      while (this.exchange === exchange) {
+        await watch();
+        this.told += 1;
+      }
+    };
+    void loop(() => exchange.watchOrderBook(symbol));
+    void loop(() => exchange.watchTrades(symbol));
+    void loop(() => exchange.watchBidsAsks([symbol]));
+  }
+
+  /** A socket's event ends with its promises kept; so does this. */
+  override onFrame(text: string): void {
+    super.onFrame(text);
+    drainMicrotasks();
   }
 }
 

@@ -9,7 +9,7 @@ export type ChildEnd<T> =
   | { readonly error: { readonly code: string; readonly message: string } };
 
 /** How this very program is started. */
-const THIS_PROGRAM: readonly string[] =
+export const THIS_PROGRAM: readonly string[] =
   BUILD === undefined ? [process.execPath, join(import.meta.dir, "../main.ts")] : [process.execPath];
 
 /**

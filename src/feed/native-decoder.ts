@@ -37,7 +37,7 @@ export class NativeDecoderMemory {
   /** Frames that JSON.parse had to take and could. */
   fallbacks = 0;
   readonly address: Pointer;
-  readonly #frame: Uint8Array;
+  readonly #frame: Buffer;
   readonly #state: DataView;
   readonly #counts: Int32Array;
   readonly #bySymbol: ReadonlyMap<string, Instrument>;
@@ -50,7 +50,7 @@ export class NativeDecoderMemory {
     const frame = nativeMemory(FRONT_BYTES + MAX_FRAME_BYTES + BACK_BYTES);
     const state = nativeMemory(DECODER_BYTES);
     this.#bySymbol = bySymbol;
-    this.#frame = new Uint8Array(frame.buffer, frame.byteOffset + FRONT_BYTES, MAX_FRAME_BYTES);
+    this.#frame = Buffer.from(frame.buffer, frame.byteOffset + FRONT_BYTES, MAX_FRAME_BYTES);
     this.#state = new DataView(state.buffer, state.byteOffset, DECODER_BYTES);
     this.#counts = new Int32Array(state.buffer, state.byteOffset + COUNT_AT, 2);
     this.address = state.address;
@@ -91,15 +91,15 @@ export class NativeDecoderMemory {
   /**
    * Puts a frame's text into the memory and makes `out` the batch that is written to.
    *
-   * @returns its length in bytes, 0 when it is too long or not all ASCII.
+   * @returns its length in bytes, 0 when it does not fit or is not all ASCII.
    */
   #load(frame: string, out: EventBatch): number {
     if (this.#bySymbol.size !== this.#known) this.#list();
     if (out !== this.#out) this.#bind(out);
     const { length } = frame;
-    if (length > MAX_FRAME_BYTES) return 0;
-    const { read, written } = utf8.encodeInto(frame, this.#frame);
-    if (read !== length || written !== length) return 0;
+    if (length >= MAX_FRAME_BYTES) return 0;
+    // Unlike encodeInto it makes no object; only text that is all ASCII has as many bytes as characters.
+    if (this.#frame.write(frame, 0, MAX_FRAME_BYTES, "utf8") !== length) return 0;
     this.#counts[0] = out.count;
     this.#counts[1] = out.levels;
     return length;

@@ -50,7 +50,12 @@ describe("benchmarks of the line", () => {
 
   test("ingest, the same at the end every time", async () => {
     const report = await runIngestBench({ capture, seed: 1, rounds: 1 });
-    expectSound(report, ["ingest/keel", "ingest/json-parse"], ["ingest/json-parse:keel"]);
+    expectSound(
+      report,
+      ["ingest/keel", "ingest/json-parse", "ingest/flood/receive", "ingest/flood/keel"],
+      ["ingest/json-parse:keel", "ingest/flood/keel:receive/wall"],
+    );
+    expect(report.rows[0]?.heapAfter).toBeGreaterThan(0);
     expect((await runIngestBench({ capture, seed: 1, rounds: 1 })).checksum).toBe(report.checksum);
   });
 
