@@ -27,7 +27,7 @@ async function until(what: string, condition: () => boolean | Promise<boolean>, 
 const missing = kafkaMissing() ?? redisMissing();
 
 test.skipIf(skipUnless(missing === null, missing ?? ""))(
-  "a live desk publishes, mirrors, takes signals from Kafka into its journal, and replays the same bit for bit",
+  "a live desk publishes, mirrors, takes signals from Kafka into its journal; a second one takes its market from the first; both replay the same bit for bit",
   async () => {
     const [kafka, redis] = [new KafkaBroker(), new RedisServer()];
     const capture = join(folder, "capture.log");
@@ -57,6 +57,7 @@ test.skipIf(skipUnless(missing === null, missing ?? ""))(
         KEEL_JOURNAL_DIR: journal,
         KEEL_HTTP: `127.0.0.1:${port}`,
         KEEL_KAFKA_BROKERS: broker,
+        KEEL_KAFKA_PUBLISH: "top,trades,tickers,predictions,quotes,feed",
         KEEL_KAFKA_SIGNAL_TOPICS: "signals",
         KEEL_SIGNALS: "mood",
         KEEL_REDIS_URL: redis.url,
@@ -65,9 +66,26 @@ test.skipIf(skipUnless(missing === null, missing ?? ""))(
       stdout: "pipe",
       stderr: "pipe",
     });
+    const followerJournal = join(folder, "follower-journal");
+    const followerPort = freePort();
+    const follower = Bun.spawn([process.execPath, MAIN, "run", "--json"], {
+      env: {
+        PATH: process.env.PATH ?? "",
+        KEEL_STATE_DIR: join(folder, "follower-state"),
+        KEEL_FEEDS: "binance-usdm:relay:BTCUSDT",
+        KEEL_DEVICE: "cpu",
+        KEEL_WARM_UP_MS: "0",
+        KEEL_JOURNAL_DIR: followerJournal,
+        KEEL_HTTP: `127.0.0.1:${followerPort}`,
+        KEEL_KAFKA_BROKERS: broker,
+        KEEL_KAFKA_PUBLISH: "none",
+      },
+      stdout: "pipe",
+      stderr: "pipe",
+    });
     try {
-      const metric = async (name: string): Promise<number> => {
-        const text = await fetch(`http://127.0.0.1:${port}/metrics`)
+      const metric = async (name: string, at = port): Promise<number> => {
+        const text = await fetch(`http://127.0.0.1:${at}/metrics`)
           .then((answer) => answer.text())
           .catch(() => "");
         return Number(
@@ -116,9 +134,18 @@ test.skipIf(skipUnless(missing === null, missing ?? ""))(
         "keel.predictions": "BTC",
       });
       expect(await metric("keel_distribution_dropped_total")).toBe(0);
+      await until(
+        "the follower's book to be live",
+        async () => (await metric('keel_feed_instruments{state="live"}', followerPort)) === 1,
+      );
+      await until(
+        "predictions of the follower",
+        async () => (await metric("keel_inference_predictions_total", followerPort)) > 100,
+      );
     } finally {
+      follower.kill("SIGTERM");
       desk.kill("SIGTERM");
-      await desk.exited;
+      await Promise.all([desk.exited, follower.exited]);
       await producer.close(true);
       await served.stop();
       await Promise.all([kafka.stop(), redis.stop()]);
@@ -131,13 +158,15 @@ test.skipIf(skipUnless(missing === null, missing ?? ""))(
       .filter(({ type, subject }) => type === RECORD.feedFrame && subject === 1)
       .map(({ payload }) => new TextDecoder().decode(payload));
     expect(frames).toContain('{"signal":"mood","value":0.7}');
-    const replay = Bun.spawnSync([process.execPath, MAIN, "replay", journal, "--verify", "--json"]);
-    const verified = JSON.parse(replay.stdout.toString().trimEnd().split("\n").at(-1) ?? "") as Record<
-      string,
-      unknown
-    >;
-    expect(verified).toMatchObject({ identical: true, missing: 0 });
-    expect(Number(verified.compared)).toBeGreaterThan(0);
+    for (const run of [journal, followerJournal]) {
+      const replay = Bun.spawnSync([process.execPath, MAIN, "replay", run, "--verify", "--json"]);
+      const verified = JSON.parse(replay.stdout.toString().trimEnd().split("\n").at(-1) ?? "") as Record<
+        string,
+        unknown
+      >;
+      expect(verified).toMatchObject({ identical: true, missing: 0 });
+      expect(Number(verified.compared)).toBeGreaterThan(0);
+    }
   },
   120_000,
 );
