@@ -7,6 +7,7 @@ import type { BookSnapshot } from "../position/snapshot.ts";
 import type { QuoteParameters } from "../quote/parameters.ts";
 import type { RfqParameters } from "../rfq/parameters.ts";
 import type { KillState } from "../risk/kill-switch.ts";
+import type { SavedCounterparty } from "../rfq/counterparty-store.ts";
 import type { RiskLimits } from "../risk/limits.ts";
 import type { MismatchRule } from "../risk/reconciliation.ts";
 import type { ReducingState } from "../risk/trading-state.ts";
@@ -63,3 +64,5 @@ export interface DeskOptions {
 export const UNDERLYING_CAPACITY = 16;
 /** Quotes that leave in one turn; what does not fit leaves in the next. */
 export const QUOTE_CAPACITY = 4_096;
+  /** What earlier runs have learnt of those who ask for quotes (RFQ). */
+  readonly rfqCounterparties?: readonly SavedCounterparty[] | undefined;

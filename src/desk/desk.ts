@@ -125,7 +125,7 @@ export class Desk implements GatewayEvents {
       options.rfq == null
         ? null
         : deskRfq({
-            ...{ parameters: options.rfq, market: this.market, quoter, gate },
+            ...{ parameters: options.rfq, known: options.rfqCounterparties, market: this.market, quoter, gate },
             execute: (...fill) => this.onExecution(...fill),
             answer: (action, timeUs) => this.#port.answered?.(action, timeUs),
           });

@@ -1,5 +1,6 @@
 import type { ExecutionDetail } from "../gateway/gateway.ts";
 import type { Quoter } from "../quote/quoter.ts";
+import type { SavedCounterparty } from "../rfq/counterparty-store.ts";
 import type { RfqFill, RfqMarket, RfqPort } from "../rfq/market.ts";
 import type { RfqAction } from "../rfq/message.ts";
 import type { RfqParameters } from "../rfq/parameters.ts";
@@ -10,6 +11,8 @@ import type { MarketState } from "./market-state.ts";
 
 export interface DeskRfqOptions {
   readonly parameters: RfqParameters;
+  /** What earlier runs have learnt of counterparties. */
+  readonly known: readonly SavedCounterparty[] | undefined;
   readonly market: MarketState;
   readonly quoter: Quoter;
   readonly gate: RiskGate;
@@ -54,5 +57,5 @@ export function deskRfq(options: DeskRfqOptions): RfqDesk {
     },
     act: answer,
   };
-  return new RfqDesk({ parameters, market: rfqMarket, port });
+  return new RfqDesk({ parameters, market: rfqMarket, port, known: options.known });
 }

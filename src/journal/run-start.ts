@@ -8,6 +8,7 @@ import { DEFAULT_SURFACE_PARAMETERS, type SurfaceParameters } from "../option/su
 import { DEFAULT_FEE_RATES, type FeeRates } from "../position/fees.ts";
 import { bookSnapshot } from "../position/snapshot.ts";
 import { DEFAULT_QUOTE_PARAMETERS, type QuoteParameters } from "../quote/parameters.ts";
+import { COUNTERPARTIES_MAX, savedCounterparty } from "../rfq/counterparty-store.ts";
 import { DEFAULT_RFQ_PARAMETERS, type RfqParameters } from "../rfq/parameters.ts";
 import { DEFAULT_RISK_LIMITS, type RiskLimits } from "../risk/limits.ts";
 import { MISMATCH_RULES } from "../risk/reconciliation.ts";
@@ -83,6 +84,8 @@ const runStart = z.strictObject({
   rfq: numbers<keyof RfqParameters>(DEFAULT_RFQ_PARAMETERS).nullable().optional(),
   /** The books as the run before left them. */
   opening: bookSnapshot.nullable().default(null),
+  /** What earlier runs had learnt of those who ask for quotes (RFQ). */
+  rfqCounterparties: z.array(savedCounterparty).max(COUNTERPARTIES_MAX).optional(),
   /** Null when the counterparty could not be asked what it holds. */
   reconcile: z.enum(MISMATCH_RULES).nullable().default(null),
 });

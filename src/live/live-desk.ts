@@ -25,11 +25,13 @@ import { type JournalSummary, JournalWriter } from "../journal/writer.ts";
 import { Recalibrator } from "../learn/recalibration.ts";
 import { summarise } from "../monitor/summary.ts";
 import { BOOK_FILE, BookStore } from "../position/book-store.ts";
+import { COUNTERPARTY_FILE, CounterpartyStore } from "../rfq/counterparty-store.ts";
 import type { RfqInput } from "../rfq/message.ts";
 import { KILL_SWITCH_FILE, KillSwitchStore } from "../risk/kill-switch-store.ts";
 import type { RiskLimits } from "../risk/limits.ts";
 import { ORDER_STATE } from "../risk/order.ts";
 import { LiveBooks } from "./live-books.ts";
+import { LiveCounterparties, openCounterparties } from "./live-counterparties.ts";
 import { LiveCounterparty } from "./live-counterparty.ts";
 import { LiveEngine } from "./live-engine.ts";
 import { LiveFeeds } from "./live-feeds.ts";
@@ -64,6 +66,7 @@ export class LiveDesk {
   readonly #sink: JournalSink;
   readonly #port: LivePort;
   readonly #books: LiveBooks;
+  readonly #counterparties: LiveCounterparties | null;
   readonly #counterparty: LiveCounterparty;
   /** Times that risk limits were read anew, and that they could not be. */
   limitReloads = 0;
@@ -138,7 +141,10 @@ export class LiveDesk {
       log.warn("only what reduces a position is quoted until it is reset", { ...reducing });
     if (kill.tripped)
       log.warn("the kill switch is tripped: nothing is quoted until it is reset", { ...kill });
-    const start = liveStart(config, model, engine, { kill, reducing, opening });
+    const counterpartyStore = new CounterpartyStore(join(config.stateDir, COUNTERPARTY_FILE));
+    const known = config.rfq === null ? [] : openCounterparties(counterpartyStore, log);
+    const left = { kill, reducing, opening, ...(known.length === 0 ? {} : { rfqCounterparties: known }) };
+    const start = liveStart(config, model, engine, left);
     this.#port = new LivePort({
       feeds: this.#feeds.port,
       journal: this.#sink,
@@ -161,6 +167,8 @@ export class LiveDesk {
     });
     this.desk = new Desk({ ...start, engine, port: this.#port, timer: this.timer });
     this.#books = new LiveBooks(this.desk.book, bookStore, log);
+    const { rfq } = this.desk;
+    this.#counterparties = rfq === null ? null : new LiveCounterparties(rfq, counterpartyStore, log);
     this.#feeds.attach(this.desk);
     this.#engine.attach(this.desk);
     this.gateway = options.gateway(this.desk);
@@ -293,6 +301,7 @@ export class LiveDesk {
     this.desk.shutdown(this.#control("shutdown", ""));
     await this.gateway.stop(this.#config.timeouts.shutdownMs);
     await this.#books.stop();
+    await this.#counterparties?.stop();
     for (const tap of this.taps) tap.close();
     this.#feeds.close();
     this.#sink.text(RECORD.end, 0, this.clock.wallUs(), JSON.stringify(this.desk.counters));
@@ -312,6 +321,7 @@ export class LiveDesk {
     for (const tap of this.taps) tap.onTimer(timeUs);
     this.#feeds.onTimer();
     this.#books.onTimer(timeUs);
+    this.#counterparties?.onTimer(timeUs);
   }
 
   /** Follows what comes of predictions, where that is configured; every change of a calibration is an input of the desk. */

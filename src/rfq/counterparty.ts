@@ -1,4 +1,5 @@
 import { TokenBucket } from "../risk/rate.ts";
+import type { SavedCounterparty } from "./counterparty-store.ts";
 import type { RfqParameters } from "./parameters.ts";
 import type { TierTerms } from "./pricing.ts";
 
@@ -102,9 +103,20 @@ export class Counterparty {
   #hitSum = 0;
   #quoteWeight = 0;
 
-  constructor(name: string, parameters: RfqParameters) {
+  /** @param saved what an earlier run has learnt; null = nothing is known */
+  constructor(name: string, parameters: RfqParameters, saved: SavedCounterparty | null = null) {
     this.name = name;
     this.#parameters = parameters;
+    if (saved !== null) {
+      this.requests = saved.requests;
+      this.quotes = saved.quotes;
+      this.trades = saved.trades;
+      this.notional = saved.notional;
+      this.#markoutSum = saved.markoutSum;
+      this.#tradeWeight = saved.tradeWeight;
+      this.#hitSum = saved.hitSum;
+      this.#quoteWeight = saved.quoteWeight;
+    }
     this.#rate = new TokenBucket(parameters.maxInputsPerSecond, parameters.maxInputsPerSecond);
   }
 
@@ -178,6 +190,18 @@ export class Counterparty {
   /** Largest notional that it is quoted. */
   get maxNotional(): number {
     return this.#parameters.maxNotional * (TIER_SIZE[this.tier - 1] ?? 0);
+  }
+
+  /** What the next run is to know. */
+  saved(): SavedCounterparty {
+    const { name, requests, quotes, trades, notional } = this;
+    return {
+      ...{ name, requests, quotes, trades, notional },
+      markoutSum: this.#markoutSum,
+      tradeWeight: this.#tradeWeight,
+      hitSum: this.#hitSum,
+      quoteWeight: this.#quoteWeight,
+    };
   }
 
   describe(): CounterpartyState {

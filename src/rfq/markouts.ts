@@ -25,6 +25,8 @@ export class Markouts {
   #pending: MarkedTrade[] = [];
   /** Trades that were never marked out: too many waited, or their structure had no value. */
   missed = 0;
+  /** Trades that were. */
+  marked = 0;
 
   constructor(markoutMs: number) {
     this.#markoutUs = markoutMs * 1_000;
@@ -55,6 +57,7 @@ export class Markouts {
       }
       const fair = fairOf(trade.structure, trade.tiedSteps);
       if (Number.isFinite(fair)) {
+        this.marked += 1;
         trade.counterparty.onMarkout((trade.sign * (fair - trade.fair)) / trade.half);
       } else if (ageUs < PATIENCE * this.#markoutUs) waiting.push(trade);
       else this.missed += 1;

@@ -9,6 +9,7 @@
  */
 import { Answerer, type NoAnswer } from "./answer.ts";
 import { Counterparty, type CounterpartyState } from "./counterparty.ts";
+import { COUNTERPARTIES_MAX, type SavedCounterparty } from "./counterparty-store.ts";
 import { newRfqCounters } from "./counters.ts";
 import type { RfqMarket, RfqPort } from "./market.ts";
 import { Markouts } from "./markouts.ts";
@@ -19,8 +20,7 @@ import type { RfqParameters } from "./parameters.ts";
 import { priceSteps, priceText } from "./structure.ts";
 import { VenueQuotes } from "./venue-quotes.ts";
 
-/** Clients whose statistics are kept. Names beyond it share one set. */
-const COUNTERPARTIES_MAX = 1_024;
+/** Clients beyond {@link COUNTERPARTIES_MAX} share one set of statistics. */
 const OTHERS = "(others)";
 /** RFQs whose legs are looked at with each timer tick, so that none is quoted on a market that is gone. */
 const WATCHED_PER_TICK = 32;
@@ -29,6 +29,8 @@ export interface RfqDeskOptions {
   readonly parameters: RfqParameters;
   readonly market: RfqMarket;
   readonly port: RfqPort;
+  /** What earlier runs have learnt of counterparties. */
+  readonly known?: readonly SavedCounterparty[] | undefined;
 }
 
 export class RfqDesk {
@@ -49,6 +51,9 @@ export class RfqDesk {
     const { parameters, market, port } = options;
     this.#parameters = parameters;
     this.#port = port;
+    for (const saved of options.known ?? []) {
+      this.#counterparties.set(saved.name, new Counterparty(saved.name, parameters, saved));
+    }
     this.#answerer = new Answerer(market, port, parameters);
     this.#markouts = new Markouts(parameters.markoutMs);
     const parts = {
@@ -76,6 +81,17 @@ export class RfqDesk {
 
   get missedMarkouts(): number {
     return this.#markouts.missed;
+  }
+
+  /** Changes with everything that is learnt of a counterparty. */
+  get revision(): number {
+    const { requests, quotes, trades } = this.counters;
+    return requests + quotes + trades + this.#markouts.marked;
+  }
+
+  /** What the next run is to know of counterparties. */
+  saved(): SavedCounterparty[] {
+    return [...this.#counterparties.values()].map((counterparty) => counterparty.saved());
   }
 
   /** What is known of each counterparty, in the order in which they came. */

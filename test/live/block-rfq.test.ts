@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadConfig } from "../../src/config.ts";
@@ -7,6 +7,7 @@ import { systemClock } from "../../src/core/clock.ts";
 import { Logger } from "../../src/core/log.ts";
 import { DeribitGateway } from "../../src/gateway/deribit/gateway.ts";
 import { Session } from "../../src/live/session.ts";
+import { COUNTERPARTY_FILE, CounterpartyStore } from "../../src/rfq/counterparty-store.ts";
 import { SIMULATED_KEY } from "../../src/sim/deribit-venue.ts";
 import { Simulation } from "../../src/sim/simulation.ts";
 import { until } from "../gateway/deribit/deribit-bed.ts";
@@ -45,6 +46,12 @@ test("block RFQs at Deribit become trades, positions and profit that are the ven
     KEEL_WARM_UP_MS: "0",
     KEEL_HTTP: "127.0.0.1:0",
   });
+  mkdirSync(join(folder, "state"));
+  const store = new CounterpartyStore(join(folder, "state", COUNTERPARTY_FILE));
+  const counts = { requests: 100, quotes: 100, trades: 20, notional: 1e6 };
+  store.saveSync([
+    { name: "TAKER", ...counts, markoutSum: 40, tradeWeight: 20, hitSum: 10, quoteWeight: 20 },
+  ]);
   const lines: string[] = [];
   const log = new Logger({ format: "json", level: "warn", sink: (line) => lines.push(line) });
   const session = await Session.start({ config, log, clock: systemClock });
@@ -128,7 +135,7 @@ test("block RFQs at Deribit become trades, positions and profit that are the ven
 
   await until(() => desk.counters.executions >= keel.trades.length, "every trade");
   const [counterparty] = desk.rfq?.counterparties() ?? [];
-  expect(counterparty).toMatchObject({ name: "TAKER", trades: 3, requests: 4 });
+  expect(counterparty).toMatchObject({ name: "TAKER", trades: 23, requests: 104, tier: 4 });
   const attributed = [...desk.book.sums].filter(([key]) => key.startsWith("TAKER "));
   expect(attributed.reduce((fills, [, sums]) => fills + sums.fills, 0)).toBe(5);
   session.live.kill("drill");
@@ -158,6 +165,7 @@ test("block RFQs at Deribit become trades, positions and profit that are the ven
   }
   expect(desk.book.cash().BTC).toBeCloseTo(cash, 9);
 
+  expect(store.load()).toMatchObject([{ name: "TAKER", trades: 23, requests: 104 }]);
   const run = (...verb: string[]) =>
     Bun.spawnSync([process.execPath, "src/main.ts", ...verb, "--json"], {
       cwd: join(import.meta.dir, "../.."),
