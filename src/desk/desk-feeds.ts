@@ -5,7 +5,7 @@ import { createFeed } from "../feed/registry.ts";
 import { EventBatch } from "../market/event-batch.ts";
 import type { InstrumentTable } from "../market/instrument.ts";
 import type { DeskFeed } from "./desk-options.ts";
-import type { Distrusted } from "./market-state.ts";
+import type { Distrusted } from "./trusted-books.ts";
 
 /** Takes in what feeds have decoded, event by event, and the instruments that they describe. */
 export interface EventTaker {
@@ -17,16 +17,17 @@ export interface EventTaker {
 
 export interface DeskFeedsOptions {
   readonly feeds: readonly DeskFeed[];
+  /** By feed. */
+  readonly seeds: readonly number[];
   readonly instruments: InstrumentTable;
   readonly port: FeedPort;
-  readonly seed: number;
   readonly silenceMs: number;
   readonly taker: EventTaker;
 }
 
 /**
- * The feeds and what they decode to: one batch, worked off after every input. Made by the same inputs it gives the same events,
- * on the desk's thread or on another.
+ * Feeds, and what they decode to: one batch, worked off after every input. The same inputs give the same events, on the desk's
+ * thread or on another.
  */
 export class DeskFeeds {
   readonly feeds: readonly Feed[];
@@ -35,24 +36,27 @@ export class DeskFeeds {
   /** Rows of the batch that were applied in this turn, and how many. */
   readonly applied = new Int32Array(this.batch.maxEvents);
   appliedCount = 0;
-  readonly #taker: EventTaker;
-  readonly #instruments: InstrumentTable;
+  readonly #options: DeskFeedsOptions;
+  readonly #feeds: Feed[];
   #admitted = 0;
 
   constructor(options: DeskFeedsOptions) {
-    const { instruments, port, seed, silenceMs } = options;
-    this.#instruments = instruments;
-    this.#taker = options.taker;
-    this.feeds = options.feeds.map(({ venue, subscriptions }, id) =>
-      createFeed({ id, venue, subscriptions, instruments, port, seed: seed + id, silenceMs }),
-    );
-    this.lines = new LineArbiter(this.feeds, instruments, this.batch.maxEvents);
+    this.#options = options;
+    this.#feeds = options.feeds.map((_, id) => this.#make(id));
+    this.feeds = this.#feeds;
+    this.lines = new LineArbiter(this.feeds, options.instruments, this.batch.maxEvents);
   }
 
   get(id: number): Feed {
     const feed = this.feeds[id];
     invariant(feed !== undefined, `feed ${id} is one of ${this.feeds.length}`);
     return feed;
+  }
+
+  /** Makes feeds anew, as they were before their start. Whoever gives one line of a venue gives all of them. */
+  renew(feeds: readonly number[]): void {
+    for (const id of feeds) this.#feeds[id] = this.#make(id);
+    for (const id of feeds) this.lines.reset(id);
   }
 
   /** The batch, empty: for the events of one input. */
@@ -65,15 +69,16 @@ export class DeskFeeds {
   /** Works off what an input has put into the batch. @returns false when that was nothing */
   apply(feed: number, timeUs: number): boolean {
     const { lines, batch, applied } = this;
-    if (this.#admitted < this.#instruments.size) {
-      this.#admitted = this.#instruments.size;
-      this.#taker.admit(lines.primary(feed), timeUs);
+    const { instruments, taker } = this.#options;
+    if (this.#admitted < instruments.size) {
+      this.#admitted = instruments.size;
+      taker.admit(lines.primary(feed), timeUs);
     }
     if (batch.count === 0) return false;
     let count = 0;
     for (let row = 0; row < batch.count; row += 1) {
       if (!lines.admits(feed, batch, row, timeUs)) continue;
-      this.#taker.apply(batch, row, lines, timeUs);
+      taker.apply(batch, row, lines, timeUs);
       applied[count] = row;
       count += 1;
     }
@@ -82,14 +87,19 @@ export class DeskFeeds {
     return true;
   }
 
-  /** Applies what is in the batch as it is, without lines: it came from no venue. @returns false when that was nothing */
-  applyOwn(timeUs: number): boolean {
-    const { batch, applied } = this;
+  /** Applies all rows of any batch as they are, without lines: they were judged elsewhere, or come from no venue. */
+  takeAll(batch: EventBatch, distrusted: Distrusted, timeUs: number): void {
+    const { applied } = this;
     for (let row = 0; row < batch.count; row += 1) {
-      this.#taker.apply(batch, row, this.lines, timeUs);
+      this.#options.taker.apply(batch, row, distrusted, timeUs);
       applied[row] = row;
     }
     this.appliedCount = batch.count;
-    return batch.count > 0;
+  }
+
+  #make(id: number): Feed {
+    const { feeds, seeds, instruments, port, silenceMs } = this.#options;
+    const { venue, subscriptions } = feeds[id];
+    return createFeed({ id, venue, subscriptions, instruments, port, seed: seeds[id], silenceMs });
   }
 }

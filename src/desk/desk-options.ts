@@ -1,3 +1,5 @@
+import type { FeedReport } from "../feed/feed.ts";
+import type { LineReport } from "../feed/lines.ts";
 import type { HedgeSettings } from "../hedge/parameters.ts";
 import type { StepEngine } from "../inference/engine.ts";
 import type { InstrumentSpec, VenueName } from "../market/instrument.ts";
@@ -5,9 +7,9 @@ import type { SurfaceParameters } from "../option/surface/parameters.ts";
 import type { FeeRates } from "../position/fees.ts";
 import type { BookSnapshot } from "../position/snapshot.ts";
 import type { QuoteParameters } from "../quote/parameters.ts";
+import type { SavedCounterparty } from "../rfq/counterparty-store.ts";
 import type { RfqParameters } from "../rfq/parameters.ts";
 import type { KillState } from "../risk/kill-switch.ts";
-import type { SavedCounterparty } from "../rfq/counterparty-store.ts";
 import type { RiskLimits } from "../risk/limits.ts";
 import type { MismatchRule } from "../risk/reconciliation.ts";
 import type { ReducingState } from "../risk/trading-state.ts";
@@ -20,8 +22,29 @@ export interface DeskFeed {
   readonly subscriptions: readonly string[];
 }
 
+/** An input of a feed that another thread has decoded. */
+export interface DecodedTurn {
+  readonly feed: number;
+  readonly timeUs: number;
+  readonly isFrame: boolean;
+  /** The input was decoded to events, whether or not any of them was left for the desk. */
+  readonly hadEvents: boolean;
+  /** Exchange time of the first event that a frame was decoded to, µs; NaN when there is none. */
+  readonly exchangeUs: number;
+}
+
+/** Feeds that are kept on other threads, as they are told of here. */
+export interface RemoteFeeds {
+  readonly feeds: readonly FeedReport[];
+  readonly lines: LineReport;
+}
+
 export interface DeskOptions {
   readonly feeds: readonly DeskFeed[];
+  /** Threads over which the feeds are spread; with more than one each feed has its own timer. Default 1. */
+  readonly shards?: number | undefined;
+  /** Left out: the feeds are kept here. */
+  readonly remote?: RemoteFeeds | undefined;
   /** Names of external signals in the order of the schema's signals; empty = no signal feed. */
   readonly signals: readonly string[];
   /** The gateway's venue, whose instruments alone are quoted; null or left out: all that are no spot. */
@@ -52,6 +75,8 @@ export interface DeskOptions {
   readonly fees?: FeeRates;
   /** Null or left out: requests for quotes are not answered. */
   readonly rfq?: RfqParameters | null | undefined;
+  /** What earlier runs have learnt of those who ask for quotes (RFQ). */
+  readonly rfqCounterparties?: readonly SavedCounterparty[] | undefined;
   /** The books as the last run left them; null or left out: empty. */
   readonly opening?: BookSnapshot | null;
   /** Nothing is quoted before `Desk.onReconciliation`, in every session; null or left out: the counterparty cannot be asked. */
@@ -64,5 +89,3 @@ export interface DeskOptions {
 export const UNDERLYING_CAPACITY = 16;
 /** Quotes that leave in one turn; what does not fit leaves in the next. */
 export const QUOTE_CAPACITY = 4_096;
-  /** What earlier runs have learnt of those who ask for quotes (RFQ). */
-  readonly rfqCounterparties?: readonly SavedCounterparty[] | undefined;

@@ -8,15 +8,15 @@
  * @module
  */
 import type { Histogram } from "../core/histogram.ts";
-import type { Feed } from "../feed/feed.ts";
-import type { LineArbiter } from "../feed/lines.ts";
+import type { FeedReport } from "../feed/feed.ts";
+import type { LineReport } from "../feed/lines.ts";
 import { SignalFeed } from "../feed/signal.ts";
 import { VenueClock } from "../feed/venue-clock.ts";
 import { type ExecutionDetail, type GatewayEvents, QUOTE_STATUS } from "../gateway/gateway.ts";
 import { Hedger } from "../hedge/hedger.ts";
 import { DEFAULT_HEDGE_PARAMETERS } from "../hedge/parameters.ts";
 import { EngineLostError, type StepEngine } from "../inference/engine.ts";
-import type { EventBatch } from "../market/event-batch.ts";
+import { type EventBatch, FEED_STATE, UNSOUND } from "../market/event-batch.ts";
 import { type Instrument, InstrumentTable } from "../market/instrument.ts";
 import { Book } from "../position/book.ts";
 import { DEFAULT_FEE_RATES } from "../position/fees.ts";
@@ -30,7 +30,7 @@ import type { MismatchRule, ReconciliationReport, ReconciliationResult } from ".
 import { newDeskCounters } from "./counters.ts";
 import { DeskFeatures } from "./desk-features.ts";
 import { DeskFeeds } from "./desk-feeds.ts";
-import { type DeskOptions, UNDERLYING_CAPACITY } from "./desk-options.ts";
+import { type DecodedTurn, type DeskOptions, type RemoteFeeds, UNDERLYING_CAPACITY } from "./desk-options.ts";
 import { DeskOrders } from "./desk-orders.ts";
 import type { DeskPort } from "./desk-port.ts";
 import { STAGE, type StageTimer } from "./latency.ts";
@@ -40,9 +40,13 @@ import { Publisher } from "./publisher.ts";
 import { Reconciler } from "./reconciler.ts";
 import { deskRfq } from "./rfq-market.ts";
 import { TradingSwitch } from "./trading-switch.ts";
+import type { Distrusted } from "./trusted-books.ts";
 
 export { type DeskFeed, type DeskOptions, QUOTE_CAPACITY, UNDERLYING_CAPACITY } from "./desk-options.ts";
 export type { DeskPort } from "./desk-port.ts";
+
+/** For events that were judged where they were decoded: who distrusts a book has been told there. */
+const JUDGED: Distrusted = { onUnsound: () => {} };
 
 export class Desk implements GatewayEvents {
   /** How each feed's venue's clock stands to this host's. */
@@ -61,6 +65,9 @@ export class Desk implements GatewayEvents {
   readonly #conflate: boolean;
   readonly #timer: StageTimer;
   readonly #line: DeskFeeds;
+  readonly #remote: RemoteFeeds | null;
+  /** The feeds are told the time by the desk's own timer. */
+  readonly #ticksFeeds: boolean;
   readonly #predictor: Predictor;
   readonly #orders: DeskOrders;
   readonly #publisher: Publisher;
@@ -137,7 +144,13 @@ export class Desk implements GatewayEvents {
       ...{ gate, quoter, orders: this.#orders, publisher: this.#publisher, rfq: this.rfq, port },
     });
     const { feeds, seed, silenceMs } = options;
-    this.#line = new DeskFeeds({ feeds, instruments, port, seed, silenceMs, taker: this.market });
+    this.#remote = options.remote ?? null;
+    this.#ticksFeeds = (options.shards ?? 1) === 1;
+    this.#line = new DeskFeeds({
+      feeds: this.#remote === null ? feeds : [],
+      seeds: feeds.map((_, feed) => seed + feed),
+      ...{ instruments, port, silenceMs, taker: this.market },
+    });
     this.clocks = feeds.map(() => new VenueClock());
     const id = feeds.length;
     this.signals =
@@ -146,13 +159,13 @@ export class Desk implements GatewayEvents {
         : new SignalFeed({ id, names: options.signals, port, seed: seed + id });
   }
 
-  get feeds(): readonly Feed[] {
-    return this.#line.feeds;
+  get feeds(): readonly FeedReport[] {
+    return this.#remote?.feeds ?? this.#line.feeds;
   }
 
   /** Makes one of several feeds of the same venue. */
-  get lines(): LineArbiter {
-    return this.#line.lines;
+  get lines(): LineReport {
+    return this.#remote?.lines ?? this.#line.lines;
   }
 
   /** How many sent quotes gave each reason, by bit of `REASON`. */
@@ -170,7 +183,7 @@ export class Desk implements GatewayEvents {
 
   start(timeUs: number): void {
     this.rfq?.start(timeUs);
-    for (const feed of this.feeds) feed.start(timeUs);
+    for (const feed of this.#line.feeds) feed.start(timeUs);
     this.signals?.start(timeUs);
   }
 
@@ -189,7 +202,7 @@ export class Desk implements GatewayEvents {
     if (feed === this.signals?.id) {
       this.signals.onFrame(frame, batch);
       this.#timer.mark(STAGE.decode);
-      this.#signalTurn(timeUs);
+      this.#take(batch, timeUs);
       return;
     }
     this.#line.get(feed).onFrame(frame, timeUs, batch);
@@ -235,9 +248,8 @@ export class Desk implements GatewayEvents {
 
   /** To be called about every 10 ms: heartbeats, silence, reconnects, held tightenings, late predictions, expiry. */
   onTimer(timeUs: number): void {
-    for (const feed of this.feeds) {
-      feed.onTimer(timeUs, this.#begin());
-      this.#turn(feed.id, timeUs);
+    if (this.#ticksFeeds) {
+      for (let feed = 0; feed < this.#line.feeds.length; feed += 1) this.onFeedTimer(feed, timeUs);
     }
     this.signals?.onTimer(timeUs);
     this.market.onTimer(timeUs);
@@ -245,6 +257,57 @@ export class Desk implements GatewayEvents {
     this.#publisher.onTimer(timeUs);
     this.rfq?.onTimer(timeUs);
     this.#trading.afterGate(timeUs);
+  }
+
+  /** The timer of one feed, where feeds have their own. */
+  onFeedTimer(feed: number, timeUs: number): void {
+    this.#line.get(feed).onTimer(timeUs, this.#begin());
+    this.#turn(feed, timeUs);
+  }
+
+  /**
+   * An input of a feed that is kept on another thread, as it was decoded and judged there.
+   *
+   * @param batch all of its rows are taken as they are; instruments that it names are in the table
+   */
+  onDecoded({ feed, isFrame, hadEvents, exchangeUs, timeUs }: DecodedTurn, batch: EventBatch): void {
+    this.#publisher.published = false;
+    if (isFrame) this.counters.frames += 1;
+    if (!Number.isNaN(exchangeUs)) this.clocks[feed].observe(exchangeUs, timeUs);
+    this.#timer.mark(STAGE.decode);
+    if (this.market.books.length < this.market.instruments.size) {
+      this.market.admit(this.lines.primary(feed), timeUs);
+    }
+    this.#line.takeAll(batch, JUDGED, timeUs);
+    // A turn whose events all were another line's before answers what is open, as it does on one thread.
+    if (hadEvents) this.#answer(timeUs, isFrame && this.#conflate, batch);
+    else this.#timer.end(false);
+  }
+
+  /**
+   * A thread that kept feeds is gone: none of their books is trusted any more, and the feeds begin anew with
+   * {@link onFeedsStarted}.
+   *
+   * @param feeds all lines of each of their venues
+   */
+  onFeedsLost(feeds: readonly number[], timeUs: number): void {
+    if (this.#remote === null) this.#line.renew(feeds);
+    const groups = new Set(feeds.map((feed) => this.lines.primary(feed)));
+    let batch = this.#begin();
+    for (const { id } of this.market.instruments.all()) {
+      if (!groups.has(this.market.feedOf(id))) continue;
+      if (batch.count === batch.maxEvents) {
+        this.#take(batch, timeUs);
+        batch = this.#begin();
+      }
+      batch.status(id, FEED_STATE.unsound, UNSOUND.disconnect);
+    }
+    this.#take(batch, timeUs);
+  }
+
+  onFeedsStarted(feeds: readonly number[], timeUs: number): void {
+    if (this.#remote !== null) return;
+    for (const feed of feeds) this.#line.get(feed).start(timeUs);
   }
 
   /** A client asks for a quote, answers one, sends an order or withdraws. */
@@ -434,15 +497,18 @@ export class Desk implements GatewayEvents {
     else this.#timer.end(false);
   }
 
-  #signalTurn(timeUs: number): void {
-    if (this.#line.applyOwn(timeUs)) this.#answer(timeUs, false);
+  /** Applies all rows of a batch as they are. */
+  #take(batch: EventBatch, timeUs: number): void {
+    const { count } = batch;
+    this.#line.takeAll(batch, JUDGED, timeUs);
+    if (count > 0) this.#answer(timeUs, false, batch);
     else this.#timer.end(false);
   }
 
   /** Events have been applied: what they call for leaves, now or with the batch, and whoever looks on is told. */
-  #answer(timeUs: number, withBatch: boolean): void {
+  #answer(timeUs: number, withBatch: boolean, batch = this.#line.batch): void {
     this.#infer(timeUs, withBatch);
-    const { batch, applied, appliedCount } = this.#line;
+    const { applied, appliedCount } = this.#line;
     if (appliedCount > 0) this.#port.observed?.(batch, applied, appliedCount, timeUs);
   }
 

@@ -1,7 +1,7 @@
 import { stepToNumber } from "../core/decimal.ts";
 import { EVENT, type EventBatch, FEED_STATE, TICKER, TICKER_FIELDS, UNSOUND } from "../market/event-batch.ts";
 import type { Instrument, InstrumentTable, VenueName } from "../market/instrument.ts";
-import { BOOK_SHAPE, L2Book } from "../market/l2-book.ts";
+import type { L2Book } from "../market/l2-book.ts";
 import { AtmVolatility } from "../option/atm.ts";
 import { REASON } from "../quote/quote-batch.ts";
 import type { Quoter } from "../quote/quoter.ts";
@@ -11,11 +11,7 @@ import type { DeskFeatures } from "./desk-features.ts";
 import { STAGE, type StageTimer } from "./latency.ts";
 import { LeadLag } from "./lead-lag.ts";
 import { Underlyings } from "./reference.ts";
-
-/** Who is told that a book of the desk is not to be trusted; may append to the batch. */
-export interface Distrusted {
-  onUnsound(feed: number, instrument: number, reason: number, timeUs: number, batch: EventBatch): void;
-}
+import { type Distrusted, TrustedBooks } from "./trusted-books.ts";
 
 /** An underlying needs a step of the model. */
 export const TOUCHED_STEP = 1;
@@ -51,7 +47,7 @@ export interface MarketStateOptions {
  */
 export class MarketState {
   readonly instruments: InstrumentTable;
-  readonly books: L2Book[] = [];
+  readonly books: readonly L2Book[];
   /** {@link FEED_STATE} by instrument. */
   readonly feedState: Uint8Array;
   /** Local time of the instrument's last event, µs. */
@@ -63,7 +59,7 @@ export class MarketState {
   readonly leadLag = new LeadLag();
   readonly #options: MarketStateOptions;
   readonly #atm: AtmVolatility;
-  readonly #feedOf: Int32Array;
+  readonly #trusted: TrustedBooks;
   readonly #underlyingOf: Int32Array;
   readonly #tick: Float64Array;
   /** When the instrument's book last came live, µs; NaN before the first time. */
@@ -74,12 +70,13 @@ export class MarketState {
     const instrumentCapacity = options.instruments.capacity;
     this.#options = options;
     this.instruments = options.instruments;
-    this.feedState = new Uint8Array(instrumentCapacity);
+    this.#trusted = new TrustedBooks(instrumentCapacity);
+    this.books = this.#trusted.books;
+    this.feedState = this.#trusted.feedState;
     this.eventUs = new Float64Array(instrumentCapacity);
     this.underlyings = new Underlyings(underlyingCapacity);
     this.touched = new Uint8Array(underlyingCapacity);
     this.#atm = new AtmVolatility(underlyingCapacity);
-    this.#feedOf = new Int32Array(instrumentCapacity).fill(-1);
     this.#underlyingOf = new Int32Array(instrumentCapacity).fill(-1);
     this.#tick = new Float64Array(instrumentCapacity);
     this.#liveSinceUs = new Float64Array(instrumentCapacity).fill(Number.NaN);
@@ -88,6 +85,11 @@ export class MarketState {
   /** Dense number of an instrument's underlying; −1 when there were too many others. */
   underlyingOf(instrument: number): number {
     return this.#underlyingOf[instrument];
+  }
+
+  /** The first line of the feed that described an instrument. */
+  feedOf(instrument: number): number {
+    return this.#trusted.feedOf(instrument);
   }
 
   /** The book that leads an underlying is live. */
@@ -101,10 +103,9 @@ export class MarketState {
     for (let id = this.books.length; id < this.instruments.size; id += 1) {
       const instrument = this.instruments.get(id);
       const underlying = this.underlyings.number(instrument.base);
-      this.#feedOf[id] = feed;
       this.#underlyingOf[id] = underlying;
       this.#tick[id] = stepToNumber(instrument.tick);
-      this.books.push(new L2Book(BOOK_SHAPE[instrument.kind]));
+      this.#trusted.add(instrument, feed);
       if (underlying < 0) continue;
       if (instrument.kind !== "spot") {
         const { quotedVenue } = this.#options;
@@ -162,10 +163,7 @@ export class MarketState {
     if (kind === EVENT.status) {
       this.#applyStatus(id, batch.code[row], batch.reason[row], timeUs);
       // A book comes live by a snapshot that was applied before this status: it may be crossed already.
-      if (batch.code[row] === FEED_STATE.live && this.books[id].crossed) {
-        this.#options.counters.crossed += 1;
-        distrusted.onUnsound(this.#feedOf[id], id, UNSOUND.crossed, timeUs, batch);
-      }
+      if (this.#trusted.judge(id, distrusted, timeUs, batch)) this.#options.counters.crossed += 1;
       return;
     }
     const counters = this.#options.counters;
@@ -174,17 +172,13 @@ export class MarketState {
     const instrument = this.instruments.get(id);
     const underlying = this.#underlyingOf[id];
     const book = this.books[id];
+    const moved = this.#trusted.move(batch, row);
     switch (kind) {
       case EVENT.bookSnapshot:
-        book.applySnapshot(batch, row);
-        counters.levelUpdates += batch.levelCount[row];
-        break;
       case EVENT.bookDelta:
-        book.applyDelta(batch, row);
         counters.levelUpdates += batch.levelCount[row];
         break;
       case EVENT.top:
-        book.applyTop(batch, row);
         break;
       case EVENT.trade:
         counters.trades += 1;
@@ -194,12 +188,10 @@ export class MarketState {
         if (underlying >= 0) this.#applyTicker(instrument, underlying, batch, row, timeUs);
         break;
     }
-    const moved = kind !== EVENT.trade && kind !== EVENT.ticker;
     if (moved) {
       this.#options.timer.mark(STAGE.book);
-      if (book.crossed && this.feedState[id] === FEED_STATE.live) {
+      if (this.#trusted.judge(id, distrusted, timeUs, batch)) {
         counters.crossed += 1;
-        distrusted.onUnsound(this.#feedOf[id], id, UNSOUND.crossed, timeUs, batch);
         return;
       }
     }
@@ -290,12 +282,10 @@ export class MarketState {
   }
 
   #applyStatus(id: number, state: number, reason: number, timeUs: number): void {
-    const before = this.feedState[id];
-    this.feedState[id] = state;
+    const before = this.#trusted.enter(id, state);
     const underlying = this.#underlyingOf[id];
     const live = state === FEED_STATE.live;
     const broken = !live && before === FEED_STATE.live;
-    if (broken) this.books[id].clear();
     if (underlying < 0) return;
     if (live && before !== FEED_STATE.live) this.#liveSinceUs[id] = timeUs;
     const { quoter, gate, standIns, onReferenceBroken, onReferenceState } = this.#options;

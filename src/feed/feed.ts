@@ -66,6 +66,19 @@ export interface FeedOptions {
   readonly onOrder?: OrderWatcher | undefined;
 }
 
+/** What is told of a feed, wherever it is kept. */
+export interface FeedReport {
+  readonly id: number;
+  readonly venue: VenueName;
+  readonly counters: Readonly<FeedCounters>;
+  /** How long each resync took, from unsound to live, µs. */
+  readonly healingUs: Histogram;
+  /** Instruments this feed carries, known once the venue has described them. */
+  readonly carried: readonly Instrument[];
+  /** The last thing that went wrong, for people: what, where, what was expected; empty when nothing has. */
+  readonly problem: string;
+}
+
 /**
  * One connection to one venue, as a state machine without I/O: discovers instruments, subscribes, answers heartbeats, checks
  * sequences, joins snapshots, resynchronises and reconnects with capped exponential backoff and jitter.
@@ -74,16 +87,7 @@ export interface FeedOptions {
  * trades and tickers (which need no book) always, and `status` events whenever an instrument's state changes. A delta that breaks the sequence is not emitted;
  * in its place comes `status unsound` with the reason, in the same call.
  */
-export interface Feed {
-  readonly id: number;
-  readonly venue: VenueName;
-  readonly counters: FeedCounters;
-  /** How long each resync took, from unsound to live, µs. */
-  readonly healingUs: Histogram;
-  /** Instruments this feed carries, known once the venue has described them. */
-  readonly carried: readonly Instrument[];
-  /** The last thing that went wrong, for people: what, where, what was expected; empty when nothing has. */
-  readonly problem: string;
+export interface Feed extends FeedReport {
   start(timeUs: number): void;
   onOpen(timeUs: number, out: EventBatch): void;
   onFrame(frame: string, timeUs: number, out: EventBatch): FrameOutcome;

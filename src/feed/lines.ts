@@ -27,6 +27,21 @@ export interface LineCounters {
   covered: number;
 }
 
+/** What is told of the lines of the feeds, wherever they are kept. */
+export interface LineReport {
+  /** Some venue has more than one line. */
+  readonly redundant: boolean;
+  readonly counters: readonly Readonly<LineCounters>[];
+  /** How much later than the first a line brought the same book event, µs, by feed. */
+  readonly lagUs: readonly Histogram[];
+  /** The first line of the feed's venue. */
+  primary(feed: number): number;
+  /** The feed is one of several lines. */
+  isLine(feed: number): boolean;
+  /** Instruments whose book is live on the line. */
+  liveOn(feed: number): number;
+}
+
 const prices = new Int32Array(LEVELS_MAX);
 const sizes = new Float64Array(LEVELS_MAX);
 
@@ -52,15 +67,13 @@ export function firstLines<T extends { readonly venue: VenueName }>(feeds: reado
  *
  * An instrument is live while one line's book is. Deterministic: lines are inputs like any other feed.
  */
-export class LineArbiter {
-  /** Some venue has more than one line. */
+export class LineArbiter implements LineReport {
   readonly redundant: boolean;
   readonly counters: readonly LineCounters[];
-  /** How much later than the first a line brought the same book event, µs, by feed. */
   readonly lagUs: readonly Histogram[];
   readonly #feeds: readonly Feed[];
   readonly #instruments: InstrumentTable;
-  readonly #groups: readonly LineGroup[];
+  readonly #groups: LineGroup[];
   readonly #primary: readonly number[];
   readonly #bits: Uint8Array;
   readonly #origin: Int16Array;
@@ -83,17 +96,24 @@ export class LineArbiter {
     );
   }
 
-  /** The first line of the feed's venue. */
   primary(feed: number): number {
     return this.#primary[feed];
   }
 
-  /** The feed is one of several lines. */
+  /** Forgets what a venue's lines have come to: its feeds were made anew. */
+  reset(feed: number): void {
+    const primary = this.#primary[feed];
+    this.#groups[primary] = new LineGroup(
+      this.#feeds,
+      this.#feeds[primary].venue,
+      this.#instruments.capacity,
+    );
+  }
+
   isLine(feed: number): boolean {
     return this.#group(feed).lines.length > 1;
   }
 
-  /** Instruments whose book is live on the line. */
   liveOn(feed: number): number {
     const { live } = this.#group(feed);
     return this.#feeds[feed].carried.reduce(

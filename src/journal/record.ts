@@ -31,6 +31,12 @@ export const RECORD = {
   limits: 21,
   /** Payload: JSON `{report, adopt}`: what the counterparty holds, and whether an operator has it adopted. */
   reconciliation: 22,
+  /** The timer of one feed, where feeds are kept on threads of their own. `timer` is then the desk's alone. Subject: feed. */
+  feedTimer: 25,
+  /** Payload: JSON `{feeds, reason}`: the thread that kept them is gone, and nothing that they said holds any more. */
+  feedsLost: 26,
+  /** Payload: JSON `{feeds}`: they begin anew. */
+  feedsStarted: 27,
   /** Payload: JSON of what a client said; see `rfq/message.ts`. */
   rfq: 23,
   /** Decisions. Payload of `quote`: see `desk/decision.ts`. */

@@ -296,6 +296,15 @@ function apply(record: JournalRecord, desk: Desk, port: ReplayPort): boolean {
       );
       return true;
     }
+    case RECORD.feedTimer:
+      desk.onFeedTimer(subject, timeUs);
+      return true;
+    case RECORD.feedsLost:
+      desk.onFeedsLost(json<{ feeds: number[] }>(record).feeds, timeUs);
+      return true;
+    case RECORD.feedsStarted:
+      desk.onFeedsStarted(json<{ feeds: number[] }>(record).feeds, timeUs);
+      return true;
     case RECORD.timer:
       desk.onTimer(timeUs);
       for (const tap of port.taps) tap.onTimer(timeUs);

@@ -52,6 +52,8 @@ const runStart = z.strictObject({
     .transform((model) => ({ ...model, synchronous: model.synchronous ?? model.engine === "cpu" }))
     .nullable(),
   feeds: z.array(z.strictObject({ venue: z.enum(VENUES), subscriptions: z.array(z.string()) })),
+  /** Threads that the feeds were spread over; with more than one each feed had its own timer. Left out: one. */
+  shards: z.int().positive().optional(),
   signals: z.array(z.string()),
   /** What leads an underlying when its first book is lost; nothing, in journals from before it was recorded. */
   reference: z.enum(["first", "next"]).default("first"),
@@ -82,10 +84,10 @@ const runStart = z.strictObject({
   fees: numbers<keyof FeeRates>(DEFAULT_FEE_RATES).default({ ...DEFAULT_FEE_RATES }),
   /** Null when requests for quotes were not answered. */
   rfq: numbers<keyof RfqParameters>(DEFAULT_RFQ_PARAMETERS).nullable().optional(),
-  /** The books as the run before left them. */
-  opening: bookSnapshot.nullable().default(null),
   /** What earlier runs had learnt of those who ask for quotes (RFQ). */
   rfqCounterparties: z.array(savedCounterparty).max(COUNTERPARTIES_MAX).optional(),
+  /** The books as the run before left them. */
+  opening: bookSnapshot.nullable().default(null),
   /** Null when the counterparty could not be asked what it holds. */
   reconcile: z.enum(MISMATCH_RULES).nullable().default(null),
 });

@@ -1,7 +1,7 @@
 import { kernelClockErrorUs } from "../core/kernel-clock.ts";
 import type { Desk } from "../desk/desk.ts";
 import { STAGES, type StageHistograms } from "../desk/latency.ts";
-import type { Feed } from "../feed/feed.ts";
+import type { FeedReport } from "../feed/feed.ts";
 import { firstLines } from "../feed/lines.ts";
 import type { VenueClock } from "../feed/venue-clock.ts";
 import { REASON } from "../quote/quote-batch.ts";
@@ -219,7 +219,7 @@ function registerClocks(metrics: MetricRegistry, { feeds, lines, clocks, market 
 }
 
 /** The feed's number among the lines of its venue, from 1. */
-function lineOf(feeds: readonly Feed[], feed: number): number {
+function lineOf(feeds: readonly FeedReport[], feed: number): number {
   return feeds.slice(0, feed + 1).filter(({ venue }) => venue === feeds[feed].venue).length;
 }
 

@@ -1,0 +1,227 @@
+import { RING_NONE } from "../core/ring.ts";
+import type { Desk } from "../desk/desk.ts";
+import type { StageTimer } from "../desk/latency.ts";
+import { type JournalSink, RECORD, type RecordType } from "../journal/record.ts";
+import { EventBatch } from "../market/event-batch.ts";
+import { type Described, type FeedNews, SHARD_RECORD } from "./protocol.ts";
+import type { RemoteFeeds } from "./remote-feeds.ts";
+import { SHARD_LOSSES, type Shard, type ShardLoss } from "./shard.ts";
+import { TurnReader } from "./turn-codec.ts";
+
+/** Turns taken before the event loop gets its turn. */
+const BURST = 256;
+/** A turn that has waited this long is too old to be quoted on, and so is all that comes after it. */
+export const SHARD_LAG_MAX_US = 500_000;
+
+export interface ShardSetOptions {
+  readonly shards: readonly Shard[];
+  readonly remote: RemoteFeeds;
+  readonly desk: Desk;
+  readonly journal: JournalSink;
+  /** Whether {@link journal} wants inputs. */
+  readonly journals: boolean;
+  readonly timer: StageTimer;
+  readonly wake: SharedArrayBuffer;
+  readonly wallUs: () => number;
+  readonly monotonicNs: () => number;
+  /** What people are told: connections and answers. The payload is as journalled. */
+  readonly onNews: (type: RecordType, feed: number, payload: string) => void;
+  readonly onLost: (shard: number, loss: ShardLoss, problem: string) => void;
+  /** The turns that were there have been taken. */
+  readonly onDrained: (turns: number) => void;
+}
+
+/**
+ * The quoting thread's end of all shards. It takes their turns in the order of their receive times (the lower feed number first where
+ * they are the same), writes each input to the journal and hands its events to the desk. The order in which it took them is the order
+ * of the journal, so a replay on one thread does the same.
+ *
+ * What cannot be trusted is given up as a whole: a thread that ended, hangs, found its ring full for too long, or whose turns have
+ * waited too long loses all of its books at once, as an input of the desk; it begins anew after a back-off.
+ */
+export class ShardSet {
+  /** Threads given up, by cause. */
+  readonly losses: Readonly<Record<ShardLoss, number>>;
+  /** Turns that lay in the ring of a shard that was given up, bytes. */
+  discardedBytes = 0;
+  /** Turns that came with a time before that of the turn taken last. */
+  late = 0;
+  turns = 0;
+  /** Times that the quoting thread was woken by a shard. */
+  wakes = 0;
+  readonly #options: ShardSetOptions;
+  readonly #losses = Object.fromEntries(SHARD_LOSSES.map((loss) => [loss, 0])) as Record<ShardLoss, number>;
+  readonly #wake: Int32Array;
+  readonly #batch = new EventBatch();
+  readonly #reader = new TurnReader();
+  #lastUs = Number.NEGATIVE_INFINITY;
+  #armed = false;
+  #closed = false;
+
+  constructor(options: ShardSetOptions) {
+    this.#options = options;
+    this.#wake = new Int32Array(options.wake);
+    this.losses = this.#losses;
+  }
+
+  /** Begins the threads; their feeds start at the time at which the desk does. */
+  start(timeUs: number): void {
+    for (const shard of this.#options.shards) shard.start(timeUs);
+    this.#arm();
+  }
+
+  /** Takes what is there, restarts what is due and gives up what is ill; about every 10 ms, before the desk's own timer. */
+  onTimer(timeUs: number): void {
+    for (const shard of this.#options.shards) {
+      const ailment = shard.ailment(timeUs);
+      if (ailment !== null) this.#lose(shard, ailment, timeUs);
+      else if (timeUs >= shard.dueUs) this.#restart(shard, timeUs);
+    }
+    this.drain();
+  }
+
+  /** Takes the turns that are there, at most a burst of them. */
+  drain(): void {
+    if (this.#closed) return;
+    let nowUs = this.#options.wallUs();
+    let taken = 0;
+    for (let shard = this.#earliest(); shard !== null; shard = this.#earliest()) {
+      if (taken === BURST) break;
+      taken += 1;
+      if (taken % 64 === 0) nowUs = this.#options.wallUs();
+      if (nowUs - shard.headUs() > SHARD_LAG_MAX_US) this.#lose(shard, "lag", nowUs);
+      else this.#take(shard);
+    }
+    if (taken > 0) this.#options.onDrained(taken);
+    if (taken === BURST) setImmediate(() => this.drain());
+    else this.#arm();
+  }
+
+  /** For recordings: takes turns up to a time, and waits for shards that have not come so far. @returns whether all is taken */
+  takeUntil(timeUs: number): boolean {
+    for (;;) {
+      for (const shard of this.#options.shards) {
+        if (!shard.ended && shard.ring.peek() === RING_NONE) return false;
+      }
+      const shard = this.#earliest();
+      if (shard === null || shard.headUs() > timeUs) return true;
+      this.#take(shard);
+    }
+  }
+
+  /** Ends all threads; nothing is taken any more. */
+  close(): void {
+    this.#closed = true;
+    for (const shard of this.#options.shards) shard.stop();
+    Atomics.store(this.#wake, 0, 0);
+    Atomics.notify(this.#wake, 0);
+  }
+
+  /** The shard whose oldest turn comes first; null when all rings are empty. */
+  #earliest(): Shard | null {
+    let first: Shard | null = null;
+    let firstUs = 0;
+    let firstFeed = 0;
+    for (const shard of this.#options.shards) {
+      if (!shard.running) continue;
+      const at = shard.ring.peek();
+      if (at === RING_NONE) continue;
+      const timeUs = shard.ring.f64[(at >> 3) + 1];
+      const feed = shard.ring.u32[(at >> 2) + 1];
+      if (first !== null && (timeUs > firstUs || (timeUs === firstUs && feed > firstFeed))) continue;
+      first = shard;
+      firstUs = timeUs;
+      firstFeed = feed;
+    }
+    return first;
+  }
+
+  #take(shard: Shard): void {
+    const { ring } = shard;
+    const reader = this.#reader;
+    reader.open(ring, ring.peek());
+    const { type, feed, timeUs, payloadAt, payloadBytes } = reader;
+    const end = payloadAt + payloadBytes;
+    if (type >= SHARD_RECORD.described) {
+      const text = ring.bytes.toString("utf8", payloadAt, end);
+      ring.release();
+      this.#hear(shard, type, feed, text, timeUs);
+      return;
+    }
+    const { desk, journal, journals, timer, monotonicNs, wallUs, remote, onNews } = this.#options;
+    const kind = type as RecordType;
+    this.turns += 1;
+    if (timeUs < this.#lastUs) this.late += 1;
+    this.#lastUs = timeUs;
+    const { isFrame } = reader;
+    if (isFrame) timer.begin(monotonicNs() - (wallUs() - timeUs) * 1_000);
+    if (journals) journal.bytes(kind, feed, timeUs, ring.bytes.subarray(payloadAt, end));
+    if (!isFrame && kind !== RECORD.feedTimer)
+      onNews(kind, feed, ring.bytes.toString("utf8", payloadAt, end));
+    reader.events(ring, shard.instruments, this.#batch);
+    ring.release();
+    remote.observe(feed, this.#batch, timeUs);
+    desk.onDecoded(reader, this.#batch);
+  }
+
+  #hear(shard: Shard, type: number, feed: number, text: string, timeUs: number): void {
+    const { desk, remote } = this.#options;
+    if (type === SHARD_RECORD.end) {
+      shard.ended = true;
+      return;
+    }
+    if (type === SHARD_RECORD.news) {
+      remote.hear(shard.ids, JSON.parse(text) as FeedNews);
+      return;
+    }
+    const carried = shard.describe(JSON.parse(text) as Described, desk.market.instruments);
+    if (carried === null) {
+      shard.error = `its instruments do not fit into the process's ${desk.market.instruments.capacity}`;
+      this.#lose(shard, "overflow", timeUs);
+      return;
+    }
+    for (const id of carried) remote.feeds[feed].carry(desk.market.instruments.get(id));
+  }
+
+  #lose(shard: Shard, loss: ShardLoss, timeUs: number): void {
+    const { desk, journal, onLost, remote, shards } = this.#options;
+    const problem = `the thread of ${shard.feeds.map(({ venue }) => venue).join(", ")} was given up: ${loss}${shard.error === "" ? "" : ` (${shard.error})`}`;
+    this.#losses[loss] += 1;
+    this.discardedBytes += shard.ring.used;
+    shard.abandon(timeUs);
+    journal.text(RECORD.feedsLost, 0, timeUs, JSON.stringify({ feeds: shard.ids, reason: loss }));
+    remote.lost(shard.ids, problem, timeUs);
+    desk.onFeedsLost(shard.ids, timeUs);
+    onLost(shards.indexOf(shard), loss, problem);
+  }
+
+  #restart(shard: Shard, timeUs: number): void {
+    shard.restarts += 1;
+    this.#options.journal.text(RECORD.feedsStarted, 0, timeUs, JSON.stringify({ feeds: shard.ids }));
+    this.#options.desk.onFeedsStarted(shard.ids, timeUs);
+    shard.start(timeUs);
+  }
+
+  /** Asks to be woken by the next turn. A shard that published just before is not missed: its ring is looked at after asking. */
+  #arm(): void {
+    if (this.#closed) return;
+    Atomics.store(this.#wake, 0, 1);
+    if (this.#earliest() !== null) {
+      Atomics.store(this.#wake, 0, 0);
+      setImmediate(() => this.drain());
+      return;
+    }
+    if (this.#armed) return;
+    const woken = Atomics.waitAsync(this.#wake, 0, 1);
+    if (!woken.async) {
+      setImmediate(() => this.drain());
+      return;
+    }
+    this.#armed = true;
+    void woken.value.then(() => {
+      this.#armed = false;
+      this.wakes += 1;
+      this.drain();
+    });
+  }
+}
