@@ -1,5 +1,7 @@
+import { readFileSync } from "node:fs";
 import { fileDigest } from "./chain.ts";
 import type { Checkpoint, SignatureChecker } from "./checkpoint.ts";
+import { CRC_FROM, RECORD_BYTES } from "./format.ts";
 import { JournalReader, journalRuns } from "./reader.ts";
 import { RECORD } from "./record.ts";
 import { type RetiredLine, retiredSegments } from "./retention.ts";
@@ -58,6 +60,8 @@ interface Link {
   readonly firstSegment: number;
 }
 
+/** No type of record is larger. */
+const TYPE_MAX = 255;
 const NOTHING = "0".repeat(64);
 
 export interface AuditOptions {
@@ -139,7 +143,9 @@ function auditRun(
   const { damage, first, lastDigest, run } = reader;
   if (damage !== null) {
     const { file, offset, reason, tail } = damage;
-    problems.push({ runId, file, offset, what: reason, cutOff: tail && !complete });
+    const isSworn = complete && seen.sinceGood === 0;
+    const cutOff = tail && !isSworn && !holdsRecord(file, offset + 1);
+    problems.push({ runId, file, offset, what: reason, cutOff });
   }
   links.push({
     runId,
@@ -162,6 +168,17 @@ function auditRun(
     clockErrorUsMax: Number.isNaN(seen.clockErrorUsMax) ? null : seen.clockErrorUsMax,
     clockUnknown: seen.clockUnknown,
   };
+}
+
+/** Whether a whole record lies somewhere behind `from`: then the damage before it is no end that a crash left. */
+function holdsRecord(file: string, from: number): boolean {
+  const bytes = readFileSync(file);
+  for (let at = from; at + RECORD_BYTES <= bytes.length; at += 1) {
+    const end = at + RECORD_BYTES + bytes.readUInt32LE(at);
+    if (end > bytes.length || bytes.readUInt32LE(at + 8) > TYPE_MAX) continue;
+    if (Bun.hash.crc32(bytes.subarray(at + CRC_FROM, end)) === bytes.readUInt32LE(at + 4)) return true;
+  }
+  return false;
 }
 
 /** In words what is wrong with a checkpoint; null when nothing is. */

@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import packageJson from "../../../package.json";
 import { stepToNumber } from "../../core/decimal.ts";
+import { type ColumnType, ParquetTable } from "../../core/parquet-table.ts";
 import { decodeDecision } from "../../desk/decision.ts";
 import type { Desk } from "../../desk/desk.ts";
 import { JournalReader } from "../../journal/reader.ts";
@@ -10,7 +11,6 @@ import { replay } from "../../journal/replay.ts";
 import { DecisionComparer } from "../../journal/verify.ts";
 import { engineForReplay } from "../../live/replay-engine.ts";
 import { TERM_NAMES } from "../../quote/term.ts";
-import { type ColumnType, ParquetTable } from "../capture/table.ts";
 import type { Output } from "../command.ts";
 
 /** Every quote that was sent, a row a level, with what it was made of. */

@@ -109,7 +109,8 @@ async function quoteEvidence(
         (options.quote !== undefined && found !== null && record.type === RECORD.cancelAll);
       if (isPast) return;
       if (record.type === RECORD.cancelAll && found !== null) cancelledUs ??= record.timeUs;
-      if (!isDecision(record.type)) input = { ...record, payload: record.payload.slice(0, INPUT_TEXT_MAX) };
+      if (!isDecision(record.type) && record.type !== RECORD.batchEnd)
+        input = { ...record, payload: record.payload.slice(0, INPUT_TEXT_MAX) };
       if (record.type !== RECORD.quote || follower === null || input === null) return;
       const { desk } = follower;
       const decision = decodeDecision(record.payload);

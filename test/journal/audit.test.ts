@@ -1,0 +1,374 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { generateKeyPairSync } from "node:crypto";
+import {
+  appendFileSync,
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { type Audit, auditJournal } from "../../src/journal/audit.ts";
+import { SignatureChecker } from "../../src/journal/checkpoint.ts";
+import { CRC_FROM, HEADER_BYTES, RECORD_BYTES, segmentName } from "../../src/journal/format.ts";
+import { JournalReader } from "../../src/journal/reader.ts";
+import { RECORD } from "../../src/journal/record.ts";
+import { RETIRED_FILE, type Retention } from "../../src/journal/retention.ts";
+import { JournalWriter } from "../../src/journal/writer.ts";
+
+const keys = generateKeyPairSync("ed25519");
+const privateKey = keys.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+const checker = new SignatureChecker(keys.publicKey.export({ type: "spki", format: "pem" }).toString());
+const stranger = generateKeyPairSync("ed25519")
+  .privateKey.export({ type: "pkcs8", format: "pem" })
+  .toString();
+
+const root = mkdtempSync(join(tmpdir(), "keel-audit-"));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+let folders = 0;
+function folder(): string {
+  folders += 1;
+  const path = join(root, String(folders));
+  mkdirSync(path);
+  return path;
+}
+
+const RECORDS = 60;
+const RUN = "20260101T000000-00000001";
+const NEXT = "20260102T000000-00000001";
+
+interface RunOptions {
+  readonly runId?: string;
+  readonly signingKey?: string | null;
+  readonly retention?: Retention;
+  readonly end?: boolean;
+}
+
+/** Several segments, several checkpoints in each. */
+async function writeRun(directory: string, options: RunOptions = {}): Promise<void> {
+  const { runId = RUN, signingKey = privateKey, retention, end = true } = options;
+  const writer = await JournalWriter.open({
+    directory,
+    runId,
+    signingKey,
+    segmentBytes: 4_000,
+    checkpointMs: 100,
+    ...(retention === undefined ? {} : { retention }),
+  });
+  for (let i = 0; i < RECORDS; i += 1) {
+    writer.text(RECORD.feedFrame, i % 3, 1_700_000_000_000_000 + i, `frame ${i} ${"x".repeat(100 + i)}`);
+    if (i % 20 === 19) await Bun.sleep(120);
+  }
+  if (end) writer.text(RECORD.end, 0, 1_700_000_000_000_100, "{}");
+  expect(await writer.close()).toMatchObject({ dropped: 0, failure: null });
+}
+
+const audit = (directory: string, expected: string | null = null): Audit =>
+  auditJournal(directory, { checker, expected });
+
+/** Whole folder with two linked runs. */
+let original = "";
+beforeAll(async () => {
+  original = folder();
+  await writeRun(original);
+  await writeRun(original, { runId: NEXT });
+});
+
+function copy(): string {
+  const path = folder();
+  cpSync(original, path, { recursive: true });
+  return path;
+}
+
+interface Placed {
+  readonly at: number;
+  readonly bytes: number;
+  readonly type: number;
+}
+
+function recordsOf(bytes: Buffer, runId: string): Placed[] {
+  const placed: Placed[] = [];
+  for (let at = HEADER_BYTES + runId.length; at < bytes.length; ) {
+    const length = RECORD_BYTES + bytes.readUInt32LE(at);
+    placed.push({ at, bytes: length, type: bytes.readUInt32LE(at + 8) });
+    at += length;
+  }
+  return placed;
+}
+
+/** As a forger would: with the CRC of what stands there now. */
+function repair(bytes: Buffer, { at, bytes: length }: Placed): void {
+  bytes.writeUInt32LE(Bun.hash.crc32(bytes.subarray(at + CRC_FROM, at + length)), at + 4);
+}
+
+test("what was written is as it was written, run after run", () => {
+  const { ok, runs, problems, head } = audit(original);
+  expect([ok, problems]).toEqual([true, []]);
+  expect(runs).toHaveLength(2);
+  for (const run of runs) {
+    expect(run).toMatchObject({ records: RECORDS + 1, dropped: 0, complete: true, unsworn: 0 });
+    expect(run.segments).toBeGreaterThan(1);
+    expect(run.checkpoints).toBeGreaterThanOrEqual(run.segments);
+    expect(run.signed).toBe(run.checkpoints);
+  }
+  expect(head).toMatch(/^[0-9a-f]{64}$/);
+});
+
+test("checkpoints are not seen by who reads the run", () => {
+  const reader = new JournalReader(original, RUN);
+  expect([...reader.records()].every(({ type }) => type === RECORD.feedFrame || type === RECORD.end)).toBe(
+    true,
+  );
+  expect(reader).toMatchObject({ count: RECORDS + 1, missing: 0, damage: null });
+});
+
+describe("a forger who mends every CRC is found", () => {
+  const file = segmentName(RUN, 1);
+
+  /** Changes the first segment of the first run. */
+  function forge(change: (bytes: Buffer, records: Placed[]) => Buffer): Audit {
+    const directory = copy();
+    const path = join(directory, file);
+    const bytes = readFileSync(path);
+    writeFileSync(path, change(bytes, recordsOf(bytes, RUN)));
+    return audit(directory);
+  }
+
+  const desks = (records: Placed[]): Placed[] => records.filter(({ type }) => type === RECORD.feedFrame);
+
+  test("having changed a byte of a record: the checkpoint behind it tells", () => {
+    fc.assert(
+      fc.property(fc.nat(), fc.nat(), fc.integer({ min: 1, max: 255 }), (which, where, by) => {
+        const result = forge((bytes, records) => {
+          const victim = desks(records)[which % desks(records).length];
+          if (victim === undefined) throw new Error("no record");
+          // All but the length and the sequence, whose change the reader itself refuses.
+          const offset = victim.at + RECORD_BYTES + (where % (victim.bytes - RECORD_BYTES));
+          bytes[offset] = (bytes[offset] ?? 0) ^ by;
+          repair(bytes, victim);
+          return bytes;
+        });
+        expect(result.ok).toBe(false);
+        expect(result.problems[0]).toMatchObject({
+          runId: RUN,
+          what: "what lies before this checkpoint is not what it swears to",
+        });
+        expect(result.problems[0]?.file).toEndWith(file);
+      }),
+      { numRuns: 20, seed: 1 },
+    );
+  });
+
+  test("having taken a record out", () => {
+    const { ok, problems } = forge((bytes, records) => {
+      const victim = desks(records)[3] ?? { at: 0, bytes: 0 };
+      return Buffer.concat([bytes.subarray(0, victim.at), bytes.subarray(victim.at + victim.bytes)]);
+    });
+    expect(ok).toBe(false);
+    expect(problems[0]?.what).toContain("swears to");
+  });
+
+  test("having put two records in each other's place", () => {
+    const { ok, problems } = forge((bytes, records) => {
+      const [one, other] = desks(records).slice(2, 4);
+      if (one === undefined || other === undefined) throw new Error("no records");
+      const parts = [bytes.subarray(0, one.at), bytes.subarray(other.at, other.at + other.bytes)];
+      parts.push(bytes.subarray(one.at, one.at + one.bytes), bytes.subarray(other.at + other.bytes));
+      return Buffer.concat(parts);
+    });
+    expect(ok).toBe(false);
+    expect(problems[0]?.what).toMatch(/^sequence \d+ comes after/);
+  });
+
+  test("having put a record in", () => {
+    const { ok } = forge((bytes, records) => {
+      const twin = desks(records)[3] ?? { at: 0, bytes: 0, type: 0 };
+      const made = Buffer.from(bytes.subarray(twin.at, twin.at + twin.bytes));
+      return Buffer.concat([bytes.subarray(0, twin.at), made, bytes.subarray(twin.at)]);
+    });
+    expect(ok).toBe(false);
+  });
+
+  test("having taken the checkpoints away: the next segment's link tells", () => {
+    const { ok, problems } = forge((bytes, records) => {
+      const kept = records.filter(({ type }) => type === RECORD.feedFrame);
+      const head = bytes.subarray(0, HEADER_BYTES + RUN.length);
+      return Buffer.concat([head, ...kept.map(({ at, bytes: length }) => bytes.subarray(at, at + length))]);
+    });
+    expect(ok).toBe(false);
+    expect(problems[0]?.what).toContain("not the one that this segment was written after");
+  });
+});
+
+test("a signature of another key, and none at all, are found", async () => {
+  const directory = folder();
+  await writeRun(directory, { signingKey: stranger });
+  expect(audit(directory).problems[0]?.what).toContain("signed by key");
+  const unsigned = folder();
+  await writeRun(unsigned, { signingKey: null });
+  expect(audit(unsigned).problems[0]?.what).toBe("this checkpoint is not signed");
+  expect(auditJournal(unsigned, { checker: null, expected: null }).ok).toBe(true);
+});
+
+test("a checkpoint does not pass for that of another run", async () => {
+  const directory = folder();
+  await writeRun(directory);
+  const renamed = folder();
+  for (const name of readdirSync(directory)) {
+    const bytes = readFileSync(join(directory, name));
+    bytes.write(NEXT, HEADER_BYTES, "latin1");
+    bytes.writeUInt32LE(Bun.hash.crc32(bytes.subarray(16, HEADER_BYTES + NEXT.length)), 12);
+    writeFileSync(join(renamed, name.replace(RUN, NEXT)), bytes);
+  }
+  expect(audit(renamed).ok).toBe(false);
+});
+
+describe("a whole file that is not where it was", () => {
+  test("a segment taken away", () => {
+    const directory = copy();
+    rmSync(join(directory, segmentName(RUN, 2)));
+    const { ok, problems } = audit(directory);
+    expect(ok).toBe(false);
+    expect(problems.map(({ what }) => what).join("\n")).toContain("segment 2 is missing before segment 3");
+  });
+
+  test("the first segment taken away, without being written down", () => {
+    const directory = copy();
+    rmSync(join(directory, segmentName(RUN, 1)));
+    expect(audit(directory).problems[0]?.what).toBe(
+      "the segments before 2 are gone, and not written down as retired",
+    );
+  });
+
+  test("a run taken away", () => {
+    const directory = copy();
+    for (const name of readdirSync(directory)) if (name.includes(RUN)) rmSync(join(directory, name));
+    expect(audit(directory).problems[0]?.what).toContain("what lay before this run is gone or changed");
+  });
+
+  test("a run put in", async () => {
+    const directory = copy();
+    const elsewhere = folder();
+    const runId = "20260101T120000-00000009";
+    await writeRun(elsewhere, { runId });
+    for (const name of readdirSync(elsewhere)) copyFileSync(join(elsewhere, name), join(directory, name));
+    const { ok, problems } = audit(directory);
+    expect(ok).toBe(false);
+    expect(problems.map(({ runId: run }) => run)).toContain(runId);
+  });
+
+  test("a segment under another's name", () => {
+    const directory = copy();
+    renameSync(join(directory, segmentName(NEXT, 1)), join(directory, segmentName(NEXT, 2)));
+    expect(audit(directory).ok).toBe(false);
+  });
+});
+
+describe("the newest end", () => {
+  test("that a crash cut off is told as such", () => {
+    const directory = copy();
+    const last = join(directory, readdirSync(directory).sort().at(-1) ?? "");
+    truncateSync(last, readFileSync(last).length - 7);
+    const { ok, problems, runs } = audit(directory);
+    expect(ok).toBe(true);
+    expect(problems).toMatchObject([{ runId: NEXT, cutOff: true }]);
+    expect(runs[1]?.runId).toBe(NEXT);
+  });
+
+  test.each([0, 4, 8, 16, 40])(
+    "with byte %d of a record in its middle changed is no end that a crash left",
+    (byte) => {
+      const directory = folder();
+      const name = readdirSync(original).sort().at(-1) ?? "";
+      for (const file of readdirSync(original)) copyFileSync(join(original, file), join(directory, file));
+      const bytes = readFileSync(join(directory, name));
+      const [victim] = recordsOf(bytes, NEXT);
+      const at = (victim?.at ?? 0) + byte;
+      bytes[at] = (bytes[at] ?? 0) ^ 0x80;
+      writeFileSync(join(directory, name), bytes);
+      const { ok, problems } = audit(directory);
+      expect([ok, problems[0]?.cutOff]).toEqual([false, false]);
+    },
+  );
+
+  test("with something put behind it is found", () => {
+    const directory = copy();
+    appendFileSync(join(directory, readdirSync(directory).sort().at(-1) ?? ""), "x");
+    expect(audit(directory).ok).toBe(false);
+  });
+
+  test("that was cut off between records is found where its digest was kept", () => {
+    const directory = copy();
+    const { head } = audit(directory);
+    const last = join(directory, readdirSync(directory).sort().at(-1) ?? "");
+    const bytes = readFileSync(last);
+    truncateSync(last, recordsOf(bytes, NEXT).at(-2)?.at ?? 0);
+    expect(audit(directory).ok).toBe(true);
+    expect(audit(directory, head).problems[0]?.what).toContain("nothing has the digest");
+    expect(audit(original, head).ok).toBe(true);
+  });
+
+  test("with a crash behind it, the next run still follows", async () => {
+    const directory = folder();
+    await writeRun(directory, { end: false });
+    const last = join(directory, readdirSync(directory).sort().at(-1) ?? "");
+    appendFileSync(last, "half a rec");
+    await writeRun(directory, { runId: NEXT });
+    const { ok, problems } = audit(directory);
+    expect([ok, problems.length, problems[0]?.cutOff]).toEqual([true, 1, true]);
+    truncateSync(last, readFileSync(last).length - 1);
+    expect(audit(directory).ok).toBe(false);
+  });
+});
+
+describe("retention", () => {
+  test("by size removes the oldest files and the chain goes on where they begin", async () => {
+    const directory = folder();
+    const retention = { bytes: 9_000, ageMs: null };
+    await writeRun(directory, { retention });
+    await writeRun(directory, { runId: NEXT, retention });
+    const left = readdirSync(directory).filter((name) => name.endsWith(".kjl"));
+    expect(left.every((name) => name.includes(NEXT))).toBe(true);
+    const { ok, problems, retired, runs } = audit(directory);
+    expect([ok, problems]).toEqual([true, []]);
+    expect(retired).toBeGreaterThan(1);
+    expect(runs).toHaveLength(1);
+  });
+
+  test("by age removes what is older", async () => {
+    const directory = folder();
+    await writeRun(directory);
+    const aged = readdirSync(directory).sort().slice(0, 2);
+    for (const name of aged) utimesSync(join(directory, name), 1, 1);
+    await writeRun(directory, { runId: NEXT, retention: { bytes: null, ageMs: 3_600_000 } });
+    expect(readdirSync(directory).filter((name) => aged.includes(name))).toEqual([]);
+    expect(audit(directory).ok).toBe(true);
+  });
+
+  test("cannot be pretended", async () => {
+    const directory = folder();
+    const retention = { bytes: 9_000, ageMs: null };
+    await writeRun(directory, { retention });
+    await writeRun(directory, { runId: NEXT, retention });
+    const path = join(directory, RETIRED_FILE);
+    const lines = readFileSync(path, "utf8").split("\n");
+    writeFileSync(path, lines.slice(1).join("\n"));
+    expect(audit(directory).problems[0]?.what).toContain("line 1 does not follow the one before it");
+    writeFileSync(path, lines.map((line) => line.replace(/\t.*/, "\t")).join("\n"));
+    expect(audit(directory).ok).toBe(false);
+  });
+});
+
+test("a key that is none is refused when the journal begins", async () => {
+  const opened = JournalWriter.open({ directory: folder(), runId: RUN, signingKey: "nonsense" });
+  await expect(opened).rejects.toThrow("found no key, expected an Ed25519 private key in PEM");
+});
