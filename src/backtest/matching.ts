@@ -176,13 +176,16 @@ export class Matching {
     for (const key of [...this.#quotes.keys()]) this.#pull(key);
   }
 
-  /** A new order; its fate is reported. */
-  order(intent: OrderIntent, instrument: number, timeUs: number): void {
+  /** A new order; its fate is reported. @param postOnly it is refused where it would trade at once */
+  order(intent: OrderIntent, instrument: number, timeUs: number, postOnly = false): void {
     const market = this.market(instrument);
     const { orderId, side, priceTicks, sizeLots, timeInForce } = intent;
     const done = (text: string): void =>
       this.#reports.onOrderState(orderId, ORDER_STATE.done, 0, text, timeUs);
-    const refused = this.#admit(true, timeUs) || this.#formRefusal(market, priceTicks, sizeLots);
+    const refused =
+      this.#admit(true, timeUs) ||
+      this.#formRefusal(market, priceTicks, sizeLots) ||
+      (postOnly ? this.#crossRefusal(market, side, priceTicks) : "");
     if (refused !== "") {
       done(refused);
       return;
@@ -231,6 +234,7 @@ export class Matching {
 
   #onTrade(market: VenueMarket, aggressor: number, priceTicks: number, lots: number, timeUs: number): void {
     const side = 1 - aggressor;
+    if (!reaches(this.#resting[market.instrument.id], side, priceTicks)) return;
     let left = lots;
     for (const order of this.#byPrice(market.instrument.id, side)) {
       const beyond = side === SIDE.bid ? order.priceTicks - priceTicks : priceTicks - order.priceTicks;
@@ -290,7 +294,7 @@ export class Matching {
     if (!market.live) return;
     const opposite = 1 - side;
     const best = market.bestTicks(opposite);
-    if (best < 0) return;
+    if (best < 0 || !reaches(this.#resting[market.instrument.id], side, best)) return;
     for (const order of this.#byPrice(market.instrument.id, side)) {
       const reached = side === SIDE.bid ? order.priceTicks >= best : order.priceTicks <= best;
       if (!reached) return;
@@ -402,6 +406,10 @@ export class Matching {
     if (!(lots > 0)) return "";
     const wrong = this.#formRefusal(market, priceTicks, lots);
     if (wrong !== "" || this.#options.crossing === "take") return wrong;
+    return this.#crossRefusal(market, side, priceTicks);
+  }
+
+  #crossRefusal(market: VenueMarket, side: number, priceTicks: number): string {
     const opposite = market.bestTicks(1 - side);
     const crosses = opposite >= 0 && (side === SIDE.bid ? priceTicks >= opposite : priceTicks <= opposite);
     return crosses ? this.#count("post-only", "post-only: it would trade at once") : "";
@@ -432,6 +440,16 @@ export class Matching {
     this.counters.rejects[kind] += 1;
     return text;
   }
+}
+
+/** One of the orders is at a price or beyond it. */
+function reaches(orders: readonly VenueOrder[], side: number, priceTicks: number): boolean {
+  for (let i = 0; i < orders.length; i += 1) {
+    const order = orders[i];
+    if (order.side !== side) continue;
+    if (side === SIDE.bid ? order.priceTicks >= priceTicks : order.priceTicks <= priceTicks) return true;
+  }
+  return false;
 }
 
 /** Levels below `LEVELS_MAX` = 8. */

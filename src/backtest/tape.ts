@@ -34,16 +34,21 @@ export class Tape {
   #tail = 0;
   #levels = 0;
   #levelTail = 0;
+  /** Events that came in order of time: a ring of their sequence numbers. Those that did not are in the heap. */
+  #line = new Float64Array(INITIAL_EVENTS);
+  #lineHead = 0;
+  #lineEnd = 0;
+  #lineUs = Number.NEGATIVE_INFINITY;
   readonly #heap: number[] = [];
 
   /** Venue time of the next event, µs; Infinity when there is none. */
   get nextUs(): number {
-    const first = this.#heap[0];
-    return first === undefined ? Number.POSITIVE_INFINITY : this.time[first & this.#mask];
+    const first = this.#first();
+    return first < 0 ? Number.POSITIVE_INFINITY : this.time[first & this.#mask];
   }
 
   get size(): number {
-    return this.#heap.length;
+    return this.#heap.length + this.#lineEnd - this.#lineHead;
   }
 
   /** Puts in one event of a batch. */
@@ -92,8 +97,12 @@ export class Tape {
 
   /** Takes the next event off. @returns its slot, to be given to {@link release} when it has been looked at; −1 when there is none */
   take(): number {
-    const first = this.#heap[0];
-    if (first === undefined) return -1;
+    const first = this.#first();
+    if (first < 0) return -1;
+    if (this.#lineHead < this.#lineEnd && this.#line[this.#lineHead & (this.#line.length - 1)] === first) {
+      this.#lineHead += 1;
+      return first & this.#mask;
+    }
     const last = this.#heap.pop();
     if (this.#heap.length > 0 && last !== undefined) this.#sink(last);
     return first & this.#mask;
@@ -147,8 +156,30 @@ export class Tape {
     this.levelCount[slot] = levels;
     this.#levels += levels;
     this.#done[slot] = 0;
-    this.#rise(sequence);
+    if (timeUs >= this.#lineUs) this.#append(sequence, timeUs);
+    else this.#rise(sequence);
     return slot;
+  }
+
+  /** Sequence of the event that is next; −1 when there is none. */
+  #first(): number {
+    const early = this.#heap.length === 0 ? -1 : this.#heap[0];
+    if (this.#lineHead === this.#lineEnd) return early;
+    const next = this.#line[this.#lineHead & (this.#line.length - 1)];
+    return early >= 0 && this.#before(early, next) ? early : next;
+  }
+
+  #append(sequence: number, timeUs: number): void {
+    this.#lineUs = timeUs;
+    const old = this.#line;
+    if (this.#lineEnd - this.#lineHead === old.length) {
+      const larger = new Float64Array(2 * old.length);
+      for (let at = this.#lineHead; at < this.#lineEnd; at += 1)
+        larger[at & (larger.length - 1)] = old[at & (old.length - 1)];
+      this.#line = larger;
+    }
+    this.#line[this.#lineEnd & (this.#line.length - 1)] = sequence;
+    this.#lineEnd += 1;
   }
 
   #before(a: number, b: number): boolean {

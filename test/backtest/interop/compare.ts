@@ -1,0 +1,223 @@
+import { measureClocks } from "../../../src/backtest/clock-offset.ts";
+import { FeedLatency } from "../../../src/backtest/latency.ts";
+import { DEFAULT_MATCHING } from "../../../src/backtest/matching.ts";
+import { PlainBacktest, type PlainFill } from "../../../src/backtest/plain.ts";
+import { queueModel } from "../../../src/backtest/queue.ts";
+import { openRecording } from "../../../src/backtest/recording.ts";
+import { DEFAULT_SPEC } from "../../../src/backtest/spec.ts";
+import { Tape } from "../../../src/backtest/tape.ts";
+import { VenueReader } from "../../../src/backtest/venue-reader.ts";
+import { stepToNumber } from "../../../src/core/decimal.ts";
+import { invariant } from "../../../src/core/invariant.ts";
+import { EVENT, EventBatch, FEED_STATE } from "../../../src/market/event-batch.ts";
+import type { InstrumentTable } from "../../../src/market/instrument.ts";
+import { type PeerResult, runPeer } from "./hftbacktest.ts";
+
+/** Bits of hftbacktest's events (its `types.py`). */
+const FLAG = { depth: 1, trade: 2, exchange: 2 ** 31, local: 2 ** 30, buy: 2 ** 29, sell: 2 ** 28 } as const;
+const DEPTH = FLAG.depth + FLAG.exchange + FLAG.local;
+const TRADE = FLAG.trade + FLAG.exchange + FLAG.local;
+
+/** A recording as rows of one level or one trade, without the best-price stream, which hftbacktest's depth does not have. */
+export interface Rows {
+  readonly count: number;
+  readonly venueUs: Float64Array;
+  readonly localUs: Float64Array;
+  readonly kind: Uint8Array;
+  readonly side: Uint8Array;
+  readonly ticks: Int32Array;
+  readonly lots: Float64Array;
+  /** Number of the message that a row came with: keel takes a message as one event, hftbacktest each row. */
+  readonly message: Int32Array;
+  readonly instruments: InstrumentTable;
+}
+
+const none = (): number[] => [];
+
+/** Every level of the recording's snapshot and changes, and every trade. @param seconds of the recording, from its beginning */
+export async function rowsOf(path: string, seconds = Number.POSITIVE_INFINITY): Promise<Rows> {
+  const recording = await openRecording([path]);
+  const spec = { ...DEFAULT_SPEC, recordings: [path] };
+  const latency = new FeedLatency(DEFAULT_SPEC.latency, await measureClocks(recording, spec));
+  const columns = {
+    venueUs: none(),
+    localUs: none(),
+    kind: none(),
+    side: none(),
+    ticks: none(),
+    lots: none(),
+    message: none(),
+  };
+  const tape = new Tape();
+  let localUs = 0;
+  let messages = 0;
+  const reader = new VenueReader({
+    ...{ recording, capacity: 16, seed: 1, silenceMs: Number.MAX_SAFE_INTEGER, latency, tape },
+    onRead: (batch, row, venueUs) => {
+      const kind = batch.kind[row];
+      if (kind !== EVENT.bookSnapshot && kind !== EVENT.bookDelta && kind !== EVENT.trade) return;
+      messages += 1;
+      const end = batch.levelStart[row] + batch.levelCount[row];
+      for (let level = batch.levelStart[row]; level < end; level += 1) {
+        columns.venueUs.push(Math.floor(venueUs));
+        columns.localUs.push(Math.floor(localUs));
+        columns.kind.push(kind === EVENT.trade ? EVENT.trade : EVENT.bookDelta);
+        columns.side.push(batch.side[level]);
+        columns.ticks.push(batch.priceTicks[level]);
+        columns.lots.push(batch.sizeLots[level]);
+        columns.message.push(messages);
+      }
+    },
+  });
+  await reader.begin();
+  for await (const entries of recording.entries()) {
+    for (const entry of entries) {
+      localUs = recording.timeUs(entry);
+      if (localUs - recording.firstUs > seconds * 1e6) continue;
+      const settled = reader.read(entry, localUs);
+      if (settled !== null) await settled;
+      for (let slot = tape.take(); slot >= 0; slot = tape.take()) tape.release(slot);
+    }
+  }
+  return {
+    count: columns.kind.length,
+    venueUs: Float64Array.from(columns.venueUs),
+    localUs: Float64Array.from(columns.localUs),
+    kind: Uint8Array.from(columns.kind),
+    side: Uint8Array.from(columns.side),
+    ticks: Int32Array.from(columns.ticks),
+    lots: Float64Array.from(columns.lots),
+    message: Int32Array.from(columns.message),
+    instruments: reader.instruments,
+  };
+}
+
+export interface Parameters {
+  readonly queue: "conservative" | "power" | "log";
+  readonly exponent: number;
+  readonly offsetTicks: number;
+  readonly lots: number;
+  readonly everyUs: number;
+  readonly orderUs: number;
+  readonly responseUs: number;
+  readonly rounds: number;
+}
+
+export interface Outcome {
+  readonly ns: number;
+  readonly fills: readonly PlainFill[];
+  /** Lots. */
+  readonly position: number;
+  readonly volume: number;
+  /** In quote currency, at the last middle. */
+  readonly profit: number;
+}
+
+/** keel's matching over the rows. */
+export function runKeel(rows: Rows, parameters: Parameters): Outcome {
+  const outcomes = Array.from({ length: parameters.rounds }, () => playKeel(rows, parameters));
+  return outcomes.reduce((best, outcome) => (outcome.ns < best.ns ? outcome : best));
+}
+
+function playKeel(
+  rows: Rows,
+  { queue, exponent, offsetTicks, lots, everyUs, orderUs, responseUs }: Parameters,
+): Outcome {
+  const run = new PlainBacktest({
+    ...{ instruments: rows.instruments, orderUs, responseUs },
+    venue: tapeOf(rows, rows.venueUs),
+    local: tapeOf(rows, rows.localUs),
+    matching: {
+      ...DEFAULT_MATCHING,
+      queue: queueModel(queue, exponent),
+      through: "full",
+      impactRecoveryMs: 0,
+    },
+    strategy: { offsetTicks, lots, everyUs },
+  });
+  const startedNs = Bun.nanoseconds();
+  run.run();
+  const ns = Bun.nanoseconds() - startedNs;
+  const { tick, lot } = rows.instruments.get(0);
+  const { bestBidTicks, bestAskTicks } = run.book.book;
+  const unit = stepToNumber(tick) * stepToNumber(lot);
+  return {
+    ns,
+    fills: run.fills,
+    position: run.position,
+    volume: run.fills.reduce((sum, fill) => sum + fill.lots, 0),
+    profit: (run.cash + (run.position * (bestBidTicks + bestAskTicks)) / 2) * unit,
+  };
+}
+
+function tapeOf(rows: Rows, times: Float64Array): Tape {
+  const tape = new Tape();
+  const batch = new EventBatch(1, 65_536);
+  batch.status(0, FEED_STATE.live, 0);
+  tape.push(batch, 0, Math.min(rows.venueUs[0], rows.localUs[0]) - 1);
+  for (let row = 0; row < rows.count; ) {
+    batch.clear();
+    batch.begin(rows.kind[row], 0, times[row]);
+    batch.setSequence(0, row, row, row - 1);
+    const { [row]: message } = rows.message;
+    for (const from = row; row < rows.count && rows.message[row] === message; row += 1) {
+      batch.level(rows.side[row], rows.ticks[row], rows.lots[row]);
+      if (rows.kind[from] === EVENT.trade) invariant(row === from, "a trade is a message of its own");
+    }
+    tape.push(batch, 0, times[row - 1]);
+  }
+  return tape;
+}
+
+/** hftbacktest over the same rows. */
+export function runHftBacktest(rows: Rows, parameters: Parameters): Outcome & { readonly rows: number } {
+  const { tick, lot } = rows.instruments.get(0);
+  const originUs = rows.localUs[0];
+  const table = new Float64Array(rows.count * 5);
+  for (let row = 0; row < rows.count; row += 1) {
+    const at = row * 5;
+    const isTrade = rows.kind[row] === EVENT.trade;
+    table[at] = (isTrade ? TRADE : DEPTH) + (rows.side[row] === 0 ? FLAG.buy : FLAG.sell);
+    table[at + 1] = (rows.venueUs[row] - originUs) * 1_000;
+    table[at + 2] = (rows.localUs[row] - originUs) * 1_000;
+    table[at + 3] = rows.ticks[row] * stepToNumber(tick);
+    table[at + 4] = rows.lots[row] * stepToNumber(lot);
+  }
+  const peer: PeerResult = runPeer(table, {
+    originNs: originUs * 1_000,
+    orderNs: parameters.orderUs * 1_000,
+    responseNs: parameters.responseUs * 1_000,
+    tick: stepToNumber(tick),
+    lot: stepToNumber(lot),
+    queue: parameters.queue,
+    exponent: parameters.exponent,
+    offsetTicks: parameters.offsetTicks,
+    size: parameters.lots * stepToNumber(lot),
+    everyNs: parameters.everyUs * 1_000,
+    rounds: parameters.rounds,
+  });
+  const lotsOf = (size: number): number => Math.round(size / stepToNumber(lot));
+  const mid = lastMid(rows);
+  return {
+    ns: peer.ns,
+    rows: peer.rows,
+    fills: peer.fills.map(([side, priceTicks, size, ns]) => ({
+      ...{ side: side > 0 ? 0 : 1, priceTicks, lots: lotsOf(size), timeUs: ns / 1_000 },
+    })),
+    position: lotsOf(peer.position),
+    volume: lotsOf(peer.volume),
+    profit: peer.balance + peer.position * mid * stepToNumber(tick),
+  };
+}
+
+function lastMid(rows: Rows): number {
+  const book = new PlainBacktest({
+    ...{ instruments: rows.instruments, orderUs: 0, responseUs: 0 },
+    ...{ venue: new Tape(), local: tapeOf(rows, rows.localUs) },
+    matching: { ...DEFAULT_MATCHING, queue: queueModel("conservative") },
+    strategy: { offsetTicks: 0, lots: 1, everyUs: Number.POSITIVE_INFINITY },
+  });
+  book.run();
+  const { bestBidTicks, bestAskTicks } = book.book.book;
+  return (bestBidTicks + bestAskTicks) / 2;
+}
