@@ -15,6 +15,7 @@ export const VERBS: VerbTable = {
   replay: async () => (await import("./replay.ts")).replay,
   report: async () => (await import("./report.ts")).report,
   explain: async () => (await import("./explain.ts")).explain,
+  dataset: async () => (await import("./dataset.ts")).dataset,
   bench: async () => (await import("./bench.ts")).bench,
   model: async () => (await import("./model.ts")).model,
   audit: async () => (await import("./audit.ts")).audit,

@@ -95,6 +95,11 @@ export class Labeller {
     return this.#rows;
   }
 
+  /** Rows that still wait for their horizon to end. */
+  get waiting(): number {
+    return this.#rows - this.#nextLong;
+  }
+
   /** Adds a row and settles those whose horizon it ends. Time that steps back stands still. @returns the row's number. */
   push(timeUs: number, midTicks: number, bidDepth: number, askDepth: number): number {
     const row = this.#rows;

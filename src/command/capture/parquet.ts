@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import packageJson from "../../../package.json";
 import { BadInputError } from "../../core/errors.ts";
+import { type ColumnType, ParquetTable } from "../../core/parquet-table.ts";
 import {
   EVENT,
   type EventBatch,
@@ -13,7 +14,6 @@ import {
 } from "../../market/event-batch.ts";
 import type { Instrument, InstrumentTable } from "../../market/instrument.ts";
 import { decodeCapture } from "./play.ts";
-import { type ColumnType, ParquetTable } from "./table.ts";
 
 /** First columns of every table. */
 const COMMON = {

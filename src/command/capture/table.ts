@@ -1,0 +1,1 @@
+export { type ColumnType, ParquetTable, type Row } from "../../core/parquet-table.ts";
