@@ -4,14 +4,18 @@ import { asciiBytes } from "./ascii.ts";
 import { MessageBuilder } from "./builder.ts";
 import { HeaderCheck } from "./header-check.ts";
 import { IncomingSequence, PLACE } from "./incoming-sequence.ts";
+import { Lifecycle, type SessionState } from "./lifecycle.ts";
 import { DUE, Liveness } from "./liveness.ts";
-import { credentialFault, logonFault, logonNumberFault, tooLowText, whyNoLogon } from "./logon.ts";
+import { tooLowText, whyNoLogon } from "./logon.ts";
+import { LogonExchange } from "./logon-exchange.ts";
 import { FixMessage } from "./message.ts";
 import { Outgoing } from "./outgoing.ts";
 import { FixParser } from "./parser.ts";
+import { PeerBounds } from "./peer-bounds.ts";
 import { type MessageSink, ReceiveBuffer } from "./receive-buffer.ts";
 import { NO_TAG, REJECT, rejectText, Violation } from "./reject-reason.ts";
 import { Resender } from "./resend.ts";
+import { SessionHours } from "./session-hours.ts";
 import {
   newSessionCounters,
   type SessionApplication,
@@ -21,9 +25,8 @@ import {
 } from "./session-options.ts";
 import type { SessionStore } from "./store.ts";
 import { BEGIN_STRING, MSG, TAG } from "./tags.ts";
-import { TokenBucket } from "./token-bucket.ts";
 
-export type SessionState = "disconnected" | "logon-sent" | "logon-awaited" | "active" | "logout-sent";
+export type { SessionState } from "./lifecycle.ts";
 
 /**
  * One FIX session, 4.2 or 4.4, initiator or acceptor, as a state machine without I/O: bytes and times come in, bytes go out
@@ -49,15 +52,10 @@ export class FixSession implements MessageSink {
   readonly #incoming: IncomingSequence;
   readonly #resender: Resender;
   readonly #beginString: Uint8Array;
-  readonly #rate: TokenBucket;
-  #state: SessionState = "disconnected";
-  #stateSinceUs = 0;
-  #resetSent = false;
-  #resetAsked = false;
-  #logoutReason = "";
-  #garbledInRow = 0;
-  /** Start of the schedule's session in which this connection was made. */
-  #sessionStartUs = Number.NaN;
+  readonly #bounds: PeerBounds;
+  readonly #hours: SessionHours;
+  readonly #lifecycle: Lifecycle;
+  readonly #logon: LogonExchange;
 
   constructor(
     options: SessionOptions,
@@ -78,17 +76,24 @@ export class FixSession implements MessageSink {
     this.#resender = new Resender(this.#builder, store, this.#port, this.counters, options);
     this.#admin = new AdminMessages(options, this.#builder, store, this.#port, this.counters);
     this.#incoming = new IncomingSequence(options, store, this.#admin, this.counters);
-    this.#rate = new TokenBucket(options.maxMessagesPerSecond);
+    this.#bounds = new PeerBounds(options);
+    this.#hours = new SessionHours(options.schedule, store);
+    const shared = { port: this.#port, admin: this.#admin, application, counters: this.counters };
+    this.#lifecycle = new Lifecycle({ ...shared, onLeave: () => this.#onLeave() });
+    this.#logon = new LogonExchange({
+      ...{ ...shared, options, store, lifecycle: this.#lifecycle, liveness: this.#liveness },
+      ...{ incoming: this.#incoming, resender: this.#resender },
+    });
     this.#beginString = asciiBytes(BEGIN_STRING[options.version], "BeginString");
   }
 
   get state(): SessionState {
-    return this.#state;
+    return this.#lifecycle.state;
   }
 
   /** Logged on both ways; application messages may be sent. */
   get established(): boolean {
-    return this.#state === "active";
+    return this.#lifecycle.is("active");
   }
 
   /** The socket does not take what has been written: better wait than write more. */
@@ -103,36 +108,27 @@ export class FixSession implements MessageSink {
   // What comes from outside.
 
   onConnected(timeUs: number): void {
-    invariant(this.#state === "disconnected", "a session has one connection at a time");
+    invariant(this.#lifecycle.is("disconnected"), "a session has one connection at a time");
     this.#port.timeUs = timeUs;
     this.#receive.clear();
     this.#incoming.clear();
     this.#resender.clear();
-    this.#resetSent = false;
-    this.#logoutReason = "";
-    this.#garbledInRow = 0;
-    this.#rate.reset(timeUs);
-    if (!this.#withinSchedule(timeUs)) return;
-    if (this.options.role === "acceptor") {
-      this.#enter("logon-awaited");
-      return;
+    this.#bounds.reset(timeUs);
+    this.#lifecycle.begin();
+    if (this.#hours.enter(timeUs)) this.#logon.begin();
+    else {
+      this.#port.disconnect("outside of the session's hours");
+      this.#application.onLogout("outside of the session's hours", timeUs);
     }
-    this.#enter("logon-sent");
-    if (this.options.resetOnLogon || this.#resetAsked) {
-      this.#resetAsked = false;
-      this.store.reset(timeUs);
-      this.#resetSent = true;
-    }
-    this.#admin.logon(this.options.heartbeatSeconds, this.#resetSent, this.store.nextIncoming, this.#timeUs);
   }
 
   onDisconnected(reason: string, timeUs: number): void {
     this.#port.timeUs = timeUs;
-    this.#leave(reason);
+    this.#lifecycle.leave(reason);
   }
 
   onBytes(chunk: Uint8Array, timeUs: number): void {
-    if (this.#state === "disconnected") return;
+    if (this.#lifecycle.is("disconnected")) return;
     this.#port.timeUs = timeUs;
     this.#receive.receive(chunk, this);
     this.store.flush();
@@ -142,17 +138,18 @@ export class FixSession implements MessageSink {
     this.#port.timeUs = timeUs;
     this.store.flush();
     this.options.messageLog?.flush();
-    const sinceMs = (timeUs - this.#stateSinceUs) / 1_000;
-    switch (this.#state) {
+    const lifecycle = this.#lifecycle;
+    const sinceMs = (timeUs - lifecycle.sinceUs) / 1_000;
+    switch (lifecycle.state) {
       case "disconnected":
         return;
       case "logon-sent":
       case "logon-awaited":
-        if (sinceMs >= this.options.logonTimeoutMs) this.#drop("no logon in time");
+        if (sinceMs >= this.options.logonTimeoutMs) lifecycle.drop("no logon in time");
         return;
       case "logout-sent":
         if (sinceMs >= this.options.logoutTimeoutMs)
-          this.#drop(this.#logoutReason || "logout not answered in time");
+          lifecycle.drop(lifecycle.logoutReason || "logout not answered in time");
         return;
       case "active":
         this.#keepAlive(timeUs);
@@ -162,14 +159,14 @@ export class FixSession implements MessageSink {
   /** The socket takes bytes again: a resend that paused goes on. */
   onWritable(timeUs: number): void {
     this.#port.timeUs = timeUs;
-    if (this.#state !== "disconnected") this.#resender.resume(timeUs);
+    if (!this.#lifecycle.is("disconnected")) this.#resender.resume(timeUs);
   }
 
   // What the application asks for.
 
   /** Starts an application message with the next number. Fields follow; {@link send} ends it. Only while established. */
   begin(msgType: number, timeUs: number): MessageBuilder {
-    invariant(this.#state === "active", "application messages are sent on an established session");
+    invariant(this.established, "application messages are sent on an established session");
     this.#port.timeUs = timeUs;
     return this.#builder.begin(msgType, this.store.claimOutgoing(), timeUs);
   }
@@ -193,7 +190,7 @@ export class FixSession implements MessageSink {
 
   /** Writes a message that was encoded elsewhere with a number claimed from the store. It is never resent. */
   sendEncoded(bytes: Uint8Array, start: number, end: number, timeUs: number): void {
-    invariant(this.#state === "active", "application messages are sent on an established session");
+    invariant(this.established, "application messages are sent on an established session");
     this.#port.timeUs = timeUs;
     this.#port.write(bytes, start, end);
   }
@@ -201,15 +198,14 @@ export class FixSession implements MessageSink {
   /** Starts the logout handshake; the connection closes when the peer has answered or has taken too long. */
   logout(text: string, timeUs: number): void {
     this.#port.timeUs = timeUs;
-    if (this.#state === "active") this.#sendLogout(text, text || "logged out");
-    else if (this.#state !== "disconnected" && this.#state !== "logout-sent")
-      this.#drop(text || "logged out");
+    if (this.established) this.#lifecycle.sendLogout(text, text || "logged out");
+    else if (!this.#lifecycle.is("logout-sent")) this.#lifecycle.drop(text || "logged out");
   }
 
   /** Initiator: logs out, and starts both sequences at 1 with the next logon (141=Y). */
   resetAtNextLogon(timeUs: number): void {
     invariant(this.options.role === "initiator", "the initiator asks for a reset");
-    this.#resetAsked = true;
+    this.#logon.askReset();
     this.logout("sequence numbers are to be reset", timeUs);
   }
 
@@ -217,98 +213,58 @@ export class FixSession implements MessageSink {
 
   onGarbled(problem: string, bytes: Uint8Array, start: number, end: number): boolean {
     this.counters.garbled += 1;
-    this.#garbledInRow += 1;
     this.options.messageLog?.garbled(problem, bytes, start, end, this.#timeUs);
-    if (this.#state === "logon-awaited" || this.#state === "logon-sent") {
-      this.#drop(`garbled message before logon: ${problem}`);
+    const tooMuch = this.#bounds.garbled(problem);
+    if (!this.#lifecycle.alive) {
+      this.#lifecycle.drop(`garbled message before logon: ${problem}`);
       return false;
     }
-    if (this.#garbledInRow < this.options.maxGarbledInRow) return true;
-    this.#cutOff(`${this.#garbledInRow} garbled messages in a row, the last for its ${problem}`);
+    if (tooMuch === null) return true;
+    this.#lifecycle.cutOff(tooMuch);
     return false;
   }
 
   onMessage(message: FixMessage): boolean {
     this.counters.messagesIn += 1;
-    this.#garbledInRow = 0;
     this.options.messageLog?.incoming(message.bytes, message.start, message.end, this.#timeUs);
-    if (!this.#rate.take(this.#timeUs)) {
-      this.#cutOff(`more than ${this.options.maxMessagesPerSecond} messages a second`);
+    const tooMuch = this.#bounds.message(this.#timeUs);
+    if (tooMuch !== null) {
+      this.#lifecycle.cutOff(tooMuch);
       return false;
     }
     this.#liveness.received(this.#timeUs);
-    if (this.#state === "logon-sent" || this.#state === "logon-awaited") this.#firstMessage(message);
-    else this.#laterMessage(message);
-    return this.#is("active") || this.#is("logout-sent");
+    if (this.#lifecycle.alive) this.#laterMessage(message);
+    else this.#firstMessage(message);
+    return this.#lifecycle.alive;
   }
 
   #firstMessage(message: FixMessage): void {
     const violation = this.#violation;
     const noLogon = whyNoLogon(message, this.#beginString);
-    if (noLogon !== null) this.#drop(noLogon);
+    if (noLogon !== null) this.#lifecycle.drop(noLogon);
     else if (
       this.#header.fields(message, violation) &&
       this.#header.identity(message, violation) &&
       this.#header.sendingTime(message, this.#timeUs, violation) &&
       this.#sound(message)
     ) {
-      this.#logon(message, message.uint(TAG.msgSeqNum));
+      this.#logon.receive(message, message.uint(TAG.msgSeqNum));
     } else {
       const where = violation.tag === NO_TAG ? "" : ` (tag ${violation.tag})`;
-      this.#drop(`logon refused: ${rejectText(violation.reason)}${where}`);
+      this.#lifecycle.drop(`logon refused: ${rejectText(violation.reason)}${where}`);
     }
-  }
-
-  /** The peer's Logon, at the start of a connection or, with ResetSeqNumFlag, in its middle. */
-  #logon(message: FixMessage, seq: number): void {
-    const { options, store } = this;
-    const acceptor = options.role === "acceptor";
-    const reset = message.isYes(TAG.resetSeqNumFlag);
-    const asked = reset && !this.#resetSent;
-    const again = this.#is("active");
-    const fault = logonFault(message, seq) ?? (acceptor ? credentialFault(message, options) : null);
-    if (fault !== null) {
-      this.#refuse(fault);
-      return;
-    }
-    if (asked || (acceptor && options.resetOnLogon && !again)) {
-      store.reset(this.#timeUs);
-      this.#incoming.clear();
-      this.#resender.clear();
-    }
-    const nextWanted = options.nextExpected ? message.uint(TAG.nextExpectedMsgSeqNum) : Number.NaN;
-    const numberFault = logonNumberFault(seq, nextWanted, store);
-    if (numberFault !== null) {
-      this.#refuse(numberFault);
-      return;
-    }
-    const expected = store.nextIncoming;
-    const sentSoFar = store.nextOutgoing;
-    const heartbeatSeconds = message.uint(TAG.heartBtInt);
-    if (seq === expected) store.setNextIncoming(expected + 1);
-    if (acceptor || asked) this.#admin.logon(heartbeatSeconds, reset, store.nextIncoming, this.#timeUs);
-    if (this.#is("disconnected")) return;
-    this.#resetSent = false;
-    this.#liveness.start(heartbeatSeconds, this.#timeUs);
-    this.#enter("active");
-    this.counters.logons += 1;
-    if (nextWanted < sentSoFar) this.#resend(Math.max(nextWanted, 1), sentSoFar - 1);
-    if (again) this.#application.onLogout("peer reset the session", this.#timeUs);
-    this.#application.onLogon(this.#timeUs);
-    if (seq === expected || !this.#alive()) return;
-    this.#incoming.logonEarly(seq, !Number.isNaN(nextWanted), this.#timeUs);
   }
 
   #laterMessage(message: FixMessage): void {
     const violation = this.#violation;
     if (!message.beginStringEquals(this.#beginString)) {
-      this.#sendLogout("Incorrect BeginString", "peer sent another BeginString");
+      this.#lifecycle.sendLogout("Incorrect BeginString", "peer sent another BeginString");
       return;
     }
     const seq = message.uint(TAG.msgSeqNum);
     if (Number.isNaN(seq)) {
-      this.#sendLogout("MsgSeqNum missing or malformed", "peer sent no MsgSeqNum");
-      this.#drop("peer sent no MsgSeqNum");
+      this.#lifecycle.sendLogout("MsgSeqNum missing or malformed", "peer sent no MsgSeqNum");
+      this.#lifecycle.drop("peer sent no MsgSeqNum");
       return;
     }
     if (!this.#header.fields(message, violation)) {
@@ -320,7 +276,7 @@ export class FixSession implements MessageSink {
       !this.#header.sendingTime(message, this.#timeUs, violation)
     ) {
       this.#reject(message, seq, true);
-      this.#sendLogout("", rejectText(violation.reason));
+      this.#lifecycle.sendLogout("", rejectText(violation.reason));
       return;
     }
     switch (message.msgType) {
@@ -331,8 +287,8 @@ export class FixSession implements MessageSink {
         this.#onResendRequest(message, seq);
         return;
       case MSG.logon:
-        if (message.isYes(TAG.resetSeqNumFlag) && this.#is("active")) {
-          this.#logon(message, seq);
+        if (message.isYes(TAG.resetSeqNumFlag) && this.#lifecycle.is("active")) {
+          this.#logon.receive(message, seq);
           return;
         }
         break;
@@ -385,7 +341,7 @@ export class FixSession implements MessageSink {
 
   /** Acts on what came before its turn, as long as it is in sequence now. */
   #takeQueued(): void {
-    while (this.#alive()) {
+    while (this.#lifecycle.alive) {
       const message = this.#incoming.takeNext();
       if (message === null) return;
       this.#process(message, this.store.nextIncoming);
@@ -398,7 +354,7 @@ export class FixSession implements MessageSink {
       case PLACE.now:
         return true;
       case PLACE.tooLow:
-        this.#refuse(tooLowText(this.store.nextIncoming, seq));
+        this.#lifecycle.refuse(tooLowText(this.store.nextIncoming, seq));
         return false;
       case PLACE.duplicate:
         this.#possDupSound(message);
@@ -411,7 +367,7 @@ export class FixSession implements MessageSink {
     if (this.#header.possDup(message, violation)) return true;
     this.#reject(message, message.uint(TAG.msgSeqNum), true);
     if (violation.reason === REJECT.sendingTimeAccuracy) {
-      this.#sendLogout("", "OrigSendingTime after SendingTime");
+      this.#lifecycle.sendLogout("", "OrigSendingTime after SendingTime");
     }
     return false;
   }
@@ -438,11 +394,11 @@ export class FixSession implements MessageSink {
   #onLogout(message: FixMessage, seq: number): void {
     if (seq === this.store.nextIncoming) this.store.setNextIncoming(seq + 1);
     const text = message.text(TAG.text);
-    if (this.#state === "active") {
-      this.#sendLogout("", "");
-      this.#drop(text === undefined ? "peer logged out" : `peer logged out: ${text}`);
+    if (this.established) {
+      this.#lifecycle.sendLogout("", "");
+      this.#lifecycle.drop(text === undefined ? "peer logged out" : `peer logged out: ${text}`);
     } else {
-      this.#drop(this.#logoutReason);
+      this.#lifecycle.drop(this.#lifecycle.logoutReason);
     }
   }
 
@@ -452,7 +408,7 @@ export class FixSession implements MessageSink {
       this.counters.resendRequestsReceived += 1;
       const end = message.uint(TAG.endSeqNo);
       const last = this.store.nextOutgoing - 1;
-      this.#resend(message.uint(TAG.beginSeqNo), end === 0 ? last : Math.min(end, last));
+      this.#logon.resend(message.uint(TAG.beginSeqNo), end === 0 ? last : Math.min(end, last));
     } else {
       this.#reject(message, seq, true);
     }
@@ -462,12 +418,6 @@ export class FixSession implements MessageSink {
 
   // What goes out.
 
-  #resend(begin: number, end: number): void {
-    if (end < begin) return;
-    this.#resender.start(begin, end, this.#timeUs);
-    this.#application.onResend(begin, end, this.#timeUs);
-  }
-
   /** Session-level reject from `#violation`. `consume` = the message's number counts as received if it was its turn. */
   #reject(message: FixMessage, seq: number, consume: boolean): void {
     if (consume && seq === this.store.nextIncoming) this.store.setNextIncoming(seq + 1);
@@ -475,15 +425,14 @@ export class FixSession implements MessageSink {
   }
 
   #keepAlive(timeUs: number): void {
-    const { schedule } = this.options;
-    if (schedule !== null && schedule.sessionStartUs(timeUs) !== this.#sessionStartUs) {
-      this.#sendLogout("session time is over", "session time is over");
+    if (this.#hours.isOver(timeUs)) {
+      this.#lifecycle.sendLogout("session time is over", "session time is over");
       return;
     }
     this.#resender.resume(timeUs);
     const due = this.#liveness.due(timeUs);
     if (due === DUE.timeout) {
-      this.#drop("peer silent: no answer to the test request");
+      this.#lifecycle.drop("peer silent: no answer to the test request");
       return;
     }
     if (due === DUE.testRequest) {
@@ -491,72 +440,16 @@ export class FixSession implements MessageSink {
       this.#admin.testRequest(timeUs);
     } else if (due === DUE.heartbeat) this.#admin.heartbeat(null, timeUs);
     if (!this.#incoming.askAgain(timeUs)) {
-      this.#sendLogout("Resend request not answered", "peer does not resend what is missing");
+      this.#lifecycle.sendLogout("Resend request not answered", "peer does not resend what is missing");
     }
   }
 
-  #sendLogout(text: string, reason: string): void {
-    if (this.#state !== "active") return;
-    this.#logoutReason = reason;
-    this.#enter("logout-sent");
-    this.#admin.logout(text, this.#timeUs);
-  }
-
-  /** Logout with a reason, and the connection is closed without waiting for the answer. */
-  #refuse(text: string): void {
-    this.#admin.logout(text, this.#timeUs);
-    this.#drop(text);
-  }
-
-  /** The peer has broken a bound: it is told why, and cut off. */
-  #cutOff(why: string): void {
-    this.counters.cutOff += 1;
-    this.#refuse(why);
-  }
-
-  /** Within the schedule; the first connection of each of its sessions starts both sequences at 1. */
-  #withinSchedule(timeUs: number): boolean {
-    const { schedule } = this.options;
-    if (schedule === null) return true;
-    this.#sessionStartUs = schedule.sessionStartUs(timeUs);
-    if (Number.isNaN(this.#sessionStartUs)) {
-      this.#port.disconnect("outside of the session's hours");
-      this.#application.onLogout("outside of the session's hours", timeUs);
-      return false;
-    }
-    if (!(this.store.startedUs >= this.#sessionStartUs)) this.store.reset(timeUs);
-    return true;
-  }
-
-  // States.
-
-  #is(state: SessionState): boolean {
-    return this.#state === state;
-  }
-
-  #alive(): boolean {
-    return this.#state === "active" || this.#state === "logout-sent";
-  }
-
-  #enter(state: SessionState): void {
-    this.#state = state;
-    this.#stateSinceUs = this.#timeUs;
-  }
-
-  #drop(reason: string): void {
-    if (this.#state === "disconnected") return;
-    this.#leave(reason);
-    this.#port.disconnect(reason);
-  }
-
-  #leave(reason: string): void {
-    if (this.#state === "disconnected") return;
-    this.#enter("disconnected");
+  /** Nothing of a connection outlasts it but what the store holds. */
+  #onLeave(): void {
     this.#receive.clear();
     this.#incoming.clear();
     this.#resender.clear();
     this.store.flush();
     this.options.messageLog?.flush();
-    this.#application.onLogout(this.#logoutReason || reason, this.#timeUs);
   }
 }
