@@ -300,7 +300,7 @@ const ROWS = {
   minQuoteLifeMs: [
     "MIN_QUOTE_LIFE_MS",
     "ms",
-    250,
+    500,
     0,
     600_000,
     "Least time a side rests before it may be tightened or enlarged.",
@@ -353,6 +353,14 @@ const ROWS = {
     1,
     600_000,
     "Time after which a prediction that no event has renewed no longer widens.",
+  ],
+  calmMs: [
+    "CALM_MS",
+    "ms",
+    500,
+    0,
+    600_000,
+    "Time for which predictions must have called for less before a widening or a cut of sizes is given back.",
   ],
   underlyingMaxAgeMs: [
     "UNDERLYING_MAX_AGE_MS",

@@ -47,6 +47,18 @@ export class Adjustment {
     );
   }
 
+  /** Takes over whatever of another one widens or cuts more, side by side, and its reasons. */
+  widen(to: Adjustment): void {
+    this.set(
+      Math.max(this.widenLongBp, to.widenLongBp),
+      Math.max(this.widenShortBp, to.widenShortBp),
+      Math.max(this.volatilityPoints, to.volatilityPoints),
+      Math.min(this.sizeLong, to.sizeLong),
+      Math.min(this.sizeShort, to.sizeShort),
+      this.reasons | to.reasons,
+    );
+  }
+
   set(
     widenLongBp: number,
     widenShortBp: number,

@@ -13,6 +13,9 @@ const SIZE_NOISE = 0.02;
  *
  * A prediction renewed by no event for `predictionLifeMs` has passed: its horizon is over and nothing happened. A market event
  * that has waited for an answer longer than `modelMaxAgeMs` makes the model late. A quiet market alone makes no model late.
+ *
+ * What a prediction calls for is in force at once; less is in force only when every prediction of the last `calmMs` has called
+ * for less, so that quotes do not follow a model that wavers in and out again.
  */
 export class Predictions {
   /** In force per underlying after the last {@link refresh}. */
@@ -20,12 +23,15 @@ export class Predictions {
   readonly #predicted: readonly Adjustment[];
   /** As of the last time a change was reported. */
   readonly #reported: readonly Adjustment[];
+  readonly #wanted = new Adjustment();
   readonly #parameters: QuoteParameters;
   #policy: QuotePolicy;
   readonly #statusMask: Int32Array;
   readonly #predictedAtUs: Float64Array;
   readonly #eventAtUs: Float64Array;
   readonly #unansweredSinceUs: Float64Array;
+  /** When a prediction last called for as much as is in force. */
+  readonly #calledUs: Float64Array;
 
   constructor(underlyings: number, parameters: QuoteParameters) {
     const make = (): Adjustment[] => Array.from({ length: underlyings }, () => new Adjustment());
@@ -38,6 +44,7 @@ export class Predictions {
     this.#predictedAtUs = new Float64Array(underlyings).fill(Number.NEGATIVE_INFINITY);
     this.#eventAtUs = new Float64Array(underlyings).fill(Number.NEGATIVE_INFINITY);
     this.#unansweredSinceUs = new Float64Array(underlyings).fill(Number.NaN);
+    this.#calledUs = new Float64Array(underlyings).fill(Number.NEGATIVE_INFINITY);
     for (let underlying = 0; underlying < underlyings; underlying += 1) this.refresh(underlying, 0);
   }
 
@@ -73,20 +80,46 @@ export class Predictions {
     const waitedUs = timeUs - this.#unansweredSinceUs[underlying];
     const late = waitedUs > parameters.modelMaxAgeMs * 1_000 ? REASON.modelLate : 0;
     const cause = this.#statusMask[underlying] | late;
-    if (cause !== 0) {
-      this.#policy.defend(inForce, cause);
-    } else {
-      const predicted = this.#predicted[underlying];
-      const sound = (predicted.reasons & REASON.defensive) === 0;
-      const ageUs = timeUs - this.#predictedAtUs[underlying];
-      if (sound && ageUs > parameters.predictionLifeMs * 1_000) inForce.setNeutral();
-      else inForce.copy(predicted);
-    }
+    const predicted = this.#predicted[underlying];
+    const wanted = this.#wanted;
+    const ageUs = timeUs - this.#predictedAtUs[underlying];
+    if (cause !== 0) this.#policy.defend(wanted, cause);
+    else if (ageUs > parameters.predictionLifeMs * 1_000 && !isDefensive(predicted)) wanted.setNeutral();
+    else wanted.copy(predicted);
+    this.#ease(underlying, inForce, wanted, timeUs);
     const reported = this.#reported[underlying];
     if (!differs(inForce, reported)) return false;
     reported.copy(inForce);
     return true;
   }
+
+  /** Puts what is wanted in force; where that is less, not before its time. */
+  #ease(underlying: number, inForce: Adjustment, wanted: Adjustment, timeUs: number): void {
+    const eases = isLess(wanted, inForce) && !isDefensive(inForce) && !isDefensive(wanted);
+    if (eases && timeUs - this.#calledUs[underlying] < this.#parameters.calmMs * 1_000) {
+      const grows = isLess(inForce, wanted);
+      inForce.widen(wanted);
+      if (grows) this.#calledUs[underlying] = timeUs;
+      return;
+    }
+    inForce.copy(wanted);
+    this.#calledUs[underlying] = timeUs;
+  }
+}
+
+function isDefensive(adjustment: Adjustment): boolean {
+  return (adjustment.reasons & REASON.defensive) !== 0;
+}
+
+/** Whether `a` asks for less than `b`, by more than noise, in some respect. */
+function isLess(a: Adjustment, b: Adjustment): boolean {
+  return (
+    b.widenLongBp - a.widenLongBp >= WIDEN_NOISE_BP ||
+    b.widenShortBp - a.widenShortBp >= WIDEN_NOISE_BP ||
+    b.volatilityPoints - a.volatilityPoints >= VOLATILITY_NOISE_POINTS ||
+    a.sizeLong - b.sizeLong >= SIZE_NOISE ||
+    a.sizeShort - b.sizeShort >= SIZE_NOISE
+  );
 }
 
 function differs(a: Adjustment, b: Adjustment): boolean {

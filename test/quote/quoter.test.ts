@@ -91,7 +91,7 @@ test("the mission's scenario widens every affected option by 15 bp and cuts its 
 });
 
 test("what was widened tightens only after its minimum life, by the timer alone", () => {
-  const scenario = new Scenario().ready();
+  const scenario = new Scenario({ calmMs: 0 }).ready();
   const option = scenario.option();
   scenario.requote();
   const calm = scenario.stands(option);
@@ -108,6 +108,41 @@ test("what was widened tightens only after its minimum life, by the timer alone"
   scenario.later(10);
   expect(scenario.timer()).toEqual([option.id]);
   expect(scenario.stands(option)).toEqual(calm);
+});
+
+test("quotes do not follow a model that wavers: they stay wide until no prediction has widened for the calm", () => {
+  const scenario = new Scenario({ minQuoteLifeMs: 0 }).ready();
+  const option = scenario.option();
+  scenario.requote();
+  const calm = scenario.stands(option);
+  scenario.move(FORWARD, FALL);
+  expect(scenario.requote()).toEqual([option.id]);
+  const wide = scenario.stands(option);
+  for (let waver = 0; waver < 20; waver += 1) {
+    scenario.later(PARAMETERS.calmMs / 2).move(FORWARD, waver % 2 === 0 ? undefined : FALL);
+    expect(scenario.requote()).toEqual([]);
+    expect(scenario.stands(option)).toEqual(wide);
+  }
+  expect(scenario.quoter.counters.flickers).toBe(0);
+  scenario.later(PARAMETERS.calmMs - 10).move(FORWARD);
+  expect(scenario.requote()).toEqual([]);
+  scenario.later(10).move(FORWARD);
+  expect(scenario.requote()).toEqual([option.id]);
+  expect(scenario.stands(option)).toEqual(calm);
+});
+
+test("while a widening is held, a worse prediction widens further at once", () => {
+  const scenario = new Scenario().ready();
+  const option = scenario.option();
+  scenario.move(FORWARD, [0.45, 0, 0, 0, 0, 0, 0]);
+  scenario.requote();
+  const wide = scenario.stands(option);
+  scenario.later(20).move(FORWARD);
+  expect(scenario.requote()).toEqual([]);
+  scenario.later(20).move(FORWARD, [0.95, 0, 0, 0, 0.6, 0, 0]);
+  expect(scenario.requote()).toEqual([option.id]);
+  expect(scenario.stands(option).bid).toBeLessThan(wide.bid);
+  expect(scenario.stands(option).bidLots).toBeLessThan(wide.bidLots);
 });
 
 test("an improvement below the hysteresis is not sent", () => {
@@ -237,7 +272,7 @@ test("a prediction that no event renews passes", () => {
   const calm = scenario.stands(option);
   scenario.later(300).move(FORWARD, FALL);
   scenario.requote();
-  scenario.later(PARAMETERS.predictionLifeMs + 1).timer();
+  scenario.later(PARAMETERS.predictionLifeMs + PARAMETERS.calmMs + 1).timer();
   expect(scenario.stands(option)).toEqual(calm);
 });
 
