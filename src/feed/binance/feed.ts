@@ -6,45 +6,17 @@ import { isObject, parseJson } from "../decoder.ts";
 import { type FeedOptions, FRAME, type FrameOutcome } from "../feed.ts";
 import { RestRequests } from "../rest.ts";
 import { SupervisedFeed } from "../supervised-feed.ts";
-import { Backoff } from "../supervisor.ts";
 import type { BinanceDecoder } from "./decoder.ts";
-import { DepthJoin, DIFF, JOINED, MATCH } from "./depth-join.ts";
+import { DIFF, JOINED, MATCH } from "./depth-join.ts";
 import { listSymbols, readSymbol } from "./instruments.ts";
+import { SymbolListing } from "./listing.ts";
 import { createBinanceDecoder } from "./native-decoder.ts";
 import { OptionMarks, type OptionMarksSubject } from "./option-marks.ts";
+import { Recovery } from "./recovery.ts";
 import type { BinanceVenue } from "./venue.ts";
 
 /** Streams of one SUBSCRIBE message. */
 const STREAMS_PER_MESSAGE = 100;
-const SNAPSHOT_RETRY = { baseMs: 250, capMs: 30_000 } as const;
-/** A book that was live this long is asked for anew without delay. */
-const SETTLED_US = 5_000_000;
-
-/** Mark prices are asked for by REST when the stream has brought none for this long, and this often. */
-const MARK_INTERVAL_US = 3_000_000;
-const MARK_RETRY = { baseMs: 5_000, capMs: 300_000 } as const;
-/** How often symbols that the venue did not list are asked for again. */
-const RELIST_US = 60_000_000;
-/** A quiet symbol's snapshot waits so long for a depth event before it makes the book live by itself. */
-const QUIET_US = 2_000_000;
-
-/** One symbol's way back to a live book. */
-interface Recovery {
-  readonly instrument: Instrument;
-  readonly join: DepthJoin;
-  readonly backoff: Backoff;
-  /** A snapshot is not asked for before. */
-  dueUs: number;
-  /** Body of a snapshot that is ahead of all depth events seen so far. */
-  held: string | null;
-  heldSequence: number;
-  heldUs: number;
-  inFlight: boolean;
-  readonly markBackoff: Backoff;
-  /** Mark price and funding are not asked for before; every mark price puts it off. */
-  markDueUs: number;
-}
-
 /** What a REST request is for. A symbol that is being described is not carried yet. */
 type Subject =
   | { readonly purpose: "description"; readonly symbol: string }
@@ -63,18 +35,14 @@ export class BinanceFeed extends SupervisedFeed {
   readonly #recoveryOf: Int32Array;
   readonly #rng: Rng;
   readonly #rest: RestRequests<Subject>;
-  /** Symbols still to be described, and from when they may be asked for. */
-  #undescribed: string[] = [];
-  /** Symbols that the venue did not list when it was asked. */
-  #unlisted: string[] = [];
-  #relistUs = Number.POSITIVE_INFINITY;
+  readonly #listing: SymbolListing;
   readonly #optionMarks: OptionMarks | null;
-  #describeDueUs = 0;
   #nextMessage = 1;
 
   constructor(venue: BinanceVenue, options: FeedOptions) {
     super(options);
     this.#venue = venue;
+    this.#listing = new SymbolListing(venue);
     this.decoder = createBinanceDecoder(this.#bySymbol, options.native);
     this.#rng = new Rng(options.seed ^ 0x5eed);
     this.#rest = new RestRequests(options.id, options.port, this.#rng);
@@ -85,7 +53,7 @@ export class BinanceFeed extends SupervisedFeed {
   }
 
   start(timeUs: number): void {
-    this.#undescribed = [...this.options.subscriptions];
+    this.#listing.start(this.options.subscriptions);
     this.#describe(timeUs);
   }
 
@@ -112,7 +80,7 @@ export class BinanceFeed extends SupervisedFeed {
         break;
       case "snapshot":
         if (status === 200) this.#onSnapshot(subject.recovery, body, timeUs, out);
-        else this.#retrySnapshot(subject.recovery, timeUs);
+        else subject.recovery.retry(timeUs);
         break;
       case "description":
         if (status === 200) this.#onDescription(subject.symbol, body, timeUs, out);
@@ -149,7 +117,7 @@ export class BinanceFeed extends SupervisedFeed {
         return FRAME.ok;
       }
       case EVENT.ticker:
-        recovery.markDueUs = timeUs + MARK_INTERVAL_US;
+        recovery.marked(timeUs);
         return FRAME.ok;
       default:
         this.states.onData(id, timeUs);
@@ -168,14 +136,13 @@ export class BinanceFeed extends SupervisedFeed {
   protected tick(timeUs: number, out: EventBatch): void {
     const overdue = this.#rest.overdue(timeUs);
     if (overdue >= 0) this.onResponse(overdue, 0, "within the time for it", Number.NaN, timeUs, out);
-    if (timeUs >= this.#relistUs) this.#relist();
-    if (this.#undescribed.length > 0) this.#describe(timeUs);
+    this.#describe(timeUs);
     if (!this.connection.open) return;
     for (const recovery of this.#recoveries) {
       this.#askSnapshot(recovery, timeUs);
       this.#askMark(recovery, timeUs);
-      if (this.#venue.mayBeQuiet === true && recovery.held !== null && timeUs >= recovery.heldUs + QUIET_US)
-        this.#onQuiet(recovery, timeUs, out);
+      const quiet = recovery.takeQuiet(timeUs);
+      if (quiet !== null) this.#onQuiet(recovery, quiet, timeUs, out);
     }
     this.#askOptionMarks(timeUs);
   }
@@ -183,8 +150,7 @@ export class BinanceFeed extends SupervisedFeed {
   protected disconnected(): void {
     this.#optionMarks?.clear();
     for (const recovery of this.#recoveries) {
-      recovery.join.restart();
-      recovery.held = null;
+      recovery.restart();
       recovery.inFlight = false;
     }
     this.#rest.giveUp(({ purpose }) => purpose !== "description");
@@ -193,9 +159,8 @@ export class BinanceFeed extends SupervisedFeed {
   protected resync(instrument: number, reason: number, timeUs: number): void {
     const recovery = this.#recoveries[this.#recoveryOf[instrument]];
     if (!this.connection.open) return;
-    recovery.join.restart();
-    recovery.held = null;
-    this.#scheduleSnapshot(recovery, timeUs);
+    recovery.restart();
+    recovery.schedule(timeUs, this.states.liveSinceUs(instrument));
     if (reason === UNSOUND.silence) {
       this.#send("UNSUBSCRIBE", [recovery.instrument]);
       this.#send("SUBSCRIBE", [recovery.instrument]);
@@ -205,8 +170,7 @@ export class BinanceFeed extends SupervisedFeed {
   /** Subscribes symbols and waits for their books. */
   #follow(recoveries: readonly Recovery[], timeUs: number, out: EventBatch): void {
     for (const recovery of recoveries) {
-      recovery.dueUs = timeUs;
-      recovery.markDueUs = timeUs + MARK_INTERVAL_US;
+      recovery.followed(timeUs);
       this.states.toSnapshot(recovery.instrument.id, out);
     }
     this.#send(
@@ -230,22 +194,21 @@ export class BinanceFeed extends SupervisedFeed {
       join.keep(out, row);
       out.rewind(row, level);
       this.states.toUnsound(instrument.id, UNSOUND.gap, timeUs, out);
-      this.#scheduleSnapshot(recovery, timeUs);
+      recovery.schedule(timeUs, this.states.liveSinceUs(instrument.id));
       this.#askSnapshot(recovery, timeUs);
       return;
     }
     if (!join.keep(out, row)) {
       this.counters.overflows += 1;
-      recovery.held = null;
+      recovery.dropHeld();
     }
     out.rewind(row, level);
-    if (recovery.held === null) {
+    if (!recovery.isHolding) {
       this.#askSnapshot(recovery, timeUs);
-    } else if (join.match(recovery.heldSequence) !== MATCH.waits) {
-      const body = recovery.held;
-      recovery.held = null;
-      this.#onSnapshot(recovery, body, timeUs, out);
+      return;
     }
+    const body = recovery.takeMatched();
+    if (body !== null) this.#onSnapshot(recovery, body, timeUs, out);
   }
 
   #onSnapshot(recovery: Recovery, body: string, timeUs: number, out: EventBatch): void {
@@ -267,18 +230,16 @@ export class BinanceFeed extends SupervisedFeed {
         else this.counters.overflows += 1;
         const reason = joined === JOINED.gap ? UNSOUND.gap : UNSOUND.overflow;
         this.states.toUnsound(instrument.id, reason, timeUs, out);
-        this.#retrySnapshot(recovery, timeUs);
+        recovery.retry(timeUs);
         return;
       }
       out.rewind(row, level);
       if (match === MATCH.waits) {
-        recovery.held = body;
-        recovery.heldSequence = sequence;
-        recovery.heldUs = timeUs;
+        recovery.hold(body, sequence, timeUs);
         return;
       }
       this.problem = `${this.venue}: snapshot of ${instrument.symbol} at ${sequence} is older than the depth events`;
-      this.#retrySnapshot(recovery, timeUs);
+      recovery.retry(timeUs);
       return;
     }
     out.rewind(row, level);
@@ -286,18 +247,17 @@ export class BinanceFeed extends SupervisedFeed {
   }
 
   /** Nothing has happened since the snapshot: it is the book. */
-  #onQuiet(recovery: Recovery, timeUs: number, out: EventBatch): void {
-    const { instrument, join, held } = recovery;
-    recovery.held = null;
+  #onQuiet(recovery: Recovery, body: string, timeUs: number, out: EventBatch): void {
+    const { instrument, join } = recovery;
     const row = out.count;
     const level = out.levels;
-    if (held === null || this.decoder.decodeSnapshot(held, instrument, out) !== FRAME.ok) return;
+    if (this.decoder.decodeSnapshot(body, instrument, out) !== FRAME.ok) return;
     if (join.join(recovery.heldSequence, out) === JOINED.done) {
       this.states.toLive(instrument.id, timeUs, out);
       return;
     }
     out.rewind(row, level);
-    this.#retrySnapshot(recovery, timeUs);
+    recovery.retry(timeUs);
   }
 
   #onBadSnapshot(recovery: Recovery, outcome: FrameOutcome, timeUs: number, out: EventBatch): void {
@@ -312,53 +272,37 @@ export class BinanceFeed extends SupervisedFeed {
     }
     this.problem = `${this.venue}: the snapshot of ${symbol} cannot be used`;
     this.states.toUnsound(id, reason, timeUs, out);
-    this.#retrySnapshot(recovery, timeUs);
-  }
-
-  #scheduleSnapshot(recovery: Recovery, timeUs: number): void {
-    if (timeUs - this.states.liveSinceUs(recovery.instrument.id) >= SETTLED_US) recovery.backoff.reset();
-    if (recovery.backoff.attempts === 0) {
-      recovery.dueUs = timeUs;
-      recovery.backoff.nextUs();
-    } else {
-      this.#retrySnapshot(recovery, timeUs);
-    }
-  }
-
-  #retrySnapshot(recovery: Recovery, timeUs: number): void {
-    recovery.dueUs = timeUs + recovery.backoff.nextUs();
+    recovery.retry(timeUs);
   }
 
   #askSnapshot(recovery: Recovery, timeUs: number): void {
-    const { join, instrument } = recovery;
-    if (join.live || recovery.inFlight || recovery.held !== null) return;
-    if (join.buffered === 0 && this.#venue.mayBeQuiet !== true) return;
-    if (timeUs < recovery.dueUs || !this.#rest.isFree(timeUs)) return;
+    if (!recovery.wantsSnapshot(timeUs) || !this.#rest.isFree(timeUs)) return;
     recovery.inFlight = true;
-    this.#rest.send(this.#venue.depthPath(instrument.symbol), { purpose: "snapshot", recovery }, timeUs);
+    this.#rest.send(
+      this.#venue.depthPath(recovery.instrument.symbol),
+      { purpose: "snapshot", recovery },
+      timeUs,
+    );
   }
 
   /** Comes after all other requests: only when none is under way. */
   #askMark(recovery: Recovery, timeUs: number): void {
-    if (timeUs < recovery.markDueUs || this.#rest.underWay > 0 || !this.#rest.isFree(timeUs)) return;
+    if (!recovery.wantsMark(timeUs) || this.#rest.underWay > 0 || !this.#rest.isFree(timeUs)) return;
     const path = this.#venue.markPath(recovery.instrument.symbol);
     if (path === null) return;
-    recovery.markDueUs = timeUs + MARK_INTERVAL_US;
+    recovery.marked(timeUs);
     this.#rest.send(path, { purpose: "mark", recovery }, timeUs);
   }
 
-  /** A venue that cannot say is asked ever less often; that is no trouble of the book's. */
   #onMark(recovery: Recovery, status: number, body: string, timeUs: number, out: EventBatch): void {
+    let isGood = false;
     if (status === 200) {
       const outcome = this.decoder.decodePremiumIndex(body, recovery.instrument, out);
-      if (outcome === FRAME.ok) {
-        recovery.markBackoff.reset();
-        return;
-      }
+      isGood = outcome === FRAME.ok;
       if (outcome === FRAME.overflow) this.counters.overflows += 1;
-      else this.counters.unparsable += 1;
+      else if (!isGood) this.counters.unparsable += 1;
     }
-    recovery.markDueUs = timeUs + recovery.markBackoff.nextUs();
+    recovery.markAnswered(isGood, timeUs);
   }
 
   /** Comes after all other requests, as {@link #askMark} does. */
@@ -376,15 +320,8 @@ export class BinanceFeed extends SupervisedFeed {
     else if (outcome === FRAME.unparsable) this.counters.unparsable += 1;
   }
 
-  #relist(): void {
-    this.#relistUs = Number.POSITIVE_INFINITY;
-    this.#undescribed.push(...this.#unlisted);
-    this.#unlisted = [];
-  }
-
   #describe(timeUs: number): void {
-    if (timeUs < this.#describeDueUs) return;
-    for (const symbol of this.#venue.infoIsWhole ? [""] : this.#undescribed) {
+    for (const symbol of this.#listing.toAskFor(timeUs)) {
       if (!this.#rest.isFree(timeUs)) return;
       const isAsking = (subject: Subject): boolean =>
         subject.purpose === "description" && subject.symbol === symbol;
@@ -404,7 +341,7 @@ export class BinanceFeed extends SupervisedFeed {
       this.#refuse(symbol, timeUs);
       this.#connectWhenDescribed(timeUs);
     } else {
-      this.#describeDueUs = timeUs + this.#rest.retryDelayUs();
+      this.#listing.waitUntil(timeUs + this.#rest.retryDelayUs());
     }
   }
 
@@ -415,11 +352,11 @@ export class BinanceFeed extends SupervisedFeed {
     } catch (error) {
       this.counters.unparsable += 1;
       this.problem = messageOf(error);
-      this.#describeDueUs = timeUs + this.#rest.retryDelayUs();
+      this.#listing.waitUntil(timeUs + this.#rest.retryDelayUs());
       return;
     }
     const before = this.#recoveries.length;
-    for (const symbol of this.#venue.infoIsWhole ? [...this.#undescribed] : [asked]) {
+    for (const symbol of this.#listing.describedBy(asked)) {
       this.#onSymbol(symbol, symbols.get(symbol), timeUs);
     }
     const fresh = this.#recoveries.slice(before);
@@ -440,7 +377,7 @@ export class BinanceFeed extends SupervisedFeed {
       } else {
         this.#carry(instrument);
       }
-      this.#undescribed = this.#undescribed.filter((other) => other !== symbol);
+      this.#listing.found(symbol);
     } catch (error) {
       this.#refuse(symbol, timeUs);
       this.problem = messageOf(error);
@@ -451,30 +388,17 @@ export class BinanceFeed extends SupervisedFeed {
     if (!this.states.carry(instrument)) return;
     this.#bySymbol.set(instrument.symbol, instrument);
     this.#recoveryOf[instrument.id] = this.#recoveries.length;
-    this.#recoveries.push({
-      instrument,
-      join: new DepthJoin(this.#venue.sequence),
-      backoff: new Backoff(this.#rng, SNAPSHOT_RETRY),
-      dueUs: 0,
-      held: null,
-      heldSequence: Number.NaN,
-      heldUs: Number.NaN,
-      inFlight: false,
-      markBackoff: new Backoff(this.#rng, MARK_RETRY),
-      markDueUs: 0,
-    });
+    this.#recoveries.push(new Recovery(instrument, this.#venue, this.#rng));
   }
 
   #refuse(symbol: string, timeUs: number): void {
     this.counters.ignored += 1;
     this.problem = `${this.venue}: found no symbol ${symbol} in the venue's exchangeInfo`;
-    this.#undescribed = this.#undescribed.filter((other) => other !== symbol);
-    this.#unlisted.push(symbol);
-    this.#relistUs = timeUs + RELIST_US;
+    this.#listing.refused(symbol, timeUs);
   }
 
   #connectWhenDescribed(timeUs: number): void {
-    if (this.#undescribed.length > 0) return;
+    if (this.#listing.isWaiting) return;
     if (this.states.carried.length > 0) this.connection.start(timeUs);
   }
 
