@@ -162,6 +162,7 @@ export class BlockRfqs implements DeskTap {
     for (const asked of this.#asked.values()) {
       for (const side of asked.sides) side.reset();
       if (wasUp && asked.overAtUs === Number.POSITIVE_INFINITY) this.#withdraw(asked, reason);
+      asked.quoteId = "";
       asked.askAtUs = Number.POSITIVE_INFINITY;
     }
   }
