@@ -2,6 +2,7 @@ import { RedisClient } from "bun";
 import type { Counters, FeatureNames, PlainSecrets } from "./control.ts";
 import { reasonOf } from "./kafka-client.ts";
 import type { RedisOptions } from "./options.ts";
+import { tlsDistrust } from "./tls-reason.ts";
 
 const CONNECT_MS = 5_000;
 const PAUSE_MS = 250;
@@ -86,13 +87,19 @@ export class RedisMirror {
     } catch (error) {
       this.#counters.add("redisFailed", rows.length);
       this.#counters.set("redisUp", 0);
-      if (this.#pauseMs === 0) this.#onProblem(`Redis takes no features: ${reasonOf(error)}`);
+      if (this.#pauseMs === 0) this.#onProblem(`Redis takes no features: ${await this.#reason(error)}`);
       this.#pauseMs = Math.min(PAUSE_MS_MAX, Math.max(PAUSE_MS, this.#pauseMs * 2));
       this.#resumeMs = performance.now() + this.#pauseMs;
       this.#schemaMs = Number.NEGATIVE_INFINITY;
       this.#client?.close();
       this.#client = null;
     }
+  }
+
+  async #reason(error: unknown): Promise<string> {
+    const { url, ca } = this.#options;
+    const distrust = url.startsWith("rediss:") ? await tlsDistrust(url, ca) : null;
+    return distrust ?? reasonOf(error);
   }
 
   async #connected(): Promise<RedisClient> {

@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
+import type { CertificateFiles, Certificates } from "./certificate-authority.ts";
 
 const KAFKA = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "keel-test/kafka-4.1.0");
 const START_MS = 45_000;
@@ -71,26 +72,30 @@ export class RedisServer {
   readonly port = freePort();
   readonly password = "a redis password";
   readonly #folder = mkdtempSync(join(tmpdir(), "keel-redis-"));
+  readonly #tls: readonly string[];
   #child: Bun.Subprocess | null = null;
 
+  /** @param tls the server's certificate, and the authority that clients' must be by; left out = no TLS */
+  constructor(tls?: { readonly server: CertificateFiles; readonly ca: string }) {
+    this.#tls =
+      tls === undefined
+        ? ["--port", String(this.port)]
+        : [
+            ...["--port", "0", "--tls-port", String(this.port), "--tls-auth-clients", "no"],
+            ...["--tls-cert-file", tls.server.cert, "--tls-key-file", tls.server.key],
+            ...["--tls-ca-cert-file", tls.ca],
+          ];
+  }
+
   get url(): string {
-    return `redis://127.0.0.1:${this.port}/0`;
+    return `${this.#tls.includes("--tls-port") ? "rediss" : "redis"}://127.0.0.1:${this.port}/0`;
   }
 
   async start(): Promise<void> {
     const config = ["--save", "", "--appendonly", "no", "--dir", this.#folder, "--bind", "127.0.0.1"];
     const log = join(this.#folder, "log");
     this.#child = Bun.spawn(
-      [
-        "redis-server",
-        "--port",
-        String(this.port),
-        "--requirepass",
-        this.password,
-        "--logfile",
-        log,
-        ...config,
-      ],
+      ["redis-server", ...this.#tls, "--requirepass", this.password, "--logfile", log, ...config],
       { stdout: "ignore", stderr: "ignore" },
     );
     await untilOpen(this.port, this.#child, () => readFileSync(log, "utf8"));
@@ -111,6 +116,10 @@ export class RedisServer {
 export class KafkaBroker {
   readonly port = freePort();
   readonly securePort = freePort();
+  /** Asks for a client's certificate. */
+  readonly mutualPort = freePort();
+  /** Shows the certificate of another host. */
+  readonly elsewherePort = freePort();
   readonly username = "desk";
   readonly password = "a kafka password";
   readonly certFile: string;
@@ -118,12 +127,17 @@ export class KafkaBroker {
   readonly #config: string;
   #child: Bun.Subprocess | null = null;
 
-  constructor() {
+  /** @param certificates for two more listeners: one asks clients for a certificate, one is of another host than it says */
+  constructor(certificates: Certificates | null = null) {
     const controller = freePort();
     const { cert, key } = certificate(this.#folder);
     this.certFile = cert;
     const keystore = join(this.#folder, "keystore.pem");
     writeFileSync(keystore, readFileSync(key, "utf8") + readFileSync(cert, "utf8"));
+    const more =
+      certificates === null
+        ? []
+        : [`MUTUAL://127.0.0.1:${this.mutualPort}`, `ELSEWHERE://127.0.0.1:${this.elsewherePort}`];
     const [plain, secure] = [`PLAINTEXT://127.0.0.1:${this.port}`, `SECURE://127.0.0.1:${this.securePort}`];
     this.#config = join(this.#folder, "server.properties");
     writeFileSync(
@@ -131,10 +145,10 @@ export class KafkaBroker {
       `process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:${controller}
-listeners=${plain},${secure},CONTROLLER://127.0.0.1:${controller}
-advertised.listeners=${plain},${secure}
+listeners=${[plain, secure, ...more].join()},CONTROLLER://127.0.0.1:${controller}
+advertised.listeners=${[plain, secure, ...more].join()}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL,MUTUAL:SSL,ELSEWHERE:SSL
 sasl.enabled.mechanisms=SCRAM-SHA-512
 listener.name.secure.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 ssl.keystore.type=PEM
@@ -146,7 +160,7 @@ offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
-`,
+${certificates === null ? "" : this.#listeners(certificates)}`,
     );
     const id = Buffer.from("keel test broker").toString("base64url");
     const scram = `SCRAM-SHA-512=[name=${this.username},password=${this.password}]`;
@@ -172,6 +186,18 @@ group.initial.rebalance.delay.ms=0
 
   remove(): void {
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #listeners({ ca, server, elsewhere }: Certificates): string {
+    const keystore = (name: string, { cert, key }: CertificateFiles): string => {
+      const file = join(this.#folder, `${name}.pem`);
+      writeFileSync(file, readFileSync(key, "utf8") + readFileSync(cert, "utf8"));
+      return `listener.name.${name}.ssl.keystore.type=PEM\nlistener.name.${name}.ssl.keystore.location=${file}\n`;
+    };
+    return `${keystore("mutual", server)}${keystore("elsewhere", elsewhere)}listener.name.mutual.ssl.client.auth=required
+listener.name.mutual.ssl.truststore.type=PEM
+listener.name.mutual.ssl.truststore.location=${ca}
+`;
   }
 
   #java(main: string, ...args: string[]): string[] {
