@@ -22,5 +22,5 @@ for (const untilMs = Date.now() + seconds * 1_000; Date.now() < untilMs; seed +=
 }
 const grownMiB = (process.memoryUsage.rss() - residentBefore) / 1_048_576;
 console.log(
-  `${messages} messages, slowest ${slowestMs.toFixed(1)} ms, memory grew by ${grownMiB.toFixed(0)} MiB`,
+  `${messages} messages, slowest ${slowestMs.toFixed(1)} ms of processor time, memory grew by ${grownMiB.toFixed(0)} MiB`,
 );
