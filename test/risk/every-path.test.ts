@@ -44,7 +44,8 @@ const PERPETUAL: InstrumentSpec = {
   optionType: null,
 };
 
-type Path = "quote" | "order" | "hedge" | "request";
+/** `reload` = a quote that stands when limits or the state change, `block` = one that stands at a venue without a last look. */
+type Path = "quote" | "order" | "hedge" | "request" | "reload" | "block";
 
 /** A gate with two underlyings, an option and a perpetual of each. */
 class Desk {
@@ -87,6 +88,10 @@ class Desk {
   /** Tries to get 10 lots bought of the option by a path. @returns the limits that refused, none when it left */
   buy(path: Path, over: { instrument?: number; lots?: number; ticks?: number; id?: number } = {}): string[] {
     const before = [...this.gate.refusals];
+    if (path === "block") {
+      const limit = this.gate.standingStructure(this.#structure(over), this.timeUs);
+      return limit === null ? [] : [limit];
+    }
     const left = this.#send(path, over);
     const named = LIMITS.filter((_name, limit) => this.gate.refusals[limit] > (before[limit] ?? 0));
     if (left && named.length > 0) return [`left in spite of ${named.join(", ")}`];
@@ -99,7 +104,7 @@ class Desk {
     const ticks = over.ticks ?? FAIR_TICKS - 5;
     this.id += 1;
     const id = over.id ?? this.id;
-    if (path === "quote") {
+    if (path === "quote" || path === "reload") {
       const batch = new QuoteBatch(2);
       batch.count = 1;
       batch.instrument[0] = instrument;
@@ -110,14 +115,15 @@ class Desk {
       batch.fair[0] = FAIR_TICKS * 1e-4;
       batch.delta[0] = 0.5;
       batch.standing[0] = 1;
+      if (path === "reload") {
+        this.gate.recheck(batch, this.timeUs);
+        return batch.count === 0;
+      }
       this.gate.check(batch, this.timeUs);
       return batch.bidLots[0] === lots;
     }
-    if (path === "request") {
-      const leg = { instrument, ratio: 1, fair: FAIR_TICKS * 1e-4, delta: 0.5, vega: 0 };
-      const quote: StructureQuote = { structureId: id, legs: [leg], lots, bid: ticks * 1e-4, ask: null };
-      return typeof this.gate.checkStructure(quote, this.timeUs) !== "string";
-    }
+    if (path === "request")
+      return typeof this.gate.checkStructure(this.#structure({ ...over, id }), this.timeUs) !== "string";
     const order: OrderIntent = {
       orderId: id,
       instrument,
@@ -133,6 +139,12 @@ class Desk {
     if (typeof passed === "string") return false;
     this.gate.onOrderState(id, ORDER_STATE.done, 0);
     return true;
+  }
+
+  #structure(over: { instrument?: number; lots?: number; ticks?: number; id?: number }): StructureQuote {
+    const { instrument = this.option.id, lots = 10, ticks = FAIR_TICKS - 5, id = this.id } = over;
+    const leg = { instrument, ratio: 1, fair: FAIR_TICKS * 1e-4, delta: 0.5, vega: 0 };
+    return { structureId: id, legs: [leg], lots, bid: ticks * 1e-4, ask: null };
   }
 
   hold(instrument: Instrument, lots: number): void {
@@ -153,6 +165,12 @@ interface Attempt {
 }
 
 const ALL: readonly Path[] = ["quote", "order", "hedge", "request"];
+/** What stands already is not sent: it has been counted, and its id is known. */
+const STANDING: readonly (readonly [path: Path, like: Path])[] = [
+  ["reload", "quote"],
+  ["block", "request"],
+];
+const OF_SENDING: ReadonlySet<LimitName> = new Set(["messageRate", "duplicate"]);
 const ORDERS: readonly Path[] = ["order", "hedge"];
 const nothing = (): void => {};
 
@@ -374,6 +392,22 @@ describe.each(ALL)("by the path of a %s", (path) => {
   });
 });
 
+describe.each(STANDING)("what stands, by the path of a %s", (path, like) => {
+  test("may stand while it keeps every limit", () => {
+    expect(new Desk().buy(path)).toEqual([]);
+  });
+
+  test.each(
+    ATTEMPTS.filter(({ paths, limit }) => paths.includes(like) && !OF_SENDING.has(limit)).map(
+      (attempt) => [attempt.limit, attempt] as const,
+    ),
+  )("%s takes it back", (limit, { arrange, over }) => {
+    const desk = new Desk();
+    arrange(desk);
+    expect(desk.buy(path, over?.(desk) ?? {})).toEqual([limit]);
+  });
+});
+
 test("every limit has been tried", () => {
   const tried = new Set<string>(ATTEMPTS.map(({ limit }) => limit));
   expect(Object.keys(LIMIT_MEANING).filter((name) => !tried.has(name))).toEqual([]);
@@ -392,7 +426,7 @@ test("a reload tightens at once, and forgets nothing that was counted", () => {
 });
 
 test("what reduces passes while the desk reduces only, by every path", () => {
-  for (const path of ALL) {
+  for (const path of [...ALL, ...STANDING.map(([standing]) => standing)]) {
     const desk = new Desk();
     desk.hold(desk.option, -30);
     desk.gate.reduce("reduceOnly", "operator", NOW_US);
