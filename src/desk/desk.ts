@@ -132,7 +132,13 @@ export class Desk implements GatewayEvents {
       options.rfq == null
         ? null
         : deskRfq({
-            ...{ parameters: options.rfq, known: options.rfqCounterparties, market: this.market, quoter, gate },
+            ...{
+              parameters: options.rfq,
+              known: options.rfqCounterparties,
+              market: this.market,
+              quoter,
+              gate,
+            },
             execute: (...fill) => this.onExecution(...fill),
             answer: (action, timeUs) => this.#port.answered?.(action, timeUs),
           });
@@ -451,6 +457,24 @@ export class Desk implements GatewayEvents {
   /** Only what reduces a position passes, until {@link resetKill}; standing quotes that would not are pulled. */
   reduce(reason: string, timeUs: number): void {
     this.#trading.reduce(reason, timeUs);
+  }
+
+  /**
+   * Which sides of an instrument, or with −1 of every one quoted now, are quoted from now on; what may not stand is pulled in this
+   * turn.
+   *
+   * @param sides one of `SIDES`
+   * @returns how many instruments it concerns
+   */
+  setSides(instrument: number, sides: number, timeUs: number): number {
+    let concerned = 0;
+    for (const { id } of this.market.instruments.all()) {
+      if ((instrument >= 0 && id !== instrument) || !this.quoter.quotes(id)) continue;
+      this.quoter.setSides(id, sides);
+      concerned += 1;
+    }
+    if (concerned > 0) this.#publisher.requoteAll(timeUs);
+    return concerned;
   }
 
   /** Cancels everything and quotes no more until {@link resetKill}. The first reason stays. */

@@ -18,7 +18,7 @@ export const RECORD = {
   inference: 15,
   /** Payload: JSON of the gateway event. */
   gateway: 16,
-  /** Payload: JSON `{command, reason}`: kill, reset, reduce, shutdown. */
+  /** Payload: JSON `{command, reason}`: kill, reset, reduce, shutdown; or `{command: "sides", instrument, sides}`. */
   control: 17,
   /** Payload: JSON `{step}`: the run's step in which a synchronous engine was lost, null when a submit ended so. Empty: null. */
   engineLost: 19,

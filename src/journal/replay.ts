@@ -8,6 +8,7 @@ import type { ExecutionDetail } from "../gateway/gateway.ts";
 import type { DeskTap } from "../gateway/tap.ts";
 import type { Platt } from "../inference/calibration.ts";
 import { EngineLostError, type StepEngine } from "../inference/engine.ts";
+import { SIDES, type SidesName } from "../quote/target.ts";
 import type { RfqAction, RfqInput } from "../rfq/message.ts";
 import type { ApprovedOrder, ApprovedQuotes } from "../risk/gate.ts";
 import type { RiskLimits } from "../risk/limits.ts";
@@ -198,6 +199,13 @@ export async function replay(
 /** What an operator tells a desk. */
 export type ControlCommand = "kill" | "reduce" | "reset" | "shutdown";
 
+/** An operator says which sides are quoted, of one instrument or with −1 of every one; a control record too. */
+export interface SidesCommand {
+  readonly command: "sides";
+  readonly instrument: number;
+  readonly sides: SidesName;
+}
+
 interface Replayed {
   readonly start: RunStart;
   readonly desk: Desk;
@@ -327,7 +335,12 @@ function apply(record: JournalRecord, desk: Desk, port: ReplayPort): boolean {
       desk.onRfq(json<RfqInput>(record), timeUs);
       return true;
     case RECORD.control: {
-      const { command, reason } = json<{ command: ControlCommand; reason: string }>(record);
+      const told = json<{ command: ControlCommand; reason: string } | SidesCommand>(record);
+      if (told.command === "sides") {
+        desk.setSides(told.instrument, SIDES[told.sides], timeUs);
+        return true;
+      }
+      const { command, reason } = told;
       if (command === "kill") desk.kill(reason, timeUs);
       else if (command === "reduce") desk.reduce(reason, timeUs);
       else if (command === "reset") desk.resetKill(timeUs);

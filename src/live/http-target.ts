@@ -92,6 +92,7 @@ export function httpTarget(live: LiveDesk, distributor: Distributor | null = nul
     status: () => live.summary(),
     kill: (reason) => live.kill(`http: ${reason}`),
     reduce: (reason) => live.reduce(`http: ${reason}`),
+    setSides: (instrument, sides) => live.setSides(instrument, sides),
     quotes: (instrument) => standingReports(desk, instrument),
     rfq: () => rfqReport(live),
     outcomes: () => live.taps.find((tap) => tap instanceof LiveOutcomes)?.view() ?? null,

@@ -9,6 +9,7 @@ import { LIMITS } from "../risk/gate.ts";
 import { type Labels, type MetricRegistry, RECOVERY } from "./metrics.ts";
 import { registerStability } from "./quote-stability.ts";
 import { feedStates } from "./summary.ts";
+import { registerSurfaces } from "./surface-metrics.ts";
 
 /** Registers what a desk and its latency histograms have to tell. Names are listed in `docs/metrics.md`. */
 export function registerDeskMetrics(metrics: MetricRegistry, desk: Desk, timer: StageHistograms): void {
@@ -17,6 +18,7 @@ export function registerDeskMetrics(metrics: MetricRegistry, desk: Desk, timer: 
   registerClocks(metrics, desk);
   registerQuotes(metrics, desk);
   registerStability(metrics, desk);
+  registerSurfaces(metrics, desk);
   metrics.add({
     name: "keel_desk_stage_seconds",
     type: "histogram",

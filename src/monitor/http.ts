@@ -1,5 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
 import { KeelError } from "../core/errors.ts";
+import { SIDES, type SidesName } from "../quote/target.ts";
 import type { MetricRegistry } from "./metrics.ts";
 
 /** What the HTTP side may ask of the process. */
@@ -20,6 +21,8 @@ export interface HttpTarget {
   quotes(instrument: string): unknown;
   /** Only what reduces a position is quoted until the reset. */
   reduce(reason: string): void;
+  /** Sides quoted of an instrument, or without a symbol of all. @returns how many it concerns; 0 when none of that name is quoted */
+  setSides?(instrument: string, sides: SidesName): number;
   /** Has the counterparty's positions taken over. @returns false when it cannot be asked */
   adoptPositions(): boolean;
   /** The FIX session with the counterparty; null when there is none. */
@@ -42,10 +45,10 @@ export interface HttpOptions {
 }
 
 const MAX_BODY_BYTES = 4_096;
-const POSTS = ["/kill", "/reduce", "/reset", "/positions/adopt", "/fix/reset"];
+const POSTS = ["/kill", "/reduce", "/sides", "/reset", "/positions/adopt", "/fix/reset"];
 
 /**
- * `/metrics` (Prometheus text), `/healthz`, `/readyz`, `/status`, `/positions`, `/quotes?instrument=SYMBOL`, `/outcomes`, `/fix` and `/deribit` (JSON); `POST /kill`, `POST /reduce` and
+ * `/metrics` (Prometheus text), `/healthz`, `/readyz`, `/status`, `/positions`, `/quotes?instrument=SYMBOL`, `/outcomes`, `/fix` and `/deribit` (JSON); `POST /kill`, `POST /reduce`, `POST /sides` and
  * `POST /reset` move the trading state, `POST /positions/adopt` takes over the counterparty's positions, `POST /fix/reset` starts the FIX session anew.
  *
  * A `POST` is accepted with the token, or, when none is configured, from a loopback address by a client that is no web page
@@ -114,13 +117,14 @@ async function answer(
         return Response.json(target.quotes(searchParams.get("instrument") ?? ""));
       case "/kill":
       case "/reduce":
+      case "/sides":
       case "/positions/adopt":
       case "/reset":
       case "/fix/reset":
         return new Response("use POST\n", { status: 405, headers: { allow: "POST" } });
       default:
         return new Response(
-          "paths: /metrics /healthz /readyz /status /positions /quotes?instrument=SYMBOL /rfq /outcomes /fix /deribit, POST /kill /reduce /reset /positions/adopt /fix/reset\n",
+          "paths: /metrics /healthz /readyz /status /positions /quotes?instrument=SYMBOL /rfq /outcomes /fix /deribit, POST /kill /reduce /sides /reset /positions/adopt /fix/reset\n",
           {
             status: 404,
           },
@@ -147,6 +151,7 @@ async function answer(
       ? Response.json({ asked: true })
       : Response.json({ asked: false, note: "the counterparty cannot be asked now" }, { status: 409 });
   }
+  if (pathname === "/sides") return setSides(target, searchParams);
   const body = (await request.text()).trim().slice(0, 200);
   if (pathname === "/reduce") {
     target.reduce(body === "" ? "HTTP POST /reduce" : body);
@@ -154,6 +159,21 @@ async function answer(
   }
   target.kill(body === "" ? "HTTP POST /kill" : body);
   return Response.json({ killed: true });
+}
+
+/** `POST /sides?sides=bid[&instrument=SYMBOL]`. */
+function setSides(target: HttpTarget, parameters: URLSearchParams): Response {
+  const given = parameters.get("sides");
+  const sides = (Object.keys(SIDES) as SidesName[]).find((name) => name === given);
+  if (sides === undefined) {
+    return new Response(`sides: found "${given ?? ""}", expected one of ${Object.keys(SIDES).join(", ")}\n`, {
+      status: 400,
+    });
+  }
+  const instrument = parameters.get("instrument") ?? "";
+  const instruments = target.setSides?.(instrument, sides) ?? 0;
+  if (instruments > 0) return Response.json({ sides, instruments });
+  return new Response(`instrument: "${instrument}" is not quoted\n`, { status: 404 });
 }
 
 function verdict(reasons: readonly string[]): Response {

@@ -11,6 +11,7 @@ const SIZING_MOVE = 0.02;
 
 /** Which sides of an instrument are quoted: the values of `KEEL_QUOTE_SIDES`. */
 export const SIDES = { both: 0, bid: 1, ask: 2, reducing: 3 } as const;
+export type SidesName = keyof typeof SIDES;
 
 /**
  * What the quote of one level should be, before it is asked whether a change is worth sending. Prices are in ticks, rounded away

@@ -189,6 +189,24 @@ describe("a live desk in trouble", () => {
     await harness.untilQuoting();
   });
 
+  test("one side is quoted when an operator says so, then both again", async () => {
+    const { live, desk } = harness;
+    const quoted = desk.market.instruments.all().filter(({ id }) => desk.quoter.quotes(id));
+    const asks = () => quoted.filter(({ id }) => desk.quoter.standing(id).askLots > 0).length;
+    const bids = () => quoted.filter(({ id }) => desk.quoter.standing(id).bidLots > 0).length;
+    expect(live.setSides("NO-SUCH", "bid")).toBe(0);
+    expect(live.setSides("", "bid")).toBe(quoted.length);
+    expect(asks()).toBe(0);
+    await harness.until("bids stand without asks", () => bids() > 0);
+    expect(asks()).toBe(0);
+    const [{ symbol, id }] = quoted;
+    expect(live.setSides(symbol, "reducing")).toBe(1);
+    expect(desk.quoter.standing(id).reasons & (REASON.sides | REASON.pulled)).not.toBe(0);
+    expect(live.setSides("", "both")).toBe(quoted.length);
+    await harness.until("asks stand again", () => asks() > 0);
+    await harness.untilQuoting();
+  });
+
   test.skipIf(noCpuEngine)(
     "an engine lost within a turn is started again, and quotes go on meanwhile",
     async () => {

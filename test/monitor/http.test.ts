@@ -55,6 +55,28 @@ describe("HttpServer", () => {
     expect((await fetch(`${base}/nothing`)).status).toBe(404);
   });
 
+  test("sets the sides that are quoted, by POST, a known value and an instrument that is quoted only", async () => {
+    const told: string[] = [];
+    const target = quietTarget({
+      setSides: (instrument, sides) => (instrument === "X" ? 0 : told.push(`${instrument}:${sides}`)),
+    });
+    server = new HttpServer({ hostname: "127.0.0.1", port: 0, token: null }, target);
+    const path = `http://127.0.0.1:${server.port}/sides`;
+    const post = (query: string): Promise<Response> => fetch(`${path}?${query}`, { method: "POST" });
+    expect((await fetch(`${path}?sides=bid`)).status).toBe(405);
+    const wrong = await post("sides=left");
+    expect(wrong.status).toBe(400);
+    expect(await wrong.text()).toBe('sides: found "left", expected one of both, bid, ask, reducing\n');
+    expect((await post("sides=bid&instrument=X")).status).toBe(404);
+    expect(told).toEqual([]);
+    expect(await (await post("sides=bid&instrument=BTC-PERPETUAL")).json()).toEqual({
+      sides: "bid",
+      instruments: 1,
+    });
+    expect((await post("sides=reducing")).status).toBe(200);
+    expect(told).toEqual(["BTC-PERPETUAL:bid", ":reducing"]);
+  });
+
   test("tells of the FIX session and resets it by POST only", async () => {
     const { base, state } = start();
     expect(await (await fetch(`${base}/fix`)).json()).toEqual({ session: "FIX.4.4-A-B" });

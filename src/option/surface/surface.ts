@@ -60,6 +60,8 @@ export class VolatilitySurface {
   readonly #forward: Float64Array;
   readonly #inForce: SurfaceSlices;
   readonly #refit: SurfaceRefit;
+  /** Local time of the latest {@link step}. */
+  seenUs = Number.NEGATIVE_INFINITY;
   #fittedUs = Number.NEGATIVE_INFINITY;
   #timeUs = 0;
   #dirty = false;
@@ -140,6 +142,7 @@ export class VolatilitySurface {
    * @returns true when a new surface has come into force
    */
   step(units: number, exchangeTimeUs: number, timeUs: number): boolean {
+    this.seenUs = timeUs;
     if (this.#refit.idle) {
       if (!this.#dirty || timeUs - this.#timeUs < this.#parameters.refitMs * 1_000) return false;
       this.#begin(exchangeTimeUs, timeUs);
