@@ -22,6 +22,7 @@ import type { DeviceName } from "./inference/engine.ts";
 import type { Retention } from "./journal/retention.ts";
 import type { EngineSettings } from "./inference/settings.ts";
 import { VENUES, type VenueName } from "./market/instrument.ts";
+import type { WebhookOptions } from "./monitor/alerts/webhook.ts";
 import type { ServiceManager } from "./monitor/service-notifier.ts";
 import { SURFACE_PARAMETERS, type SurfaceParameters } from "./option/surface/parameters.ts";
 import { FEE_PARAMETERS, type FeeRates } from "./position/fees.ts";
@@ -79,6 +80,8 @@ export interface Config {
   /** Undefined when nothing is published in shared memory. */
   readonly shm: { readonly name: string; readonly ringCapacity: number } | undefined;
   readonly stateDir: string;
+  /** `KEEL_ALERT_…`; undefined when alerts go to the log and to `/alerts` alone. */
+  readonly alerts: Omit<WebhookOptions, "instance"> | undefined;
   /** `KEEL_LOOP_…` */
   readonly placement: LoopPlacement;
   /** systemd, when it started this process and wants to be told; see {@link readServiceManager}. */
@@ -171,6 +174,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const problems = unknownNames(env);
   const values = readValues(env, problems);
   const httpToken = readSecret(env, "KEEL_HTTP_TOKEN_FILE", problems);
+  const alertToken = readSecret(env, "KEEL_ALERT_TOKEN_FILE", problems);
   const journalKey = readSecret(env, "KEEL_JOURNAL_KEY_FILE", problems, { lines: true });
   if (
     given(env, "KEEL_SIGNALS") !== undefined &&
@@ -243,6 +247,15 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
         ? undefined
         : { name: values.KEEL_SHM, ringCapacity: values.KEEL_SHM_RING },
     stateDir,
+    alerts:
+      values.KEEL_ALERT_URL === undefined
+        ? undefined
+        : {
+            url: values.KEEL_ALERT_URL,
+            token: alertToken,
+            timeoutMs: values.KEEL_REQUEST_TIMEOUT_MS,
+            repeatMs: values.KEEL_ALERT_REPEAT_SECONDS * 1_000,
+          },
     placement: { cpu: values.KEEL_LOOP_CPU ?? null, priority: values.KEEL_LOOP_PRIORITY ?? null },
     serviceManager,
     http:

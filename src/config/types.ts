@@ -68,6 +68,13 @@ export const flag: ValueType<boolean> = valueType("on | off", "", (text) => {
   return text === "off" ? false : new Misfit("on or off");
 });
 
+/** An `http` or `https` URL, without credentials in it. */
+export const webUrl: ValueType<string> = valueType("URL", "a", (text) => {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const fits = url !== null && /^https?:$/.test(url.protocol) && url.username === "" && url.password === "";
+  return fits ? url.href : new Misfit("an http:// or https:// URL without user name and password");
+});
+
 /** Printable text without spaces, as FIX identifiers and host names are. */
 export function word(label: string): ValueType<string> {
   return valueType(label, "a", (text) => (/^[\x21-\x7e]{1,255}$/.test(text) ? text : new Misfit()));

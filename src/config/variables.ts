@@ -44,6 +44,7 @@ import {
   secretFile,
   sharedMemoryName,
   signalList,
+  webUrl,
   word,
 } from "./types.ts";
 import { type Variable, variable } from "./variable.ts";
@@ -330,6 +331,18 @@ const NAMED = {
     secretFile,
     null,
     "File with the bearer token that every HTTP POST then needs",
+  ),
+  KEEL_ALERT_URL: variable(
+    webUrl,
+    null,
+    "Where alerts are posted: a receiver of Alertmanager's webhook, or an Alertmanager (`…/api/v2/alerts`); without it they go to the log and to `/alerts`",
+  ),
+  KEEL_ALERT_TOKEN_FILE: variable(secretFile, null, "File with the bearer token that the receiver needs"),
+  KEEL_ALERT_REPEAT_SECONDS: variable(
+    integerIn(1, 86_400),
+    "60",
+    "How often an alert that still fires is told again",
+    "s",
   ),
   KEEL_SIGNALS: variable(
     signalList,

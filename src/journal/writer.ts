@@ -111,6 +111,11 @@ export class JournalWriter implements JournalSink {
     return this.#dropped;
   }
 
+  /** Bytes that may wait for the journal's thread. */
+  get ringBytes(): number {
+    return this.#ring.capacity;
+  }
+
   /** Bytes that wait for the journal's thread. */
   get backlogBytes(): number {
     return this.#ring.used;

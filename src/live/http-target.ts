@@ -1,26 +1,17 @@
-import type { Distributor } from "../distribution/distributor.ts";
-import { registerDistributionMetrics } from "../distribution/metrics.ts";
-import { firstLines } from "../feed/lines.ts";
-import { DeribitGateway } from "../gateway/deribit/gateway.ts";
 import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
-import { JsonGateway } from "../gateway/json/gateway.ts";
+import { DeribitGateway } from "../gateway/deribit/gateway.ts";
+import { firstLines } from "../feed/lines.ts";
 import { FixClients } from "../gateway/rfq/fix-clients.ts";
 import { FEED_STATE } from "../market/event-batch.ts";
-import {
-  registerApiMetrics,
-  registerFixClientMetrics,
-  registerRfqMetrics,
-} from "../monitor/client-metrics.ts";
-import { registerDeribitMetrics } from "../monitor/deribit-metrics.ts";
-import { registerDeskMetrics } from "../monitor/desk-metrics.ts";
+import type { AlertWatch } from "../monitor/alerts/watch.ts";
 import type { HttpTarget } from "../monitor/http.ts";
-import { MetricRegistry } from "../monitor/metrics.ts";
+import type { MetricRegistry } from "../monitor/metrics.ts";
 import { positionReport } from "../monitor/position-report.ts";
-import { registerRiskMetrics } from "../monitor/risk-metrics.ts";
 import { standingReports } from "../monitor/standing-report.ts";
 import { reasonNames } from "../quote/quote-batch.ts";
 import type { LiveDesk } from "./live-desk.ts";
-import { LiveOutcomes, registerOutcomeMetrics } from "./outcomes.ts";
+import { unansweredSeconds } from "./live-metrics.ts";
+import { LiveOutcomes } from "./outcomes.ts";
 
 /** A loop that was this late is not healthy. */
 const LOOP_LAG_MS_MAX = 1_000;
@@ -28,68 +19,17 @@ const LOOP_LAG_MS_MAX = 1_000;
 const UNANSWERED_SECONDS_MAX = 5;
 
 /** What the HTTP server shows of a live desk and what it may ask of it. */
-export function httpTarget(live: LiveDesk, distributor: Distributor | null = null): HttpTarget {
-  const metrics = new MetricRegistry();
+export function httpTarget(live: LiveDesk, metrics: MetricRegistry, alerts: AlertWatch | null): HttpTarget {
   const { desk } = live;
-  registerDeskMetrics(metrics, desk, live.timer);
-  if (desk.rfq !== null) registerRfqMetrics(metrics, desk.rfq);
-  for (const tap of live.taps) {
-    if (tap instanceof FixClients) registerFixClientMetrics(metrics, tap);
-    if (tap instanceof JsonGateway) registerApiMetrics(metrics, tap);
-    if (tap instanceof LiveOutcomes) registerOutcomeMetrics(metrics, tap);
-  }
-  registerRiskMetrics(metrics, desk);
-  if (live.gateway instanceof DeribitGateway) registerDeribitMetrics(metrics, live.gateway);
-  metrics.single(
-    "keel_risk_reloads_total",
-    "counter",
-    "Times that risk limits were read anew.",
-    () => live.limitReloads,
-  );
-  metrics.single(
-    "keel_risk_reload_failures_total",
-    "counter",
-    "Times that risk limits could not be read anew; the old ones stayed in force.",
-    () => live.limitReloadFailures,
-  );
-  if (distributor !== null) registerDistributionMetrics(metrics, distributor);
-  metrics.single(
-    "keel_gateway_session_up",
-    "gauge",
-    "1 while the counterparty's session is established.",
-    () => (live.gateway.ready ? 1 : 0),
-  );
-  metrics.single(
-    "keel_gateway_unanswered_seconds",
-    "gauge",
-    "For how long sent quotes have waited for an answer of the counterparty.",
-    () => unansweredSeconds(live),
-  );
-  metrics.single(
-    "keel_journal_dropped_total",
-    "counter",
-    "Records that did not fit the journal's ring.",
-    () => live.journalDropped,
-  );
-  metrics.single("keel_process_resident_bytes", "gauge", "Resident memory.", () => process.memoryUsage.rss());
-  metrics.single(
-    "keel_process_loop_lag_seconds",
-    "gauge",
-    "Longest lag of the event loop since the last scrape.",
-    () => {
-      const lagMs = live.loopLagMsMax;
-      live.loopLagMsMax = 0;
-      return lagMs / 1_000;
-    },
-  );
   return {
     metrics,
     unhealthy: () =>
-      live.loopLagMsMax > LOOP_LAG_MS_MAX
-        ? [`the event loop was ${live.loopLagMsMax.toFixed(0)} ms late`]
+      live.loopLag.recentMsMax > LOOP_LAG_MS_MAX
+        ? [`the event loop was ${live.loopLag.recentMsMax.toFixed(0)} ms late`]
         : [],
     unready: () => unready(live),
     status: () => live.summary(),
+    alerts: () => alerts?.firing() ?? [],
     kill: (reason) => live.kill(`http: ${reason}`),
     reduce: (reason) => live.reduce(`http: ${reason}`),
     setSides: (instrument, sides) => live.setSides(instrument, sides),
@@ -115,11 +55,6 @@ function rfqReport({ desk, taps }: LiveDesk): unknown {
   const { open, counters } = desk.rfq;
   const clients = taps.flatMap((tap) => (tap instanceof FixClients ? tap.describe() : []));
   return { open, counters, counterparties: desk.rfq.counterparties(), clients };
-}
-
-function unansweredSeconds({ desk, clock }: LiveDesk): number {
-  const sinceUs = desk.unansweredSinceUs;
-  return Number.isNaN(sinceUs) ? 0 : (clock.wallUs() - sinceUs) / 1e6;
 }
 
 /** What quoting waits for; empty when nothing is missing. */

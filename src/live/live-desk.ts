@@ -23,6 +23,7 @@ import { type JournalSink, RECORD, type RecordType } from "../journal/record.ts"
 import type { ControlCommand } from "../journal/replay.ts";
 import { type JournalSummary, JournalWriter } from "../journal/writer.ts";
 import { Recalibrator } from "../learn/recalibration.ts";
+import { LoopLag } from "../monitor/loop-lag.ts";
 import { summarise } from "../monitor/summary.ts";
 import { BOOK_FILE, BookStore } from "../position/book-store.ts";
 import { COUNTERPARTY_FILE, CounterpartyStore } from "../rfq/counterparty-store.ts";
@@ -59,7 +60,7 @@ export class LiveDesk {
   /** Those who follow the desk's decisions. */
   readonly taps: readonly DeskTap[];
   /** Longest time between two timer calls beyond their interval since the last read, ms: how late the event loop was. */
-  loopLagMsMax = 0;
+  readonly loopLag = new LoopLag(TIMER_MS);
   readonly #config: Config;
   readonly #feeds: LiveFeeds;
   readonly #journal: JournalWriter | null;
@@ -254,6 +255,11 @@ export class LiveDesk {
     return this.#engine.name;
   }
 
+  /** Null when nothing is journalled. */
+  get journal(): JournalWriter | null {
+    return this.#journal;
+  }
+
   get journalDropped(): number {
     return this.#sink.dropped;
   }
@@ -313,8 +319,7 @@ export class LiveDesk {
 
   #onTimer(): void {
     const nowNs = this.clock.monotonicNs();
-    this.loopLagMsMax = Math.max(this.loopLagMsMax, (nowNs - this.#timerNs) / 1e6 - TIMER_MS);
-    this.#timerNs = nowNs;
+    this.loopLag.turn(nowNs);
     const timeUs = this.#input(RECORD.timer, 0, "");
     this.desk.onTimer(timeUs);
     this.gateway.onTimer(timeUs);

@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import { EXIT } from "../core/errors.ts";
@@ -9,6 +10,9 @@ import { Distributor } from "../distribution/distributor.ts";
 import { DeribitGateway } from "../gateway/deribit/gateway.ts";
 import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
 import type { QuoteGateway } from "../gateway/gateway.ts";
+import type { WebhookOptions } from "../monitor/alerts/webhook.ts";
+import { AlertWatch } from "../monitor/alerts/watch.ts";
+import { DiskSpace } from "../monitor/disk-space.ts";
 import { HttpServer } from "../monitor/http.ts";
 import { ServiceNotifier } from "../monitor/service-notifier.ts";
 import type { RfqInput } from "../rfq/message.ts";
@@ -18,10 +22,12 @@ import { sessionOf } from "./counterparty-session.ts";
 import { httpTarget, unready } from "./http-target.ts";
 import { LiveDesk, type LiveSummary } from "./live-desk.ts";
 import { LiveOutcomes } from "./outcomes.ts";
+import { liveMetrics } from "./live-metrics.ts";
 import { ServiceTap } from "./service-tap.ts";
 import { configuredTaps } from "./taps.ts";
 
 const PAPER_COMP_ID = "PAPER";
+const DISK_MS = 10_000;
 
 export interface SessionSummary extends LiveSummary {
   /** `paper` when no counterparty is configured: one on this host took the quotes, over a real socket. */
@@ -46,6 +52,8 @@ interface SessionParts {
   readonly distributor: Distributor | null;
   readonly placed: PlacedLoop;
   readonly notifier: ServiceNotifier | null;
+  readonly alerts: AlertWatch;
+  readonly disk: DiskSpace;
 }
 
 /** A live desk with everything a process puts around it: counterparty, HTTP, signals. */
@@ -53,6 +61,7 @@ export class Session {
   readonly live: LiveDesk;
   readonly http: HttpServer | null;
   readonly #parts: SessionParts;
+  readonly #diskTimer: ReturnType<typeof setInterval>;
   readonly #onHup: () => void;
   readonly #onUsr1: () => void;
   readonly #onUncaught: (error: unknown) => void;
@@ -105,6 +114,9 @@ export class Session {
       },
     });
     prepared = live;
+    const disk = new DiskSpace(writtenFolders(config));
+    const metrics = liveMetrics(live, distributor, disk);
+    const alerts = new AlertWatch({ metrics, clock, log, webhook: webhookOf(config) });
     const http =
       config.http === undefined
         ? null
@@ -114,13 +126,13 @@ export class Session {
               port: config.http.port,
               token: config.http.token?.reveal() ?? null,
             },
-            httpTarget(live, distributor),
+            httpTarget(live, metrics, alerts),
           );
     if (http !== null) log.info("HTTP is served", { hostname: config.http?.hostname, port: http.port });
     const counterparty =
       config.deribit === undefined ? (config.fix?.targetCompId ?? "paper") : new URL(config.deribit.url).host;
     const placed = new PlacedLoop(config.placement);
-    return new Session({ live, http, peers, counterparty, distributor, placed, notifier });
+    return new Session({ live, http, peers, counterparty, distributor, placed, notifier, alerts, disk });
   }
 
   private constructor(parts: SessionParts) {
@@ -145,12 +157,17 @@ export class Session {
     process.on("SIGUSR1", this.#onUsr1);
     process.on("uncaughtException", this.#onUncaught);
     process.on("unhandledRejection", this.#onUncaught);
+    void parts.disk.refresh();
+    this.#diskTimer = setInterval(() => void parts.disk.refresh(), DISK_MS);
+    this.#diskTimer.unref();
     live.start();
     notifier?.ready(standing(live));
   }
 
   async stop(): Promise<SessionSummary> {
-    const { peers, counterparty, distributor, placed, notifier } = this.#parts;
+    const { peers, counterparty, distributor, placed, notifier, alerts } = this.#parts;
+    alerts.stop();
+    clearInterval(this.#diskTimer);
     notifier?.stopping("cancels all quotes and logs out");
     const summary = await this.live.stop();
     process.off("SIGHUP", this.#onHup);
@@ -207,6 +224,16 @@ function gateway(
   }
   invariant(config.fix !== undefined, "a desk without a paper counterparty has a configured one");
   return new FixQuoteGateway({ ...common, ...sessionOf(config.fix) });
+}
+
+function writtenFolders({ stateDir, journal }: Config): Map<string, string> {
+  const folders = new Map([["state", stateDir]]);
+  if (journal !== undefined) folders.set("journal", journal.dir);
+  return folders;
+}
+
+function webhookOf({ alerts }: Config): WebhookOptions | null {
+  return alerts === undefined ? null : { ...alerts, instance: hostname() };
 }
 
 /** What the process is doing, in one sentence for the service manager. */

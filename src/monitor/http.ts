@@ -12,6 +12,8 @@ export interface HttpTarget {
   unready(): readonly string[];
   /** A JSON document for people and scripts. */
   status(): unknown;
+  /** The alerts that fire. */
+  alerts(): unknown;
   kill(reason: string): void;
   /** @returns false when the kill switch was not tripped. */
   resetKill(): boolean;
@@ -48,7 +50,7 @@ const MAX_BODY_BYTES = 4_096;
 const POSTS = ["/kill", "/reduce", "/sides", "/reset", "/positions/adopt", "/fix/reset"];
 
 /**
- * `/metrics` (Prometheus text), `/healthz`, `/readyz`, `/status`, `/positions`, `/quotes?instrument=SYMBOL`, `/outcomes`, `/fix` and `/deribit` (JSON); `POST /kill`, `POST /reduce`, `POST /sides` and
+ * `/metrics` (Prometheus text), `/healthz`, `/readyz`, `/status`, `/alerts`, `/positions`, `/quotes?instrument=SYMBOL`, `/outcomes`, `/fix` and `/deribit` (JSON); `POST /kill`, `POST /reduce`, `POST /sides` and
  * `POST /reset` move the trading state, `POST /positions/adopt` takes over the counterparty's positions, `POST /fix/reset` starts the FIX session anew.
  *
  * A `POST` is accepted with the token, or, when none is configured, from a loopback address by a client that is no web page
@@ -103,6 +105,8 @@ async function answer(
         return verdict(target.unready());
       case "/status":
         return Response.json(target.status());
+      case "/alerts":
+        return Response.json(target.alerts());
       case "/fix":
         return Response.json(target.fix());
       case "/deribit":
@@ -124,7 +128,7 @@ async function answer(
         return new Response("use POST\n", { status: 405, headers: { allow: "POST" } });
       default:
         return new Response(
-          "paths: /metrics /healthz /readyz /status /positions /quotes?instrument=SYMBOL /rfq /outcomes /fix /deribit, POST /kill /reduce /sides /reset /positions/adopt /fix/reset\n",
+          "paths: /metrics /healthz /readyz /status /alerts /positions /quotes?instrument=SYMBOL /rfq /outcomes /fix /deribit, POST /kill /reduce /sides /reset /positions/adopt /fix/reset\n",
           {
             status: 404,
           },

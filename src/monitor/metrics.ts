@@ -27,6 +27,12 @@ export const LATENCY_BOUNDS_SECONDS = [
 
 const LATENCY: HistogramScale = { perSecond: 1e9, boundsSeconds: LATENCY_BOUNDS_SECONDS };
 
+/** For what takes as long as a turn of the event loop, kept in µs. */
+export const LOOP_LAG: HistogramScale = {
+  perSecond: 1e6,
+  boundsSeconds: [1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1, 5],
+};
+
 /** For recoveries, kept in µs: from the next frame to an outage. */
 export const RECOVERY: HistogramScale = {
   perSecond: 1e6,
@@ -49,6 +55,11 @@ export class MetricRegistry {
   /** A family with one sample without labels. */
   single(name: string, type: "counter" | "gauge", help: string, read: () => number): void {
     this.add({ name, type, help, collect: (emit) => emit(read()) });
+  }
+
+  /** The family of a name; undefined where this process has none. */
+  family(name: string): MetricFamily | undefined {
+    return this.#families.get(name);
   }
 
   names(): string[] {

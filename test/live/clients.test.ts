@@ -16,6 +16,7 @@ import { rfqLives } from "../../src/journal/rfq-lives.ts";
 import { showDecision } from "../../src/journal/show.ts";
 import { DecisionComparer } from "../../src/journal/verify.ts";
 import { httpTarget } from "../../src/live/http-target.ts";
+import { MetricRegistry } from "../../src/monitor/metrics.ts";
 import { engineForReplay } from "../../src/live/replay-engine.ts";
 import { FEED_STATE } from "../../src/market/event-batch.ts";
 import type { Instrument } from "../../src/market/instrument.ts";
@@ -255,7 +256,7 @@ describe("clients of a live desk, over real sockets", () => {
   });
 
   test("the running process tells of its counterparties", async () => {
-    const report = httpTarget(harness.live).rfq?.();
+    const report = httpTarget(harness.live, new MetricRegistry(), null).rfq?.();
     expect(report).toMatchObject({
       counters: { trades: expect.any(Number) },
       counterparties: [{ name: "ACME", tier: 2, lastLook: { accepted: 2 } }, { name: "desk-7" }],

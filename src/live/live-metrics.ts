@@ -1,0 +1,137 @@
+import packageJson from "../../package.json";
+import { BUILD } from "../core/executable.ts";
+import type { Distributor } from "../distribution/distributor.ts";
+import { registerDistributionMetrics } from "../distribution/metrics.ts";
+import { DeribitGateway } from "../gateway/deribit/gateway.ts";
+import { JsonGateway } from "../gateway/json/gateway.ts";
+import { FixClients } from "../gateway/rfq/fix-clients.ts";
+import {
+  registerApiMetrics,
+  registerDeribitMetrics,
+  registerFixClientMetrics,
+  registerRfqMetrics,
+} from "../monitor/client-metrics.ts";
+import { registerDeskMetrics } from "../monitor/desk-metrics.ts";
+import type { DiskSpace } from "../monitor/disk-space.ts";
+import { LOOP_LAG, MetricRegistry } from "../monitor/metrics.ts";
+import { registerRiskMetrics } from "../monitor/risk-metrics.ts";
+import type { LiveDesk } from "./live-desk.ts";
+import { LiveOutcomes, registerOutcomeMetrics } from "./outcomes.ts";
+
+/** Everything that a live desk has to tell. Names are listed in `docs/metrics.md`. */
+export function liveMetrics(live: LiveDesk, distributor: Distributor | null, disk: DiskSpace): MetricRegistry {
+  const metrics = new MetricRegistry();
+  const { desk } = live;
+  registerDeskMetrics(metrics, desk, live.timer);
+  if (desk.rfq !== null) registerRfqMetrics(metrics, desk.rfq);
+  for (const tap of live.taps) {
+    if (tap instanceof FixClients) registerFixClientMetrics(metrics, tap);
+    if (tap instanceof JsonGateway) registerApiMetrics(metrics, tap);
+    if (tap instanceof LiveOutcomes) registerOutcomeMetrics(metrics, tap);
+  }
+  registerRiskMetrics(metrics, desk);
+  if (live.gateway instanceof DeribitGateway) registerDeribitMetrics(metrics, live.gateway);
+  if (distributor !== null) registerDistributionMetrics(metrics, distributor);
+  registerReloads(metrics, live);
+  registerGateway(metrics, live);
+  registerJournal(metrics, live);
+  registerProcess(metrics, live, disk);
+  return metrics;
+}
+
+/** For how long sent quotes have waited for an answer of the counterparty. */
+export function unansweredSeconds({ desk, clock }: LiveDesk): number {
+  const sinceUs = desk.unansweredSinceUs;
+  return Number.isNaN(sinceUs) ? 0 : (clock.wallUs() - sinceUs) / 1e6;
+}
+
+function registerReloads(metrics: MetricRegistry, live: LiveDesk): void {
+  metrics.single(
+    "keel_risk_reloads_total",
+    "counter",
+    "Times that risk limits were read anew.",
+    () => live.limitReloads,
+  );
+  metrics.single(
+    "keel_risk_reload_failures_total",
+    "counter",
+    "Times that risk limits could not be read anew; the old ones stayed in force.",
+    () => live.limitReloadFailures,
+  );
+}
+
+function registerGateway(metrics: MetricRegistry, live: LiveDesk): void {
+  metrics.single(
+    "keel_gateway_session_up",
+    "gauge",
+    "1 while the counterparty's session is established.",
+    () => (live.gateway.ready ? 1 : 0),
+  );
+  metrics.single(
+    "keel_gateway_unanswered_seconds",
+    "gauge",
+    "For how long sent quotes have waited for an answer of the counterparty.",
+    () => unansweredSeconds(live),
+  );
+}
+
+function registerJournal(metrics: MetricRegistry, live: LiveDesk): void {
+  metrics.single(
+    "keel_journal_dropped_total",
+    "counter",
+    "Records that did not fit the journal's ring.",
+    () => live.journalDropped,
+  );
+  const { journal } = live;
+  if (journal === null) return;
+  metrics.single(
+    "keel_journal_ring_used_ratio",
+    "gauge",
+    "Share of the journal's ring that waits for its thread.",
+    () => journal.backlogBytes / journal.ringBytes,
+  );
+  metrics.single("keel_journal_failed", "gauge", "1 when the journal can write no more.", () =>
+    journal.failed ? 1 : 0,
+  );
+}
+
+function registerProcess(metrics: MetricRegistry, live: LiveDesk, disk: DiskSpace): void {
+  metrics.single("keel_process_resident_bytes", "gauge", "Resident memory.", () => process.memoryUsage.rss());
+  metrics.add({
+    name: "keel_process_loop_lag_seconds",
+    type: "histogram",
+    help: "How much later than asked for the event loop came back to the desk's timer.",
+    collect: (_emit, emitHistogram) => emitHistogram(live.loopLag.histogram, {}, LOOP_LAG),
+  });
+  metrics.add({
+    name: "keel_process_disk_free_bytes",
+    type: "gauge",
+    help: "Space left in the folders that keel writes to.",
+    collect: (emit) => {
+      for (const [folder, bytes] of disk.free()) emit(bytes, { folder });
+    },
+  });
+  const startedSeconds = (Date.now() - performance.now()) / 1_000;
+  metrics.single(
+    "keel_process_start_time_seconds",
+    "gauge",
+    "Start of the process, seconds since the epoch.",
+    () => startedSeconds,
+  );
+  metrics.add({
+    name: "keel_process_info",
+    type: "gauge",
+    help: "1, with the build.",
+    collect: (emit) =>
+      emit(1, { version: packageJson.version, commit: BUILD?.commit ?? "", bun: Bun.version }),
+  });
+  metrics.add({
+    name: "keel_inference_info",
+    type: "gauge",
+    help: "1, with the model in force and the engine that runs it.",
+    collect: (emit) => {
+      const { name, version, onnxSha256 } = live.model.card;
+      emit(1, { model: name, version, sha256: onnxSha256, engine: live.engineName });
+    },
+  });
+}

@@ -1,0 +1,167 @@
+import type { AlertRule, Condition, Severity } from "./rule.ts";
+
+const MINUTE = 60;
+
+/** Every alert, in the order of `docs/runbooks.md`. A test holds the two together, and every metric to its family. */
+export const ALERT_RULES: readonly AlertRule[] = [
+  rule(
+    "KeelKilled",
+    "critical",
+    0,
+    "The kill switch is tripped: nothing is quoted until somebody resets it",
+    {
+      ...gauge("keel_risk_killed", "equal", 1),
+    },
+  ),
+  rule("KeelReducing", "critical", 0, "Only what reduces a position is quoted", {
+    ...gauge("keel_risk_state", "equal", 1),
+  }),
+  rule(
+    "KeelNotReconciled",
+    "critical",
+    MINUTE,
+    "The counterparty does not tell what it holds, or holds something else",
+    {
+      ...gauge("keel_risk_reconciled", "equal", 0),
+    },
+  ),
+  rule("KeelOrderUnknown", "critical", 10, "What became of an order is not known", {
+    ...gauge("keel_risk_orders", "above", 0),
+    labels: { state: "unknown" },
+  }),
+  rule(
+    "KeelProtectionTripped",
+    "warning",
+    0,
+    "Quotes were hit faster than the market-maker protection allows",
+    {
+      ...increase("keel_risk_protection_total", 0, 5 * MINUTE),
+    },
+  ),
+  rule(
+    "KeelRefusals",
+    "warning",
+    0,
+    "The gate keeps refusing quotes: something is priced wrong, or a limit is reached",
+    {
+      ...increase("keel_risk_refusals_total", 500, 5 * MINUTE),
+    },
+  ),
+  rule("KeelHedgeRefused", "critical", 0, "The delta is open and the gate refuses hedges", {
+    ...increase("keel_hedge_refused_total", 5, MINUTE),
+  }),
+  rule("KeelLimitsNotReloaded", "warning", 0, "New risk limits were not taken: the old ones are in force", {
+    ...increase("keel_risk_reload_failures_total", 0, 15 * MINUTE),
+  }),
+  rule("KeelSessionDown", "critical", 30, "The counterparty's session is down: no quote can reach it", {
+    ...gauge("keel_gateway_session_up", "equal", 0),
+  }),
+  rule(
+    "KeelUnanswered",
+    "critical",
+    0,
+    "The counterparty takes quotes and does not answer: whether they stand is not known",
+    {
+      ...gauge("keel_gateway_unanswered_seconds", "above", 5),
+    },
+  ),
+  rule("KeelQuotesRejected", "warning", 0, "The counterparty keeps rejecting quotes", {
+    ...increase("keel_quote_rejected_total", 20, 5 * MINUTE),
+  }),
+  rule("KeelFeedStale", "critical", 10, "Instruments get no data: they are not quoted", {
+    ...gauge("keel_feed_instruments", "above", 0),
+    labels: { state: "stale" },
+  }),
+  rule("KeelFeedUnsound", "critical", 10, "Books are not sound and do not heal: they are not quoted", {
+    ...gauge("keel_feed_instruments", "above", 0),
+    labels: { state: "unsound" },
+  }),
+  rule("KeelFeedGaps", "warning", 0, "A venue's data has gaps again and again", {
+    ...increase("keel_feed_gaps_total", 10, 5 * MINUTE),
+  }),
+  rule("KeelFeedReconnects", "warning", 0, "The connection to a venue is lost again and again", {
+    ...increase("keel_feed_reconnects_total", 5, 5 * MINUTE),
+  }),
+  rule(
+    "KeelFeedUnparsable",
+    "warning",
+    0,
+    "A venue sends what cannot be read: it may have changed its format",
+    {
+      ...increase("keel_feed_unparsable_total", 5, 5 * MINUTE),
+    },
+  ),
+  rule(
+    "KeelDefensive",
+    "warning",
+    MINUTE,
+    "Quotes are defensive: the model is missing, late or fed with unsound input",
+    {
+      ...increase("keel_quote_reasons_total", 100, MINUTE),
+      labels: { reason: "defensive" },
+    },
+  ),
+  rule("KeelLatencySpike", "critical", 0, "More than one event in a hundred took over 1 ms on the line", {
+    kind: "quantile",
+    metric: "keel_desk_stage_seconds",
+    labels: { stage: "total" },
+    quantile: 0.99,
+    aboveSeconds: 1e-3,
+    windowSeconds: MINUTE,
+  }),
+  rule(
+    "KeelLoopLate",
+    "critical",
+    0,
+    "The event loop comes back late: the host is short of processor time, or something blocks it",
+    {
+      kind: "quantile",
+      metric: "keel_process_loop_lag_seconds",
+      quantile: 0.99,
+      aboveSeconds: 0.1,
+      windowSeconds: MINUTE,
+    },
+  ),
+  rule(
+    "KeelJournalBehind",
+    "warning",
+    5,
+    "The journal's ring is more than half full: the disk does not follow",
+    {
+      ...gauge("keel_journal_ring_used_ratio", "above", 0.5),
+    },
+  ),
+  rule("KeelJournalDropped", "critical", 0, "Records did not fit the journal: that part cannot be replayed", {
+    ...increase("keel_journal_dropped_total", 0, 5 * MINUTE),
+  }),
+  rule("KeelJournalFailed", "critical", 0, "The journal can write no more: nothing is recorded from now on", {
+    ...gauge("keel_journal_failed", "equal", 1),
+  }),
+  rule("KeelDiskLow", "warning", MINUTE, "Less than 2 GB are left on a disk that keel writes to", {
+    ...gauge("keel_process_disk_free_bytes", "below", 2e9),
+  }),
+  rule("KeelClockOff", "warning", MINUTE, "The host's clock may be more than 10 ms off", {
+    ...gauge("keel_clock_error_seconds", "above", 0.01),
+  }),
+  rule("KeelClockUnkept", "warning", 5 * MINUTE, "Nothing keeps the host's clock", {
+    ...gauge("keel_clock_error_seconds", "unknown", 0),
+  }),
+];
+
+function rule(
+  name: string,
+  severity: Severity,
+  forSeconds: number,
+  summary: string,
+  when: Condition,
+): AlertRule {
+  return { name, severity, forSeconds, summary, when };
+}
+
+function gauge(metric: string, is: "above" | "below" | "equal" | "unknown", value: number) {
+  return { kind: "gauge", metric, is, value } as const;
+}
+
+function increase(metric: string, above: number, windowSeconds: number) {
+  return { kind: "increase", metric, above, windowSeconds } as const;
+}
