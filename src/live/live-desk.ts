@@ -69,6 +69,7 @@ export class LiveDesk {
   readonly #books: LiveBooks;
   readonly #counterparties: LiveCounterparties | null;
   readonly #counterparty: LiveCounterparty;
+  readonly #killStore: KillSwitchStore;
   /** Times that risk limits were read anew, and that they could not be. */
   limitReloads = 0;
   limitReloadFailures = 0;
@@ -137,6 +138,7 @@ export class LiveDesk {
     const killStore = new KillSwitchStore(join(config.stateDir, KILL_SWITCH_FILE));
     const { kill, reducing } = killStore.loadState(clock.wallUs());
     const bookStore = new BookStore(join(config.stateDir, BOOK_FILE));
+    this.#killStore = killStore;
     const opening = bookStore.load();
     if (reducing !== null)
       log.warn("only what reduces a position is quoted until it is reset", { ...reducing });
@@ -157,9 +159,11 @@ export class LiveDesk {
         else if (reduced !== null) log.warn("only what reduces a position is quoted", { ...reduced });
         else log.warn("kill switch reset", { ...state });
         try {
-          killStore.save(state, reduced);
-        } catch (error) {
+          killStore.save(state, reduced, failed);
+        const failed = (error: unknown): void =>
           log.error("the kill switch's state cannot be written; it holds for this process only", { error });
+        } catch (error) {
+          failed(error);
         }
       },
       onOrderNotSent: (orderId) => {
@@ -332,6 +336,7 @@ export class LiveDesk {
   /** Follows what comes of predictions, where that is configured; every change of a calibration is an input of the desk. */
   #recalibration({ calibration, card, slotCount }: StepEngine): DeskTap[] {
     if (!this.#config.recalibrate || calibration === undefined) return [];
+    await this.#killStore.synced;
     const recalibrator = new Recalibrator({
       heads: card.heads.map(({ name }) => name),
       slotCount,

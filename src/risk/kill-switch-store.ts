@@ -1,4 +1,5 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { type KillState, NOT_TRIPPED } from "./kill-switch.ts";
@@ -29,6 +30,7 @@ export interface SavedState {
  */
 export class KillSwitchStore {
   readonly #path: string;
+  #synced: Promise<void> = Promise.resolve();
 
   constructor(path: string) {
     this.#path = path;
@@ -61,29 +63,49 @@ export class KillSwitchStore {
     }
   }
 
-  /** @throws Error of the file system when the state cannot be written; the old state is then still in place. */
-  save(state: KillState, reducing: ReducingState | null = null): void {
+  /**
+   * Writes the state: when this returns it outlives the process, and some time later the host. The disk is not waited for, because that takes up to hundreds of milliseconds in which nothing could be cancelled. What a host that fails
+   * meanwhile leaves is the old state, the new one, or a file that cannot be read and so counts as tripped.
+   *
+   * @param onUnsynced told when the disk did not take it
+   * @throws Error of the file system when the state cannot be written; the old state is then still in place.
+   */
+  save(
+    state: KillState,
+    reducing: ReducingState | null = null,
+    onUnsynced: (error: unknown) => void = () => {},
+  ): void {
     const folder = dirname(this.#path);
     mkdirSync(folder, { recursive: true });
     const temporary = `${this.#path}.tmp`;
     const file = openSync(temporary, "w", 0o600);
     try {
       writeSync(file, `${JSON.stringify(reducing === null ? state : { ...state, reducing })}\n`);
-      fsyncSync(file);
     } finally {
       closeSync(file);
     }
     renameSync(temporary, this.#path);
-    const handle = openSync(folder, "r");
-    try {
-      fsyncSync(handle);
-    } finally {
-      closeSync(handle);
-    }
+    this.#synced = this.#synced.then(() => sync([this.#path, folder])).catch(onUnsynced);
+  }
+
+  /** Fulfilled when the disk has taken or refused what was saved last. */
+  get synced(): Promise<void> {
+    return this.#synced;
   }
 
   #unreadable(cause: string, timeUs: number): SavedState {
     const reason = `state-unreadable: ${this.#path}: ${cause}`;
     return { kill: { tripped: true, reason, timeUs }, reducing: null };
+  }
+}
+
+async function sync(paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
+    const handle = await open(path, "r");
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
   }
 }

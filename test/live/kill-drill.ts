@@ -1,7 +1,9 @@
 /**
  * From the kill signal to the last cancel on the wire: `bun test/live/kill-drill.ts [drills]`. A live desk with quotes standing
  * and an order at work is sent SIGUSR1; the time is taken until the counterparty has read the cancellation of all quotes and that of the order
- * from its socket, and until nothing stands there. Everything is in one process, so the time is an upper bound.
+ * from its socket, and until nothing stands there. Everything is in one process, so that time is an upper bound: the counterparty
+ * reads when the desk's turn is over, and so is the writing of the switch's state. The desk's own part ends with the last
+ * cancellation handed to the socket.
  */
 import { systemClock } from "../../src/core/clock.ts";
 import { Histogram } from "../../src/core/histogram.ts";
@@ -29,12 +31,32 @@ counterparty.onMessage = (message, timeUs) => {
   return taken;
 };
 const signalled = new Histogram();
+const written = new Histogram();
+const returned = new Histogram();
 const lasted = new Histogram();
 let signalNs = 0;
 const onSignal = (): void => {
   signalled.record(Bun.nanoseconds() - signalNs);
   live.kill("signal");
+  written.record(writtenNs - signalNs);
+  returned.record(Bun.nanoseconds() - signalNs);
 };
+let writtenNs = 0;
+const { gateway } = live;
+const cancelAll = gateway.cancelAll.bind(gateway);
+gateway.cancelAll = (timeUs) => {
+  const sent = cancelAll(timeUs);
+  writtenNs = Bun.nanoseconds();
+  return sent;
+};
+const cancelOrder = gateway.cancelOrder?.bind(gateway);
+if (cancelOrder !== undefined) {
+  gateway.cancelOrder = (orderId, timeUs) => {
+    const sent = cancelOrder(orderId, timeUs);
+    writtenNs = Bun.nanoseconds();
+    return sent;
+  };
+}
 process.on("SIGUSR1", onSignal);
 await harness.untilQuoting();
 let standing = 0;
@@ -61,6 +83,8 @@ console.log(
   `${drills} drills, ${(standing / drills).toFixed(0)} quotes standing and an order at work each time`,
 );
 console.log(row("signal to the kill switch", signalled));
+console.log(row("signal to the last cancel written", written));
+console.log(row("signal to the end of the turn", returned));
 console.log(row("signal to the last cancel received", lasted));
 process.off("SIGUSR1", onSignal);
 await harness.stop();
