@@ -8,6 +8,7 @@ import { type FeedEndpoint, type FeedSource, LiveFeedPort } from "../feed/live-p
 import { isRelayed } from "../feed/relay/subscription.ts";
 import { type JournalSink, RECORD, type RecordType } from "../journal/record.ts";
 import { feedLogins } from "./feed-logins.ts";
+import { LiveShards } from "./live-shards.ts";
 import { ProblemLog } from "./problem-log.ts";
 
 export interface LiveFeedsOptions {
@@ -23,8 +24,10 @@ const BATCH_FRAMES_MAX = 64;
 
 /** The feeds' way into the desk: what comes in from the network is journalled, and the desk is told of it with its time. */
 export class LiveFeeds {
-  /** What the desk's feeds ask of the network. */
+  /** What the feeds that are kept on this thread ask of the network. */
   readonly port: LiveFeedPort;
+  /** Null: all feeds are kept on this thread. */
+  readonly shards: LiveShards | null;
   readonly #options: LiveFeedsOptions;
   #desk: Desk | null = null;
   #problems: ProblemLog | null = null;
@@ -35,6 +38,8 @@ export class LiveFeeds {
   constructor(options: LiveFeedsOptions) {
     this.#options = options;
     const { config } = options;
+    this.shards =
+      config.shards > 1 ? new LiveShards({ ...options, onDrained: () => this.#onDrained() }) : null;
     this.port = new LiveFeedPort({
       endpoints: endpoints(config),
       logins: feedLogins(config),
@@ -52,7 +57,18 @@ export class LiveFeeds {
   attach(desk: Desk): void {
     const { feeds, signals } = desk;
     this.#desk = desk;
+    this.shards?.attach(desk);
     this.#problems = new ProblemLog(signals === null ? feeds : [...feeds, signals], this.#options.log);
+  }
+
+  /** The desk has been started. */
+  start(timeUs: number): void {
+    this.shards?.start(timeUs);
+  }
+
+  /** Hands the desk what other threads have ready; to be called before its timer. */
+  take(): void {
+    this.shards?.onTimer(this.#options.clock.wallUs());
   }
 
   /** Logs what is new of the feeds' troubles. */
@@ -63,6 +79,7 @@ export class LiveFeeds {
   /** Drops every connection; nothing comes in any more. */
   close(): void {
     this.#closed = true;
+    this.shards?.close();
     this.port.close();
   }
 
@@ -84,6 +101,10 @@ export class LiveFeeds {
     this.#batched = 0;
     this.#decide();
   };
+
+  #onDrained(): void {
+    if (this.#options.config.conflate) this.#decide();
+  }
 
   #decide(): void {
     if (!this.#closed) this.#desk?.onBatchEnd(this.#input(RECORD.batchEnd, 0, ""));

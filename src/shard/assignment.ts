@@ -1,8 +1,5 @@
 import type { DeskFeed } from "../desk/desk-options.ts";
 
-/** Threads that can be asked for. */
-export const SHARDS_MAX = 16;
-
 /**
  * Deals feeds out to threads. The lines of a venue stay together, because one thread has to decide which of their events is the first;
  * venues go, in their order, to the thread with the fewest subscriptions so far.
