@@ -20,12 +20,12 @@ import { startEngine } from "../inference/registry.ts";
 import type { StepModel } from "../inference/step-model.ts";
 import { runIdAt } from "../journal/format.ts";
 import { type JournalSink, RECORD, type RecordType } from "../journal/record.ts";
-import type { ControlCommand, SidesCommand } from "../journal/replay.ts";
+import type { ControlCommand } from "../journal/replay.ts";
 import { type JournalSummary, JournalWriter } from "../journal/writer.ts";
 import { Recalibrator } from "../learn/recalibration.ts";
+import { LoopLag } from "../monitor/loop-lag.ts";
 import { summarise } from "../monitor/summary.ts";
 import { BOOK_FILE, BookStore } from "../position/book-store.ts";
-import { SIDES, type SidesName } from "../quote/target.ts";
 import { COUNTERPARTY_FILE, CounterpartyStore } from "../rfq/counterparty-store.ts";
 import type { RfqInput } from "../rfq/message.ts";
 import { KILL_SWITCH_FILE, KillSwitchStore } from "../risk/kill-switch-store.ts";
@@ -60,7 +60,7 @@ export class LiveDesk {
   /** Those who follow the desk's decisions. */
   readonly taps: readonly DeskTap[];
   /** Longest time between two timer calls beyond their interval since the last read, ms: how late the event loop was. */
-  loopLagMsMax = 0;
+  readonly loopLag = new LoopLag(TIMER_MS);
   readonly #config: Config;
   readonly #feeds: LiveFeeds;
   readonly #journal: JournalWriter | null;
@@ -69,6 +69,7 @@ export class LiveDesk {
   readonly #books: LiveBooks;
   readonly #counterparties: LiveCounterparties | null;
   readonly #counterparty: LiveCounterparty;
+  readonly #killStore: KillSwitchStore;
   /** Times that risk limits were read anew, and that they could not be. */
   limitReloads = 0;
   limitReloadFailures = 0;
@@ -137,6 +138,7 @@ export class LiveDesk {
     const killStore = new KillSwitchStore(join(config.stateDir, KILL_SWITCH_FILE));
     const { kill, reducing } = killStore.loadState(clock.wallUs());
     const bookStore = new BookStore(join(config.stateDir, BOOK_FILE));
+    this.#killStore = killStore;
     const opening = bookStore.load();
     if (reducing !== null)
       log.warn("only what reduces a position is quoted until it is reset", { ...reducing });
@@ -157,9 +159,11 @@ export class LiveDesk {
         else if (reduced !== null) log.warn("only what reduces a position is quoted", { ...reduced });
         else log.warn("kill switch reset", { ...state });
         try {
-          killStore.save(state, reduced);
-        } catch (error) {
+          killStore.save(state, reduced, failed);
+        const failed = (error: unknown): void =>
           log.error("the kill switch's state cannot be written; it holds for this process only", { error });
+        } catch (error) {
+          failed(error);
         }
       },
       onOrderNotSent: (orderId) => {
@@ -214,22 +218,6 @@ export class LiveDesk {
     this.desk.reduce(reason, this.#control("reduce", reason));
   }
 
-  /**
-   * Which sides are quoted from now on.
-   *
-   * @param symbol of an instrument; empty for every one quoted now
-   * @returns how many instruments it concerns; 0 when none of that name is quoted
-   */
-  setSides(symbol: string, sides: SidesName): number {
-    const named = this.desk.market.instruments.all().find((instrument) => instrument.symbol === symbol);
-    if (symbol !== "" && (named === undefined || !this.desk.quoter.quotes(named.id))) return 0;
-    const command: SidesCommand = { command: "sides", instrument: named?.id ?? -1, sides };
-    const timeUs = this.#input(RECORD.control, 0, JSON.stringify(command));
-    const concerned = this.desk.setSides(command.instrument, SIDES[sides], timeUs);
-    this.log.warn("other sides are quoted", { instrument: symbol === "" ? "all" : symbol, sides });
-    return concerned;
-  }
-
   /** Reads the risk limits anew. Where anything is wrong with the configuration the limits in force stay so. */
   reloadLimits(environment: Readonly<Record<string, string | undefined>>): void {
     try {
@@ -269,6 +257,11 @@ export class LiveDesk {
 
   get engineName(): string {
     return this.#engine.name;
+  }
+
+  /** Null when nothing is journalled. */
+  get journal(): JournalWriter | null {
+    return this.#journal;
   }
 
   get journalDropped(): number {
@@ -330,8 +323,7 @@ export class LiveDesk {
 
   #onTimer(): void {
     const nowNs = this.clock.monotonicNs();
-    this.loopLagMsMax = Math.max(this.loopLagMsMax, (nowNs - this.#timerNs) / 1e6 - TIMER_MS);
-    this.#timerNs = nowNs;
+    this.loopLag.turn(nowNs);
     const timeUs = this.#input(RECORD.timer, 0, "");
     this.desk.onTimer(timeUs);
     this.gateway.onTimer(timeUs);
@@ -344,6 +336,7 @@ export class LiveDesk {
   /** Follows what comes of predictions, where that is configured; every change of a calibration is an input of the desk. */
   #recalibration({ calibration, card, slotCount }: StepEngine): DeskTap[] {
     if (!this.#config.recalibrate || calibration === undefined) return [];
+    await this.#killStore.synced;
     const recalibrator = new Recalibrator({
       heads: card.heads.map(({ name }) => name),
       slotCount,
