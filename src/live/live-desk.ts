@@ -137,8 +137,8 @@ export class LiveDesk {
     this.#engine = new LiveEngine({ ...shared, model, engine });
     const killStore = new KillSwitchStore(join(config.stateDir, KILL_SWITCH_FILE));
     const { kill, reducing } = killStore.loadState(clock.wallUs());
-    const bookStore = new BookStore(join(config.stateDir, BOOK_FILE));
     this.#killStore = killStore;
+    const bookStore = new BookStore(join(config.stateDir, BOOK_FILE));
     const opening = bookStore.load();
     if (reducing !== null)
       log.warn("only what reduces a position is quoted until it is reset", { ...reducing });
@@ -158,10 +158,10 @@ export class LiveDesk {
         if (state.tripped) log.warn("kill switch tripped", { ...state });
         else if (reduced !== null) log.warn("only what reduces a position is quoted", { ...reduced });
         else log.warn("kill switch reset", { ...state });
-        try {
-          killStore.save(state, reduced, failed);
         const failed = (error: unknown): void =>
           log.error("the kill switch's state cannot be written; it holds for this process only", { error });
+        try {
+          killStore.save(state, reduced, failed);
         } catch (error) {
           failed(error);
         }
