@@ -1,15 +1,12 @@
 import { loadConfig } from "../config.ts";
 import { Histogram } from "../core/histogram.ts";
 import { loadNative } from "../core/native.ts";
-import { Desk, UNDERLYING_CAPACITY } from "../desk/desk.ts";
+import { UNDERLYING_CAPACITY } from "../desk/desk.ts";
 import { STAGE, STAGES, StageHistograms } from "../desk/latency.ts";
 import { FEATURE_COUNT, SCHEMA_HASH } from "../feature/schema.ts";
-import type { StepEngine } from "../inference/engine.ts";
 import { loadModels } from "../inference/model.ts";
 import { startEngine } from "../inference/registry.ts";
-import { NOT_TRIPPED } from "../risk/kill-switch.ts";
-import { MemoryPort } from "../sim/memory-port.ts";
-import { MemoryVenue } from "../sim/memory-venue.ts";
+import { runDeskPass } from "./desk-pass.ts";
 import { benchInput } from "./input.ts";
 import { type BenchReport, benchHost, ratioOf, rowOf } from "./report.ts";
 
@@ -20,10 +17,6 @@ export interface TickBenchOptions {
   readonly rounds: number;
   readonly log: (line: string) => void;
 }
-
-const TIMER_US = 10_000;
-const SILENCE_MS = 60_000;
-const INSTRUMENTS = 4_096;
 
 /** Frame in memory → encoded FIX bytes, by stage: the whole desk over a capture, without sockets. */
 export async function runTickBench(options: TickBenchOptions): Promise<BenchReport> {
@@ -53,7 +46,18 @@ export async function runTickBench(options: TickBenchOptions): Promise<BenchRepo
         parse.reset();
       }
       for (let slot = 0; slot < engine.slotCount; slot += 1) engine.resetSlot(slot);
-      const pass = await runPass(input.path, options.seed, engine, timer, parse, config);
+      let frames = 0;
+      const pass = await runDeskPass({
+        ...{ path: input.path, seed: options.seed, engine, config, timer },
+        onFrame: (desk, feed, text, timeUs) => {
+          frames += 1;
+          // Whoever comes second finds the text in the cache, so they take turns.
+          if (frames % 2 === 0) parseAlone(text, parse);
+          timer.begin(Bun.nanoseconds());
+          desk.onFrame(feed, text, timeUs);
+          if (frames % 2 === 1) parseAlone(text, parse);
+        },
+      });
       checksum = pass.checksum;
       encodedBytes = pass.encodedBytes;
     }
@@ -82,89 +86,6 @@ export async function runTickBench(options: TickBenchOptions): Promise<BenchRepo
   } finally {
     await engine.dispose();
     input.remove();
-  }
-}
-
-async function runPass(
-  path: string,
-  seed: number,
-  engine: StepEngine,
-  timer: StageHistograms,
-  parse: Histogram,
-  config: ReturnType<typeof loadConfig>,
-): Promise<{ checksum: string; encodedBytes: number }> {
-  const venue = await MemoryVenue.open(path);
-  const hasher = new Bun.CryptoHasher("sha256");
-  const port = new BenchPort(venue, engine, hasher);
-  const desk = new Desk({
-    feeds: [{ venue: venue.venue, subscriptions: venue.subscriptions }],
-    signals: [],
-    instrumentCapacity: INSTRUMENTS,
-    silenceMs: SILENCE_MS,
-    seed,
-    engine,
-    quote: config.quote,
-    risk: config.risk,
-    kill: NOT_TRIPPED,
-    port,
-    timer,
-  });
-  port.attach(desk.market.instruments);
-  const drain = async (timeUs: number): Promise<void> => {
-    for (let pending = port.submitted; pending !== null; pending = port.submitted) {
-      port.submitted = null;
-      await pending;
-      desk.onInference(timeUs);
-    }
-  };
-  desk.start(venue.scan.firstUs);
-  desk.onSessionUp(venue.scan.firstUs);
-  let timerUs = venue.scan.firstUs;
-  let frames = 0;
-  await venue.play(
-    {
-      onOpen: (feed, timeUs) => desk.onFeedOpen(feed, timeUs),
-      onFrame: (feed, text, timeUs) => {
-        frames += 1;
-        // Whoever comes second finds the text in the cache, so they take turns.
-        if (frames % 2 === 0) parseAlone(text, parse);
-        timer.begin(Bun.nanoseconds());
-        desk.onFrame(feed, text, timeUs);
-        if (frames % 2 === 1) parseAlone(text, parse);
-      },
-      onResponse: (feed, request, status, body, timeUs) =>
-        desk.onFeedResponse(feed, request, status, body, Number.NaN, timeUs),
-    },
-    (timeUs) => {
-      if (timeUs - timerUs < TIMER_US) return;
-      timerUs = timeUs;
-      desk.onTimer(timeUs);
-    },
-    (timeUs) => (port.submitted === null ? null : drain(timeUs)),
-  );
-  const { counters } = desk;
-  hasher.update(`${counters.events}/${counters.levelUpdates}/${counters.quotesSent}`);
-  return { checksum: hasher.digest("hex").slice(0, 16), encodedBytes: port.encodedBytes };
-}
-
-/** Begins the engine's submits, and takes the desk's decisions into the checksum. */
-class BenchPort extends MemoryPort {
-  submitted: Promise<void> | null = null;
-  readonly #engine: StepEngine;
-  readonly #decisions: Bun.CryptoHasher;
-
-  constructor(venue: MemoryVenue, engine: StepEngine, decisions: Bun.CryptoHasher) {
-    super(venue);
-    this.#engine = engine;
-    this.#decisions = decisions;
-  }
-
-  override submit(rows: number): void {
-    this.submitted = this.#engine.submit(rows);
-  }
-
-  override decided(_underlying: number, _timeUs: number, payload: Uint8Array): void {
-    this.#decisions.update(payload);
   }
 }
 

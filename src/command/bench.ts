@@ -16,6 +16,7 @@ const DERIBIT_MESSAGES_PER_ROUND = 10_000;
 
 const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchReport>>> = {
   tick: async (options) => (await import("../bench/tick.ts")).runTickBench(options),
+  tap: async (options) => (await import("../bench/tap.ts")).runTapBench(options),
   wire: async (options) =>
     (await import("../bench/wire.ts")).runWireBench({
       ...options,
@@ -53,6 +54,7 @@ export const bench = defineCommand({
   summary: "Measure a part of keel beside its floor or its peer",
   usage: "NAME [options]",
   details: `tick       frame in memory → encoded FIX bytes, by stage, on a capture
+tap        the desk's thread with and without those who follow it to Kafka, on a capture
 wire       venue WebSocket → FIX quote on the peer's socket over loopback, beside a bare WebSocket → TCP relay
 book       order book updates by level and by order, beside maps
 fix        a MassQuote encoded and parsed, beside jspurefix and QuickFIX C++; a quote and its acknowledgement

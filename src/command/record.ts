@@ -48,6 +48,12 @@ export const record = defineCommand({
     if (config.feeds.length === 0) throw new UsageError("KEEL_FEEDS is not set: there is nothing to record");
     const { systemClock } = await import("../core/clock.ts");
     const { firstLines } = await import("../feed/lines.ts");
+    const { isRelayed } = await import("../feed/relay/subscription.ts");
+    const relayed = config.feeds.find(({ subscriptions }) => subscriptions.some(isRelayed));
+    if (relayed !== undefined)
+      throw new UsageError(
+        `KEEL_FEEDS: ${relayed.venue} is relayed by another keel, expected venues to record`,
+      );
     const { Recorder } = await import("../feed/recorder.ts");
     const { feedLogins } = await import("../live/feed-logins.ts");
     const recorder = new Recorder({

@@ -76,5 +76,12 @@ export class MemoryPort implements DeskPort {
 
   decided(_underlying: number, _timeUs: number, _payload: Uint8Array): void {}
 
-  predicted(): void {}
+  predicted(
+    _underlying: number,
+    _probabilities: Float32Array,
+    _offset: number,
+    _heads: number,
+    _status: number,
+    _timeUs: number,
+  ): void {}
 }

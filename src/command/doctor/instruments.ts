@@ -1,5 +1,6 @@
 import type { ConfiguredEndpoint } from "../../config.ts";
 import { firstLines } from "../../feed/lines.ts";
+import { isRelayed } from "../../feed/relay/subscription.ts";
 import type { VenueName } from "../../market/instrument.ts";
 import { type Check, type Finding, findings, within } from "./check.ts";
 import { type Inquiry, type Listing, LOOKUPS } from "./listings.ts";
@@ -13,6 +14,7 @@ export const instruments: Check = {
   async run({ config, offline }) {
     if (offline) return [];
     const perVenue = firstLines(config.feeds).map(async ({ venue, subscriptions }): Promise<Finding[]> => {
+      if (subscriptions.every(isRelayed)) return [];
       const inquiry = inquire(config.endpoints[venue], config.timeouts.requestMs);
       return report(venue, await LOOKUPS[venue](subscriptions, inquiry));
     });

@@ -2,6 +2,7 @@ import { urlVariable } from "../../config/variables.ts";
 import type { ConfiguredEndpoint } from "../../config.ts";
 import { isObject, numeric, parseJson } from "../../feed/decoder.ts";
 import { firstLines } from "../../feed/lines.ts";
+import { isRelayed } from "../../feed/relay/subscription.ts";
 import { VENUE_ENTRIES } from "../../feed/venues.ts";
 import type { VenueName } from "../../market/instrument.ts";
 import { type Check, type Finding, findings, within } from "./check.ts";
@@ -28,6 +29,8 @@ export const venues: Check = {
       ];
     }
     const perVenue = firstLines(config.feeds).map(async ({ venue, subscriptions }): Promise<Finding[]> => {
+      if (subscriptions.every(isRelayed))
+        return [ok(venue, `${subscriptions.join(", ")}: from another keel, by KEEL_KAFKA_BROKERS`)];
       if (offline) return [ok(venue, `${subscriptions.join(", ")}; not tried: --offline`)];
       return Promise.all([
         webSocket(venue, config.endpoints[venue], config.timeouts.connectMs),
