@@ -78,7 +78,6 @@ export class LiveDesk {
   readonly #startUs: number;
   readonly #engine: LiveEngine;
   #interval: ReturnType<typeof setInterval> | undefined;
-  #timerNs = 0;
   #stopped: Promise<LiveSummary> | null = null;
 
   /** Loads the model, starts the engine and the journal. Nothing is connected yet. @throws KeelError naming what is missing. */
@@ -196,7 +195,6 @@ export class LiveDesk {
       this.#counterparty.reconciled({ positions: openingPositions, openOrders: [], quotes: [] }, true);
     }
     this.gateway.start(this.#counterparty.events);
-    this.#timerNs = this.clock.monotonicNs();
     this.#interval = setInterval(() => this.#onTimer(), TIMER_MS);
   }
 

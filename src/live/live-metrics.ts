@@ -7,10 +7,10 @@ import { JsonGateway } from "../gateway/json/gateway.ts";
 import { FixClients } from "../gateway/rfq/fix-clients.ts";
 import {
   registerApiMetrics,
-  registerDeribitMetrics,
   registerFixClientMetrics,
   registerRfqMetrics,
 } from "../monitor/client-metrics.ts";
+import { registerDeribitMetrics } from "../monitor/deribit-metrics.ts";
 import { registerDeskMetrics } from "../monitor/desk-metrics.ts";
 import type { DiskSpace } from "../monitor/disk-space.ts";
 import { LOOP_LAG, MetricRegistry } from "../monitor/metrics.ts";
@@ -19,7 +19,11 @@ import type { LiveDesk } from "./live-desk.ts";
 import { LiveOutcomes, registerOutcomeMetrics } from "./outcomes.ts";
 
 /** Everything that a live desk has to tell. Names are listed in `docs/metrics.md`. */
-export function liveMetrics(live: LiveDesk, distributor: Distributor | null, disk: DiskSpace): MetricRegistry {
+export function liveMetrics(
+  live: LiveDesk,
+  distributor: Distributor | null,
+  disk: DiskSpace,
+): MetricRegistry {
   const metrics = new MetricRegistry();
   const { desk } = live;
   registerDeskMetrics(metrics, desk, live.timer);
