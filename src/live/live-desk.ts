@@ -20,12 +20,13 @@ import { startEngine } from "../inference/registry.ts";
 import type { StepModel } from "../inference/step-model.ts";
 import { runIdAt } from "../journal/format.ts";
 import { type JournalSink, RECORD, type RecordType } from "../journal/record.ts";
-import type { ControlCommand } from "../journal/replay.ts";
+import type { ControlCommand, SidesCommand } from "../journal/replay.ts";
 import { type JournalSummary, JournalWriter } from "../journal/writer.ts";
 import { Recalibrator } from "../learn/recalibration.ts";
 import { LoopLag } from "../monitor/loop-lag.ts";
 import { summarise } from "../monitor/summary.ts";
 import { BOOK_FILE, BookStore } from "../position/book-store.ts";
+import { SIDES, type SidesName } from "../quote/target.ts";
 import { COUNTERPARTY_FILE, CounterpartyStore } from "../rfq/counterparty-store.ts";
 import type { RfqInput } from "../rfq/message.ts";
 import { KILL_SWITCH_FILE, KillSwitchStore } from "../risk/kill-switch-store.ts";
@@ -38,6 +39,7 @@ import { LiveEngine } from "./live-engine.ts";
 import { LiveFeeds } from "./live-feeds.ts";
 import type { LiveDeskOptions, LiveSummary } from "./live-options.ts";
 import { LivePort } from "./live-port.ts";
+import type { LiveShards } from "./live-shards.ts";
 import { liveStart } from "./live-start.ts";
 import { RecalibrationTap } from "./recalibration.ts";
 import { warmUpLine } from "./warm-up.ts";
@@ -67,9 +69,9 @@ export class LiveDesk {
   readonly #sink: JournalSink;
   readonly #port: LivePort;
   readonly #books: LiveBooks;
+  readonly #killStore: KillSwitchStore;
   readonly #counterparties: LiveCounterparties | null;
   readonly #counterparty: LiveCounterparty;
-  readonly #killStore: KillSwitchStore;
   /** Times that risk limits were read anew, and that they could not be. */
   limitReloads = 0;
   limitReloadFailures = 0;
@@ -135,8 +137,8 @@ export class LiveDesk {
     this.#feeds = new LiveFeeds({ ...shared, timer: this.timer });
     this.#engine = new LiveEngine({ ...shared, model, engine });
     const killStore = new KillSwitchStore(join(config.stateDir, KILL_SWITCH_FILE));
-    const { kill, reducing } = killStore.loadState(clock.wallUs());
     this.#killStore = killStore;
+    const { kill, reducing } = killStore.loadState(clock.wallUs());
     const bookStore = new BookStore(join(config.stateDir, BOOK_FILE));
     const opening = bookStore.load();
     if (reducing !== null)
@@ -169,7 +171,8 @@ export class LiveDesk {
         this.#counterparty.events.onOrderState(orderId, ORDER_STATE.done, 0, "not sent", clock.wallUs());
       },
     });
-    this.desk = new Desk({ ...start, engine, port: this.#port, timer: this.timer });
+    const remote = this.#feeds.shards?.remote;
+    this.desk = new Desk({ ...start, engine, remote, port: this.#port, timer: this.timer });
     this.#books = new LiveBooks(this.desk.book, bookStore, log);
     const { rfq } = this.desk;
     this.#counterparties = rfq === null ? null : new LiveCounterparties(rfq, counterpartyStore, log);
@@ -190,6 +193,7 @@ export class LiveDesk {
   /** Connects everything and begins to quote. */
   start(): void {
     this.desk.start(this.#startUs);
+    this.#feeds.start(this.#startUs);
     const { openingPositions } = this.#config;
     if (openingPositions !== undefined) {
       this.#counterparty.reconciled({ positions: openingPositions, openOrders: [], quotes: [] }, true);
@@ -214,6 +218,22 @@ export class LiveDesk {
   /** Only what reduces a position is quoted until {@link resetKill}. */
   reduce(reason: string): void {
     this.desk.reduce(reason, this.#control("reduce", reason));
+  }
+
+  /**
+   * Which sides are quoted from now on.
+   *
+   * @param symbol of an instrument; empty for every one quoted now
+   * @returns how many instruments it concerns; 0 when none of that name is quoted
+   */
+  setSides(symbol: string, sides: SidesName): number {
+    const named = this.desk.market.instruments.all().find((instrument) => instrument.symbol === symbol);
+    if (symbol !== "" && (named === undefined || !this.desk.quoter.quotes(named.id))) return 0;
+    const command: SidesCommand = { command: "sides", instrument: named?.id ?? -1, sides };
+    const timeUs = this.#input(RECORD.control, 0, JSON.stringify(command));
+    const concerned = this.desk.setSides(command.instrument, SIDES[sides], timeUs);
+    this.log.warn("other sides are quoted", { instrument: symbol === "" ? "all" : symbol, sides });
+    return concerned;
   }
 
   /** Reads the risk limits anew. Where anything is wrong with the configuration the limits in force stay so. */
@@ -251,6 +271,11 @@ export class LiveDesk {
   resetKill(): boolean {
     this.gateway.resetProtection?.(this.clock.wallUs());
     return this.desk.resetKill(this.#control("reset", ""));
+  }
+
+  /** Threads that keep feeds; null when they are kept on this one. */
+  get shards(): LiveShards | null {
+    return this.#feeds.shards;
   }
 
   get engineName(): string {
@@ -309,6 +334,7 @@ export class LiveDesk {
     this.desk.shutdown(this.#control("shutdown", ""));
     await this.gateway.stop(this.#config.timeouts.shutdownMs);
     await this.#books.stop();
+    await this.#killStore.synced;
     await this.#counterparties?.stop();
     for (const tap of this.taps) tap.close();
     this.#feeds.close();
@@ -322,6 +348,7 @@ export class LiveDesk {
   #onTimer(): void {
     const nowNs = this.clock.monotonicNs();
     this.loopLag.turn(nowNs);
+    this.#feeds.take();
     const timeUs = this.#input(RECORD.timer, 0, "");
     this.desk.onTimer(timeUs);
     this.gateway.onTimer(timeUs);
@@ -334,7 +361,6 @@ export class LiveDesk {
   /** Follows what comes of predictions, where that is configured; every change of a calibration is an input of the desk. */
   #recalibration({ calibration, card, slotCount }: StepEngine): DeskTap[] {
     if (!this.#config.recalibrate || calibration === undefined) return [];
-    await this.#killStore.synced;
     const recalibrator = new Recalibrator({
       heads: card.heads.map(({ name }) => name),
       slotCount,
