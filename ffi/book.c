@@ -129,8 +129,19 @@ static bool set_level(keel_ladder *l, int32_t key, double size) {
   return true;
 }
 
+/* A window is larger than the nearest caches: this many levels ahead, what will be looked at is asked for. */
+#define LEVELS_AHEAD 8
+
+static void ask_ahead(const keel_book *book, const keel_levels *levels, int32_t i) {
+  const bool is_bid = levels->side[i] == 0;
+  const keel_ladder *const l = is_bid ? &book->bids : &book->asks;
+  const int32_t price = levels->price_ticks[i];
+  __builtin_prefetch(l->sizes + ((is_bid ? -price : price) & (l->window - 1)), 1);
+}
+
 int32_t keel_book_delta(keel_book *book, const keel_levels *levels, int32_t from, int32_t to) {
   for (int32_t i = from; i < to; i += 1) {
+    if (i + LEVELS_AHEAD < to) ask_ahead(book, levels, i + LEVELS_AHEAD);
     const bool is_bid = levels->side[i] == 0;
     keel_ladder *const ladder = is_bid ? &book->bids : &book->asks;
     const int32_t price = levels->price_ticks[i];

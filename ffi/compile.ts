@@ -123,15 +123,22 @@ export async function compileNative(outPath: string): Promise<{ path: string; co
   return compileAndLink(outPath, nativeUnits(), [], link);
 }
 
+/** What each program that runs under sanitizers is linked with. */
+const SANITIZED_UNITS = {
+  "sanitize_main.c": nativeUnits,
+  "sanitize_features.c": (arch: string) => [plain("host.c"), ...featureUnits(arch)],
+  "fuzz_decode.c": decodeUnits,
+} as const;
+
 /**
  * Compiles the library together with the source of a program as one that checks every access and every undefined
  * operation. @throws Error as {@link compileNative}, also where the compiler has no sanitizers.
  */
 export async function compileSanitized(
   outPath: string,
-  main: "sanitize_main.c" | "fuzz_decode.c",
+  main: keyof typeof SANITIZED_UNITS,
 ): Promise<{ path: string; compiler: string }> {
-  const units = main === "fuzz_decode.c" ? decodeUnits(process.arch) : nativeUnits();
+  const units = SANITIZED_UNITS[main](process.arch);
   const flags = [
     "-O1",
     "-g",

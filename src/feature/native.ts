@@ -53,8 +53,15 @@ export class NativeFeatures {
     const delta = isDelta ? 1 : 0;
     if (book instanceof L2Book) {
       this.#functions.keel_feature_book(
-        ...([this.#memory.address, book.address, slot, delta] as const),
-        ...([bestBidTicks, bestBidLots, bestAskTicks, bestAskLots, timeUs] as const),
+        this.#memory.address,
+        book.address,
+        slot,
+        delta,
+        bestBidTicks,
+        bestBidLots,
+        bestAskTicks,
+        bestAskLots,
+        timeUs,
       );
       return;
     }
@@ -62,8 +69,16 @@ export class NativeFeatures {
     const bids = book.top(SIDE.bid, DEPTH_LEVELS, freshPrice[0], freshSize[0]);
     const asks = book.top(SIDE.ask, DEPTH_LEVELS, freshPrice[1], freshSize[1]);
     this.#functions.keel_feature_levels(
-      ...([this.#memory.address, slot, bids, asks, delta] as const),
-      ...([bestBidTicks, bestBidLots, bestAskTicks, bestAskLots, timeUs] as const),
+      this.#memory.address,
+      slot,
+      bids,
+      asks,
+      delta,
+      bestBidTicks,
+      bestBidLots,
+      bestAskTicks,
+      bestAskLots,
+      timeUs,
     );
   }
 
