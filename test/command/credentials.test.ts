@@ -49,6 +49,7 @@ test("every secret may be a systemd credential, and none shows in the configurat
     ...{ KEEL_FIX_ACCEPT: "127.0.0.1:0", KEEL_FIX_ACCEPT_CLIENTS: "ACME" },
     ...{ KEEL_FIX_ACCEPT_TLS_CERT_FILE: cert, KEEL_COINBASE_KEY: "k", KEEL_REDIS_URL: "redis://127.0.0.1" },
     ...{ KEEL_KAFKA_BROKERS: "127.0.0.1:9092", KEEL_KAFKA_TLS: "on", KEEL_KAFKA_TLS_CERT_FILE: cert },
+    KEEL_ALERT_URL: "http://127.0.0.1:9/",
     ...{ KEEL_KAFKA_SASL_USERNAME: "keel", KEEL_JOURNAL_DIR: join(folder, "journal") },
   };
   const fix = { KEEL_FIX_HOST: "localhost", KEEL_FIX_TLS: "on", KEEL_FIX_TLS_CERT_FILE: cert };
