@@ -1,11 +1,14 @@
 """Exported matrices, split in time: per capture the first part trains, a gap is left out, the rest validates."""
 
+import hashlib
 import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from keel_dataset import DatasetError, KeelDataset
 
 TRAIN_FRACTION = 0.75
 PURGE_US = 1_000_000
@@ -35,10 +38,17 @@ class Rows:
 
 
 class Dataset:
+    test = TEST
+    """Name of the capture that is scored and never trained on."""
+
     def __init__(self, folder, rows_max=None):
         """`rows_max`: only so many rows from the start of each capture."""
         folder = Path(folder)
-        self.manifest = json.loads((folder / "manifest.json").read_text())
+        self._take(json.loads((folder / "manifest.json").read_text()))
+        self.captures = {c["name"]: self._load(folder, c).part(slice(rows_max)) for c in self.manifest["captures"]}
+
+    def _take(self, manifest):
+        self.manifest = manifest
         self.feature_count = len(self.manifest["features"])
         self.heads = self.manifest["heads"]
         self.clip = np.array(self.manifest["clip"], dtype=np.float32)
@@ -46,7 +56,11 @@ class Dataset:
         self.mirror_factor = np.array(self.manifest["mirrorFactor"], dtype=np.float32)
         # down ↔ up, bid ↔ ask, the spike stays.
         self.mirror_heads = np.array([2, 3, 0, 1, 5, 4, 6])
-        self.captures = {c["name"]: self._load(folder, c).part(slice(rows_max)) for c in self.manifest["captures"]}
+
+    def digest(self):
+        """Of what is trained on: all captures' digests in their order."""
+        trained = "".join(c["sha256"] for c in self.manifest["captures"] if c["name"] != self.test)
+        return hashlib.sha256(trained.encode()).hexdigest()
 
     def _load(self, folder, capture):
         name, rows = capture["name"], capture["rows"]
@@ -83,6 +97,50 @@ class Dataset:
         return np.concatenate([features, mirrored]), np.concatenate([labels, mirrored_labels]), np.concatenate([rows, rows])
 
 
+class BuiltDataset(Dataset):
+    """
+    A dataset of `keel dataset build` with splits `train`, `validation` and `test`. Each instrument of each part is a capture; the test
+    rows are those of the instrument with the most of them.
+    """
+
+    test = "test"
+
+    def __init__(self, folder, rows_max=None):
+        built = KeelDataset(folder)
+        self._ranges = built.split_ranges()
+        missing = {"train", "validation", "test"} - set(self._ranges)
+        if missing:
+            raise DatasetError(f"{folder}: no split {', '.join(sorted(missing))}")
+        self.captures = {}
+        captures = []
+        for part in built.parts:
+            rows = built.rows(part)
+            for instrument in part["instruments"]:
+                chosen = rows["instrument"] == instrument
+                name = f"{part['source']}/{instrument}"
+                one = Rows(name, *(rows[key][chosen] for key in ("features", "labels", "moves", "time_us")))
+                self.captures[name] = one.part(slice(rows_max))
+                captures.append({"name": name, "sha256": part["file"]["sha256"], "rows": len(one)})
+        tests = [self._within(rows, "test") for rows in self.captures.values()]
+        test = max(tests, key=len)
+        self.captures[self.test] = Rows(self.test, test.features, test.labels, test.moves, test.times)
+        captures.append({"name": self.test, "sha256": built.digest, "rows": len(test)})
+        self._digest = built.digest
+        self._take({**built.manifest, "captures": captures})
+
+    def digest(self):
+        """The dataset's own, by which it is found again."""
+        return self._digest
+
+    def split(self, name):
+        rows = self.captures[name]
+        return self._within(rows, "train"), self._within(rows, "validation")
+
+    def _within(self, rows, split):
+        start, end = self._ranges[split]
+        return rows.part((rows.times >= start) & (rows.times <= end))
+
+
 def exported(folder, data, bun):
     """Runs the captures through the desk's own decoder, features and labels into `folder`, unless that has been done."""
     root = Path(__file__).resolve().parents[2]
@@ -95,14 +153,14 @@ def exported(folder, data, bun):
 
 def learning_parts(data, left_out=()):
     """Training and validation rows of every capture that is trained on, the weights of their rows, and the test capture."""
-    names = [name for name in data.captures if name != TEST and name not in left_out]
+    names = [name for name in data.captures if name != data.test and name not in left_out]
     splits = [data.split(name) for name in names]
     parts, validation = [split[0] for split in splits], [split[1] for split in splits]
-    for use, captures in (("training", parts), ("validation", validation), ("test", [data.captures[TEST]])):
+    for use, captures in (("training", parts), ("validation", validation), ("test", [data.captures[data.test]])):
         for part in captures:
             _expect_both_outcomes(data, part, use)
     weights = [np.sqrt(ROW_WEIGHT_BASE / len(part)) for part in parts]
-    return parts, validation, weights, data.captures[TEST]
+    return parts, validation, weights, data.captures[data.test]
 
 
 def _expect_both_outcomes(data, part, use):

@@ -9,7 +9,6 @@ residual, calibrates, writes `model.onnx` and `card.json`, and prints the table 
 """
 
 import argparse
-import hashlib
 import json
 import tempfile
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import torch
 
 import graph
 from ceiling import cross_fitted
-from dataset import TEST, Dataset, exported, learning_parts
+from dataset import BuiltDataset, Dataset, exported, learning_parts
 from families import FAMILIES, told
 from finetune import calibrated, mirror_of, taught, validation_score
 from linear import Bins, Branch, Normaliser, fit_logistic, sigmoid
@@ -125,6 +124,7 @@ def main():
     root = Path(__file__).resolve().parents[2]
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--data", default=str(root.parent / "shared" / "data" / "binance"))
+    arguments.add_argument("--dataset", help="folder of `keel dataset build`, in place of --data; needs --out")
     arguments.add_argument("--family", choices=FAMILIES, default="lstm-residual")
     arguments.add_argument("--spike-share", type=float, default=1.0, help="what of the spike head's residual enters its logit")
     arguments.add_argument("--out", help="folder of the model; models/FAMILY when left out")
@@ -141,6 +141,9 @@ def main():
     if options.rows is not None and options.out is None:
         arguments.error("--rows needs --out: a model of a part of the rows does not replace one that ships")
 
+    if options.dataset is not None and options.out is None:
+        arguments.error("--dataset needs --out: it does not replace a model that ships")
+
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     with workers(options.device) as group:
@@ -148,18 +151,20 @@ def main():
         with tempfile.TemporaryDirectory(prefix="keel-train-") as temporary:
             # All processes of one host read the folder that the first one wrote.
             scratch = group.from_first(lambda: prepared_folder(options, temporary))
-            data = Dataset(scratch, options.rows)
+            data = Dataset(scratch, options.rows) if options.dataset is None else BuiltDataset(options.dataset, options.rows)
             learn(data, options, setup, scratch)
 
 
 def prepared_folder(options, temporary):
     scratch = options.scratch or temporary
+    if options.dataset is not None:
+        return scratch
     exported(scratch, options.data, options.bun)
     return scratch
 
 
 def learn(data, options, setup, scratch):
-    left = [name for name in data.captures if name != TEST and options.leave_out and options.leave_out in name]
+    left = [name for name in data.captures if name != data.test and options.leave_out and options.leave_out in name]
     learning = learning_parts(data, left)
     parts, validation, weights, test = learning
     group = setup.workers
@@ -198,7 +203,7 @@ def learn(data, options, setup, scratch):
     table(data, validation_scores, f"Validation: last quarter of {len(parts)} captures, mean over captures")
     for name in left:
         scores_of(data.captures[name], f"{name}, left out of training")
-    test_scores = scores_of(test, f"Test: {TEST}")
+    test_scores = scores_of(test, f"Test: {data.test}")
     if not left:
         command = training_command(options, group.count)
         write_model(data, frozen, network, calibration, parts, validation, validation_scores, test_scores, options, command)
@@ -208,6 +213,8 @@ def training_command(options, processes):
     """The command that makes this model again, for its card."""
     start = "python" if processes == 1 else f"torchrun --standalone --nproc-per-node {processes}"
     chosen = [] if options.family == "lstm-residual" else [f"--family {options.family}"]
+    if options.dataset is not None:
+        chosen.append(f"--dataset {Path(options.dataset).resolve().name}")
     if options.spike_share != 1:
         chosen.append(f"--spike-share {options.spike_share}")
     if options.epochs != EPOCHS:
@@ -251,8 +258,6 @@ def write_model(data, frozen, network, calibration, parts, validation, validatio
                 "metrics": metrics,
             }
         )
-    captures = [c for c in data.manifest["captures"] if c["name"] != TEST]
-    training_digests = "".join(c["sha256"] for c in captures)
     features = self_test_rows(frozen.branch.normaliser, options.seed)
     card = {
         "name": out.name,
@@ -268,16 +273,16 @@ def write_model(data, frozen, network, calibration, parts, validation, validatio
         "training": {
             "command": command,
             "seed": options.seed,
-            "dataDigest": hashlib.sha256(training_digests.encode()).hexdigest(),
+            "dataDigest": data.digest(),
             "captures": [
                 {"name": c["name"], "sha256": c["sha256"], "use": use}
                 for c in data.manifest["captures"]
-                for use in (["test"] if c["name"] == TEST else ["train", "validate"])
+                for use in (["test"] if c["name"] == data.test else ["train", "validate"])
             ],
             "rows": {
                 "train": sum(len(part) for part in parts),
                 "validate": sum(len(part) for part in validation),
-                "test": len(data.captures[TEST]),
+                "test": len(data.captures[data.test]),
             },
         },
         "selfTest": {

@@ -45,7 +45,7 @@ reproduced.`,
     },
     "no-leak-check": {
       type: "boolean",
-      description: "build: do not play half of each source again to show that no feature looks ahead",
+      description: "build: do not play parts of each source again to show that no feature looks ahead",
     },
   },
   positionals: ["ACTION", "PATH…"],

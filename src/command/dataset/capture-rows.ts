@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import { FEATURE_COUNT } from "../../feature/schema.ts";
 import { FeatureState } from "../../feature/tick.ts";
+import { CaptureReader } from "../../feed/capture.ts";
 import { digestOf } from "../../learn/dataset/part.ts";
 import type { RowSink, RowSource, SourceFile } from "../../learn/dataset/row.ts";
 import { EVENT, type EventBatch, FEED_STATE } from "../../market/event-batch.ts";
@@ -24,12 +25,13 @@ class Enough extends Error {}
 export async function captureSource(files: readonly string[]): Promise<RowSource> {
   const digests: SourceFile[] = [];
   for (const file of files) digests.push(await digestOf(file));
+  const own = await isOwn(files[0] ?? "");
   return {
     kind: "capture",
     name: basename(files[0] ?? ""),
     files: digests,
     play: async (sink, untilUs) => {
-      const rows = new CaptureRows(sink);
+      const rows = new CaptureRows(sink, own);
       try {
         await decodeCapture(files, (events, instruments, timeUs) => {
           if (timeUs > untilUs) throw new Enough();
@@ -40,6 +42,13 @@ export async function captureSource(files: readonly string[]): Promise<RowSource
       }
     },
   };
+}
+
+/** keel's own recorder says what it subscribed to. */
+async function isOwn(file: string): Promise<boolean> {
+  const reader = new CaptureReader(file, { malformed: "skip" });
+  for await (const _ of reader.batches()) break;
+  return Array.isArray(reader.report.about?.subscriptions);
 }
 
 interface Followed {
@@ -53,6 +62,7 @@ interface Followed {
 
 class CaptureRows {
   readonly #sink: RowSink;
+  readonly #own: boolean;
   readonly #state = new FeatureState(INSTRUMENTS_MAX);
   readonly #followed: (Followed | null)[] = [];
   readonly #touched = new Set<Followed>();
@@ -60,8 +70,10 @@ class CaptureRows {
   readonly #depth = new Float64Array(2);
   #slots = 0;
 
-  constructor(sink: RowSink) {
+  /** @param own of other recorders' Binance captures the index prices are made up, and not taken */
+  constructor(sink: RowSink, own: boolean) {
     this.#sink = sink;
+    this.#own = own;
   }
 
   take(events: EventBatch, instruments: InstrumentTable, timeUs: number): void {
@@ -102,6 +114,7 @@ class CaptureRows {
         break;
       }
       case EVENT.ticker:
+        if (!this.#own && instrument.venue.startsWith("binance")) break;
         state.onTicker(slot, instrument, events, row, timeUs);
         break;
       case EVENT.status: {

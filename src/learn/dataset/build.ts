@@ -41,7 +41,7 @@ export interface DatasetOptions {
   readonly embargoUs: number;
   /** Said of the dataset, e.g. why it was built; part of its digest. */
   readonly label: string;
-  /** Each source is played again up to half of it, to show that no feature looks ahead. */
+  /** Each source is played again up to a quarter and up to half of it, to show that no feature looks ahead. */
   readonly leakCheck: boolean;
 }
 

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { truncatedDiffers } from "./leakage.ts";
+import { leakCuts, truncatedDiffers } from "./leakage.ts";
 import { type DatasetManifest, datasetName, readManifest } from "./manifest.ts";
 import { digestOf } from "./part.ts";
 import type { RowSource } from "./row.ts";
@@ -55,10 +55,10 @@ export async function checkDataset(folder: string, sources: readonly RowSource[]
       problems.push(`${source.name} is no source of the dataset, or not what it was`);
       continue;
     }
-    const hash = part.hashes[Math.floor((part.hashes.length - 1) / 2)];
-    if (hash === undefined) continue;
-    const difference = await truncatedDiffers(source, hash);
-    if (difference !== null) problems.push(`${source.name}: ${difference}`);
+    for (const hash of leakCuts(part.hashes)) {
+      const difference = await truncatedDiffers(source, hash);
+      if (difference !== null) problems.push(`${source.name}: ${difference}`);
+    }
     reproduced += 1;
   }
   return { manifest, problems, remarks, reproduced };

@@ -5,7 +5,7 @@ import { FEATURES } from "../../feature/schema.ts";
 import { HEADS } from "../../inference/card.ts";
 import { LABEL_OPTIONS, Labeller } from "../labels.ts";
 import { type Columns, OUTCOME_TABLES, type OutcomeRows, type OutcomeTable } from "../outcomes/table.ts";
-import { RowHashes, truncatedDiffers } from "./leakage.ts";
+import { leakCuts, RowHashes, truncatedDiffers } from "./leakage.ts";
 import type { DatasetPart } from "./manifest.ts";
 import type { DatasetRow, RowSink, RowSource, SourceFile } from "./row.ts";
 import type { RowTimes } from "./splits.ts";
@@ -102,15 +102,14 @@ export class PartWriter implements RowSink {
     file.add(Object.keys(columns).map((name) => values[name] ?? Number.NaN));
   }
 
-  /** Closes the files. @param leakCheck plays the source again up to half of its rows, to show that no feature looks ahead */
+  /** Closes the files. @param leakCheck plays the source again up to parts of its rows, to show that no feature looks ahead */
   async finish(source: RowSource, leakCheck: boolean): Promise<DatasetPart> {
     this.#table.close();
     for (const file of this.#outcomes.values()) file.close();
     const hashes = this.#hashes.all();
-    const half = hashes[Math.floor((hashes.length - 1) / 2)];
-    if (leakCheck && half !== undefined) {
-      const difference = await truncatedDiffers(source, half);
-      if (difference !== null) this.#validator.find("leak", half.timeUs, "", difference);
+    for (const hash of leakCheck ? leakCuts(hashes) : []) {
+      const difference = await truncatedDiffers(source, hash);
+      if (difference !== null) this.#validator.find("leak", hash.timeUs, "", difference);
     }
     let unlabelled = 0;
     for (const { labeller, waiting } of this.#labelled.values()) {
