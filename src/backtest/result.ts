@@ -37,7 +37,7 @@ export interface FillRecord {
   /** Worth at the middle after each of {@link MARKOUT_MS} less price paid; null where the recording ended before. */
   readonly markout: readonly (number | null)[];
   /** Probabilities in force for the underlying when it happened, by head; empty without a model. */
-  readonly probabilities: readonly number[];
+  readonly probabilities: readonly (number | null)[];
 }
 
 /** What the run had come to at the end of an interval. Amounts in quote currency, from the beginning on. */

@@ -122,7 +122,8 @@ export class Scorer {
       const known = !Number.isNaN(mid);
       return {
         timeUs: fill.timeUs,
-        ...{ venue, symbol, price, notional, feeQuote, markout, probabilities },
+        ...{ venue, symbol, price, notional, feeQuote, markout },
+        probabilities: probabilities.map((value) => (Number.isNaN(value) ? null : value)),
         side: fill.side === 0 ? "buy" : "sell",
         lots: fill.lots,
         maker: fill.maker,

@@ -160,6 +160,10 @@ export const RUN_OPTIONS = {
     default: 5,
     description: "Mean size of both, in least sizes",
   },
+  "flow-anywhere": {
+    type: "boolean",
+    description: "They come to us where others have a better price too",
+  },
   "quote-spot": { type: "boolean", description: "Quote spot instruments too, as if sold short freely" },
   "interval-ms": {
     type: "number",

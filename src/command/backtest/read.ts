@@ -76,6 +76,7 @@ function baseOf(options: RunOptionValues): Omit<BacktestSpec, "recordings" | "st
             informedPerSecond: informed,
             informedHorizonMs: options["informed-ms"],
             sizeMean: options["flow-size"],
+            best: !options["flow-anywhere"],
           },
     quoteSpot: options["quote-spot"],
     intervalMs: options["interval-ms"],

@@ -11,7 +11,7 @@ import { stepToNumber } from "../../../src/core/decimal.ts";
 import { invariant } from "../../../src/core/invariant.ts";
 import { EVENT, EventBatch, FEED_STATE } from "../../../src/market/event-batch.ts";
 import type { InstrumentTable } from "../../../src/market/instrument.ts";
-import { type PeerResult, runPeer } from "./hftbacktest.ts";
+import { runPeer } from "./hftbacktest.ts";
 
 /** Bits of hftbacktest's events (its `types.py`). */
 const FLAG = { depth: 1, trade: 2, exchange: 2 ** 31, local: 2 ** 30, buy: 2 ** 29, sell: 2 ** 28 } as const;
@@ -154,7 +154,7 @@ function tapeOf(rows: Rows, times: Float64Array): Tape {
   const tape = new Tape();
   const batch = new EventBatch(1, 65_536);
   batch.status(0, FEED_STATE.live, 0);
-  tape.push(batch, 0, Math.min(rows.venueUs[0], rows.localUs[0]) - 1);
+  tape.push(batch, 0, Math.min(rows.venueUs[0], rows.localUs[0]));
   for (let row = 0; row < rows.count; ) {
     batch.clear();
     batch.begin(rows.kind[row], 0, times[row]);
@@ -170,7 +170,7 @@ function tapeOf(rows: Rows, times: Float64Array): Tape {
 }
 
 /** hftbacktest over the same rows. */
-export function runHftBacktest(rows: Rows, parameters: Parameters): Outcome & { readonly rows: number } {
+export function runHftBacktest(rows: Rows, runs: readonly Parameters[]): Outcome[] {
   const { tick, lot } = rows.instruments.get(0);
   const originUs = rows.localUs[0];
   const table = new Float64Array(rows.count * 5);
@@ -183,31 +183,33 @@ export function runHftBacktest(rows: Rows, parameters: Parameters): Outcome & { 
     table[at + 3] = rows.ticks[row] * stepToNumber(tick);
     table[at + 4] = rows.lots[row] * stepToNumber(lot);
   }
-  const peer: PeerResult = runPeer(table, {
-    originNs: originUs * 1_000,
-    orderNs: parameters.orderUs * 1_000,
-    responseNs: parameters.responseUs * 1_000,
-    tick: stepToNumber(tick),
-    lot: stepToNumber(lot),
-    queue: parameters.queue,
-    exponent: parameters.exponent,
-    offsetTicks: parameters.offsetTicks,
-    size: parameters.lots * stepToNumber(lot),
-    everyNs: parameters.everyUs * 1_000,
-    rounds: parameters.rounds,
-  });
   const lotsOf = (size: number): number => Math.round(size / stepToNumber(lot));
   const mid = lastMid(rows);
-  return {
+  const results = runPeer(
+    table,
+    runs.map((parameters) => ({
+      originNs: originUs * 1_000,
+      orderNs: parameters.orderUs * 1_000,
+      responseNs: parameters.responseUs * 1_000,
+      tick: stepToNumber(tick),
+      lot: stepToNumber(lot),
+      queue: parameters.queue,
+      exponent: parameters.exponent,
+      offsetTicks: parameters.offsetTicks,
+      size: parameters.lots * stepToNumber(lot),
+      everyNs: parameters.everyUs * 1_000,
+      rounds: parameters.rounds,
+    })),
+  );
+  return results.map((peer) => ({
     ns: peer.ns,
-    rows: peer.rows,
     fills: peer.fills.map(([side, priceTicks, size, ns]) => ({
       ...{ side: side > 0 ? 0 : 1, priceTicks, lots: lotsOf(size), timeUs: ns / 1_000 },
     })),
     position: lotsOf(peer.position),
     volume: lotsOf(peer.volume),
     profit: peer.balance + peer.position * mid * stepToNumber(tick),
-  };
+  }));
 }
 
 function lastMid(rows: Rows): number {

@@ -1,4 +1,4 @@
-"""Runs the fixed-offset strategy in hftbacktest: argv = rows file, parameters as JSON. Prints one line of JSON."""
+"""Runs the fixed-offset strategy in hftbacktest: argv = rows file, list of parameters as JSON. Prints a list of results as JSON."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ from hftbacktest.order import CANCELED, EXPIRED, FILLED, NEW, PARTIALLY_FILLED
 from hftbacktest.types import event_dtype
 from numba import njit
 
-ROWS, PARAMETERS = sys.argv[1], json.loads(sys.argv[2])
+ROWS, RUNS = sys.argv[1], json.loads(sys.argv[2])
 WARM_ROWS = 20_000
 
 
@@ -20,8 +20,8 @@ def events():
     raw = np.fromfile(ROWS, dtype=np.float64).reshape(-1, 5)
     data = np.zeros(len(raw), dtype=event_dtype)
     data["ev"] = raw[:, 0].astype(np.uint64)
-    data["exch_ts"] = raw[:, 1].astype(np.int64) + PARAMETERS["originNs"]
-    data["local_ts"] = raw[:, 2].astype(np.int64) + PARAMETERS["originNs"]
+    data["exch_ts"] = raw[:, 1].astype(np.int64) + RUNS[0]["originNs"]
+    data["local_ts"] = raw[:, 2].astype(np.int64) + RUNS[0]["originNs"]
     data["px"] = raw[:, 3]
     data["qty"] = raw[:, 4]
     by_exchange = np.argsort(data["exch_ts"], kind="mergesort")
@@ -35,7 +35,11 @@ def quote(hbt, offset_ticks, size, every_ns, tick, fills):
     count = 0
     order_id = 0
     working = np.zeros(2, dtype=np.int64)
-    while hbt.elapse(every_ns) == 0:
+    while True:
+        ended = hbt.elapse(every_ns)
+        if ended != 0:
+            # 1 = the data has ended; anything else is an error.
+            return count if ended == 1 else -ended
         orders = hbt.orders(0)
         for side in range(2):
             if working[side] != 0 and working[side] in orders:
@@ -73,35 +77,36 @@ def quote(hbt, offset_ticks, size, every_ns, tick, fills):
                 hbt.submit_buy_order(0, order_id, wanted * tick, size, GTX, LIMIT, False)
             else:
                 hbt.submit_sell_order(0, order_id, wanted * tick, size, GTX, LIMIT, False)
-    return count
 
 
-def asset(data):
+def asset(data, parameters):
     made = (
         BacktestAsset()
         .data([data])
         .linear_asset(1.0)
-        .constant_order_latency(PARAMETERS["orderNs"], PARAMETERS["responseNs"])
-        .partial_fill_exchange()
+        .constant_order_latency(parameters["orderNs"], parameters["responseNs"])
+        .no_partial_fill_exchange()
         .trading_value_fee_model(0.0, 0.0)
-        .tick_size(PARAMETERS["tick"])
-        .lot_size(PARAMETERS["lot"])
+        .tick_size(parameters["tick"])
+        .lot_size(parameters["lot"])
         .last_trades_capacity(0)
     )
-    queue = PARAMETERS["queue"]
+    queue = parameters["queue"]
     if queue == "conservative":
         return made.risk_adverse_queue_model()
     if queue == "log":
         return made.log_prob_queue_model()
-    return made.power_prob_queue_model(PARAMETERS["exponent"])
+    return made.power_prob_queue_model(parameters["exponent"])
 
 
-def run(data):
+def run(data, parameters):
     fills = np.zeros((1_000_000, 4))
-    hbt = HashMapMarketDepthBacktest([asset(data)])
+    hbt = HashMapMarketDepthBacktest([asset(data, parameters)])
     started = time.perf_counter_ns()
-    count = quote(hbt, PARAMETERS["offsetTicks"], PARAMETERS["size"], PARAMETERS["everyNs"], PARAMETERS["tick"], fills)
+    count = quote(hbt, parameters["offsetTicks"], parameters["size"], parameters["everyNs"], parameters["tick"], fills)
     elapsed = time.perf_counter_ns() - started
+    if count < 0:
+        raise RuntimeError(f"hftbacktest ended with error {-count}")
     state = hbt.state_values(0)
     result = {
         "ns": elapsed,
@@ -115,9 +120,12 @@ def run(data):
     return result
 
 
+def fastest(data, parameters):
+    rounds = [run(data.copy(), parameters) for _ in range(parameters["rounds"])]
+    best = min(rounds, key=lambda result: result["ns"])
+    return {**best, "rows": len(data)}
+
+
 data = events()
-run(data[:WARM_ROWS].copy())
-rounds = [run(data.copy()) for _ in range(PARAMETERS["rounds"])]
-best = min(rounds, key=lambda result: result["ns"])
-best["rows"] = len(data)
-print(json.dumps(best))
+run(data[:WARM_ROWS].copy(), RUNS[0])
+print(json.dumps([fastest(data, parameters) for parameters in RUNS]))

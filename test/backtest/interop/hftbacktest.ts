@@ -58,7 +58,7 @@ export interface PeerResult {
 }
 
 /** @param rows `[ev, exchange ns, local ns, price, size]` each, times since the origin */
-export function runPeer(rows: Float64Array, parameters: PeerParameters): PeerResult {
+export function runPeer(rows: Float64Array, parameters: readonly PeerParameters[]): readonly PeerResult[] {
   const folder = mkdtempSync(join(tmpdir(), "keel-hftbacktest-"));
   try {
     const file = join(folder, "rows.f64");
@@ -69,7 +69,7 @@ export function runPeer(rows: Float64Array, parameters: PeerParameters): PeerRes
       ...[file, JSON.stringify(parameters)],
     ]);
     if (exitCode !== 0) throw new Error(`hftbacktest: ${stderr.toString().slice(-2_000)}`);
-    return JSON.parse(stdout.toString().trim().split("\n").at(-1) ?? "") as PeerResult;
+    return JSON.parse(stdout.toString().trim().split("\n").at(-1) ?? "") as PeerResult[];
   } finally {
     rmSync(folder, { recursive: true });
   }
