@@ -3,6 +3,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { JournalReader } from "../../src/journal/reader.ts";
+import { buildDataset } from "../../src/learn/dataset/build.ts";
+import { checkDataset } from "../../src/learn/dataset/check.ts";
+import { journalSource } from "../../src/learn/dataset/journal-rows.ts";
 import { readOutcomes } from "../../src/learn/outcomes/file.ts";
 import { journalOutcomes } from "../../src/learn/outcomes/journal.ts";
 import { OUTCOME_TABLE_NAMES, type OutcomeTable } from "../../src/learn/outcomes/table.ts";
@@ -68,6 +71,29 @@ describe("outcomes of a live desk", () => {
     const quotes = live.fill.filter(({ source }) => source === "quote");
     const known = quotes.filter(({ quote_id }) => Number(quote_id) > 0);
     expect(known.length / quotes.length).toBeGreaterThan(0.9);
+  });
+
+  test("a dataset of the journal has a row for each labelled prediction, and its outcomes, and comes out the same again", async () => {
+    const quiet = { info: () => {}, warn: () => {} };
+    const source = await journalSource(join(harness.folder, "journal"), undefined, (start) =>
+      engineForReplay(start, undefined, quiet),
+    );
+    const built = await buildDataset([source], {
+      directory: join(folder, "datasets"),
+      splits: [["all", 1]],
+      embargoUs: 0,
+      label: "",
+      leakCheck: true,
+    });
+    const [part] = built.manifest.parts;
+    expect(part?.validation.counts.leak).toBe(0);
+    expect(built.manifest.rows).toBe(live.prediction.length);
+    expect(Object.fromEntries(part?.outcomes.map(({ table, rows }) => [table, rows]) ?? [])).toMatchObject({
+      prediction: live.prediction.length,
+      quote: live.quote.length,
+      fill: live.fill.length,
+    });
+    expect((await checkDataset(built.folder, [source])).problems.join()).not.toContain("rows up to then");
   });
 
   for (const table of OUTCOME_TABLE_NAMES) {
