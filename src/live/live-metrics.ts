@@ -17,6 +17,7 @@ import { LOOP_LAG, MetricRegistry } from "../monitor/metrics.ts";
 import { registerRiskMetrics } from "../monitor/risk-metrics.ts";
 import type { LiveDesk } from "./live-desk.ts";
 import { LiveOutcomes, registerOutcomeMetrics } from "./outcomes.ts";
+import { registerShardMetrics } from "./shard-metrics.ts";
 
 /** Everything that a live desk has to tell. Names are listed in `docs/metrics.md`. */
 export function liveMetrics(
@@ -36,6 +37,7 @@ export function liveMetrics(
   registerRiskMetrics(metrics, desk);
   if (live.gateway instanceof DeribitGateway) registerDeribitMetrics(metrics, live.gateway);
   if (distributor !== null) registerDistributionMetrics(metrics, distributor);
+  if (live.shards !== null) registerShardMetrics(metrics, live.shards);
   registerReloads(metrics, live);
   registerGateway(metrics, live);
   registerJournal(metrics, live);
