@@ -16,6 +16,7 @@ const DERIBIT_MESSAGES_PER_ROUND = 10_000;
 
 const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchReport>>> = {
   tick: async (options) => (await import("../bench/tick.ts")).runTickBench(options),
+  shards: async (options) => (await import("../bench/shards.ts")).runShardBench(options),
   tap: async (options) => (await import("../bench/tap.ts")).runTapBench(options),
   wire: async (options) =>
     (await import("../bench/wire.ts")).runWireBench({
@@ -54,6 +55,7 @@ export const bench = defineCommand({
   summary: "Measure a part of keel beside its floor or its peer",
   usage: "NAME [options]",
   details: `tick       frame in memory → encoded FIX bytes, by stage, on a capture
+shards     recorded frames through the desk with the feeds on no, 1, 2 and 3 threads; the way between threads
 tap        the desk's thread with and without those who follow it to Kafka, on a capture
 wire       venue WebSocket → FIX quote on the peer's socket over loopback, beside a bare WebSocket → TCP relay
 book       order book updates by level and by order, beside maps
