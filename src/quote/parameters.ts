@@ -300,7 +300,7 @@ const ROWS = {
   minQuoteLifeMs: [
     "MIN_QUOTE_LIFE_MS",
     "ms",
-    500,
+    250,
     0,
     600_000,
     "Least time a side rests before it may be tightened or enlarged.",

@@ -36,6 +36,7 @@ test("every metric that is named exists", async () => {
     [
       "src/monitor/desk-metrics.ts",
       "src/monitor/quote-stability.ts",
+      "src/monitor/surface-metrics.ts",
       "src/monitor/risk-metrics.ts",
       "src/distribution/metrics.ts",
       "src/live/http-target.ts",
