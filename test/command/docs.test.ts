@@ -42,6 +42,7 @@ test("every metric that is named exists", async () => {
       "src/live/http-target.ts",
       "src/live/outcomes.ts",
       "src/monitor/client-metrics.ts",
+      "src/monitor/deribit-metrics.ts",
     ].map((path) => Bun.file(join(root, path)).text()),
   );
   const source = sources.join("\n");
