@@ -181,9 +181,9 @@ export function runHftBacktest(rows: Rows, runs: readonly Parameters[]): Outcome
     table[at + 1] = (rows.venueUs[row] - originUs) * 1_000;
     table[at + 2] = (rows.localUs[row] - originUs) * 1_000;
     table[at + 3] = rows.ticks[row] * stepToNumber(tick);
-    table[at + 4] = rows.lots[row] * stepToNumber(lot);
+    // In lots there too: the logarithmic models depend on the unit.
+    table[at + 4] = rows.lots[row];
   }
-  const lotsOf = (size: number): number => Math.round(size / stepToNumber(lot));
   const mid = lastMid(rows);
   const results = runPeer(
     table,
@@ -192,11 +192,11 @@ export function runHftBacktest(rows: Rows, runs: readonly Parameters[]): Outcome
       orderNs: parameters.orderUs * 1_000,
       responseNs: parameters.responseUs * 1_000,
       tick: stepToNumber(tick),
-      lot: stepToNumber(lot),
+      lot: 1,
       queue: parameters.queue,
       exponent: parameters.exponent,
       offsetTicks: parameters.offsetTicks,
-      size: parameters.lots * stepToNumber(lot),
+      size: parameters.lots,
       everyNs: parameters.everyUs * 1_000,
       rounds: parameters.rounds,
     })),
@@ -204,11 +204,11 @@ export function runHftBacktest(rows: Rows, runs: readonly Parameters[]): Outcome
   return results.map((peer) => ({
     ns: peer.ns,
     fills: peer.fills.map(([side, priceTicks, size, ns]) => ({
-      ...{ side: side > 0 ? 0 : 1, priceTicks, lots: lotsOf(size), timeUs: ns / 1_000 },
+      ...{ side: side > 0 ? 0 : 1, priceTicks, lots: size, timeUs: ns / 1_000 },
     })),
-    position: lotsOf(peer.position),
-    volume: lotsOf(peer.volume),
-    profit: peer.balance + peer.position * mid * stepToNumber(tick),
+    position: peer.position,
+    volume: peer.volume,
+    profit: (peer.balance + peer.position * mid * stepToNumber(tick)) * stepToNumber(lot),
   }));
 }
 
