@@ -123,12 +123,11 @@ export class ServedCapture {
   #change(change: NaiveChange): void {
     const { symbol } = change;
     const mayPrecedeAnswer = this.#reader.readAnswer !== undefined && !this.tally.live.has(symbol);
+    // Best prices are told only of a live book.
+    if (mayPrecedeAnswer && change.top !== undefined) return;
     if (mayPrecedeAnswer) this.#kept.set(symbol, [...(this.#kept.get(symbol) ?? []), change]);
     const reference = this.#references.get(symbol);
-    const isOld =
-      mayPrecedeAnswer &&
-      change.top === undefined &&
-      (reference === undefined || !this.#isNewer(change, reference.sequence));
+    const isOld = mayPrecedeAnswer && (reference === undefined || !this.#isNewer(change, reference.sequence));
     if (!isOld) this.#apply(symbol, change);
   }
 
@@ -144,7 +143,7 @@ export class ServedCapture {
     this.#references.delete(symbol);
     this.#apply(symbol, change);
     for (const kept of this.#kept.get(symbol) ?? []) {
-      if (this.#isNewer(kept, sequence) || kept.top !== undefined) this.#apply(symbol, kept);
+      if (this.#isNewer(kept, sequence)) this.#apply(symbol, kept);
     }
   }
 

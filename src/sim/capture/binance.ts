@@ -104,7 +104,7 @@ export class BinanceCapture implements CaptureProtocol {
       case "exchangeInfo":
         return this.#exchangeInfo(url.searchParams);
       case "depth":
-        return this.#depth(symbol, url.searchParams.get("limit"));
+        return this.#depthWhenRead(symbol, url.searchParams.get("limit"));
       case "premiumIndex":
         return this.#premiumIndex(symbol);
       default:
@@ -229,6 +229,11 @@ export class BinanceCapture implements CaptureProtocol {
       this.snapshotsServed += 1;
       request.answer({ status: 200, body: this.#bookBody(market, request.limit) });
     }
+  }
+
+  #depthWhenRead(symbol: string | null, limit: string | null): CaptureAnswer | Promise<CaptureAnswer> {
+    const caughtUp = this.#host.caughtUp();
+    return caughtUp === null ? this.#depth(symbol, limit) : caughtUp.then(() => this.#depth(symbol, limit));
   }
 
   #depth(symbol: string | null, limitText: string | null): CaptureAnswer | Promise<CaptureAnswer> {
