@@ -52,7 +52,7 @@ test("with the feed every level is pulled", () => {
   for (const { bid, ask } of ladder(scenario, option, 4)) expect([bid, ask]).toEqual([-1, -1]);
 });
 
-test("whatever the market does, no level stands before the one ahead of it", () => {
+test("whatever the market does, no level stands before the one ahead of it, and no bid of any level reaches an ask of any", () => {
   const step = fc.record({
     afterMs: fc.nat({ max: 400 }),
     moveBp: fc.double({ min: -40, max: 40, noNaN: true }),
@@ -82,7 +82,11 @@ test("whatever the market does, no level stands before the one ahead of it", () 
           for (const option of options) {
             let bid = Number.POSITIVE_INFINITY;
             let ask = Number.NEGATIVE_INFINITY;
-            for (const level of ladder(scenario, option, levels)) {
+            const standing = ladder(scenario, option, levels);
+            const bids = standing.map((level) => level.bid).filter((ticks) => ticks >= 0);
+            const asks = standing.map((level) => level.ask).filter((ticks) => ticks >= 0);
+            expect(Math.max(...bids)).toBeLessThan(Math.min(...asks));
+            for (const level of standing) {
               if (level.bid >= 0) {
                 expect(level.bid).toBeLessThan(bid);
                 bid = level.bid;
