@@ -285,7 +285,8 @@ export class Matching {
     for (let i = 0; i < resting.length; i += 1) {
       const order = resting[i];
       const after = market.shownLots(order.side, order.priceTicks);
-      if (after !== before[i]) queue.resize(order, before[i], after);
+      const told = after !== before[i] || (order.traded > 0 && isTold(tape, slot, order));
+      if (told) queue.resize(order, before[i], after);
     }
   }
 
@@ -440,6 +441,17 @@ export class Matching {
     this.counters.rejects[kind] += 1;
     return text;
   }
+}
+
+/** The event names the order's level, changed or not: what traded there is in its size from now on. */
+function isTold(tape: Tape, slot: number, { side, priceTicks }: VenueOrder): boolean {
+  const start = tape.levelStart[slot];
+  const mask = tape.side.length - 1;
+  for (let i = 0; i < tape.levelCount[slot]; i += 1) {
+    const at = (start + i) & mask;
+    if (tape.priceTicks[at] === priceTicks && tape.side[at] === side) return true;
+  }
+  return false;
 }
 
 /** One of the orders is at a price or beyond it. */

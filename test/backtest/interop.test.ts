@@ -26,7 +26,7 @@ describe("hftbacktest on the same rows, with the same strategy, latencies and qu
       const rows = await rowsOf(sharedPath(FILE), SECONDS);
       const runs = [
         { ...base, queue: "conservative", offsetTicks: 0.5 },
-        { ...base, queue: "log", offsetTicks: 0.5 },
+        { ...base, queue: "power", offsetTicks: 0.5 },
       ] as const;
       for (const [at, theirs] of runHftBacktest(rows, runs).entries()) {
         const ours = runKeel(rows, runs[at] ?? base);
