@@ -172,6 +172,7 @@ export async function runShards(
     desk.start(startUs);
     desk.onSessionUp(startUs);
     recorded.start();
+    await recorded.ready();
     const begunNs = Bun.nanoseconds();
     for (const timerUs of timersUs) {
       await recorded.until(timerUs);

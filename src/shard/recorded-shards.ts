@@ -9,6 +9,7 @@ import { Shard } from "./shard.ts";
 import { ShardSet } from "./shard-set.ts";
 
 const NO_JOURNAL: JournalSink = { dropped: 0, text: () => {}, bytes: () => {} };
+const PATIENCE_MS = 5;
 const NOWHERE = { webSocketUrl: "", restUrl: "" };
 
 export interface RecordedShardsOptions {
@@ -32,6 +33,7 @@ export class RecordedShards {
   readonly shards: readonly Shard[];
   readonly set: ShardSet;
   readonly #options: RecordedShardsOptions;
+  readonly #wake: Int32Array;
   readonly #recordings: readonly SharedArrayBuffer[];
 
   constructor(options: RecordedShardsOptions) {
@@ -39,6 +41,7 @@ export class RecordedShards {
     this.#options = options;
     const hands = dealFeeds(feeds, options.shards);
     const wake = new SharedArrayBuffer(WAKE_BYTES);
+    this.#wake = new Int32Array(wake);
     this.#recordings = hands.map((hand) => recordingOf(inputs, hand));
     this.shards = hands.map((hand) => {
       const own = hand.map((id): ShardFeed => ({ ...feeds[id], id, seed: seed + id, endpoint: NOWHERE }));
@@ -67,12 +70,21 @@ export class RecordedShards {
     for (const [at, shard] of this.shards.entries()) shard.start(this.#options.startUs, this.#recordings[at]);
   }
 
+  /** Waits until every thread has something to give. */
+  async ready(): Promise<void> {
+    while (this.shards.some((shard) => shard.error === "" && Number.isNaN(shard.headUs())))
+      await Bun.sleep(1);
+  }
+
   /** Gives the desk all inputs up to a time. @throws Error when a thread ends by an error */
   async until(timeUs: number): Promise<void> {
     while (!this.set.takeUntil(timeUs)) {
       const broken = this.shards.find(({ error }) => error !== "");
       if (broken !== undefined) throw new Error(`a shard ended: ${broken.error}`);
-      await Bun.sleep(0);
+      Atomics.store(this.#wake, 0, 1);
+      if (this.set.takeUntil(timeUs)) return;
+      // Whoever publishes next wakes this thread; one that has ended is heard of by an event only.
+      if (Atomics.wait(this.#wake, 0, 1, PATIENCE_MS) === "timed-out") await Bun.sleep(0);
     }
   }
 
