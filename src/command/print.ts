@@ -8,10 +8,12 @@ const INSTALLED = "/usr/local/bin/keel";
 
 export const print = defineCommand({
   name: "print",
-  summary: "Print what others build on: message schemas, systemd units, the manual page",
-  usage: "api | unit [NAME] [--gpu] [--binary PATH] | man",
+  summary: "Print what others build on: schemas, units, alert rules, a dashboard, the manual",
+  usage: "WHAT [NAME] [options]",
   details: `api          what clients of the JSON gateway may send (\`client\`) and are sent (\`server\`), as JSON Schema
 unit [NAME]  a systemd unit: keel.service (default), keel-retrain.service or keel-retrain.timer
+alerts       rules for Prometheus: \`rule_files\` of its configuration; docs/runbooks.md tells what to do about each
+grafana      a dashboard for Grafana, as it imports it
 man          the manual page: \`keel print man > /usr/local/share/man/man1/keel.1\`
 
 The schema is of draft 2020-12 and made from the definitions that check the messages. A unit is made for this executable and the
@@ -53,6 +55,19 @@ KEEL_… variables of the environment: secret files become credentials, folders 
         out.result({ name: found, text });
         return EXIT.ok;
       }
+      case "alerts": {
+        const { ruleFile, ruleFileText } = await import("./print/alerts.ts");
+        out.raw(ruleFileText());
+        out.result(ruleFile());
+        return EXIT.ok;
+      }
+      case "grafana": {
+        const { grafanaDashboard } = await import("./print/grafana.ts");
+        const dashboard = grafanaDashboard();
+        out.line(JSON.stringify(dashboard, null, 2));
+        out.result(dashboard);
+        return EXIT.ok;
+      }
       case "man": {
         const text = await manual();
         out.raw(text);
@@ -60,7 +75,9 @@ KEEL_… variables of the environment: secret files become credentials, folders 
         return EXIT.ok;
       }
       default:
-        throw new UsageError(`print: found ${JSON.stringify(what)}, expected api, unit or man`);
+        throw new UsageError(
+          `print: found ${JSON.stringify(what)}, expected api, unit, alerts, grafana or man`,
+        );
     }
   },
 });

@@ -1,6 +1,6 @@
-import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
-import { DeribitGateway } from "../gateway/deribit/gateway.ts";
 import { firstLines } from "../feed/lines.ts";
+import { DeribitGateway } from "../gateway/deribit/gateway.ts";
+import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
 import { FixClients } from "../gateway/rfq/fix-clients.ts";
 import { FEED_STATE } from "../market/event-batch.ts";
 import type { AlertWatch } from "../monitor/alerts/watch.ts";

@@ -16,10 +16,10 @@ import { rfqLives } from "../../src/journal/rfq-lives.ts";
 import { showDecision } from "../../src/journal/show.ts";
 import { DecisionComparer } from "../../src/journal/verify.ts";
 import { httpTarget } from "../../src/live/http-target.ts";
-import { MetricRegistry } from "../../src/monitor/metrics.ts";
 import { engineForReplay } from "../../src/live/replay-engine.ts";
 import { FEED_STATE } from "../../src/market/event-batch.ts";
 import type { Instrument } from "../../src/market/instrument.ts";
+import { MetricRegistry } from "../../src/monitor/metrics.ts";
 import { TestFixClient, until } from "../gateway/rfq/fix-client.ts";
 import { Harness } from "./harness.ts";
 
