@@ -8,6 +8,7 @@
  * @module
  */
 import type { Histogram } from "../core/histogram.ts";
+import { invariant } from "../core/invariant.ts";
 import type { FeedReport } from "../feed/feed.ts";
 import type { LineReport } from "../feed/lines.ts";
 import { SignalFeed } from "../feed/signal.ts";
@@ -475,6 +476,18 @@ export class Desk implements GatewayEvents {
     }
     if (concerned > 0) this.#publisher.requoteAll(timeUs);
     return concerned;
+  }
+
+  /**
+   * The model's world has changed, or is as it was: from now on its predictions are trusted less, not at all, or again.
+   *
+   * @param share in [0, 1] of the defensive adjustment that is added to the model's; at 1 the model is not listened to
+   */
+  onDrift(underlying: number, share: number, timeUs: number): void {
+    invariant(underlying >= 0 && underlying < UNDERLYING_CAPACITY, "an underlying of this desk");
+    invariant(share >= 0 && share <= 1, `a share in [0, 1], not ${share}`);
+    this.quoter.onDrift(underlying, share);
+    this.#publisher.requoteAll(timeUs);
   }
 
   /** Cancels everything and quotes no more until {@link resetKill}. The first reason stays. */

@@ -27,6 +27,8 @@ export const RECORD = {
   batchEnd: 24,
   /** An instrument's probabilities are calibrated anew. Subject: underlying; payload: JSON `{head, slope, intercept}`. */
   calibration: 29,
+  /** An underlying's model is trusted less, or again, because of drift. Subject: underlying; payload: JSON `{share, stage, causes}`. */
+  drift: 35,
   /** Payload: JSON of the risk limits that are in force from then on. */
   limits: 21,
   /** Payload: JSON `{report, adopt}`: what the counterparty holds, and whether an operator has it adopted. */

@@ -323,6 +323,9 @@ function apply(record: JournalRecord, desk: Desk, port: ReplayPort): boolean {
       applyGatewayEvent(event, desk, timeUs);
       return true;
     }
+    case RECORD.drift:
+      desk.onDrift(subject, json<{ share: number }>(record).share, timeUs);
+      return true;
     case RECORD.limits:
       desk.setLimits(json<RiskLimits>(record), timeUs);
       return true;

@@ -172,6 +172,20 @@ export class QuotePolicy {
     );
   }
 
+  /** Adds a share, in (0, 1), of the defensive adjustment to what the model calls for. */
+  distrust(out: Adjustment, share: number): void {
+    const parameters = this.#parameters;
+    const kept = 1 - share * (1 - parameters.defensiveSizeFactor);
+    out.set(
+      this.#boundedBp(out.widenLongBp + share * parameters.defensiveWidenBp),
+      this.#boundedBp(out.widenShortBp + share * parameters.defensiveWidenBp),
+      out.volatilityPoints + share * parameters.defensiveVol,
+      Math.round(out.sizeLong * kept * SIZE_GRID) / SIZE_GRID,
+      Math.round(out.sizeShort * kept * SIZE_GRID) / SIZE_GRID,
+      out.reasons | REASON.drift,
+    );
+  }
+
   /** A head that the model lacks predicts nothing; a value outside [0, 1] is NaN. */
   #probability(probabilities: ArrayLike<number>, offset: number, head: number): number {
     const column = this.#column[head];

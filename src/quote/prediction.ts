@@ -32,6 +32,8 @@ export class Predictions {
   readonly #unansweredSinceUs: Float64Array;
   /** When a prediction last called for as much as is in force. */
   readonly #calledUs: Float64Array;
+  /** Share of the defensive adjustment that is added because the model drifts, in [0, 1]. */
+  readonly #drift: Float64Array;
 
   constructor(underlyings: number, parameters: QuoteParameters) {
     const make = (): Adjustment[] => Array.from({ length: underlyings }, () => new Adjustment());
@@ -45,6 +47,7 @@ export class Predictions {
     this.#eventAtUs = new Float64Array(underlyings).fill(Number.NEGATIVE_INFINITY);
     this.#unansweredSinceUs = new Float64Array(underlyings).fill(Number.NaN);
     this.#calledUs = new Float64Array(underlyings).fill(Number.NEGATIVE_INFINITY);
+    this.#drift = new Float64Array(underlyings);
     for (let underlying = 0; underlying < underlyings; underlying += 1) this.refresh(underlying, 0);
   }
 
@@ -73,19 +76,26 @@ export class Predictions {
     this.#statusMask[underlying] = reasonMask;
   }
 
+  /** @param share of the defensive adjustment that is added to the model's; at 1 the model is not listened to */
+  onDrift(underlying: number, share: number): void {
+    this.#drift[underlying] = share;
+  }
+
   /** Brings the adjustment in force up to the time. @returns true when it moved by more than noise since this last was true. */
   refresh(underlying: number, timeUs: number): boolean {
     const parameters = this.#parameters;
     const inForce = this.adjustments[underlying];
     const waitedUs = timeUs - this.#unansweredSinceUs[underlying];
     const late = waitedUs > parameters.modelMaxAgeMs * 1_000 ? REASON.modelLate : 0;
-    const cause = this.#statusMask[underlying] | late;
+    const drift = this.#drift[underlying];
+    const cause = this.#statusMask[underlying] | late | (drift >= 1 ? REASON.drift : 0);
     const predicted = this.#predicted[underlying];
     const wanted = this.#wanted;
     const ageUs = timeUs - this.#predictedAtUs[underlying];
     if (cause !== 0) this.#policy.defend(wanted, cause);
     else if (ageUs > parameters.predictionLifeMs * 1_000 && !isDefensive(predicted)) wanted.setNeutral();
     else wanted.copy(predicted);
+    if (cause === 0 && drift > 0 && !isDefensive(wanted)) this.#policy.distrust(wanted, drift);
     this.#ease(underlying, inForce, wanted, timeUs);
     const reported = this.#reported[underlying];
     if (!differs(inForce, reported)) return false;
@@ -129,6 +139,6 @@ function differs(a: Adjustment, b: Adjustment): boolean {
     Math.abs(a.volatilityPoints - b.volatilityPoints) >= VOLATILITY_NOISE_POINTS ||
     Math.abs(a.sizeLong - b.sizeLong) >= SIZE_NOISE ||
     Math.abs(a.sizeShort - b.sizeShort) >= SIZE_NOISE ||
-    ((a.reasons ^ b.reasons) & (REASON.defensive | REASON.engineLost)) !== 0
+    ((a.reasons ^ b.reasons) & (REASON.defensive | REASON.engineLost | REASON.drift)) !== 0
   );
 }

@@ -38,6 +38,8 @@ export const REASON = {
   rejected: 1 << 21,
   /** One side only, or only what reduces a position, because the desk was told so. */
   sides: 1 << 22,
+  /** Wider and smaller, or defensive, because the model's input or what comes of its predictions is no longer what it was made for. */
+  drift: 1 << 23,
 } as const;
 export type ReasonName = keyof typeof REASON;
 

@@ -277,6 +277,15 @@ export class Quoter {
   }
 
   /**
+   * How far the model is distrusted because its world has changed.
+   *
+   * @param share in [0, 1] of the defensive adjustment, added to the model's; at 1 the model is not listened to
+   */
+  onDrift(underlying: number, share: number): void {
+    this.predictions.onDrift(underlying, share);
+  }
+
+  /**
    * State of the feed of an instrument, quoted or reference; not live until told so.
    *
    * @param reasonMask why it is not live; 0 reads as `bookUnsound`
