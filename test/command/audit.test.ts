@@ -40,7 +40,8 @@ beforeAll(async () => {
     KEEL_JOURNAL_KEY_FILE: privateKey,
     KEEL_JOURNAL_CHECKPOINT_MS: "500",
   };
-  const { exitCode, stderr } = await keel(["demo", "--seconds", "4"], env);
+  // Two simulated seconds a second, so that the model has seen enough to predict even on a slow host.
+  const { exitCode, stderr } = await keel(["demo", "--seconds", "4", "--speed", "2"], env);
   if (exitCode !== EXIT.ok) throw new Error(stderr);
 }, 60_000);
 

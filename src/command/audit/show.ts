@@ -12,6 +12,7 @@ import { engineForReplay } from "../../live/replay-engine.ts";
 import type { Instrument } from "../../market/instrument.ts";
 import { type QuoteReport, quoteReport, quoteReportLines } from "../../quote/quote-report.ts";
 import { type Output, UsageError } from "../command.ts";
+import { probabilitiesOf } from "../explain/recorded.ts";
 import { FeatureFollower } from "./feature-follower.ts";
 
 /** Of the text of an input that is shown. */
@@ -118,13 +119,14 @@ async function quoteEvidence(
       if (quote === undefined) return;
       cancelledUs = null;
       const instrument = desk.market.instruments.get(quote.instrument);
+      const underlying = desk.market.underlyings.number(instrument.base);
       found = {
         sequence: record.sequence,
         timeUs: record.timeUs,
         input: shownInput(input),
         market: marketOf(desk, instrument),
-        probabilities: named(heads, decision.probabilities),
-        ...follower.of(record.subject),
+        probabilities: named(heads, probabilitiesOf(desk, instrument)),
+        ...follower.of(underlying),
         quote: quoteReport(instrument, quote, quote.reasons),
         limits: { ...desk.gate.limits },
         trading: desk.gate.kill.tripped ? "halted" : desk.gate.reducing === null ? "active" : "reducing",

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { BadInputError } from "../../core/errors.ts";
+import { SignatureChecker } from "../../core/signature.ts";
 import { type Audit, auditJournal, type RunAudit } from "../../journal/audit.ts";
-import { SignatureChecker } from "../../journal/checkpoint.ts";
 import type { Output } from "../command.ts";
 
 export interface VerifyOptions {
@@ -11,7 +11,7 @@ export interface VerifyOptions {
 
 /** @returns whether everything is as it was written @throws KeelError when there is no such folder or key */
 export async function verify(directory: string, { key, head }: VerifyOptions, out: Output): Promise<boolean> {
-  const checker = key === undefined ? null : new SignatureChecker(readKey(key));
+  const checker = key === undefined ? null : new SignatureChecker(readKey(key), "journal");
   const audit = auditJournal(directory, { checker, expected: head?.toLowerCase() ?? null });
   for (const run of audit.runs) out.line(runLine(run, checker !== null));
   for (const { runId, file, offset, what, cutOff } of audit.problems) {
