@@ -17,10 +17,11 @@ import type { Secret } from "./core/secret.ts";
 import type { DistributionOptions } from "./distribution/options.ts";
 import { withLines } from "./feed/lines.ts";
 import { defaultEndpoint, endpointAt, type VenueEndpoint, type VenueSubscriptions } from "./feed/registry.ts";
+import { isRelayed } from "./feed/relay/subscription.ts";
 import { HEDGE_PARAMETERS, type HedgeSettings } from "./hedge/parameters.ts";
 import type { DeviceName } from "./inference/engine.ts";
-import type { Retention } from "./journal/retention.ts";
 import type { EngineSettings } from "./inference/settings.ts";
+import type { Retention } from "./journal/retention.ts";
 import { VENUES, type VenueName } from "./market/instrument.ts";
 import type { WebhookOptions } from "./monitor/alerts/webhook.ts";
 import type { ServiceManager } from "./monitor/service-notifier.ts";
@@ -50,6 +51,8 @@ export interface Config {
   readonly feeds: readonly VenueSubscriptions[];
   /** Where each venue is reached: by `KEEL_URL_…`, else the venue itself. */
   readonly endpoints: Readonly<Record<VenueName, ConfiguredEndpoint>>;
+  /** Threads over which the feeds are spread; 1: they are kept on the quoting thread. */
+  readonly shards: number;
   /** What leads an underlying when its first book is lost: nothing, or the next live book by rank. */
   readonly reference: "first" | "next";
   readonly device: DeviceName;
@@ -186,6 +189,10 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     problems.push({ name: "KEEL_URL_SIGNAL", found: null, expected });
   }
   if (values === undefined) throw new ConfigError(problems);
+  if (values.KEEL_SHARDS > 1 && values.KEEL_FEEDS?.some(isRelayedFeed) === true) {
+    const expected = "1, because KEEL_FEEDS has relayed feeds, whose topic is taken on the quoting thread";
+    problems.push({ name: "KEEL_SHARDS", found: String(values.KEEL_SHARDS), expected });
+  }
   const stateDir = given(env, "KEEL_STATE_DIR") ?? systemdDirectory(env) ?? values.KEEL_STATE_DIR;
   const fix = readFix(env, values, stateDir, problems);
   const fixAccept = readFixAccept(env, values, stateDir, problems);
@@ -203,6 +210,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   return {
     feeds: withLines(values.KEEL_FEEDS ?? [], values.KEEL_LINES),
     endpoints: venueEndpoints(values),
+    shards: values.KEEL_SHARDS,
     reference: values.KEEL_REFERENCE,
     device: values.KEEL_DEVICE,
     engines: {
@@ -367,4 +375,8 @@ function parameterValues<Key extends string>(
   values: Readonly<Record<string, unknown>>,
 ): Readonly<Record<Key, number>> {
   return Object.fromEntries(table.map(({ key, variable }) => [key, values[variable]])) as Record<Key, number>;
+}
+
+function isRelayedFeed({ subscriptions }: VenueSubscriptions): boolean {
+  return subscriptions.some(isRelayed);
 }

@@ -56,6 +56,9 @@ export function urlVariable(venue: VenueName): string {
   return `KEEL_URL_${venue.toUpperCase().replaceAll("-", "_")}`;
 }
 
+/** Threads that feeds may be spread over. */
+const SHARDS_MAX = 16;
+
 /** One per venue. */
 const VENUE_URLS: Readonly<Record<string, Variable<string>>> = Object.fromEntries(
   VENUES.map((venue) => [
@@ -75,6 +78,11 @@ const NAMED = {
     integerIn(1, 4),
     "1",
     "Connections to each venue, made one feed: the first arrival of an event counts, and a dead one is not noticed",
+  ),
+  KEEL_SHARDS: variable(
+    integerIn(1, SHARDS_MAX),
+    "1",
+    "Threads over which the venues' connections, decoding and books are spread; 1: all on the quoting thread",
   ),
   KEEL_REFERENCE: variable(
     oneOf("first", "next"),
