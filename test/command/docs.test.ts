@@ -33,6 +33,13 @@ test("the reference lists every verb and whether it reads the environment", asyn
 const cHeader = readFileSync(join(root, "ffi/include/keel_shm.h"), "utf8");
 const inHeader = (name: string) => new RegExp(`\\b${name}`).test(cHeader);
 
+test("every page stands once in the list of pages", () => {
+  const listed = [...read("docs/README.md").matchAll(/^- \[[^\]]+\]\(([\w-]+\.md)\)/gm)].map(
+    ([, page]) => `docs/${page}`,
+  );
+  expect(listed.toSorted()).toEqual(pages.filter((page) => !page.endsWith("README.md")).toSorted());
+});
+
 test("every metric that is named exists", () => {
   const known = metricNames();
   const histograms = /_(bucket|sum|count)$/;
