@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
+import type { SignatureChecker } from "../core/signature.ts";
 import { fileDigest } from "./chain.ts";
-import type { Checkpoint, SignatureChecker } from "./checkpoint.ts";
+import type { Checkpoint } from "./checkpoint.ts";
 import { CRC_FROM, RECORD_BYTES } from "./format.ts";
 import { JournalReader, journalRuns } from "./reader.ts";
 import { RECORD } from "./record.ts";

@@ -1,6 +1,5 @@
-import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
 import { z } from "zod";
-import { KeelError } from "../core/errors.ts";
+import type { Signer } from "../core/signature.ts";
 
 /**
  * Type of a record that the journal's own thread writes: what the segment held so far, sworn to. Its sequence is that of the desk's
@@ -20,7 +19,7 @@ const body = z.strictObject({
   clock: z
     .strictObject({ synchronised: z.boolean(), maxErrorUs: z.number(), offsetUs: z.number() })
     .nullable(),
-  /** Which key signed, see {@link keyIdOf}; null where none did. */
+  /** Which key signed, see `keyIdOf`; null where none did. */
   key: z.string().nullable(),
 });
 export type CheckpointBody = z.infer<typeof body>;
@@ -61,58 +60,4 @@ export function decodeCheckpoint(runId: string, segment: number, payload: Uint8A
 /** A checkpoint of one segment must not pass for that of another. */
 function statement(runId: string, segment: number, text: string): string {
   return `keel journal checkpoint\n${runId}\n${segment}\n${text}`;
-}
-
-/** Signs with an Ed25519 key (RFC 8032). */
-export class Signer {
-  readonly keyId: string;
-  readonly #key: KeyObject;
-
-  /** @param pem private key, PKCS #8 @throws KeelError when it is none */
-  constructor(pem: string) {
-    this.#key = ed25519(() => createPrivateKey(pem), "private");
-    this.keyId = keyIdOf(createPublicKey(this.#key));
-  }
-
-  /** @returns base64 */
-  sign(text: string): string {
-    return sign(null, Buffer.from(text), this.#key).toString("base64");
-  }
-}
-
-/** Checks signatures of one key. */
-export class SignatureChecker {
-  readonly keyId: string;
-  readonly #key: KeyObject;
-
-  /** @param pem public key (or the private one, of which the public is taken) @throws KeelError when it is none */
-  constructor(pem: string) {
-    this.#key = ed25519(() => createPublicKey(pem), "public");
-    this.keyId = keyIdOf(this.#key);
-  }
-
-  matches(text: string, signature: string): boolean {
-    return verify(null, Buffer.from(text), this.#key, Buffer.from(signature, "base64"));
-  }
-}
-
-/** Hex, 16 digits of the SHA-256 of the public key (SubjectPublicKeyInfo, DER). */
-export function keyIdOf(publicKey: KeyObject): string {
-  const der = publicKey.export({ type: "spki", format: "der" });
-  return createHash("sha256").update(der).digest("hex").slice(0, 16);
-}
-
-function ed25519(make: () => KeyObject, kind: string): KeyObject {
-  const expected = `an Ed25519 ${kind} key in PEM, as \`openssl genpkey -algorithm ed25519\` makes`;
-  let key: KeyObject;
-  try {
-    key = make();
-  } catch {
-    throw new KeelError("journal-key", `journal key: found no key, expected ${expected}`);
-  }
-  if (key.asymmetricKeyType === "ed25519") return key;
-  throw new KeelError(
-    "journal-key",
-    `journal key: found one of ${key.asymmetricKeyType}, expected ${expected}`,
-  );
 }

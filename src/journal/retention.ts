@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { appendFileSync, existsSync, readFileSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import type { Signer } from "../core/signature.ts";
 import { fileDigest, readHeader, type SegmentFile, segmentFiles } from "./chain.ts";
-import type { Signer } from "./checkpoint.ts";
 
 /** How much of a journal's folder is kept; null = no bound. */
 export interface Retention {

@@ -1,8 +1,9 @@
 import { closeSync, fdatasyncSync, mkdirSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { isSynchronised, readKernelClock } from "../core/kernel-clock.ts";
+import { Signer } from "../core/signature.ts";
 import { chainHead } from "./chain.ts";
-import { CHECKPOINT, type CheckpointBody, encodeCheckpoint, Signer } from "./checkpoint.ts";
+import { CHECKPOINT, type CheckpointBody, encodeCheckpoint } from "./checkpoint.ts";
 import { CRC_FROM, encodeHeader, RECORD_BYTES, segmentName, writeU64 } from "./format.ts";
 import { type Retention, retire } from "./retention.ts";
 
@@ -53,7 +54,7 @@ export class SegmentFiles {
   /** @throws what the file system throws, and KeelError when the signing key is none */
   constructor(options: SegmentOptions) {
     this.#options = options;
-    this.#signer = options.signingKey === null ? null : new Signer(options.signingKey);
+    this.#signer = options.signingKey === null ? null : new Signer(options.signingKey, "journal");
     mkdirSync(options.directory, { recursive: true });
     this.#previousDigest = chainHead(options.directory);
   }

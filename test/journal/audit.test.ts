@@ -17,8 +17,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
+import { SignatureChecker } from "../../src/core/signature.ts";
 import { type Audit, auditJournal } from "../../src/journal/audit.ts";
-import { SignatureChecker } from "../../src/journal/checkpoint.ts";
 import { CRC_FROM, HEADER_BYTES, RECORD_BYTES, segmentName } from "../../src/journal/format.ts";
 import { JournalReader } from "../../src/journal/reader.ts";
 import { RECORD } from "../../src/journal/record.ts";
@@ -27,7 +27,10 @@ import { JournalWriter } from "../../src/journal/writer.ts";
 
 const keys = generateKeyPairSync("ed25519");
 const privateKey = keys.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-const checker = new SignatureChecker(keys.publicKey.export({ type: "spki", format: "pem" }).toString());
+const checker = new SignatureChecker(
+  keys.publicKey.export({ type: "spki", format: "pem" }).toString(),
+  "journal",
+);
 const stranger = generateKeyPairSync("ed25519")
   .privateKey.export({ type: "pkcs8", format: "pem" })
   .toString();
