@@ -145,7 +145,11 @@ export class ShardSet {
     if (type >= SHARD_RECORD.described) {
       const text = ring.bytes.toString("utf8", payloadAt, end);
       ring.release();
-      this.#hear(shard, type, feed, text, timeUs);
+      this.#hear(shard, type, text);
+      return;
+    }
+    if (!this.#admit(shard, feed)) {
+      this.#lose(shard, "overflow", timeUs);
       return;
     }
     const { desk, journal, journals, timer, monotonicNs, wallUs, remote, onNews } = this.#options;
@@ -164,23 +168,23 @@ export class ShardSet {
     desk.onDecoded(reader, this.#batch);
   }
 
-  #hear(shard: Shard, type: number, feed: number, text: string, timeUs: number): void {
+  #hear(shard: Shard, type: number, text: string): void {
+    if (type === SHARD_RECORD.end) shard.ended = true;
+    else if (type === SHARD_RECORD.news) this.#options.remote.hear(shard.ids, JSON.parse(text) as FeedNews);
+    else shard.describe(JSON.parse(text) as Described);
+  }
+
+  /** @returns false when the instruments that the turn brings do not fit */
+  #admit(shard: Shard, feed: number): boolean {
     const { desk, remote } = this.#options;
-    if (type === SHARD_RECORD.end) {
-      shard.ended = true;
-      return;
-    }
-    if (type === SHARD_RECORD.news) {
-      remote.hear(shard.ids, JSON.parse(text) as FeedNews);
-      return;
-    }
-    const carried = shard.describe(JSON.parse(text) as Described, desk.market.instruments);
+    const { instruments } = desk.market;
+    const carried = shard.admit(instruments);
     if (carried === null) {
-      shard.error = `its instruments do not fit into the process's ${desk.market.instruments.capacity}`;
-      this.#lose(shard, "overflow", timeUs);
-      return;
+      shard.error = `its instruments do not fit into the process's ${instruments.capacity}`;
+      return false;
     }
-    for (const id of carried) remote.feeds[feed].carry(desk.market.instruments.get(id));
+    for (const id of carried) remote.feeds[feed].carry(instruments.get(id));
+    return true;
   }
 
   #lose(shard: Shard, loss: ShardLoss, timeUs: number): void {

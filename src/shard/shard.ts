@@ -22,6 +22,7 @@ const LOAD_US = 15_000_000;
 const RESTART = { baseMs: 100, capMs: 30_000 } as const;
 /** A thread that has lived this long starts the next back-off from the base again. */
 const SETTLED_US = 60_000_000;
+const NONE_CARRIED: readonly number[] = [];
 
 /** Why a shard was given up. */
 export const SHARD_LOSSES = ["crash", "hang", "overflow", "lag"] as const;
@@ -56,6 +57,7 @@ export class Shard {
   #beat = 0;
   #beatUs = 0;
   #waitsBefore = 0;
+  #described: Described | null = null;
 
   constructor(plan: ShardPlan, ringBytes = SHARD_RING_BYTES) {
     this.#plan = plan;
@@ -90,6 +92,7 @@ export class Shard {
     this.#startUs = startUs;
     this.#beat = 0;
     this.#beatUs = startUs;
+    this.#described = null;
     this.error = "";
     this.running = true;
     this.ended = false;
@@ -144,8 +147,21 @@ export class Shard {
     this.#end();
   }
 
-  /** Takes in instruments that the shard has described. @returns false when there are too many */
-  describe({ first, specs, carried }: Described, table: InstrumentTable): readonly number[] | null {
+  /** Keeps what the shard says of instruments for {@link admit}. */
+  describe(described: Described): void {
+    this.#described = described;
+  }
+
+  /**
+   * Takes in the instruments that were described ahead of the turn which is about to be taken: with that turn, because an input of
+   * another shard may come between, and a journal that is replayed knows of them by that turn only.
+   *
+   * @returns the desk's numbers of those that a feed has taken on; null when the table is full
+   */
+  admit(table: InstrumentTable): readonly number[] | null {
+    if (this.#described === null) return NONE_CARRIED;
+    const { first, specs, carried } = this.#described;
+    this.#described = null;
     for (const [at, spec] of specs.entries()) {
       const instrument = table.add(fromWire(spec));
       if (instrument === undefined) return null;
