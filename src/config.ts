@@ -41,6 +41,8 @@ export interface JournalConfig {
   readonly dir: string;
   readonly segmentBytes: number;
   readonly checkpointMs: number;
+  /** What the desk does when records are lost. */
+  readonly lost: "quote" | "reduce";
   readonly signingKey: Secret | undefined;
   readonly retention: Retention;
 }
@@ -306,6 +308,7 @@ function journalOf(values: NamedValues, dir: string): Omit<JournalConfig, "signi
     dir,
     segmentBytes: values.KEEL_JOURNAL_SEGMENT_MB * 1_048_576,
     checkpointMs: values.KEEL_JOURNAL_CHECKPOINT_MS,
+    lost: values.KEEL_JOURNAL_LOST,
     retention: {
       bytes: gibibytes === undefined ? null : gibibytes * 1_073_741_824,
       ageMs: days === undefined ? null : days * 86_400_000,

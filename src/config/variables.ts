@@ -287,6 +287,11 @@ const NAMED = {
     null,
     "Ed25519 private key (PEM) that signs the journal's checkpoints; without it they are not signed",
   ),
+  KEEL_JOURNAL_LOST: variable(
+    oneOf("quote", "reduce"),
+    "quote",
+    "What the desk does when records are lost: quote on, or only what reduces a position until `POST /reset`",
+  ),
   KEEL_JOURNAL_CHECKPOINT_MS: variable(
     integerIn(100, 3_600_000),
     "5000",

@@ -9,8 +9,10 @@ export const CONTROL = {
   ready: 2,
   /** The journal's thread has ended: everything is on disk, or {@link failed} is set. */
   done: 3,
+  /** The disk takes nothing for now; the thread tries again. */
+  stalled: 4,
 } as const;
-export const CONTROL_BYTES = 16;
+export const CONTROL_BYTES = 20;
 
 /** First and only message to the thread. */
 export interface JournalWorkerStart {

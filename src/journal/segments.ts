@@ -1,4 +1,4 @@
-import { closeSync, fdatasyncSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { closeSync, fdatasyncSync, ftruncateSync, mkdirSync, openSync, unlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { isSynchronised, readKernelClock } from "../core/kernel-clock.ts";
 import { Signer } from "../core/signature.ts";
@@ -9,6 +9,9 @@ import { type Retention, retire } from "./retention.ts";
 
 /** Records gathered before they are handed to the file system. */
 const BUFFER_BYTES = 1024 * 1024;
+
+/** A new file; every write goes to its end. */
+const APPEND_NEW = "ax";
 
 /** When written records are forced to the disk. The process may crash without loss under each of them; power may not. */
 export const FSYNC = ["never", "interval", "always"] as const;
@@ -44,7 +47,8 @@ export class SegmentFiles {
   #unsynced = false;
   #syncedMs = 0;
   readonly #signer: Signer | null;
-  #path = "";
+  /** Bytes of the file that is being written. */
+  #fileBytes = 0;
   /** Records in this segment, and those of them that no checkpoint covers. */
   #records = 0;
   #unsworn = 0;
@@ -104,20 +108,26 @@ export class SegmentFiles {
       this.#previousDigest = this.#digest.digest();
       this.#digest = new Bun.CryptoHasher("sha256");
     }
-    this.segment += 1;
     const { directory, runId, retention } = this.#options;
-    this.#path = join(directory, segmentName(runId, this.segment));
-    this.#file = openSync(this.#path, "wx");
-    const header = encodeHeader({
-      runId,
-      segment: this.segment,
-      firstSequence: sequence,
-      previousDigest: this.#previousDigest,
-    });
+    const segment = this.segment + 1;
+    const path = join(directory, segmentName(runId, segment));
+    const previousDigest = this.#previousDigest;
+    const header = encodeHeader({ runId, segment, firstSequence: sequence, previousDigest });
+    const file = openSync(path, APPEND_NEW);
+    try {
+      writeAll(file, header);
+    } catch (error) {
+      closeSync(file);
+      unlinkSync(path);
+      throw error;
+    }
+    this.#file = file;
+    this.#fileBytes = 0;
+    this.segment = segment;
     this.#inSegment = header.length;
     this.#records = 0;
-    this.#write(header);
-    retire(directory, retention, this.#path, Date.now(), this.#signer);
+    this.#wrote(header);
+    retire(directory, retention, path, Date.now(), this.#signer);
   }
 
   #take(record: Uint8Array): void {
@@ -146,10 +156,20 @@ export class SegmentFiles {
     this.flush();
   }
 
+  /** Writes all of it or nothing, so that a full disk can be tried again. */
   #write(bytes: Uint8Array): void {
-    let written = 0;
-    while (written < bytes.length) written += writeSync(this.#file, bytes, written);
+    try {
+      writeAll(this.#file, bytes);
+    } catch (error) {
+      ftruncateSync(this.#file, this.#fileBytes);
+      throw error;
+    }
+    this.#wrote(bytes);
+  }
+
+  #wrote(bytes: Uint8Array): void {
     this.#digest.update(bytes);
+    this.#fileBytes += bytes.length;
     this.writtenBytes += bytes.length;
     this.#unsynced = true;
   }
@@ -159,6 +179,12 @@ export class SegmentFiles {
     fdatasyncSync(this.#file);
     this.#unsynced = false;
   }
+}
+
+/** Appends at the file's end, wherever an attempt before it left the position. */
+function writeAll(file: number, bytes: Uint8Array): void {
+  let written = 0;
+  while (written < bytes.length) written += writeSync(file, bytes, written);
 }
 
 /** A checkpoint as a record, in the layout of `format.ts`. */

@@ -13,6 +13,11 @@ declare const self: Worker;
 
 /** Longest sleep between looks at an idle ring; what a crash of the process can lose. */
 const IDLE_MS = 5;
+/** Sleep before a disk that had no room is tried again. */
+const STALLED_MS = 250;
+const STALLED = -1;
+/** Out of space, or of the user's quota. */
+const NO_ROOM: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT"]);
 /** Records taken before the clock is looked at. */
 const BURST = 4_096;
 
@@ -42,16 +47,22 @@ self.onmessage = (message: MessageEvent<JournalWorkerStart>) => {
 function drain(ring: RingConsumer, words: Int32Array, files: SegmentFiles): JournalWorkerReply {
   let records = 0;
   let failure: string | null = null;
+  const take = (): number => {
+    const taken = takeBurst(ring, files);
+    records += taken;
+    if (taken === BURST) return taken;
+    files.flush();
+    files.tick(performance.now());
+    return taken;
+  };
   try {
     for (;;) {
       const closing = Atomics.load(words, CONTROL.closing) !== 0;
-      const taken = takeBurst(ring, files);
-      records += taken;
+      const taken = closing ? take() : orStalled(words, take);
       if (taken === BURST) continue;
-      files.flush();
-      files.tick(performance.now());
       if (closing && taken === 0) break;
-      if (!closing) Atomics.wait(words, CONTROL.closing, 0, IDLE_MS);
+      const idleMs = taken === STALLED ? STALLED_MS : IDLE_MS;
+      if (!closing) Atomics.wait(words, CONTROL.closing, 0, idleMs);
     }
     files.close();
   } catch (error) {
@@ -59,6 +70,19 @@ function drain(ring: RingConsumer, words: Int32Array, files: SegmentFiles): Jour
     failure = error instanceof Error ? error.message : String(error);
   }
   return { failure, records, bytes: files.writtenBytes, segments: files.segment };
+}
+
+/** A disk without room may get some again: what could not be written waits in the ring. @returns what was taken */
+function orStalled(words: Int32Array, take: () => number): number {
+  try {
+    const taken = take();
+    Atomics.store(words, CONTROL.stalled, 0);
+    return taken;
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && NO_ROOM.has(String(error.code)))) throw error;
+    Atomics.store(words, CONTROL.stalled, 1);
+    return STALLED;
+  }
 }
 
 function takeBurst(ring: RingConsumer, files: SegmentFiles): number {

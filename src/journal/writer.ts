@@ -121,7 +121,12 @@ export class JournalWriter implements JournalSink {
     return this.#ring.used;
   }
 
-  /** The journal's thread can write no more (full disk); everything from then on is dropped. */
+  /** The disk has no room: what is recorded waits in the ring, and is dropped once that is full. */
+  get stalled(): boolean {
+    return Atomics.load(this.#control, CONTROL.stalled) !== 0;
+  }
+
+  /** The journal's thread can write no more; everything from then on is dropped. */
   get failed(): boolean {
     return Atomics.load(this.#control, CONTROL.failed) !== 0;
   }

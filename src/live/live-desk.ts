@@ -80,6 +80,7 @@ export class LiveDesk {
   readonly #startUs: number;
   readonly #engine: LiveEngine;
   #interval: ReturnType<typeof setInterval> | undefined;
+  #journalLost = false;
   #stopped: Promise<LiveSummary> | null = null;
 
   /** Loads the model, starts the engine and the journal. Nothing is connected yet. @throws KeelError naming what is missing. */
@@ -348,6 +349,7 @@ export class LiveDesk {
   #onTimer(): void {
     const nowNs = this.clock.monotonicNs();
     this.loopLag.turn(nowNs);
+    this.#watchJournal();
     this.#feeds.take();
     const timeUs = this.#input(RECORD.timer, 0, "");
     this.desk.onTimer(timeUs);
@@ -370,6 +372,14 @@ export class LiveDesk {
       },
     });
     return [new RecalibrationTap(this.desk, recalibrator)];
+  }
+
+  /** A desk that must not trade without a record reduces from the first one that is lost. */
+  #watchJournal(): void {
+    if (this.#journalLost || this.#config.journal?.lost !== "reduce") return;
+    if (this.#journal?.failed !== true && this.#sink.dropped === 0) return;
+    this.#journalLost = true;
+    this.reduce("records of the journal are lost");
   }
 
   #control(command: ControlCommand, reason: string): number {

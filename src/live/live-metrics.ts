@@ -96,6 +96,9 @@ function registerJournal(metrics: MetricRegistry, live: LiveDesk): void {
     "Share of the journal's ring that waits for its thread.",
     () => journal.backlogBytes / journal.ringBytes,
   );
+  metrics.single("keel_journal_stalled", "gauge", "1 while the journal's disk has no room.", () =>
+    journal.stalled ? 1 : 0,
+  );
   metrics.single("keel_journal_failed", "gauge", "1 when the journal can write no more.", () =>
     journal.failed ? 1 : 0,
   );

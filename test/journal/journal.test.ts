@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { BadInputError } from "../../src/core/errors.ts";
+import { auditJournal } from "../../src/journal/audit.ts";
 import { runIdAt, segmentName } from "../../src/journal/format.ts";
 import { JournalReader, journalRuns } from "../../src/journal/reader.ts";
 import { type JournalRecord, RECORD, type RecordType } from "../../src/journal/record.ts";
@@ -277,5 +278,37 @@ describe("damage", () => {
     expect(() => new JournalReader(join(root, "nowhere"))).toThrow(/no folder/);
     mkdirSync(join(root, "empty"));
     expect(() => new JournalReader(join(root, "empty"))).toThrow(/no journal/);
+  });
+});
+
+const isRoot = process.getuid?.() === 0;
+if (!isRoot) console.warn("skipped: a disk of its own, to be filled, needs root");
+
+describe.skipIf(!isRoot)("a full disk", () => {
+  const disk = join(root, "disk");
+  beforeAll(() => {
+    mkdirSync(disk);
+    const { exitCode, stderr } = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=256k", "none", disk]);
+    if (exitCode !== 0) throw new Error(stderr.toString());
+  });
+  afterAll(() => {
+    Bun.spawnSync(["umount", "-l", disk]);
+  });
+
+  test("holds up the journal, which loses nothing that its ring holds and goes on once there is room", async () => {
+    const ballast = join(disk, "ballast");
+    writeFileSync(ballast, Buffer.alloc(128 * 1024));
+    const writer = await JournalWriter.open({ directory: disk, runId: "run", segmentBytes: 40_000 });
+    const records = sample(600, () => 200);
+    for (const record of records) writer.text(record.type, record.subject, record.timeUs, record.text);
+    for (let i = 0; i < 400 && !writer.stalled; i += 1) await Bun.sleep(5);
+    expect([writer.stalled, writer.failed, writer.dropped]).toEqual([true, false, 0]);
+    rmSync(ballast);
+    for (let i = 0; i < 400 && writer.stalled; i += 1) await Bun.sleep(5);
+    expect(await writer.close()).toMatchObject({ records: 600, dropped: 0, failure: null });
+    const reader = new JournalReader(disk);
+    expect([...reader.records()].map(plain)).toEqual(records);
+    expect(reader).toMatchObject({ damage: null, missing: 0 });
+    expect(auditJournal(disk, { checker: null, expected: null })).toMatchObject({ ok: true, problems: [] });
   });
 });

@@ -134,6 +134,9 @@ export const ALERT_RULES: readonly AlertRule[] = [
   rule("KeelJournalDropped", "critical", 0, "Records did not fit the journal: that part cannot be replayed", {
     ...increase("keel_journal_dropped_total", 0, 5 * MINUTE),
   }),
+  rule("KeelJournalStalled", "critical", 0, "The journal's disk has no room: records wait, and are lost once the ring is full", {
+    ...gauge("keel_journal_stalled", "equal", 1),
+  }),
   rule("KeelJournalFailed", "critical", 0, "The journal can write no more: nothing is recorded from now on", {
     ...gauge("keel_journal_failed", "equal", 1),
   }),
