@@ -16,6 +16,7 @@ import { VenueClock } from "../feed/venue-clock.ts";
 import { type ExecutionDetail, type GatewayEvents, QUOTE_STATUS } from "../gateway/gateway.ts";
 import { Hedger } from "../hedge/hedger.ts";
 import { DEFAULT_HEDGE_PARAMETERS } from "../hedge/parameters.ts";
+import type { ModelCard } from "../inference/card.ts";
 import { EngineLostError, type StepEngine } from "../inference/engine.ts";
 import { type EventBatch, FEED_STATE, UNSOUND } from "../market/event-batch.ts";
 import { type Instrument, InstrumentTable } from "../market/instrument.ts";
@@ -45,6 +46,11 @@ import type { Distrusted } from "./trusted-books.ts";
 
 export { type DeskFeed, type DeskOptions, QUOTE_CAPACITY, UNDERLYING_CAPACITY } from "./desk-options.ts";
 export type { DeskPort } from "./desk-port.ts";
+
+/** Name and version of a model, as fills are kept under. */
+function modelName(card: ModelCard | null): string {
+  return card === null ? "none" : `${card.name}@${card.onnxSha256.slice(0, 8)}`;
+}
 
 /** For events that were judged where they were decoded: who distrusts a book has been told there. */
 const JUDGED: Distrusted = { onUnsound: () => {} };
@@ -102,7 +108,7 @@ export class Desk implements GatewayEvents {
       capacity: instrumentCapacity,
       gate,
       rates: options.fees ?? DEFAULT_FEE_RATES,
-      model: engine === null ? "none" : `${engine.card.name}@${engine.card.onnxSha256.slice(0, 8)}`,
+      model: modelName(engine?.card ?? null),
       opening: options.opening ?? null,
     });
     this.#orders = new DeskOrders(gate, port);
@@ -345,6 +351,16 @@ export class Desk implements GatewayEvents {
     this.#predictor.restore(engine, this.market, timeUs);
   }
 
+  /** Another model's heads decide what its predictions call for, from the next prediction on. */
+  setHeads(heads: ModelCard["heads"]): void {
+    this.quoter.setHeads(heads);
+  }
+
+  /** Which model's predictions are in force for an underlying, as fills of it are kept. */
+  nameModel(underlying: number, card: ModelCard): void {
+    this.book.nameModel(underlying, modelName(card));
+  }
+
   onSessionUp(timeUs: number): void {
     this.#publisher.sessionUp = true;
     this.quoter.onSessionUp();
@@ -498,6 +514,16 @@ export class Desk implements GatewayEvents {
   /** Back to `active`. @returns false when it was that already. */
   resetKill(timeUs: number): boolean {
     return this.#trading.reset(timeUs);
+  }
+
+  /** Of a pair, this process does not lead: clients that ask for quotes are answered nothing. */
+  standBy(reason: string, timeUs: number): void {
+    this.#trading.standBy(reason, timeUs);
+  }
+
+  /** Of a pair, this process leads from now on. Quotes begin with the counterparty's session. */
+  lead(): void {
+    this.#trading.lead();
   }
 
   /** Orderly end: everything is cancelled and nothing is sent any more. */

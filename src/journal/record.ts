@@ -18,13 +18,15 @@ export const RECORD = {
   inference: 15,
   /** Payload: JSON of the gateway event. */
   gateway: 16,
-  /** Payload: JSON `{command, reason}`: kill, reset, reduce, shutdown; or `{command: "sides", instrument, sides}`. */
+  /** Payload: JSON `{command, reason}`: kill, reset, reduce, shutdown, and of a pair lead, standBy; or `{command: "sides", instrument, sides}`. */
   control: 17,
   /** Payload: JSON `{step}`: the run's step in which a synchronous engine was lost, null when a submit ended so. Empty: null. */
   engineLost: 19,
   engineRestored: 20,
   /** The frames that came in together have all been handed in. */
   batchEnd: 24,
+  /** Another model is loaded, in force or let go. Payload: JSON of a `ModelAct`, see `desk/model-act.ts`. */
+  model: 28,
   /** An instrument's probabilities are calibrated anew. Subject: underlying; payload: JSON `{head, slope, intercept}`. */
   calibration: 29,
   /** An underlying's model is trusted less, or again, because of drift. Subject: underlying; payload: JSON `{share, stage, causes}`. */

@@ -2,12 +2,14 @@ import { BadInputError, ModelRefusedError } from "../core/errors.ts";
 import { loadNative } from "../core/native.ts";
 import { Desk, type DeskPort } from "../desk/desk.ts";
 import { noTimer } from "../desk/latency.ts";
+import { applyModelAct, type ModelAct } from "../desk/model-act.ts";
 import type { RiskDecision } from "../desk/risk-decision.ts";
 import { SCHEMA_HASH } from "../feature/schema.ts";
 import type { ExecutionDetail } from "../gateway/gateway.ts";
 import type { DeskTap } from "../gateway/tap.ts";
 import type { Platt } from "../inference/calibration.ts";
 import { EngineLostError, type StepEngine } from "../inference/engine.ts";
+import { SwitchedEngine } from "../inference/switched-engine.ts";
 import { SIDES, type SidesName } from "../quote/target.ts";
 import type { RfqAction, RfqInput } from "../rfq/message.ts";
 import type { ApprovedOrder, ApprovedQuotes } from "../risk/gate.ts";
@@ -176,6 +178,9 @@ export async function replay(
       const { head, slope, intercept } = json<{ head: number } & Platt>(record);
       run.engine?.calibration?.set(record.subject, head, { slope, intercept });
       inputs += 1;
+    } else if (record.type === RECORD.model) {
+      await applyAct(json<ModelAct>(record), run, options.engineFor);
+      inputs += 1;
     } else if (apply(record, run.desk, run.port)) {
       inputs += 1;
       if (run.start.model?.synchronous === true) await answerAtOnce(record.timeUs, run);
@@ -197,7 +202,7 @@ export async function replay(
 }
 
 /** What an operator tells a desk. */
-export type ControlCommand = "kill" | "reduce" | "reset" | "shutdown";
+export type ControlCommand = "kill" | "reduce" | "reset" | "shutdown" | "lead" | "standBy";
 
 /** An operator says which sides are quoted, of one instrument or with −1 of every one; a control record too. */
 export interface SidesCommand {
@@ -211,6 +216,8 @@ interface Replayed {
   readonly desk: Desk;
   readonly port: ReplayPort;
   readonly engine: FailingEngine | null;
+  /** Null where the run's model could not be changed. */
+  readonly models: SwitchedEngine | null;
 }
 
 async function begin(record: JournalRecord, engineFor: EngineFor, decisions: JournalSink): Promise<Replayed> {
@@ -230,12 +237,24 @@ async function begin(record: JournalRecord, engineFor: EngineFor, decisions: Jou
     );
   }
   const made = await engineFor(start);
-  const engine = made === null ? null : new FailingEngine(made);
+  const models = made !== null && start.model?.switchable === true ? new SwitchedEngine(made) : null;
+  const engine = made === null ? null : new FailingEngine(models ?? made);
   // Feeds decode natively where the library is there.
   await loadNative();
   const port = new ReplayPort(decisions);
   const desk = new Desk({ ...start, engine, port, timer: noTimer });
-  return { start, desk, port, engine };
+  return { start, desk, port, engine, models };
+}
+
+/** @throws BadInputError when the run is one whose model could not be changed */
+async function applyAct(act: ModelAct, run: Replayed, engineFor: EngineFor): Promise<void> {
+  const { start, models, desk } = run;
+  if (models === null || start.model === null) {
+    throw new BadInputError("journal", "a change of the model", "a run whose model can be changed");
+  }
+  const loaded =
+    act.do === "load" ? await engineFor({ ...start, model: { ...start.model, ...act.model } }) : null;
+  await applyModelAct(act, models, desk, loaded)?.dispose();
 }
 
 /** The recorded engine answered in the same turn and left no record of it; one that does not is waited for. */
@@ -347,6 +366,8 @@ function apply(record: JournalRecord, desk: Desk, port: ReplayPort): boolean {
       if (command === "kill") desk.kill(reason, timeUs);
       else if (command === "reduce") desk.reduce(reason, timeUs);
       else if (command === "reset") desk.resetKill(timeUs);
+      else if (command === "lead") desk.lead();
+      else if (command === "standBy") desk.standBy(reason, timeUs);
       else desk.shutdown(timeUs);
       return true;
     }

@@ -48,6 +48,8 @@ const runStart = z.strictObject({
       /** Whether its predictions were there in the turn of their event; when left out, the cpu engine's were. */
       synchronous: z.boolean().optional(),
       heads: z.int(),
+      /** Other models can take its place while the run lasts, see `SwitchedEngine`. */
+      switchable: z.boolean().optional(),
     })
     .transform((model) => ({ ...model, synchronous: model.synchronous ?? model.engine === "cpu" }))
     .nullable(),

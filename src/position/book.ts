@@ -59,6 +59,8 @@ export class Book {
   readonly #gate: RiskGate;
   readonly #rates: FeeRates;
   readonly #model: string;
+  /** Where another model than {@link #model} is in force, by underlying. */
+  readonly #models: (string | undefined)[] = [];
   readonly #instruments: (Instrument | undefined)[];
   readonly #underlyingOf: Int32Array;
   readonly #anchors: (Anchor | undefined)[];
@@ -172,7 +174,7 @@ export class Book {
     this.attribution.add(id, "spread", spread);
     this.attribution.add(id, "fees", -fee * conversion);
     this.#profit[id] += spread - fee * conversion;
-    const key = this.#key(`${detail.counterparty ?? "counterparty"} ${this.#model}`);
+    const key = this.#key(`${detail.counterparty ?? "counterparty"} ${this.#modelOf(id)}`);
     const sums = this.#sums.get(this.#keys[key] ?? "");
     if (sums !== undefined) {
       sums.fills += 1;
@@ -272,6 +274,11 @@ export class Book {
       const instrument = this.#instruments[id];
       return instrument === undefined ? [] : [this.#viewOf(instrument)];
     });
+  }
+
+  /** Under which model's name fills of an underlying are kept from now on. */
+  nameModel(underlying: number, model: string): void {
+    this.#models[underlying] = model;
   }
 
   /** Sums of fills by `counterparty model`. */
@@ -463,6 +470,10 @@ export class Book {
   #worth(id: number, signedLots: number, mark: number, price: number): number {
     const { ledger } = this;
     return ledger.unit[id] * signedLots * (ledger.measure(id, mark) - ledger.measure(id, price));
+  }
+
+  #modelOf(instrument: number): string {
+    return this.#models[this.#underlyingOf[instrument]] ?? this.#model;
   }
 
   #key(name: string): number {

@@ -1,0 +1,294 @@
+import { ModelRefusedError } from "../core/errors.ts";
+import { invariant } from "../core/invariant.ts";
+import type { Calibration } from "./calibration.ts";
+import type { StepEngine } from "./engine.ts";
+
+/** Steps of an instrument that are kept to warm a model with; as many events as a step model remembers, and more. */
+const HISTORY_ROWS = 256;
+
+/**
+ * An engine whose model can be changed between two events, one slot after the other or all at once, without losing one.
+ *
+ * It holds up to two models. Each slot has one of them in force; the other one follows: it is stepped on the same rows of
+ * features, later, by {@link catchUp} or at the latest when its history is full. A model that is loaded begins with the rows that are
+ * in the history, from the initial state. So the state of either model depends on the rows alone and not on when it was brought up to
+ * date, and a run that makes the same changes between the same events gives the same probabilities bit for bit.
+ *
+ * A model loaded beside the first that gives something which is no probability loses the slot within that very step: the
+ * row is answered by the first model.
+ */
+export class SwitchedEngine implements StepEngine {
+  readonly name: StepEngine["name"];
+  readonly slotCount: number;
+  readonly maxBatch: number;
+  readonly synchronous = true;
+  readonly features: Float32Array;
+  readonly slots: Int32Array;
+  readonly probabilities: Float32Array;
+  /** Rows that the second model answered with something else than probabilities. */
+  oddRows = 0;
+  /** Rows that a following model was stepped on within {@link step}, because its history was full. */
+  forcedRows = 0;
+  #first: StepEngine;
+  #second: StepEngine | null = null;
+  /** `[slotCount]`: 1 where the second model is in force. */
+  readonly #onSecond: Uint8Array;
+  /** `[slotCount, HISTORY_ROWS, F]`. */
+  readonly #history: Float32Array;
+  /** `[slotCount]`: rows of each slot since its reset, and how many of them the model that follows has taken. */
+  readonly #written: Float64Array;
+  readonly #followed: Float64Array;
+  readonly #rowsOf: readonly [Int32Array, Int32Array];
+  readonly #features: number;
+  readonly #heads: number;
+  #nextSlot = 0;
+
+  /** @param first a synchronous engine */
+  constructor(first: StepEngine) {
+    invariant(first.synchronous && first.featureSource === undefined, "a synchronous engine");
+    const { slotCount, maxBatch, card } = first;
+    this.#first = first;
+    this.name = first.name;
+    this.slotCount = slotCount;
+    this.maxBatch = maxBatch;
+    this.#features = card.featureCount;
+    this.#heads = card.heads.length;
+    this.features = new Float32Array(maxBatch * this.#features);
+    this.slots = new Int32Array(maxBatch);
+    this.probabilities = new Float32Array(maxBatch * this.#heads);
+    this.#onSecond = new Uint8Array(slotCount);
+    this.#history = new Float32Array(slotCount * HISTORY_ROWS * this.#features);
+    this.#written = new Float64Array(slotCount);
+    this.#followed = new Float64Array(slotCount);
+    this.#rowsOf = [new Int32Array(maxBatch), new Int32Array(maxBatch)];
+  }
+
+  /** Of the first model. */
+  get card(): StepEngine["card"] {
+    return this.#first.card;
+  }
+
+  get isa(): NonNullable<StepEngine["isa"]> {
+    invariant(this.#first.isa !== undefined, "a synchronous engine tells its instruction set");
+    return this.#first.isa;
+  }
+
+  /** Of the first model. */
+  get calibration(): Calibration | undefined {
+    return this.#first.calibration;
+  }
+
+  get second(): StepEngine | null {
+    return this.#second;
+  }
+
+  /** Whether the second model is in force. */
+  onSecond(slot: number): boolean {
+    return this.#onSecond[slot] === 1;
+  }
+
+  /**
+   * Takes a second model, which follows in all slots.
+   *
+   * @throws ModelRefusedError when it cannot stand in for the first: it is not synchronous, or has other heads
+   */
+  load(engine: StepEngine): void {
+    invariant(this.#second === null, "one second model at a time");
+    const { card } = this.#first;
+    const headsOf = ({ heads }: StepEngine["card"]): string =>
+      heads.map(({ name, horizonMs }) => `${name}/${horizonMs}`).join(" ");
+    if (!engine.synchronous || engine.featureSource !== undefined) {
+      throw new ModelRefusedError(
+        engine.card.name,
+        `an engine (${engine.name}) that answers later`,
+        "one that answers in the same turn",
+      );
+    }
+    if (engine.card.schemaHash !== card.schemaHash) {
+      throw new ModelRefusedError(
+        engine.card.name,
+        `feature schema ${engine.card.schemaHash}`,
+        `${card.schemaHash}, as the model beside it`,
+      );
+    }
+    if (headsOf(engine.card) !== headsOf(card)) {
+      throw new ModelRefusedError(
+        engine.card.name,
+        `heads ${headsOf(engine.card)}`,
+        `${headsOf(card)}, as the model beside it`,
+      );
+    }
+    invariant(engine.slotCount >= this.slotCount, "a slot for every slot");
+    this.#second = engine;
+    for (let slot = 0; slot < this.slotCount; slot += 1) {
+      engine.resetSlot(slot);
+      this.#followed[slot] = Math.max(0, this.#written[slot] - HISTORY_ROWS);
+    }
+  }
+
+  /** Puts the second model, or the first one again, in force for a slot, from its next step on. */
+  assign(slot: number, toSecond: boolean): void {
+    const second = this.#second;
+    invariant(second !== null, "a second model");
+    if (this.onSecond(slot) === toSecond) return;
+    this.#follow(slot, Number.POSITIVE_INFINITY);
+    this.#onSecond[slot] = toSecond ? 1 : 0;
+    this.#followed[slot] = this.#written[slot];
+  }
+
+  /** The second model is the first from now on and in force in all slots; what was the first follows, ready to be called back. */
+  exchange(): void {
+    const second = this.#second;
+    invariant(second !== null, "a second model");
+    for (let slot = 0; slot < this.slotCount; slot += 1) {
+      this.assign(slot, true);
+      this.#onSecond[slot] = 0;
+    }
+    this.#second = this.#first;
+    this.#first = second;
+  }
+
+  /** Lets the second model go; the first is in force everywhere. @returns what is to be disposed of */
+  unload(): StepEngine {
+    const second = this.#second;
+    invariant(second !== null, "a second model");
+    for (let slot = 0; slot < this.slotCount; slot += 1) this.assign(slot, false);
+    this.#second = null;
+    return second;
+  }
+
+  /**
+   * Steps models that follow on rows they have not seen.
+   *
+   * @param rowsMax no more rows than this
+   * @returns how many rows they were stepped on; fewer than `rowsMax` when they are up to date
+   */
+  catchUp(rowsMax: number): number {
+    if (this.#second === null) return 0;
+    let left = rowsMax;
+    for (let looked = 0; looked < this.slotCount && left > 0; looked += 1) {
+      left -= this.#follow(this.#nextSlot, left);
+      if (left > 0) this.#nextSlot = (this.#nextSlot + 1) % this.slotCount;
+    }
+    return rowsMax - left;
+  }
+
+  step(count: number): void {
+    const { slots } = this;
+    for (let row = 0; row < count; row += 1) this.#record(row, slots[row]);
+    const second = this.#second;
+    if (second === null) {
+      this.#run(this.#first, null, count);
+      return;
+    }
+    const [onFirst, onSecond] = this.#rowsOf;
+    let firsts = 0;
+    let seconds = 0;
+    for (let row = 0; row < count; row += 1) {
+      if (this.#onSecond[slots[row]] === 1) {
+        onSecond[seconds] = row;
+        seconds += 1;
+      } else {
+        onFirst[firsts] = row;
+        firsts += 1;
+      }
+    }
+    if (firsts > 0) this.#run(this.#first, onFirst, firsts);
+    if (seconds === 0) return;
+    this.#run(second, onSecond, seconds);
+    for (let at = 0; at < seconds; at += 1) this.#fallBack(onSecond[at]);
+  }
+
+  submit(count: number): Promise<void> {
+    this.step(count);
+    return Promise.resolve();
+  }
+
+  /** Both models begin anew there, and the slot has no history. */
+  resetSlot(slot: number): void {
+    this.#first.resetSlot(slot);
+    this.#second?.resetSlot(slot);
+    this.#written[slot] = 0;
+    this.#followed[slot] = 0;
+  }
+
+  async warmUp(): Promise<void> {
+    await this.#first.warmUp();
+    for (let slot = 0; slot < this.slotCount; slot += 1) this.resetSlot(slot);
+  }
+
+  memoryBytes(): number {
+    const own = this.#history.byteLength + this.features.byteLength + this.probabilities.byteLength;
+    return this.#first.memoryBytes() + (this.#second?.memoryBytes() ?? 0) + own;
+  }
+
+  async dispose(): Promise<void> {
+    await this.#second?.dispose();
+    await this.#first.dispose();
+  }
+
+  /** Keeps a row for the model that follows. Where that is a whole history behind, it takes its oldest row first. */
+  #record(row: number, slot: number): void {
+    if (this.#second !== null && this.#written[slot] - this.#followed[slot] === HISTORY_ROWS) {
+      this.forcedRows += this.#follow(slot, 1);
+    }
+    const at = slot * HISTORY_ROWS + (this.#written[slot] % HISTORY_ROWS);
+    const width = this.#features;
+    const from = row * width;
+    const to = at * width;
+    for (let i = 0; i < width; i += 1) this.#history[to + i] = this.features[from + i];
+    this.#written[slot] += 1;
+  }
+
+  /** @returns rows that the model which follows in the slot was stepped on */
+  #follow(slot: number, rowsMax: number): number {
+    const follower = this.#onSecond[slot] === 1 ? this.#first : this.#second;
+    invariant(follower !== null, "a model that follows");
+    const width = this.#features;
+    const rows = Math.min(rowsMax, this.#written[slot] - this.#followed[slot]);
+    for (let done = 0; done < rows; done += 1) {
+      const from = (slot * HISTORY_ROWS + (this.#followed[slot] % HISTORY_ROWS)) * width;
+      for (let i = 0; i < width; i += 1) follower.features[i] = this.#history[from + i];
+      follower.slots[0] = slot;
+      follower.step(1);
+      this.#followed[slot] += 1;
+    }
+    return rows;
+  }
+
+  /** @param rows which rows; all of the first `count` when null */
+  #run(engine: StepEngine, rows: Int32Array | null, count: number): void {
+    const width = this.#features;
+    const heads = this.#heads;
+    for (let at = 0; at < count; at += 1) {
+      const row = rows === null ? at : rows[at];
+      engine.slots[at] = this.slots[row];
+      const from = row * width;
+      const to = at * width;
+      for (let i = 0; i < width; i += 1) engine.features[to + i] = this.features[from + i];
+    }
+    engine.step(count);
+    for (let at = 0; at < count; at += 1) {
+      const row = rows === null ? at : rows[at];
+      for (let head = 0; head < heads; head += 1) {
+        this.probabilities[row * heads + head] = engine.probabilities[at * heads + head];
+      }
+    }
+  }
+
+  /** Takes the slot of a row away from the second model where that gave no probabilities. */
+  #fallBack(row: number): void {
+    const heads = this.#heads;
+    let sound = true;
+    for (let head = 0; head < heads; head += 1) {
+      const p = this.probabilities[row * heads + head];
+      sound &&= p >= 0 && p <= 1;
+    }
+    if (sound) return;
+    this.oddRows += 1;
+    this.assign(this.slots[row], false);
+    for (let head = 0; head < heads; head += 1) {
+      this.probabilities[row * heads + head] = this.#first.probabilities[head];
+    }
+  }
+}
