@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { trainingProfile } from "./profile.ts";
 
 /** Heads every built-in model has, in output order; third-party models may have a subset, named in their card. */
 export const HEADS = [
@@ -83,6 +84,8 @@ export const modelCard = z.strictObject({
     ),
     rows: z.strictObject({ train: z.int(), validate: z.int(), test: z.int() }),
   }),
+  /** Left out: nothing live can be held against the training rows, and drift is told from outcomes alone. */
+  profile: trainingProfile.optional(),
   /**
    * Probabilities, before recalibration, for a fixed feature sequence from the initial state: `features[n][F]` →
    * `probabilities[n][K]`. A windowed model predicts nothing before its window is full: it has `length - 1` rows fewer of them.

@@ -1,0 +1,77 @@
+import type { DriftParameters } from "./parameters.ts";
+
+/** What is done about drift, from nothing on; each includes those before it. */
+export const DRIFT_STAGES = ["steady", "alerted", "widened", "defensive"] as const;
+export type DriftStage = (typeof DRIFT_STAGES)[number];
+
+/** What is looked at. `value` grows with drift; NaN = not to be judged. Limits rise. */
+export interface DriftSignal {
+  readonly name: string;
+  readonly value: number;
+  readonly alert: number;
+  readonly widen: number;
+  readonly defend: number;
+}
+
+/** The stage that a signal calls for, and the one that it calls for when each limit counts only in part. */
+function calledBy({ value, alert, widen, defend }: DriftSignal, part: number): number {
+  // A limit may be negative (a skill), and a part of it must still be the easier one to reach.
+  const reached = (limit: number): boolean => value >= limit - Math.abs(limit) * (1 - part);
+  if (reached(defend)) return 3;
+  if (reached(widen)) return 2;
+  return reached(alert) ? 1 : 0;
+}
+
+/**
+ * Which stage is in force, by looks at signals: more only when several looks in a row call for it, less only step by step, each
+ * after many looks in a row that do not come near what the stage takes.
+ */
+export class StageKeeper {
+  /** Index into {@link DRIFT_STAGES}. */
+  stage = 0;
+  /** Names of the signals that call for the stage, as of the last look that judged. */
+  causes: readonly string[] = [];
+  readonly #parameters: DriftParameters;
+  #rising = 0;
+  #risingTo = 0;
+  #calm = 0;
+
+  constructor(parameters: DriftParameters) {
+    this.#parameters = parameters;
+  }
+
+  /** @returns whether the stage has changed. Signals that cannot be judged hold what is in force. */
+  look(signals: readonly DriftSignal[]): boolean {
+    const judged = signals.filter(({ value }) => !Number.isNaN(value));
+    if (judged.length === 0) return false;
+    const { risingLooks, calmLooks, calmShare } = this.#parameters;
+    let called = 0;
+    let near = 0;
+    for (const signal of judged) {
+      called = Math.max(called, calledBy(signal, 1));
+      near = Math.max(near, calledBy(signal, calmShare));
+    }
+    if (called > 0) this.causes = judged.filter((signal) => calledBy(signal, 1) > 0).map(({ name }) => name);
+    if (called > this.stage) {
+      // The least of what the looks in a row have called for is sure.
+      this.#risingTo = this.#rising === 0 ? called : Math.min(this.#risingTo, called);
+      this.#rising += 1;
+      this.#calm = 0;
+      if (this.#rising < risingLooks) return false;
+      this.stage = this.#risingTo;
+      this.#rising = 0;
+      return true;
+    }
+    this.#rising = 0;
+    if (near >= this.stage) {
+      this.#calm = 0;
+      return false;
+    }
+    this.#calm += 1;
+    if (this.#calm < calmLooks) return false;
+    this.#calm = 0;
+    this.stage -= 1;
+    if (this.stage === 0) this.causes = [];
+    return true;
+  }
+}
