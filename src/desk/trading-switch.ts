@@ -20,6 +20,8 @@ export interface TradingSwitchOptions {
 export class TradingSwitch {
   readonly #options: TradingSwitchOptions;
   #killHandled: boolean;
+  /** The other one of a pair leads: clients are answered by that. */
+  #standby = false;
 
   constructor(options: TradingSwitchOptions) {
     this.#options = options;
@@ -60,9 +62,22 @@ export class TradingSwitch {
     this.#killHandled = false;
     this.#stateChanged(timeUs);
     quoter.onHalt(0);
-    rfq?.resume();
+    if (!this.#standby) rfq?.resume();
     publisher.requoteAll(timeUs);
     return true;
+  }
+
+  /** Of a pair, this process leads no more, or does not yet: clients are answered nothing. Quotes end with the session. */
+  standBy(reason: string, timeUs: number): void {
+    this.#standby = true;
+    this.#options.rfq?.halt(reason, timeUs);
+  }
+
+  /** Of a pair, this process leads. */
+  lead(): void {
+    this.#standby = false;
+    const { gate, rfq } = this.#options;
+    if (!gate.kill.tripped) rfq?.resume();
   }
 
   /** Everything is cancelled and nothing is sent any more. */

@@ -53,6 +53,14 @@ export interface GatewayEvents {
   onFrozen?(base: string, untilUs: number, text: string, timeUs: number): void;
 }
 
+/** What the next leader of a pair has to know of the numbers that were used in a session. */
+export interface SessionNumbers {
+  /** Outgoing numbers below this one may have been used. */
+  readonly outgoing: number;
+  /** When both sequences last began at 1, µs since the epoch; null = not known. */
+  readonly startedUs: number | null;
+}
+
 /** Where quotes leave the process. */
 export interface QuoteGateway {
   /** A session is established and quotes may be sent. */
@@ -81,6 +89,15 @@ export interface QuoteGateway {
   resetProtection?(timeUs: number): void;
   /** How the other side can be asked what it holds; left out when it cannot be. */
   readonly reconciliation?: ReconciliationSource;
+  /**
+   * Of a pair, this process leads from now on: the session may be opened. Left out by gateways that cannot be one of a pair; those
+   * that can be, and were made so, connect to nobody before.
+   *
+   * @param before what the leaders before left of the session's numbers; null = nothing
+   */
+  lead?(before: SessionNumbers | null, timeUs: number): void;
+  /** The other one is to lead: cancels everything and logs out. Resolves when the session has ended or was given up. */
+  follow?(reason: string, timeUs: number): Promise<void>;
   onTimer(timeUs: number): void;
   /** Logs out and closes; resolves when the peer has confirmed or `timeoutMs` has passed. */
   stop(timeoutMs: number): Promise<void>;

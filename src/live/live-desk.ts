@@ -12,7 +12,7 @@ import { loadNative } from "../core/native.ts";
 import { Desk, UNDERLYING_CAPACITY } from "../desk/desk.ts";
 import { StageHistograms } from "../desk/latency.ts";
 import { FEATURE_COUNT, SCHEMA_HASH } from "../feature/schema.ts";
-import type { QuoteGateway } from "../gateway/gateway.ts";
+import type { GatewayEvents, QuoteGateway, SessionNumbers } from "../gateway/gateway.ts";
 import type { DeskTap } from "../gateway/tap.ts";
 import type { StepEngine } from "../inference/engine.ts";
 import { loadModels } from "../inference/model.ts";
@@ -32,6 +32,7 @@ import type { RfqInput } from "../rfq/message.ts";
 import { KILL_SWITCH_FILE, KillSwitchStore } from "../risk/kill-switch-store.ts";
 import type { RiskLimits } from "../risk/limits.ts";
 import { ORDER_STATE } from "../risk/order.ts";
+import type { VenuePosition } from "../risk/reconciliation.ts";
 import { LiveBooks } from "./live-books.ts";
 import { LiveCounterparties, openCounterparties } from "./live-counterparties.ts";
 import { LiveCounterparty } from "./live-counterparty.ts";
@@ -81,6 +82,7 @@ export class LiveDesk {
   readonly #engine: LiveEngine;
   #interval: ReturnType<typeof setInterval> | undefined;
   #journalLost = false;
+  readonly #isPair: boolean;
   #stopped: Promise<LiveSummary> | null = null;
 
   /** Loads the model, starts the engine and the journal. Nothing is connected yet. @throws KeelError naming what is missing. */
@@ -160,6 +162,7 @@ export class LiveDesk {
         if (state.tripped) log.warn("kill switch tripped", { ...state });
         else if (reduced !== null) log.warn("only what reduces a position is quoted", { ...reduced });
         else log.warn("kill switch reset", { ...state });
+        options.pair?.onTrading(state, reduced);
         const failed = (error: unknown): void =>
           log.error("the kill switch's state cannot be written; it holds for this process only", { error });
         try {
@@ -186,6 +189,7 @@ export class LiveDesk {
     if (reconcile !== null) this.desk.requireReconciliation(reconcile);
     this.#startUs = clock.wallUs();
     this.#sink.text(RECORD.start, 0, this.#startUs, JSON.stringify({ ...start, reconcile }));
+    this.#isPair = options.pair !== undefined;
     this.#counterparty = new LiveCounterparty({
       ...{ desk: this.desk, gateway: this.gateway, taps: this.taps, journal: this.#sink, clock, log },
     });
@@ -193,6 +197,7 @@ export class LiveDesk {
 
   /** Connects everything and begins to quote. */
   start(): void {
+    if (this.#isPair) this.desk.standBy("standby", this.#control("standBy", "started"));
     this.desk.start(this.#startUs);
     this.#feeds.start(this.#startUs);
     const { openingPositions } = this.#config;
@@ -261,6 +266,30 @@ export class LiveDesk {
    */
   adoptPositions(): boolean {
     return this.#counterparty.adoptPositions();
+  }
+
+  /** Of a pair, this process leads from now on: the session with the counterparty is opened. */
+  lead(term: number, before: SessionNumbers | null): void {
+    const timeUs = this.#control("lead", `term ${term}`);
+    this.desk.lead();
+    this.gateway.lead?.(before, timeUs);
+  }
+
+  /** Of a pair, the other one is to lead. Resolves when the session has ended or was given up. */
+  async standBy(reason: string): Promise<void> {
+    const timeUs = this.#control("standBy", reason);
+    this.desk.standBy("standby", timeUs);
+    await this.gateway.follow?.(reason, timeUs);
+  }
+
+  /** What the leader was told by the counterparty, for the one that stands by; an input like the counterparty's own words. */
+  get leaderEvents(): GatewayEvents {
+    return this.#counterparty.events;
+  }
+
+  /** Takes over what the leader holds, while this process stands by. */
+  adoptLeader(positions: readonly VenuePosition[]): void {
+    this.#counterparty.reconciled({ positions, openOrders: [], quotes: [] }, true);
   }
 
   kill(reason: string): void {

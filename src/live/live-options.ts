@@ -7,6 +7,8 @@ import type { DeskTap } from "../gateway/tap.ts";
 import type { StepModel } from "../inference/step-model.ts";
 import type { JournalSummary } from "../journal/writer.ts";
 import type { RunSummary } from "../monitor/summary.ts";
+import type { KillState } from "../risk/kill-switch.ts";
+import type { ReducingState } from "../risk/trading-state.ts";
 
 /** Instruments a process may hold; Deribit's chains of BTC and ETH have about 2,500. */
 export const INSTRUMENT_CAPACITY = 8_192;
@@ -19,6 +21,8 @@ export interface LiveDeskOptions {
   readonly gateway: (desk: Desk) => QuoteGateway;
   /** Makes those who follow the desk's decisions. */
   readonly taps?: (desk: Desk, model: StepModel, gateway: QuoteGateway) => readonly DeskTap[];
+  /** One of a pair, which does not lead before {@link LiveDesk.lead}: told of every change of the kill switch and of reducing. */
+  readonly pair?: { readonly onTrading: (kill: KillState, reducing: ReducingState | null) => void };
 }
 
 export interface LiveSummary extends RunSummary {

@@ -6,7 +6,8 @@ import type { InstrumentTable } from "../../market/instrument.ts";
 import type { QuoteBatch } from "../../quote/quote-batch.ts";
 import type { ApprovedOrder, ApprovedQuotes } from "../../risk/gate.ts";
 import { ORDER_STATE } from "../../risk/order.ts";
-import type { GatewayEvents, QuoteGateway } from "../gateway.ts";
+import type { GatewayEvents, QuoteGateway, SessionNumbers } from "../gateway.ts";
+import type { WireFence } from "../wire-fence.ts";
 import { FieldTree } from "./application/field-tree.ts";
 import { newsSignals, readNews } from "./application/news.ts";
 import { Backoff } from "./backoff.ts";
@@ -14,7 +15,8 @@ import { type ConnectionEvents, Connector } from "./connector.ts";
 import { DeferredQuotes } from "./deferred-quotes.ts";
 import type { Dictionary } from "./dictionary/dictionary.ts";
 import { readFill } from "./execution-report.ts";
-import { openSessionStore } from "./file-store.ts";
+import { FileStore, openSessionStore } from "./file-store.ts";
+import { FollowedStore, type SessionFollower, type SessionWord } from "./followed-store.ts";
 import { MassQuoteEncoder } from "./mass-quote.ts";
 import type { FixMessage } from "./message.ts";
 import type { MessageLog } from "./message-log.ts";
@@ -62,6 +64,8 @@ export interface FixQuoteGatewayOptions {
   readonly maxPendingBytes?: number;
   readonly reconnectFirstMs?: number;
   readonly reconnectCapMs?: number;
+  /** One of a pair: connects only while it leads, and the fence has the last word on every write. Wants a `storeDir`. */
+  readonly pair?: { readonly fence: WireFence; readonly follower: SessionFollower };
   /** Told of the signals in News (35=B), each as a frame of the signal feed; absent = News is refused as unsupported. */
   readonly onSignal?: (frame: string) => void;
   /** Told of every message that could not be used, in words. */
@@ -100,6 +104,8 @@ export interface FixSessionDescription {
 const SEEN_EXECUTIONS = 65_536;
 const SENT_RING = 4_096;
 const CANCEL_ALL = 4;
+/** For so long a leader that gives way waits for the counterparty's answer to its logout. */
+const FOLLOW_MS_MAX = 200;
 
 /**
  * Sends quotes over FIX as the initiator of one session: MassQuote (35=i) and QuoteCancel (35=Z) out, MassQuoteAcknowledgement
@@ -146,10 +152,19 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
   #up = false;
   #stopping = false;
   #onStopped: (() => void) | null = null;
+  /** Of a pair, this one may connect. */
+  #leading: boolean;
+  readonly #followed: FollowedStore | null;
 
   constructor(options: FixQuoteGatewayOptions) {
     this.#options = options;
-    this.#port = new TcpPort(options.maxPendingBytes ?? 1 << 20);
+    const { pair } = options;
+    this.#leading = pair === undefined;
+    this.#port = new TcpPort(options.maxPendingBytes ?? 1 << 20, pair?.fence ?? null);
+    const opened =
+      options.storeDir === null ? new MemoryStore() : openSessionStore(options.storeDir, options);
+    this.#followed =
+      pair === undefined || !(opened instanceof FileStore) ? null : new FollowedStore(opened, pair.follower);
     this.session = new FixSession(
       {
         ...SESSION_DEFAULTS,
@@ -169,7 +184,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
         maxMessagesPerSecond: options.maxMessagesPerSecond ?? SESSION_DEFAULTS.maxMessagesPerSecond,
         messageLog: options.messageLog ?? null,
       },
-      options.storeDir === null ? new MemoryStore() : openSessionStore(options.storeDir, options),
+      this.#followed ?? opened,
       this.#port,
       this,
     );
@@ -207,7 +222,49 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
   start(events: GatewayEvents): void {
     this.#events = events;
     const timeUs = this.#options.clock.wallUs();
-    if (this.#open(timeUs)) this.#connector.connect(timeUs);
+    if (this.#leading && this.#open(timeUs)) this.#connector.connect(timeUs);
+  }
+
+  /** Goes on with the session where the leader before can have left it at most: the numbers between are gap-filled when asked for. */
+  lead(before: SessionNumbers | null, timeUs: number): void {
+    this.#port.cut();
+    this.session.onDisconnected("another term of leadership has begun", timeUs);
+    this.#followed?.takeOver(before);
+    this.#leading = true;
+    if (!this.#stopping && this.#open(timeUs)) this.#connector.connect(timeUs);
+  }
+
+  async follow(reason: string, timeUs: number): Promise<void> {
+    this.#leading = false;
+    this.#connector.stop();
+    if (this.session.established) {
+      this.cancelAll(timeUs);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#onStopped = resolve;
+      this.session.logout(reason, timeUs);
+      this.#port.flush();
+      const timer = setTimeout(resolve, FOLLOW_MS_MAX);
+      await promise;
+      clearTimeout(timer);
+      this.#onStopped = null;
+    }
+    if (this.#leading) return;
+    this.#port.cut();
+    this.session.onDisconnected(reason, this.#options.clock.wallUs());
+  }
+
+  /** What the leader has had of the counterparty: it need not come again. */
+  followSession(word: SessionWord): void {
+    switch (word.said) {
+      case "incoming":
+        this.#followed?.followIncoming(word.next);
+        break;
+      case "reset":
+        this.#followed?.followReset(word.timeUs);
+        break;
+      case "execution":
+        this.#seen.add(word.key);
+    }
   }
 
   /** The schedule, where there is one, has the session logged on now. */
@@ -288,7 +345,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
   onTimer(timeUs: number): void {
     this.session.onTimer(timeUs);
     if (this.session.established) this.onDrain(timeUs);
-    else if (!this.#stopping && this.#open(timeUs)) this.#connector.onTimer(timeUs);
+    else if (this.#leading && !this.#stopping && this.#open(timeUs)) this.#connector.onTimer(timeUs);
   }
 
   async stop(timeoutMs: number): Promise<void> {
@@ -405,6 +462,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
       ...(fee === undefined ? {} : { fee }),
     });
     this.#seen.add(key);
+    this.#options.pair?.follower({ said: "execution", key });
   }
 
   #tell(word: OrderWord | null, events: GatewayEvents, timeUs: number): void {

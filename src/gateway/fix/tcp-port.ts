@@ -1,4 +1,6 @@
 import type { Socket } from "bun";
+import type { WireFence } from "../wire-fence.ts";
+import { FencedSocket } from "./fenced-socket.ts";
 import type { SessionPort } from "./session-options.ts";
 import { SocketWriter } from "./socket-writer.ts";
 
@@ -13,9 +15,12 @@ export class TcpPort implements SessionPort {
   bytesWritten = 0;
   /** Connections cut because the peer did not read. */
   overflows = 0;
+  readonly #fence: WireFence | null;
 
-  constructor(maxPendingBytes: number) {
+  /** @param fence asked before every write to the socket; a connection that it refuses is cut */
+  constructor(maxPendingBytes: number, fence: WireFence | null = null) {
     this.#writer = new SocketWriter(maxPendingBytes);
+    this.#fence = fence;
   }
 
   get attached(): boolean {
@@ -34,7 +39,8 @@ export class TcpPort implements SessionPort {
     socket.setNoDelay(true);
     this.#socket = socket;
     this.#overflowed = false;
-    this.#writer.attach(socket);
+    const cut = (): void => queueMicrotask(() => void socket.terminate());
+    this.#writer.attach(this.#fence === null ? socket : new FencedSocket(socket, this.#fence, cut));
   }
 
   detach(): void {

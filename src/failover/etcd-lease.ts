@@ -1,0 +1,185 @@
+import { z } from "zod";
+import { KeelError } from "../core/errors.ts";
+import type { Secret } from "../core/secret.ts";
+import type { LeaseAnswer, LeaseRequest, LeaseService, LeaseView, SessionNumbers } from "./lease-service.ts";
+
+export interface EtcdLeaseOptions {
+  /** `http://host:port` or `https://…` of a member's client address. */
+  readonly url: string;
+  readonly username: string | undefined;
+  readonly password: Secret | undefined;
+  readonly ca: string | undefined;
+  readonly name: string;
+  readonly timeoutMs: number;
+}
+
+const int64 = z.coerce.number().default(0);
+const header = z.object({ revision: int64 });
+const pair = z.object({
+  value: z.string().default(""),
+  create_revision: int64,
+  mod_revision: int64,
+  lease: z.string().default("0"),
+});
+const range = z.object({ kvs: z.array(pair).default([]) });
+const granted = z.object({ ID: z.string(), TTL: int64 });
+const keptAlive = z.object({ result: z.object({ TTL: int64 }) });
+const ttlLeft = z.object({ TTL: int64 });
+const committed = z.object({
+  header,
+  succeeded: z.boolean().default(false),
+  responses: z.array(z.object({ response_range: range.optional() })).default([]),
+});
+const stored = z.object({ outgoing: z.number(), startedUs: z.number().nullable() });
+const anything = z.unknown();
+const authenticated = z.object({ token: z.string() });
+
+/**
+ * A lease in etcd, by its v3 API over HTTP: a key that is there only as long as etcd's own lease, made in a transaction that holds
+ * only while there is none. The token is the revision in which the key was made, which consensus makes unique and rising. etcd
+ * counts leases in whole seconds.
+ */
+export class EtcdLease implements LeaseService {
+  readonly name: string;
+  readonly #options: EtcdLeaseOptions;
+  readonly #lease: string;
+  readonly #state: string;
+  /** etcd's id of the lease held. */
+  #id = "";
+  #login: string | null = null;
+
+  constructor(options: EtcdLeaseOptions) {
+    this.#options = options;
+    this.name = `${options.url} ${options.name}`;
+    this.#lease = base64(`/keel/${options.name}/lease`);
+    this.#state = base64(`/keel/${options.name}/state`);
+  }
+
+  async acquire({ holder, ttlMs, tokenFloor, numbers, block }: LeaseRequest): Promise<LeaseAnswer> {
+    const seen = await this.#look();
+    if (seen.holder !== null) {
+      return { granted: false, holder: seen.holder, remainingMs: seen.remainingMs };
+    }
+    const { ID: id } = await this.#post("lease/grant", { TTL: String(Math.ceil(ttlMs / 1_000)) }, granted);
+    const free = { key: this.#lease, target: "CREATE", result: "EQUAL", create_revision: "0" };
+    const before = seen.numbers;
+    const outgoing = Math.max(numbers.outgoing, before?.outgoing ?? 0) + block;
+    const startedUs = latest(numbers.startedUs, before?.startedUs ?? null);
+    // The numbers read above are the last ones only if nobody has written them since.
+    const unchanged = {
+      key: this.#state,
+      target: "MOD",
+      result: "EQUAL",
+      mod_revision: String(seen.stateRevision),
+    };
+    const outcome = await this.#commit({
+      compare: [free, unchanged],
+      success: [
+        { request_put: { key: this.#lease, value: base64(holder), lease: id } },
+        { request_put: { key: this.#state, value: base64(JSON.stringify({ outgoing, startedUs })) } },
+      ],
+    });
+    const token = outcome.header.revision;
+    if (!outcome.succeeded || token <= tokenFloor) {
+      await this.#post("lease/revoke", { ID: id }, anything);
+      const holderNow = outcome.succeeded
+        ? "nobody: etcd's revision is lower than it was"
+        : "another process";
+      return { granted: false, holder: holderNow, remainingMs: 0 };
+    }
+    this.#id = id;
+    return { granted: true, token, before };
+  }
+
+  async renew(token: number, { numbers, block }: LeaseRequest): Promise<boolean> {
+    const { result } = await this.#post("lease/keepalive", { ID: this.#id }, keptAlive);
+    if (result.TTL <= 0) return false;
+    return this.#write(token, { outgoing: numbers.outgoing + block, startedUs: numbers.startedUs });
+  }
+
+  async release(token: number, { numbers }: LeaseRequest): Promise<boolean> {
+    const held = await this.#write(token, numbers);
+    await this.#post("lease/revoke", { ID: this.#id }, anything);
+    return held;
+  }
+
+  async look(): Promise<LeaseView> {
+    return this.#look();
+  }
+
+  close(): void {}
+
+  async #look(): Promise<LeaseView & { readonly stateRevision: number }> {
+    const { responses } = await this.#commit({
+      success: [{ request_range: { key: this.#lease } }, { request_range: { key: this.#state } }],
+    });
+    const [lease, state] = responses.map(({ response_range }) => response_range?.kvs[0]);
+    const numbers = state === undefined ? null : stored.parse(JSON.parse(fromBase64(state.value)));
+    let remainingMs = 0;
+    if (lease !== undefined && lease.lease !== "0") {
+      const left = await this.#post("lease/timetolive", { ID: lease.lease }, ttlLeft);
+      remainingMs = Math.max(0, left.TTL * 1_000);
+    }
+    return {
+      holder: lease === undefined ? null : fromBase64(lease.value),
+      token: lease?.create_revision ?? 0,
+      remainingMs,
+      numbers,
+      stateRevision: state?.mod_revision ?? 0,
+    };
+  }
+
+  /** Writes the numbers if the lease is held under this token. */
+  async #write(token: number, numbers: SessionNumbers): Promise<boolean> {
+    const { succeeded } = await this.#commit({
+      compare: [{ key: this.#lease, target: "CREATE", result: "EQUAL", create_revision: String(token) }],
+      success: [{ request_put: { key: this.#state, value: base64(JSON.stringify(numbers)) } }],
+    });
+    return succeeded;
+  }
+
+  #commit(transaction: object): Promise<z.infer<typeof committed>> {
+    return this.#post("kv/txn", transaction, committed);
+  }
+
+  async #post<T>(path: string, body: object, form: z.ZodType<T>): Promise<T> {
+    const { username, password } = this.#options;
+    if (username !== undefined && password !== undefined && this.#login === null) {
+      const credentials = { name: username, password: password.reveal() };
+      this.#login = (await this.#send("auth/authenticate", credentials, authenticated)).token;
+    }
+    return this.#send(path, body, form);
+  }
+
+  async #send<T>(path: string, body: object, form: z.ZodType<T>): Promise<T> {
+    const { url, ca, timeoutMs } = this.#options;
+    const response = await fetch(new URL(`/v3/${path}`, url), {
+      method: "POST",
+      body: JSON.stringify(body),
+      headers: this.#login === null ? {} : { authorization: this.#login },
+      signal: AbortSignal.timeout(timeoutMs),
+      ...(ca === undefined ? {} : { tls: { ca } }),
+    });
+    const text = await response.text();
+    if (!response.ok) {
+      this.#login = null;
+      throw new KeelError("lease-answer", `${this.name}: ${path}: ${response.status} ${text.slice(0, 200)}`);
+    }
+    const read = form.safeParse(JSON.parse(text));
+    if (read.success) return read.data;
+    throw new KeelError("lease-answer", `${this.name}: ${path} was answered with ${text.slice(0, 200)}`);
+  }
+}
+
+function latest(one: number | null, other: number | null): number | null {
+  if (one === null || other === null) return one ?? other;
+  return Math.max(one, other);
+}
+
+function base64(text: string): string {
+  return Buffer.from(text).toString("base64");
+}
+
+function fromBase64(text: string): string {
+  return Buffer.from(text, "base64").toString();
+}

@@ -1,0 +1,214 @@
+import { RedisClient } from "bun";
+import { KeelError } from "../core/errors.ts";
+import type { Secret } from "../core/secret.ts";
+import type { LeaseAnswer, LeaseRequest, LeaseService, LeaseView, SessionNumbers } from "./lease-service.ts";
+
+export interface RedisLeaseOptions {
+  /** `redis://host:port/db` or `rediss://…`, without user and password. */
+  readonly url: string;
+  readonly username: string | undefined;
+  readonly password: Secret | undefined;
+  readonly ca: string | undefined;
+  /** One per pair; processes with the same name contend for the same lease. */
+  readonly name: string;
+  /** A request without an answer for so long has failed. */
+  readonly timeoutMs: number;
+}
+
+/**
+ * KEYS lease token state server; ARGV holder ttl tokenFloor outgoing startedUs block.
+ *
+ * A server that is not the one that answered last, because it was restarted or a replica took its place, may have forgotten a lease
+ * that somebody still holds: it grants none for as long as one lasts.
+ */
+const ACQUIRE = `
+local server = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+if redis.call('GET', KEYS[4]) ~= server then
+  redis.call('SET', KEYS[4], server)
+  redis.call('SET', KEYS[1], '0:nobody, because the server is another one than before', 'PX', ARGV[2])
+end
+local held = redis.call('GET', KEYS[1])
+if held then return {0, held, redis.call('PTTL', KEYS[1])} end
+local token = redis.call('INCR', KEYS[2])
+if token <= tonumber(ARGV[3]) then
+  token = tonumber(ARGV[3]) + 1
+  redis.call('SET', KEYS[2], token)
+end
+local before = redis.call('HMGET', KEYS[3], 'outgoing', 'startedUs')
+local from = tonumber(ARGV[4])
+local started = ARGV[5]
+if before[1] and tonumber(before[1]) > from then from = tonumber(before[1]) end
+if before[2] and before[2] ~= '' and (started == '' or tonumber(before[2]) > tonumber(started)) then started = before[2] end
+redis.call('HSET', KEYS[3], 'outgoing', string.format('%.0f', from + tonumber(ARGV[6])), 'startedUs', started)
+redis.call('SET', KEYS[1], token .. ':' .. ARGV[1], 'PX', ARGV[2])
+return {1, token, before[1] or '', before[2] or ''}`;
+
+/** KEYS lease state; ARGV value ttl outgoing startedUs. */
+const RENEW = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+redis.call('HSET', KEYS[2], 'outgoing', ARGV[3], 'startedUs', ARGV[4])
+return 1`;
+
+/** KEYS lease state; ARGV value outgoing startedUs. */
+const RELEASE = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[2], 'outgoing', ARGV[2], 'startedUs', ARGV[3])
+redis.call('DEL', KEYS[1])
+return 1`;
+
+/**
+ * A lease in Redis: `SET … PX` by a script that counts the token up in the same step, prolonged and given back only by who holds
+ * it. With one Redis without failover there is at most one holder; see docs/failover.md for replicas. Keys: `keel:{NAME}:lease`,
+ * `…:token`, `…:state`, `…:server`.
+ */
+export class RedisLease implements LeaseService {
+  readonly name: string;
+  readonly #options: RedisLeaseOptions;
+  readonly #keys: {
+    readonly lease: string;
+    readonly token: string;
+    readonly state: string;
+    readonly server: string;
+  };
+  #client: RedisClient | null = null;
+
+  constructor(options: RedisLeaseOptions) {
+    this.#options = options;
+    this.name = `${options.url} ${options.name}`;
+    const key = (part: string): string => `keel:{${options.name}}:${part}`;
+    this.#keys = { lease: key("lease"), token: key("token"), state: key("state"), server: key("server") };
+  }
+
+  async acquire(request: LeaseRequest): Promise<LeaseAnswer> {
+    const { lease, token, state, server } = this.#keys;
+    const { holder, ttlMs, tokenFloor, numbers, block } = request;
+    const answer = await this.#eval(
+      ACQUIRE,
+      [lease, token, state, server],
+      [
+        ...[holder, String(ttlMs), String(tokenFloor)],
+        ...[String(numbers.outgoing), startedText(numbers), String(block)],
+      ],
+    );
+    if (!Array.isArray(answer) || answer.length < 3) throw this.#unsound("acquire", answer);
+    if (Number(answer[0]) === 0) {
+      return {
+        granted: false,
+        holder: holderOf(String(answer[1])),
+        remainingMs: Math.max(0, Number(answer[2])),
+      };
+    }
+    const granted = Number(answer[1]);
+    if (!Number.isSafeInteger(granted) || granted <= tokenFloor) throw this.#unsound("acquire", answer);
+    return { granted: true, token: granted, before: numbersOf(answer[2], answer[3]) };
+  }
+
+  async renew(token: number, { holder, ttlMs, numbers, block }: LeaseRequest): Promise<boolean> {
+    const { lease, state } = this.#keys;
+    const values = [
+      `${token}:${holder}`,
+      String(ttlMs),
+      String(numbers.outgoing + block),
+      startedText(numbers),
+    ];
+    return Number(await this.#eval(RENEW, [lease, state], values)) === 1;
+  }
+
+  async release(token: number, { holder, numbers }: LeaseRequest): Promise<boolean> {
+    const { lease, state } = this.#keys;
+    const values = [`${token}:${holder}`, String(numbers.outgoing), startedText(numbers)];
+    return Number(await this.#eval(RELEASE, [lease, state], values)) === 1;
+  }
+
+  async look(): Promise<LeaseView> {
+    const { lease, token, state } = this.#keys;
+    const [held, remaining, last, numbers] = await this.#timed(async () => {
+      const client = await this.#connected();
+      return Promise.all([
+        client.send("GET", [lease]),
+        client.send("PTTL", [lease]),
+        client.send("GET", [token]),
+        client.send("HMGET", [state, "outgoing", "startedUs"]),
+      ]);
+    });
+    const [outgoing, startedUs] = Array.isArray(numbers) ? numbers : [];
+    return {
+      holder: typeof held === "string" ? holderOf(held) : null,
+      token: Number(last ?? 0),
+      remainingMs: Math.max(0, Number(remaining)),
+      numbers: numbersOf(outgoing, startedUs),
+    };
+  }
+
+  close(): void {
+    this.#client?.close();
+    this.#client = null;
+  }
+
+  #eval(script: string, keys: readonly string[], values: readonly string[]): Promise<unknown> {
+    return this.#timed(async () => {
+      const client = await this.#connected();
+      return client.send("EVAL", [script, String(keys.length), ...keys, ...values]);
+    });
+  }
+
+  /** A connection that did not answer in time is not used again: a late answer must not be taken for the next one's. */
+  async #timed<T>(ask: () => Promise<T>): Promise<T> {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(
+      () =>
+        reject(
+          new KeelError("lease-timeout", `${this.name}: no answer within ${this.#options.timeoutMs} ms`),
+        ),
+      this.#options.timeoutMs,
+    );
+    try {
+      return await Promise.race([ask(), late]);
+    } catch (error) {
+      this.close();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #connected(): Promise<RedisClient> {
+    if (this.#client?.connected === true) return this.#client;
+    this.close();
+    const { url, username, password, ca, timeoutMs } = this.#options;
+    const whole = new URL(url);
+    if (password !== undefined) {
+      whole.username = encodeURIComponent(username ?? "");
+      whole.password = encodeURIComponent(password.reveal());
+    }
+    const client = new RedisClient(whole.href, {
+      connectionTimeout: timeoutMs,
+      autoReconnect: false,
+      enableOfflineQueue: false,
+      ...(ca === undefined ? {} : { tls: { ca } }),
+    });
+    this.#client = client;
+    await client.connect();
+    return client;
+  }
+
+  #unsound(what: string, answer: unknown): KeelError {
+    return new KeelError("lease-answer", `${this.name}: ${what} was answered with ${JSON.stringify(answer)}`);
+  }
+}
+
+function startedText({ startedUs }: SessionNumbers): string {
+  return startedUs === null ? "" : String(startedUs);
+}
+
+function holderOf(value: string): string {
+  return value.slice(value.indexOf(":") + 1);
+}
+
+function numbersOf(outgoing: unknown, startedUs: unknown): SessionNumbers | null {
+  const next = typeof outgoing === "string" && outgoing !== "" ? Number(outgoing) : Number.NaN;
+  if (!Number.isSafeInteger(next)) return null;
+  const started = typeof startedUs === "string" && startedUs !== "" ? Number(startedUs) : Number.NaN;
+  return { outgoing: next, startedUs: Number.isFinite(started) ? started : null };
+}
