@@ -3,6 +3,7 @@ import { z } from "zod";
 import { type ApiConfig, type FixAcceptConfig, readApi, readFixAccept } from "./config/clients.ts";
 import { type DeribitConfig, type FeedKeys, readDeribit } from "./config/deribit.ts";
 import { readDistribution } from "./config/distribution.ts";
+import { type FailoverConfig, readFailover } from "./config/failover.ts";
 import { type FixConfig, readFix } from "./config/fix.ts";
 import { readPositionsFile, readRiskFile } from "./config/risk-file.ts";
 import { readSecret } from "./config/secrets.ts";
@@ -22,6 +23,7 @@ import { HEDGE_PARAMETERS, type HedgeSettings } from "./hedge/parameters.ts";
 import type { DeviceName } from "./inference/engine.ts";
 import type { EngineSettings } from "./inference/settings.ts";
 import type { Retention } from "./journal/retention.ts";
+import { DRIFT_PARAMETERS, type DriftParameters } from "./learn/drift/parameters.ts";
 import { VENUES, type VenueName } from "./market/instrument.ts";
 import type { WebhookOptions } from "./monitor/alerts/webhook.ts";
 import type { ServiceManager } from "./monitor/service-notifier.ts";
@@ -69,11 +71,15 @@ export interface Config {
   readonly conflate: boolean;
   /** Fit the model's probabilities to what comes of them, instrument by instrument. */
   readonly recalibrate: boolean;
+  /** `KEEL_DRIFT_…`; null when drift is not watched. */
+  readonly drift: { readonly acts: boolean; readonly parameters: DriftParameters } | null;
   /** Undefined when no counterparty is configured. */
   readonly fix: FixConfig | undefined;
   /** Undefined unless quotes go to Deribit. */
   readonly deribit: DeribitConfig | undefined;
   readonly feedKeys: FeedKeys;
+  /** `KEEL_LEASE_…`, `KEEL_PEER…`; undefined for a process that is not one of a pair. */
+  readonly failover: FailoverConfig | undefined;
   /** Undefined when no client may log on by FIX. */
   readonly fixAccept: FixAcceptConfig | undefined;
   /** Undefined when the JSON gateway is off. */
@@ -200,6 +206,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const fixAccept = readFixAccept(env, values, stateDir, problems);
   const api = readApi(env, values, problems);
   const { gateway: deribit, feedKeys } = readDeribit(env, values, problems);
+  const failover = readFailover(env, values, problems);
   const distribution = readDistribution(env, values, problems);
   const limits = parameterValues(RISK_LIMITS, values);
   const { KEEL_RISK_FILE: riskFile, KEEL_POSITIONS_FILE: positionsFile } = values;
@@ -234,8 +241,12 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     warmUpMs: values.KEEL_WARM_UP_MS,
     conflate: values.KEEL_CONFLATE,
     recalibrate: values.KEEL_RECALIBRATE,
+    drift:
+      values.KEEL_DRIFT === "off"
+        ? null
+        : { acts: values.KEEL_DRIFT === "act", parameters: parameterValues(DRIFT_PARAMETERS, values) },
     fix,
-    ...{ deribit, feedKeys, fixAccept, api },
+    ...{ deribit, feedKeys, fixAccept, api, failover },
     rfq:
       fixAccept === undefined && api === undefined && deribit?.blockRfqs !== true
         ? null

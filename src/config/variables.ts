@@ -11,6 +11,7 @@ import { HEDGE_PARAMETERS } from "../hedge/parameters.ts";
 import { DEFAULT_MODEL, DEFAULT_STAND_INS } from "../inference/builtin.ts";
 import { DEVICES } from "../inference/engine.ts";
 import { TENSORRT_PRECISIONS, TENSORRT_WAITS } from "../inference/settings.ts";
+import { DRIFT_PARAMETERS } from "../learn/drift/parameters.ts";
 import { VENUES, type VenueName } from "../market/instrument.ts";
 import { SURFACE_PARAMETERS } from "../option/surface/parameters.ts";
 import { FEE_PARAMETERS } from "../position/fees.ts";
@@ -28,6 +29,7 @@ import {
   topicName,
   topicPrefix,
 } from "./distribution-types.ts";
+import { FAILOVER_VARIABLES } from "./failover-variables.ts";
 import { fixSchedule, fixValidation } from "./fix-types.ts";
 import {
   endpointUrl,
@@ -55,6 +57,9 @@ export type { Variable };
 export function urlVariable(venue: VenueName): string {
   return `KEEL_URL_${venue.toUpperCase().replaceAll("-", "_")}`;
 }
+
+/** What is done about drift. */
+export const DRIFT_MODES = ["off", "watch", "act"] as const;
 
 /** Threads that feeds may be spread over. */
 const SHARDS_MAX = 16;
@@ -103,6 +108,11 @@ const NAMED = {
     flag,
     "off",
     "Fit the model's probabilities to what comes of them, instrument by instrument; see docs/models.md",
+  ),
+  KEEL_DRIFT: variable(
+    oneOf(...DRIFT_MODES),
+    "off",
+    "Hold the model's input and what comes of its predictions against its training rows: tell alone, or widen and fall back too; see docs/learning.md",
   ),
   KEEL_GPU: variable(
     phrase("part of an adapter's name, its number, software, or a power preference"),
@@ -248,6 +258,7 @@ const NAMED = {
   KEEL_FIX_TLS_KEY_FILE: variable(secretFile, null, "Its private key (PEM)"),
   ...DERIBIT_VARIABLES,
   ...CLIENT_VARIABLES,
+  ...FAILOVER_VARIABLES,
   KEEL_SHM: variable(
     sharedMemoryName,
     null,
@@ -485,7 +496,7 @@ const NAMED = {
   KEEL_LOG_LEVEL: variable(oneOf(...LOG_LEVELS), "info", "Least severe level that is logged"),
 } as const;
 
-/** Quoting parameters, risk limits, hedging and fees: numbers whose table stands in their own room. */
+/** Quoting parameters, risk limits, hedging, fees and drift: numbers whose table stands in their own room. */
 const PARAMETERS: Readonly<Record<string, Variable<number>>> = Object.fromEntries(
   [
     ...QUOTE_PARAMETERS,
@@ -494,6 +505,7 @@ const PARAMETERS: Readonly<Record<string, Variable<number>>> = Object.fromEntrie
     ...RFQ_PARAMETERS,
     ...HEDGE_PARAMETERS,
     ...FEE_PARAMETERS,
+    ...DRIFT_PARAMETERS,
   ].map((parameter) => [
     parameter.variable,
     variable(
