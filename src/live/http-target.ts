@@ -1,3 +1,4 @@
+import { KeelError } from "../core/errors.ts";
 import { firstLines } from "../feed/lines.ts";
 import { DeribitGateway } from "../gateway/deribit/gateway.ts";
 import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
@@ -9,6 +10,8 @@ import type { MetricRegistry } from "../monitor/metrics.ts";
 import { positionReport } from "../monitor/position-report.ts";
 import { standingReports } from "../monitor/standing-report.ts";
 import { reasonNames } from "../quote/quote-batch.ts";
+import { DriftTap } from "./drift.ts";
+import type { LiveFailover } from "./failover.ts";
 import type { LiveDesk } from "./live-desk.ts";
 import { unansweredSeconds } from "./live-metrics.ts";
 import { LiveOutcomes } from "./outcomes.ts";
@@ -19,7 +22,12 @@ const LOOP_LAG_MS_MAX = 1_000;
 const UNANSWERED_SECONDS_MAX = 5;
 
 /** What the HTTP server shows of a live desk and what it may ask of it. */
-export function httpTarget(live: LiveDesk, metrics: MetricRegistry, alerts: AlertWatch | null): HttpTarget {
+export function httpTarget(
+  live: LiveDesk,
+  metrics: MetricRegistry,
+  alerts: AlertWatch | null,
+  failover: LiveFailover | null = null,
+): HttpTarget {
   const { desk } = live;
   return {
     metrics,
@@ -27,7 +35,12 @@ export function httpTarget(live: LiveDesk, metrics: MetricRegistry, alerts: Aler
       live.loopLag.recentMsMax > LOOP_LAG_MS_MAX
         ? [`the event loop was ${live.loopLag.recentMsMax.toFixed(0)} ms late`]
         : [],
-    unready: () => unready(live),
+    unready: () => unready(live, failover),
+    failover: () => failover?.report() ?? null,
+    switchLead: async (force) => {
+      if (failover === null) throw new KeelError("alone", "this process is not one of a pair");
+      await failover.switch("an operator gave the lead to the other one", force);
+    },
     status: () => live.summary(),
     alerts: () => alerts?.firing() ?? [],
     kill: (reason) => live.kill(`http: ${reason}`),
@@ -36,6 +49,7 @@ export function httpTarget(live: LiveDesk, metrics: MetricRegistry, alerts: Aler
     quotes: (instrument) => standingReports(desk, instrument),
     rfq: () => rfqReport(live),
     outcomes: () => live.taps.find((tap) => tap instanceof LiveOutcomes)?.view() ?? null,
+    drift: () => live.taps.find((tap) => tap instanceof DriftTap)?.view() ?? null,
     positions: () => positionReport(desk),
     adoptPositions: () => live.adoptPositions(),
     resetKill: () => live.resetKill(),
@@ -58,15 +72,25 @@ function rfqReport({ desk, taps }: LiveDesk): unknown {
 }
 
 /** What quoting waits for; empty when nothing is missing. */
-export function unready(live: LiveDesk): string[] {
-  const { desk } = live;
-  const { underlyings } = desk.market;
+export function unready(live: LiveDesk, failover: LiveFailover | null = null): string[] {
+  const leadership = failover?.leadership ?? null;
+  if (leadership !== null && leadership.role !== "leader") {
+    const holder = leadership.holder === "" ? "nobody known" : leadership.holder;
+    return [`this process stands by; the lease is held by ${holder}`, ...unfit(live)];
+  }
   const reasons: string[] = [];
   if (!live.gateway.ready) reasons.push("the counterparty's session is not established");
   const waitedSeconds = unansweredSeconds(live);
   if (waitedSeconds > UNANSWERED_SECONDS_MAX) {
     reasons.push(`the counterparty has not answered quotes for ${waitedSeconds.toFixed(0)} s`);
   }
+  return [...reasons, ...unfit(live)];
+}
+
+/** What quoting would wait for if the counterparty's session were up. */
+export function unfit({ desk }: LiveDesk): string[] {
+  const { underlyings } = desk.market;
+  const reasons: string[] = [];
   if (desk.gate.kill.tripped) reasons.push(`the kill switch is tripped: ${desk.gate.kill.state.reason}`);
   if (!desk.gate.reconciled) reasons.push("positions are not reconciled with the counterparty");
   if (desk.gate.reducing !== null) reasons.push(`only reductions are quoted: ${desk.gate.reducing.reason}`);

@@ -22,6 +22,7 @@ import { runIdAt } from "../journal/format.ts";
 import { type JournalSink, RECORD, type RecordType } from "../journal/record.ts";
 import type { ControlCommand, SidesCommand } from "../journal/replay.ts";
 import { type JournalSummary, JournalWriter } from "../journal/writer.ts";
+import type { DriftChange } from "../learn/drift/monitor.ts";
 import { Recalibrator } from "../learn/recalibration.ts";
 import { LoopLag } from "../monitor/loop-lag.ts";
 import { summarise } from "../monitor/summary.ts";
@@ -219,6 +220,16 @@ export class LiveDesk {
   takeRfq(input: RfqInput): void {
     if (this.#stopped !== null) return;
     this.desk.onRfq(input, this.#input(RECORD.rfq, 0, JSON.stringify(input)));
+  }
+
+  /** An underlying's model is trusted less, or again, because of drift. */
+  takeDrift({ underlying, share, stage, causes }: DriftChange): void {
+    if (this.#stopped !== null) return;
+    this.desk.onDrift(
+      underlying,
+      share,
+      this.#input(RECORD.drift, underlying, JSON.stringify({ share, stage, causes })),
+    );
   }
 
   /** Only what reduces a position is quoted until {@link resetKill}. */

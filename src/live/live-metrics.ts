@@ -15,6 +15,7 @@ import { registerDeskMetrics } from "../monitor/desk-metrics.ts";
 import type { DiskSpace } from "../monitor/disk-space.ts";
 import { LOOP_LAG, MetricRegistry } from "../monitor/metrics.ts";
 import { registerRiskMetrics } from "../monitor/risk-metrics.ts";
+import { DriftTap } from "./drift.ts";
 import type { LiveDesk } from "./live-desk.ts";
 import { LiveOutcomes, registerOutcomeMetrics } from "./outcomes.ts";
 import { registerShardMetrics } from "./shard-metrics.ts";
@@ -33,6 +34,7 @@ export function liveMetrics(
     if (tap instanceof FixClients) registerFixClientMetrics(metrics, tap);
     if (tap instanceof JsonGateway) registerApiMetrics(metrics, tap);
     if (tap instanceof LiveOutcomes) registerOutcomeMetrics(metrics, tap);
+    if (tap instanceof DriftTap) tap.register(metrics);
   }
   registerRiskMetrics(metrics, desk);
   if (live.gateway instanceof DeribitGateway) registerDeribitMetrics(metrics, live.gateway);

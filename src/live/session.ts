@@ -23,6 +23,7 @@ import { httpTarget, unready } from "./http-target.ts";
 import { LiveDesk, type LiveSummary } from "./live-desk.ts";
 import { liveMetrics } from "./live-metrics.ts";
 import { LiveOutcomes } from "./outcomes.ts";
+import { RetrainWatch } from "./retrain-watch.ts";
 import { ServiceTap } from "./service-tap.ts";
 import { configuredTaps } from "./taps.ts";
 
@@ -54,6 +55,7 @@ interface SessionParts {
   readonly notifier: ServiceNotifier | null;
   readonly alerts: AlertWatch;
   readonly disk: DiskSpace;
+  readonly retrain: RetrainWatch;
 }
 
 /** A live desk with everything a process puts around it: counterparty, HTTP, signals. */
@@ -103,6 +105,7 @@ export class Session {
           onRfq: (input) => prepared?.takeRfq(input),
           counterpartyUp: () => prepared?.gateway.ready ?? false,
           onSignal: (frame) => prepared?.takeSignal(frame),
+          onDrift: (change) => prepared?.takeDrift(change),
         });
         if (gateway instanceof DeribitGateway && gateway.blockRfqs !== null) taps.push(gateway.blockRfqs);
         distributor = taps.find((tap) => tap instanceof Distributor) ?? null;
@@ -116,6 +119,7 @@ export class Session {
     prepared = live;
     const disk = new DiskSpace(writtenFolders(config));
     const metrics = liveMetrics(live, distributor, disk);
+    const retrain = new RetrainWatch(config.stateDir, metrics);
     const alerts = new AlertWatch({ metrics, clock, log, webhook: webhookOf(config) });
     const http =
       config.http === undefined
@@ -132,7 +136,18 @@ export class Session {
     const counterparty =
       config.deribit === undefined ? (config.fix?.targetCompId ?? "paper") : new URL(config.deribit.url).host;
     const placed = new PlacedLoop(config.placement);
-    return new Session({ live, http, peers, counterparty, distributor, placed, notifier, alerts, disk });
+    return new Session({
+      live,
+      http,
+      peers,
+      counterparty,
+      distributor,
+      placed,
+      notifier,
+      alerts,
+      disk,
+      retrain,
+    });
   }
 
   private constructor(parts: SessionParts) {
@@ -168,6 +183,7 @@ export class Session {
     const { peers, counterparty, distributor, placed, notifier, alerts } = this.#parts;
     alerts.stop();
     clearInterval(this.#diskTimer);
+    this.#parts.retrain.stop();
     notifier?.stopping("cancels all quotes and logs out");
     const summary = await this.live.stop();
     process.off("SIGHUP", this.#onHup);

@@ -8,9 +8,12 @@ import { FixClients } from "../gateway/rfq/fix-clients.ts";
 import { ShmWriter } from "../gateway/shm/writer.ts";
 import type { DeskTap } from "../gateway/tap.ts";
 import type { StepModel } from "../inference/step-model.ts";
+import type { DriftChange } from "../learn/drift/monitor.ts";
+import { requestRetrain } from "../learn/retrain-request.ts";
 import type { RfqInput } from "../rfq/message.ts";
 import { jsonGatewayOf } from "./api-desk.ts";
 import { fixClientsOf } from "./client-sessions.ts";
+import { DriftTap } from "./drift.ts";
 import { LiveOutcomes } from "./outcomes.ts";
 
 export interface TapContext {
@@ -22,6 +25,8 @@ export interface TapContext {
   readonly counterpartyUp: () => boolean;
   /** Takes a signal from Kafka, as a frame of the signal feed; absent = there are none. */
   readonly onSignal?: (frame: string) => void;
+  /** Journals that a model is trusted more or less, and hands it to the desk. */
+  readonly onDrift: (change: DriftChange) => void;
 }
 
 /** Those who follow the desk's decisions, as configured. @throws KeelError naming what is missing */
@@ -81,5 +86,42 @@ export function configuredTaps(
       }),
     );
   }
+  if (config.drift !== null) taps.push(driftTap(config, config.drift, desk, card, context));
   return taps;
+}
+
+function driftTap(
+  { stateDir }: Config,
+  { acts, parameters }: NonNullable<Config["drift"]>,
+  desk: Desk,
+  card: StepModel["card"],
+  { log, onDrift }: TapContext,
+): DriftTap {
+  const { underlyings } = desk.market;
+  if (card.profile === undefined) {
+    log.warn("the model's card does not tell what it was trained on: drift is told from outcomes alone");
+  }
+  return new DriftTap(desk, {
+    card,
+    underlyings: UNDERLYING_CAPACITY,
+    parameters,
+    onChange: (change) => {
+      const { underlying, stage, causes } = change;
+      const level = stage === "steady" ? "info" : "warn";
+      log[level]("drift of the model's world", { underlying: underlyings.base(underlying), stage, causes });
+      if (acts) onDrift(change);
+    },
+    onRetrain: (underlying, causes, timeUs) => {
+      const asked = {
+        timeUs,
+        underlying: underlyings.base(underlying),
+        causes: [...causes],
+        model: card.name,
+      };
+      log.warn("a retraining is asked for", { ...asked });
+      requestRetrain(stateDir, asked).catch((error: unknown) =>
+        log.error("a retraining cannot be asked for", { error }),
+      );
+    },
+  });
 }

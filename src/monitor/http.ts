@@ -35,6 +35,8 @@ export interface HttpTarget {
   rfq?(): unknown;
   /** What came of predictions, quotes and fills so far; null or left out when it is not followed. */
   outcomes?(): unknown;
+  /** How far the model's world is from its training rows; null or left out when it is not watched. */
+  drift?(): unknown;
   /** Logs the FIX session out and back on with both sequences at 1. @returns false when there is none. */
   resetFix(): boolean;
 }
@@ -50,7 +52,7 @@ const MAX_BODY_BYTES = 4_096;
 const POSTS = ["/kill", "/reduce", "/sides", "/reset", "/positions/adopt", "/fix/reset"];
 
 /**
- * `/metrics` (Prometheus text), `/healthz`, `/readyz`, `/status`, `/alerts`, `/positions`, `/quotes?instrument=SYMBOL`, `/outcomes`, `/fix` and `/deribit` (JSON); `POST /kill`, `POST /reduce`, `POST /sides` and
+ * `/metrics` (Prometheus text), `/healthz`, `/readyz`, `/status`, `/alerts`, `/positions`, `/quotes?instrument=SYMBOL`, `/outcomes`, `/drift`, `/fix` and `/deribit` (JSON); `POST /kill`, `POST /reduce`, `POST /sides` and
  * `POST /reset` move the trading state, `POST /positions/adopt` takes over the counterparty's positions, `POST /fix/reset` starts the FIX session anew.
  *
  * A `POST` is accepted with the token, or, when none is configured, from a loopback address by a client that is no web page
@@ -115,6 +117,8 @@ async function answer(
         return Response.json(target.rfq?.() ?? null);
       case "/outcomes":
         return Response.json(target.outcomes?.() ?? null);
+      case "/drift":
+        return Response.json(target.drift?.() ?? null);
       case "/positions":
         return Response.json(target.positions());
       case "/quotes":
@@ -128,7 +132,7 @@ async function answer(
         return new Response("use POST\n", { status: 405, headers: { allow: "POST" } });
       default:
         return new Response(
-          "paths: /metrics /healthz /readyz /status /alerts /positions /quotes?instrument=SYMBOL /rfq /outcomes /fix /deribit, POST /kill /reduce /sides /reset /positions/adopt /fix/reset\n",
+          "paths: /metrics /healthz /readyz /status /alerts /positions /quotes?instrument=SYMBOL /rfq /outcomes /drift /fix /deribit, POST /kill /reduce /sides /reset /positions/adopt /fix/reset\n",
           {
             status: 404,
           },

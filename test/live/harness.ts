@@ -112,6 +112,7 @@ export class Harness {
           clock: systemClock,
           log,
           onRfq: (input) => prepared?.takeRfq(input),
+          onDrift: (change) => prepared?.takeDrift(change),
           counterpartyUp: () => prepared?.gateway.ready ?? false,
         }),
     });

@@ -101,6 +101,12 @@ export const ALERT_RULES: readonly AlertRule[] = [
       labels: { reason: "defensive" },
     },
   ),
+  rule("KeelDrift", "warning", 0, "The model's world is not the one that it was trained for", {
+    ...gauge("keel_drift_stage", "above", 1.5),
+  }),
+  rule("KeelRetrainFailed", "warning", 0, "The latest retraining ended without a candidate", {
+    ...gauge("keel_retrain_failed", "equal", 1),
+  }),
   rule("KeelLatencySpike", "critical", 0, "More than one event in a hundred took over 1 ms on the line", {
     kind: "quantile",
     metric: "keel_desk_stage_seconds",
@@ -134,9 +140,15 @@ export const ALERT_RULES: readonly AlertRule[] = [
   rule("KeelJournalDropped", "critical", 0, "Records did not fit the journal: that part cannot be replayed", {
     ...increase("keel_journal_dropped_total", 0, 5 * MINUTE),
   }),
-  rule("KeelJournalStalled", "critical", 0, "The journal's disk has no room: records wait, and are lost once the ring is full", {
-    ...gauge("keel_journal_stalled", "equal", 1),
-  }),
+  rule(
+    "KeelJournalStalled",
+    "critical",
+    0,
+    "The journal's disk has no room: records wait, and are lost once the ring is full",
+    {
+      ...gauge("keel_journal_stalled", "equal", 1),
+    },
+  ),
   rule("KeelJournalFailed", "critical", 0, "The journal can write no more: nothing is recorded from now on", {
     ...gauge("keel_journal_failed", "equal", 1),
   }),
