@@ -1,8 +1,15 @@
 import { Rng } from "../core/rng.ts";
 import type { ModelCard } from "../inference/card.ts";
 import { readOnnx } from "../inference/onnx/model-proto.ts";
+import {
+  floats,
+  int8s,
+  int64s,
+  type NodeSpec,
+  type TensorSpec,
+  writeOnnx,
+} from "../inference/onnx/writer.ts";
 import type { StepModel } from "../inference/step-model.ts";
-import { floats, int8s, int64s, type NodeSpec, type TensorSpec, writeOnnx } from "./onnx-writer.ts";
 
 /** Shapes of the STAC-ML Markets (Inference) benchmark's models (STAC-ML Tacana suite). */
 export interface StacShape {

@@ -1,7 +1,6 @@
 import { heapStats } from "bun:jsc";
 import { afterAll, describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { int64s, type NodeSpec, writeOnnx } from "../../src/bench/onnx-writer.ts";
 import { ModelRefusedError } from "../../src/core/errors.ts";
 import { Rng } from "../../src/core/rng.ts";
 import { FEATURE_COUNT, SCHEMA_HASH } from "../../src/feature/schema.ts";
@@ -12,6 +11,7 @@ import { OP } from "../../src/inference/cpu/program.ts";
 import { CpuEngine, cpuIsas } from "../../src/inference/cpu.ts";
 import { loadModel } from "../../src/inference/model.ts";
 import { readOnnx } from "../../src/inference/onnx/model-proto.ts";
+import { int64s, type NodeSpec, writeOnnx } from "../../src/inference/onnx/writer.ts";
 import { checkInterface, type StepModel } from "../../src/inference/step-model.ts";
 import { WasmEngine } from "../../src/inference/wasm.ts";
 import { quantisedModel } from "./quantised-model.ts";

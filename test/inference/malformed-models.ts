@@ -1,4 +1,4 @@
-import { floats, type GraphSpec, int64s, writeOnnx } from "../../src/bench/onnx-writer.ts";
+import { floats, type GraphSpec, int64s, writeOnnx } from "../../src/inference/onnx/writer.ts";
 import { lstmGraph, SMALL } from "./test-model.ts";
 
 /** An ONNX file that is wrong in one way, and what is to be said about it. */

@@ -2,10 +2,10 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type GraphSpec, writeOnnx } from "../../src/bench/onnx-writer.ts";
 import { ModelRefusedError } from "../../src/core/errors.ts";
 import type { ModelCard } from "../../src/inference/card.ts";
 import { loadModel, parseModel } from "../../src/inference/model.ts";
+import { type GraphSpec, writeOnnx } from "../../src/inference/onnx/writer.ts";
 import { lstmGraph, SMALL, TEST_SCHEMA_HASH, testCard } from "./test-model.ts";
 
 const EXPECTED = { schemaHash: TEST_SCHEMA_HASH, featureCount: SMALL.featureCount };

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { floats, int64s, writeOnnx } from "../../src/bench/onnx-writer.ts";
 import { ModelRefusedError } from "../../src/core/errors.ts";
 import { readOnnx } from "../../src/inference/onnx/model-proto.ts";
+import { floats, int64s, writeOnnx } from "../../src/inference/onnx/writer.ts";
 import { lstmGraph } from "./test-model.ts";
 
 const GRAPH = lstmGraph({ featureCount: 3, hidden: 2, heads: 2, seed: 1 });

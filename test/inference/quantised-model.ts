@@ -1,3 +1,5 @@
+import { Rng } from "../../src/core/rng.ts";
+import { readOnnx } from "../../src/inference/onnx/model-proto.ts";
 import {
   floats,
   type GraphSpec,
@@ -6,9 +8,7 @@ import {
   type TensorSpec,
   uint8s,
   writeOnnx,
-} from "../../src/bench/onnx-writer.ts";
-import { Rng } from "../../src/core/rng.ts";
-import { readOnnx } from "../../src/inference/onnx/model-proto.ts";
+} from "../../src/inference/onnx/writer.ts";
 import type { StepModel } from "../../src/inference/step-model.ts";
 import { type TestModelShape, testCard } from "./test-model.ts";
 

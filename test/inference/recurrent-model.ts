@@ -1,6 +1,6 @@
-import { floats, int64s, writeOnnx } from "../../src/bench/onnx-writer.ts";
 import { Rng } from "../../src/core/rng.ts";
 import { readOnnx } from "../../src/inference/onnx/model-proto.ts";
+import { floats, int64s, writeOnnx } from "../../src/inference/onnx/writer.ts";
 import type { StepModel } from "../../src/inference/step-model.ts";
 import { SMALL, testCard } from "./test-model.ts";
 

@@ -1,7 +1,7 @@
-import { floats, type GraphSpec, type TensorSpec, writeOnnx } from "../../src/bench/onnx-writer.ts";
 import { Rng } from "../../src/core/rng.ts";
 import { HEADS, type ModelCard } from "../../src/inference/card.ts";
 import { parseModel } from "../../src/inference/model.ts";
+import { floats, type GraphSpec, type TensorSpec, writeOnnx } from "../../src/inference/onnx/writer.ts";
 import type { StepModel } from "../../src/inference/step-model.ts";
 
 export const TEST_SCHEMA_HASH = "0123456789abcdef";

@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { writeOnnx } from "../../src/bench/onnx-writer.ts";
 import { DeviceUnavailableError } from "../../src/core/errors.ts";
 import { Rng } from "../../src/core/rng.ts";
 import { EngineLostError, type StepEngine } from "../../src/inference/engine.ts";
+import { writeOnnx } from "../../src/inference/onnx/writer.ts";
 import { ALLOCATING_MODEL } from "../../src/inference/ort-webgpu.ts";
 import { startEngine } from "../../src/inference/registry.ts";
 import { DEFAULT_ENGINE_SETTINGS } from "../../src/inference/settings.ts";

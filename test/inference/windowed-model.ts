@@ -1,7 +1,7 @@
-import { floats, type GraphSpec, int64s, writeOnnx } from "../../src/bench/onnx-writer.ts";
 import { Rng } from "../../src/core/rng.ts";
 import type { ModelCard, ModelWindow } from "../../src/inference/card.ts";
 import { parseModel } from "../../src/inference/model.ts";
+import { floats, type GraphSpec, int64s, writeOnnx } from "../../src/inference/onnx/writer.ts";
 import type { StepModel } from "../../src/inference/step-model.ts";
 import { drawFeatures, TEST_SCHEMA_HASH, testCard } from "./test-model.ts";
 

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { writeOnnx } from "../../src/bench/onnx-writer.ts";
 import { ModelRefusedError } from "../../src/core/errors.ts";
 import { InvariantError } from "../../src/core/invariant.ts";
 import { Rng } from "../../src/core/rng.ts";
 import type { ModelCard } from "../../src/inference/card.ts";
 import { parseModel } from "../../src/inference/model.ts";
+import { writeOnnx } from "../../src/inference/onnx/writer.ts";
 import { startEngine } from "../../src/inference/registry.ts";
 import { selfTest } from "../../src/inference/self-test.ts";
 import { WindowedEngine } from "../../src/inference/windowed.ts";

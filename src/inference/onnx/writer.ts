@@ -1,4 +1,4 @@
-/** Writes ONNX files for benchmarks and tests: just enough of onnx.proto, by hand, so that no other toolchain is needed. */
+/** Writes ONNX files, just enough of onnx.proto by hand: for models that are fitted here, for benchmarks and tests. */
 
 export type Dim = number | string;
 
