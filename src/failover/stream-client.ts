@@ -39,6 +39,8 @@ export class StreamClient {
   #retryNs = Number.NEGATIVE_INFINITY;
   #heardNs = 0;
   #problem = "";
+  /** Outgoing numbers of the session below this one may have been used by leaders that were followed. */
+  outgoing = 1;
   snapshots = 0;
   reconnects = 0;
 
@@ -145,6 +147,7 @@ export class StreamClient {
         break;
       case "beat":
         this.#leaderNumber = Math.max(this.#leaderNumber, message.number);
+        this.outgoing = Math.max(this.outgoing, message.outgoing);
     }
   }
 

@@ -23,6 +23,8 @@ export interface StreamServerOptions {
   /** This process leads now, as far as it may act on it. */
   readonly leading: () => boolean;
   readonly snapshot: () => StreamSnapshot;
+  /** Outgoing numbers of the session below this one may be used soon. */
+  readonly outgoing: () => number;
   readonly onProblem: (text: string) => void;
 }
 
@@ -123,7 +125,11 @@ export class StreamServer {
       for (const socket of this.#followers) socket.close(STREAM_CLOSE.notLeading, "not leading");
       return;
     }
-    const text = JSON.stringify({ type: "beat", number: this.#number } satisfies LeaderMessage);
+    const text = JSON.stringify({
+      type: "beat",
+      number: this.#number,
+      outgoing: this.#options.outgoing(),
+    } satisfies LeaderMessage);
     for (const socket of this.#followers) if (socket.data.following) this.#send(socket, text);
   }
 

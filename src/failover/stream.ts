@@ -91,8 +91,15 @@ export const leaderMessage = z.discriminatedUnion("type", [
   /** The follower goes on behind its last record. */
   z.strictObject({ type: z.literal("resumed"), run: z.string() }),
   z.strictObject({ type: z.literal("record"), number: z.int().positive(), record: streamRecord }),
-  /** The last record's number, now and then, so that a follower knows that it misses nothing. */
-  z.strictObject({ type: z.literal("beat"), number: z.int().nonnegative() }),
+  /**
+   * The last record's number, now and then, so that a follower knows that it misses nothing; and below which outgoing numbers of the
+   * session may be used before the next beat but one, for the case that the coordination service forgets.
+   */
+  z.strictObject({
+    type: z.literal("beat"),
+    number: z.int().nonnegative(),
+    outgoing: z.int().positive(),
+  }),
 ]);
 export type LeaderMessage = z.infer<typeof leaderMessage>;
 

@@ -19,7 +19,9 @@ import type { RfqInput } from "../rfq/message.ts";
 import type { CounterpartyCounters } from "../sim/counterparty.ts";
 import { Peers } from "../sim/peers.ts";
 import { sessionOf } from "./counterparty-session.ts";
-import { httpTarget, unready } from "./http-target.ts";
+import { LiveFailover } from "./failover.ts";
+import { registerFailoverMetrics } from "./failover-metrics.ts";
+import { httpTarget, unfit, unready } from "./http-target.ts";
 import { LiveDesk, type LiveSummary } from "./live-desk.ts";
 import { liveMetrics } from "./live-metrics.ts";
 import { LiveOutcomes } from "./outcomes.ts";
@@ -29,6 +31,8 @@ import { configuredTaps } from "./taps.ts";
 
 const PAPER_COMP_ID = "PAPER";
 const DISK_MS = 10_000;
+/** A leader that has just taken over tries again soon, while the counterparty still holds the dead one's session. */
+const PAIR_RECONNECT_CAP_MS = 1_000;
 
 export interface SessionSummary extends LiveSummary {
   /** `paper` when no counterparty is configured: one on this host took the quotes, over a real socket. */
@@ -46,6 +50,7 @@ export interface SessionOptions {
 }
 
 interface SessionParts {
+  readonly failover: LiveFailover | null;
   readonly live: LiveDesk;
   readonly http: HttpServer | null;
   readonly peers: Peers | null;
@@ -86,6 +91,11 @@ export class Session {
     if (config.feeds.every(({ venue }) => venue === "binance-spot")) {
       log.warn("spot instruments are predicted on, not quoted: with these feeds no quote is sent");
     }
+    const failover =
+      config.failover === undefined
+        ? null
+        : new LiveFailover({ config: config.failover, stateDir: config.stateDir, clock, log });
+    await failover?.prepare();
     const notifier = config.serviceManager === null ? null : new ServiceNotifier(config.serviceManager);
     let prepared: LiveDesk | null = null;
     let distributor: Distributor | null = null;
@@ -93,8 +103,11 @@ export class Session {
       config,
       log,
       clock,
+      ...(failover === null
+        ? {}
+        : { pair: { onTrading: (kill, reducing) => failover.onTrading(kill, reducing) } }),
       gateway: (desk) =>
-        gateway(options, desk, isPaper ? peers : null, {
+        gateway(options, desk, isPaper ? peers : null, failover, {
           onSignal: (frame) => prepared?.takeSignal(frame),
           onRfq: (input) => prepared?.takeRfq(input),
         }),
@@ -112,13 +125,14 @@ export class Session {
         const service =
           notifier === null
             ? []
-            : [new ServiceTap(notifier, () => (prepared === null ? "" : standing(prepared)))];
-        return [...taps, ...service];
+            : [new ServiceTap(notifier, () => (prepared === null ? "" : standing(prepared, failover)))];
+        return [...taps, ...service, ...(failover === null ? [] : [failover])];
       },
     });
     prepared = live;
     const disk = new DiskSpace(writtenFolders(config));
     const metrics = liveMetrics(live, distributor, disk);
+    if (failover !== null) registerFailoverMetrics(metrics, failover);
     const retrain = new RetrainWatch(config.stateDir, metrics);
     const alerts = new AlertWatch({ metrics, clock, log, webhook: webhookOf(config) });
     const http =
@@ -130,13 +144,13 @@ export class Session {
               port: config.http.port,
               token: config.http.token?.reveal() ?? null,
             },
-            httpTarget(live, metrics, alerts),
+            httpTarget(live, metrics, alerts, failover),
           );
     if (http !== null) log.info("HTTP is served", { hostname: config.http?.hostname, port: http.port });
     const counterparty =
       config.deribit === undefined ? (config.fix?.targetCompId ?? "paper") : new URL(config.deribit.url).host;
     const placed = new PlacedLoop(config.placement);
-    return new Session({
+    return new Session({ failover,
       live,
       http,
       peers,
@@ -151,7 +165,7 @@ export class Session {
   }
 
   private constructor(parts: SessionParts) {
-    const { live, notifier } = parts;
+    const { live, notifier, failover } = parts;
     this.#parts = parts;
     this.live = live;
     this.http = parts.http;
@@ -166,7 +180,7 @@ export class Session {
     this.#onHup = () => {
       notifier?.reloading(live.clock.monotonicNs() / 1_000);
       live.reloadLimits(process.env);
-      notifier?.ready(standing(live));
+      notifier?.ready(standing(live, failover));
     };
     process.on("SIGHUP", this.#onHup);
     process.on("SIGUSR1", this.#onUsr1);
@@ -176,15 +190,17 @@ export class Session {
     this.#diskTimer = setInterval(() => void parts.disk.refresh(), DISK_MS);
     this.#diskTimer.unref();
     live.start();
-    notifier?.ready(standing(live));
+    failover?.start(live, () => unfit(live));
+    notifier?.ready(standing(live, failover));
   }
 
   async stop(): Promise<SessionSummary> {
-    const { peers, counterparty, distributor, placed, notifier, alerts } = this.#parts;
+    const { failover, peers, counterparty, distributor, placed, notifier, alerts } = this.#parts;
     alerts.stop();
     clearInterval(this.#diskTimer);
     this.#parts.retrain.stop();
     notifier?.stopping("cancels all quotes and logs out");
+    await failover?.stop();
     const summary = await this.live.stop();
     process.off("SIGHUP", this.#onHup);
     process.off("SIGUSR1", this.#onUsr1);
@@ -204,6 +220,7 @@ function gateway(
   { config, log, clock }: SessionOptions,
   desk: Desk,
   paper: Peers | null,
+  failover: LiveFailover | null,
   { onSignal, onRfq }: { onSignal: (frame: string) => void; onRfq: (input: RfqInput) => void },
 ): QuoteGateway {
   if (config.deribit !== undefined) {
@@ -239,7 +256,14 @@ function gateway(
     });
   }
   invariant(config.fix !== undefined, "a desk without a paper counterparty has a configured one");
-  return new FixQuoteGateway({ ...common, ...sessionOf(config.fix) });
+  const pair =
+    failover === null
+      ? {}
+      : {
+          pair: { fence: failover.fence, follower: failover.follower },
+          reconnectCapMs: PAIR_RECONNECT_CAP_MS,
+        };
+  return new FixQuoteGateway({ ...common, ...sessionOf(config.fix), ...pair });
 }
 
 function writtenFolders({ stateDir, journal }: Config): Map<string, string> {
@@ -253,7 +277,7 @@ function webhookOf({ alerts }: Config): WebhookOptions | null {
 }
 
 /** What the process is doing, in one sentence for the service manager. */
-function standing(live: LiveDesk): string {
-  const waiting = unready(live);
+function standing(live: LiveDesk, failover: LiveFailover | null): string {
+  const waiting = unready(live, failover);
   return waiting.length === 0 ? "quoting" : `not quoting: ${waiting.join("; ")}`;
 }

@@ -37,6 +37,10 @@ export interface HttpTarget {
   outcomes?(): unknown;
   /** How far the model's world is from its training rows; null or left out when it is not watched. */
   drift?(): unknown;
+  /** What this process is of a pair; null or left out for one that is alone. */
+  failover?(): unknown;
+  /** Gives the lead to the other one of the pair. Rejects with a KeelError that says why it cannot be done. */
+  switchLead?(force: boolean): Promise<void>;
   /** Logs the FIX session out and back on with both sequences at 1. @returns false when there is none. */
   resetFix(): boolean;
 }
@@ -49,11 +53,11 @@ export interface HttpOptions {
 }
 
 const MAX_BODY_BYTES = 4_096;
-const POSTS = ["/kill", "/reduce", "/sides", "/reset", "/positions/adopt", "/fix/reset"];
+const POSTS = ["/kill", "/reduce", "/sides", "/reset", "/positions/adopt", "/fix/reset", "/failover/switch"];
 
 /**
- * `/metrics` (Prometheus text), `/healthz`, `/readyz`, `/status`, `/alerts`, `/positions`, `/quotes?instrument=SYMBOL`, `/outcomes`, `/drift`, `/fix` and `/deribit` (JSON); `POST /kill`, `POST /reduce`, `POST /sides` and
- * `POST /reset` move the trading state, `POST /positions/adopt` takes over the counterparty's positions, `POST /fix/reset` starts the FIX session anew.
+ * `/metrics` (Prometheus text), `/healthz`, `/readyz`, `/status`, `/alerts`, `/positions`, `/quotes?instrument=SYMBOL`, `/outcomes`, `/drift`, `/fix`, `/failover` and `/deribit` (JSON); `POST /kill`, `POST /reduce`, `POST /sides` and
+ * `POST /reset` move the trading state, `POST /positions/adopt` takes over the counterparty's positions, `POST /fix/reset` starts the FIX session anew, `POST /failover/switch` gives the lead to the other one of a pair.
  *
  * A `POST` is accepted with the token, or, when none is configured, from a loopback address by a client that is no web page
  * (no `Origin` header), so that a page open in a browser on the host cannot reach the switch.
@@ -111,6 +115,8 @@ async function answer(
         return Response.json(target.alerts());
       case "/fix":
         return Response.json(target.fix());
+      case "/failover":
+        return Response.json(target.failover?.() ?? null);
       case "/deribit":
         return Response.json(target.deribit?.() ?? null);
       case "/rfq":
@@ -129,10 +135,11 @@ async function answer(
       case "/positions/adopt":
       case "/reset":
       case "/fix/reset":
+      case "/failover/switch":
         return new Response("use POST\n", { status: 405, headers: { allow: "POST" } });
       default:
         return new Response(
-          "paths: /metrics /healthz /readyz /status /alerts /positions /quotes?instrument=SYMBOL /rfq /outcomes /drift /fix /deribit, POST /kill /reduce /sides /reset /positions/adopt /fix/reset\n",
+          "paths: /metrics /healthz /readyz /status /alerts /positions /quotes?instrument=SYMBOL /rfq /outcomes /drift /fix /failover /deribit, POST /kill /reduce /sides /reset /positions/adopt /fix/reset /failover/switch\n",
           {
             status: 404,
           },
@@ -159,6 +166,9 @@ async function answer(
       ? Response.json({ asked: true })
       : Response.json({ asked: false, note: "the counterparty cannot be asked now" }, { status: 409 });
   }
+  if (pathname === "/failover/switch") {
+    return await switchLead(target, searchParams.get("force") === "true");
+  }
   if (pathname === "/sides") return setSides(target, searchParams);
   const body = (await request.text()).trim().slice(0, 200);
   if (pathname === "/reduce") {
@@ -182,6 +192,17 @@ function setSides(target: HttpTarget, parameters: URLSearchParams): Response {
   const instruments = target.setSides?.(instrument, sides) ?? 0;
   if (instruments > 0) return Response.json({ sides, instruments });
   return new Response(`instrument: "${instrument}" is not quoted\n`, { status: 404 });
+}
+
+async function switchLead(target: HttpTarget, force: boolean): Promise<Response> {
+  try {
+    if (target.switchLead === undefined) throw new KeelError("alone", "this process is not one of a pair");
+    await target.switchLead(force);
+    return Response.json({ switched: true });
+  } catch (error) {
+    if (!(error instanceof KeelError)) throw error;
+    return Response.json({ switched: false, note: error.message }, { status: 409 });
+  }
 }
 
 function verdict(reasons: readonly string[]): Response {

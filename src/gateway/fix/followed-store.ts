@@ -88,8 +88,12 @@ export class FollowedStore implements SessionStore {
     this.#store.flush();
   }
 
+  /** Outgoing numbers go on where they are: a gap is filled, a number used twice is not mended. */
   followReset(timeUs: number): void {
+    const { nextOutgoing, startedUs } = this.#store;
+    if (startedUs === timeUs) return;
     this.#store.reset(timeUs);
+    this.#store.setNextOutgoing(nextOutgoing);
     this.#told = 1;
   }
 
@@ -100,10 +104,7 @@ export class FollowedStore implements SessionStore {
   takeOver(before: SessionNumbers | null): void {
     if (before === null) return;
     const { startedUs, nextOutgoing } = this.#store;
-    if (before.startedUs !== null && !(startedUs >= before.startedUs)) {
-      this.#store.reset(before.startedUs);
-      this.#told = 1;
-    }
+    if (before.startedUs !== null && !(startedUs >= before.startedUs)) this.followReset(before.startedUs);
     this.#store.setNextOutgoing(Math.max(nextOutgoing, before.outgoing));
   }
 }
