@@ -1,5 +1,5 @@
 import type { Feed } from "../feed/feed.ts";
-import { LineArbiter } from "../feed/lines.ts";
+import { LineArbiter, primaries } from "../feed/lines.ts";
 import { createFeed } from "../feed/registry.ts";
 import { EVENT, EventBatch } from "../market/event-batch.ts";
 import { type InstrumentSpec, InstrumentTable } from "../market/instrument.ts";
@@ -60,7 +60,12 @@ export class VenueReader implements RecordingSink {
       }),
     );
     this.fastestUs = this.feeds.map(() => Number.POSITIVE_INFINITY);
-    this.#lines = new LineArbiter(this.feeds, this.instruments, this.#batch.maxEvents);
+    this.#lines = new LineArbiter(
+      this.feeds,
+      primaries(recording.feeds),
+      this.instruments,
+      this.#batch.maxEvents,
+    );
     this.#lastUs = new Float64Array(capacity * STREAMS).fill(Number.NEGATIVE_INFINITY);
   }
 

@@ -1,6 +1,6 @@
 import { invariant } from "../core/invariant.ts";
 import type { Feed, FeedPort } from "../feed/feed.ts";
-import { LineArbiter } from "../feed/lines.ts";
+import { LineArbiter, primaries } from "../feed/lines.ts";
 import { createFeed } from "../feed/registry.ts";
 import { EventBatch } from "../market/event-batch.ts";
 import type { InstrumentTable } from "../market/instrument.ts";
@@ -44,7 +44,12 @@ export class DeskFeeds {
     this.#options = options;
     this.#feeds = options.feeds.map((_, id) => this.#make(id));
     this.feeds = this.#feeds;
-    this.lines = new LineArbiter(this.feeds, options.instruments, this.batch.maxEvents);
+    this.lines = new LineArbiter(
+      this.feeds,
+      primaries(options.feeds),
+      options.instruments,
+      this.batch.maxEvents,
+    );
   }
 
   get(id: number): Feed {

@@ -34,7 +34,7 @@ export interface LineReport {
   readonly counters: readonly Readonly<LineCounters>[];
   /** How much later than the first a line brought the same book event, µs, by feed. */
   readonly lagUs: readonly Histogram[];
-  /** The first line of the feed's venue. */
+  /** The first of the feed's lines. */
   primary(feed: number): number;
   /** The feed is one of several lines. */
   isLine(feed: number): boolean;
@@ -53,6 +53,21 @@ export function withLines<T>(feeds: readonly T[], lines: number): readonly T[] {
 /** The first line of each venue. */
 export function firstLines<T extends { readonly venue: VenueName }>(feeds: readonly T[]): readonly T[] {
   return feeds.filter(({ venue }, at) => feeds.findIndex((other) => other.venue === venue) === at);
+}
+
+/** What tells lines from feeds of their own. */
+export interface LineOf {
+  readonly venue: VenueName;
+  readonly subscriptions: readonly string[];
+}
+
+/**
+ * The first line of each feed's own kind. Lines of one another are feeds of the same venue with the same subscriptions; with others
+ * they are parts of the venue on connections of their own.
+ */
+export function primaries(feeds: readonly LineOf[]): readonly number[] {
+  const keys = feeds.map(({ venue, subscriptions }) => `${venue} ${subscriptions.join(" ")}`);
+  return keys.map((key) => keys.indexOf(key));
 }
 
 /**
@@ -79,21 +94,27 @@ export class LineArbiter implements LineReport {
   readonly #origin: Int16Array;
   #appended = 0;
 
-  /** @param maxEvents of the batch that is arbitrated */
-  constructor(feeds: readonly Feed[], instruments: InstrumentTable, maxEvents: number) {
+  /**
+   * @param primary of each feed, as {@link primaries} has it
+   * @param maxEvents of the batch that is arbitrated
+   */
+  constructor(
+    feeds: readonly Feed[],
+    primary: readonly number[],
+    instruments: InstrumentTable,
+    maxEvents: number,
+  ) {
     this.#feeds = feeds;
     this.#instruments = instruments;
     this.counters = feeds.map(() => ({ first: 0, duplicates: 0, covered: 0 }));
     this.lagUs = feeds.map(() => new Histogram());
-    this.#primary = feeds.map(({ venue }) => feeds.findIndex((other) => other.venue === venue));
+    this.#primary = primary;
     this.#bits = Uint8Array.from(
-      feeds.map(({ venue }, id) => feeds.slice(0, id).filter((other) => other.venue === venue).length),
+      primary.map((first, id) => primary.slice(0, id).filter((other) => other === first).length),
     );
     this.redundant = this.#primary.some((primary, id) => primary !== id);
     this.#origin = new Int16Array(this.redundant ? maxEvents : 0).fill(TURN);
-    this.#groups = feeds.map(({ venue }, id) =>
-      this.#primary[id] === id ? new LineGroup(feeds, venue, instruments.capacity) : NO_GROUP,
-    );
+    this.#groups = feeds.map((_, id) => (primary[id] === id ? this.#newGroup(id) : NO_GROUP));
   }
 
   primary(feed: number): number {
@@ -103,11 +124,7 @@ export class LineArbiter implements LineReport {
   /** Forgets what a venue's lines have come to: its feeds were made anew. */
   reset(feed: number): void {
     const primary = this.#primary[feed];
-    this.#groups[primary] = new LineGroup(
-      this.#feeds,
-      this.#feeds[primary].venue,
-      this.#instruments.capacity,
-    );
+    this.#groups[primary] = this.#newGroup(primary);
   }
 
   isLine(feed: number): boolean {
@@ -352,6 +369,11 @@ export class LineArbiter implements LineReport {
     return this.#bits[feed];
   }
 
+  #newGroup(primary: number): LineGroup {
+    const lines = this.#feeds.map((_, id) => id).filter((id) => this.#primary[id] === primary);
+    return new LineGroup(lines, this.#feeds[primary].venue, this.#instruments.capacity);
+  }
+
   #group(feed: number): LineGroup {
     return this.#groups[this.#primary[feed]];
   }
@@ -384,26 +406,26 @@ class LineGroup {
   readonly tickerLine: Int16Array;
   readonly #shadows = new Map<number, Map<number, L2Book>>();
 
-  constructor(feeds: readonly Feed[], venue: VenueName | null, instrumentCapacity: number) {
-    this.lines = feeds.filter((feed) => feed.venue === venue).map(({ id }) => id);
+  constructor(lines: readonly number[], venue: VenueName | null, instrumentCapacity: number) {
+    this.lines = lines;
     invariant(this.lines.length <= 8, "a venue has at most eight lines");
     this.sequenced = venue !== null && VENUE_ENTRIES[venue].arbitration === "sequence";
     const capacity = this.lines.length > 1 ? instrumentCapacity : 0;
     const column = (): Float64Array => new Float64Array(capacity).fill(Number.NaN);
-    const lines = (): Int16Array => new Int16Array(capacity).fill(NONE);
+    const byLine = (): Int16Array => new Int16Array(capacity).fill(NONE);
     this.live = new Uint8Array(capacity);
-    this.source = lines();
+    this.source = byLine();
     this.applied = column();
     this.appliedUs = column();
     this.bookTimeUs = column();
-    this.bookLine = lines();
+    this.bookLine = byLine();
     this.topSequence = column();
-    this.topLine = lines();
+    this.topLine = byLine();
     this.tradeSequence = column();
     this.tradeTimeUs = column();
-    this.tradeLine = lines();
+    this.tradeLine = byLine();
     this.tickerTimeUs = column();
-    this.tickerLine = lines();
+    this.tickerLine = byLine();
     for (const line of this.lines) this.#shadows.set(line, new Map());
   }
 

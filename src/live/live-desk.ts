@@ -34,6 +34,7 @@ import { KILL_SWITCH_FILE, KillSwitchStore } from "../risk/kill-switch-store.ts"
 import type { RiskLimits } from "../risk/limits.ts";
 import { ORDER_STATE } from "../risk/order.ts";
 import type { VenuePosition } from "../risk/reconciliation.ts";
+import { spreadFeeds } from "../shard/assignment.ts";
 import { LiveBooks } from "./live-books.ts";
 import { LiveCounterparties, openCounterparties } from "./live-counterparties.ts";
 import { LiveCounterparty } from "./live-counterparty.ts";
@@ -128,7 +129,8 @@ export class LiveDesk {
     engine: StepEngine,
     journal: JournalWriter | null,
   ) {
-    const { config, log, clock } = options;
+    const { log, clock } = options;
+    const config = { ...options.config, feeds: spreadFeeds(options.config.feeds, options.config.shards) };
     this.#config = config;
     this.log = log;
     this.clock = clock;

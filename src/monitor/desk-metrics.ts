@@ -99,8 +99,7 @@ function registerMarket(metrics: MetricRegistry, desk: Desk): void {
     help: "From a book's becoming unsound or stale to its being live again.",
     collect: (_emit, emitHistogram) => {
       for (const feed of feeds) {
-        const line = desk.lines.isLine(feed.id) ? { line: String(lineOf(feeds, feed.id)) } : {};
-        emitHistogram(feed.healingUs, { venue: feed.venue, ...line }, RECOVERY);
+        emitHistogram(feed.healingUs, connectionLabels(feeds, feed), RECOVERY);
       }
     },
   });
@@ -167,11 +166,7 @@ function registerLines(metrics: MetricRegistry, { feeds, lines }: Desk): void {
   });
 }
 
-function registerClocks(metrics: MetricRegistry, { feeds, lines, clocks, market }: Desk): void {
-  const labels = (id: number): Labels => ({
-    venue: feeds[id].venue,
-    ...(lines.isLine(id) ? { line: String(lineOf(feeds, id)) } : {}),
-  });
+function registerClocks(metrics: MetricRegistry, { feeds, clocks, market }: Desk): void {
   for (const [name, help, read] of [
     [
       "keel_feed_clock_delay_seconds",
@@ -194,7 +189,7 @@ function registerClocks(metrics: MetricRegistry, { feeds, lines, clocks, market 
       type: "gauge",
       help,
       collect: (emit) => {
-        for (const { id } of feeds) emit(read(clocks[id]), labels(id));
+        for (const feed of feeds) emit(read(clocks[feed.id]), connectionLabels(feeds, feed));
       },
     });
   }
@@ -221,6 +216,12 @@ function registerClocks(metrics: MetricRegistry, { feeds, lines, clocks, market 
 }
 
 /** The feed's number among the lines of its venue, from 1. */
+/** The venue, and where it has several connections, as lines or as parts of it, which of them. */
+function connectionLabels(feeds: readonly FeedReport[], { id, venue }: FeedReport): Labels {
+  const several = feeds.some((other) => other.venue === venue && other.id !== id);
+  return { venue, ...(several ? { line: String(lineOf(feeds, id)) } : {}) };
+}
+
 function lineOf(feeds: readonly FeedReport[], feed: number): number {
   return feeds.slice(0, feed + 1).filter(({ venue }) => venue === feeds[feed].venue).length;
 }

@@ -1,7 +1,7 @@
 import { Histogram } from "../core/histogram.ts";
 import type { DeskFeed, RemoteFeeds as RemoteFeedReports } from "../desk/desk-options.ts";
 import type { FeedCounters, FeedReport } from "../feed/feed.ts";
-import type { LineCounters, LineReport } from "../feed/lines.ts";
+import { type LineCounters, type LineReport, primaries } from "../feed/lines.ts";
 import { EVENT, type EventBatch, FEED_STATE } from "../market/event-batch.ts";
 import type { Instrument, VenueName } from "../market/instrument.ts";
 import type { FeedNews } from "./protocol.ts";
@@ -59,7 +59,7 @@ export class RemoteFeeds implements RemoteFeedReports {
 
   constructor(feeds: readonly DeskFeed[]) {
     this.feeds = feeds.map(({ venue }, id) => new RemoteFeed(id, venue));
-    const primary = feeds.map(({ venue }) => feeds.findIndex((other) => other.venue === venue));
+    const primary = primaries(feeds);
     this.#lineCounters = feeds.map(() => ({ first: 0, duplicates: 0, covered: 0 }));
     const isLine = (feed: number): boolean => primary.filter((first) => first === primary[feed]).length > 1;
     this.lines = {

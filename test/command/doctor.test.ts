@@ -7,7 +7,7 @@ import { disk } from "../../src/command/doctor/disk.ts";
 import { instruments } from "../../src/command/doctor/instruments.ts";
 import { kernelClock, kernelFinding } from "../../src/command/doctor/kernel-clock.ts";
 import { killSwitch } from "../../src/command/doctor/kill-switch.ts";
-import { limits, memory, nofile } from "../../src/command/doctor/limits.ts";
+import { limits, memory, nofile, threads } from "../../src/command/doctor/limits.ts";
 import { fix, http, signal } from "../../src/command/doctor/network.ts";
 import { clockOffset, venues } from "../../src/command/doctor/venues.ts";
 import { loadConfig } from "../../src/config.ts";
@@ -203,6 +203,17 @@ describe("limit", () => {
     expect(memory(meminfo, "max\n")).toMatchObject({ status: "ok", detail: "8.0 GiB available" });
     expect(memory(meminfo, "536870912\n").status).toBe("warn");
     expect(memory(meminfo, "134217728\n").status).toBe("fail");
+  });
+
+  test("threads for feeds need processors, and venues or coins to be spread over them", () => {
+    const feeds = [
+      { venue: "okx", subscriptions: ["BTC-USDT", "ETH-USDT"] },
+      { venue: "kraken", subscriptions: ["BTC/USD"] },
+    ] as const;
+    expect(threads({ feeds, shards: 3 }, 8)).toMatchObject({ subject: "KEEL_SHARDS", status: "ok" });
+    expect(threads({ feeds, shards: 5 }, 8)).toMatchObject({ status: "warn" });
+    expect(threads({ feeds, shards: 5 }, 8).advice).toStartWith("set it to 3:");
+    expect(threads({ feeds, shards: 2 }, 2).advice).toStartWith("set it to 1:");
   });
 
   test("this host answers", async () => {

@@ -114,6 +114,7 @@ export class LineBed {
     this.lines = Array.from({ length: count }, (_, id) => new Line(this, id, makeVenue()));
     this.arbiter = new LineArbiter(
       this.lines.map(({ feed }) => feed),
+      this.lines.map(() => 0),
       this.instruments,
       this.out.maxEvents,
     );

@@ -1,20 +1,68 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import { ringMemory } from "../../src/core/ring.ts";
 import { JournalReader } from "../../src/journal/reader.ts";
 import { RECORD } from "../../src/journal/record.ts";
 import { replay } from "../../src/journal/replay.ts";
 import { showDecision } from "../../src/journal/show.ts";
 import { DecisionComparer } from "../../src/journal/verify.ts";
 import { engineForReplay } from "../../src/live/replay-engine.ts";
+import { CONTROL_BYTES, WAKE_BYTES } from "../../src/shard/protocol.ts";
+import type { ShardLoss } from "../../src/shard/shard.ts";
 import { Harness } from "./harness.ts";
+
+const OriginalWorker = globalThis.Worker;
+
+/** Replays a stopped harness's journal on one thread. @returns how many records of each type there were */
+async function replayed(harness: Harness): Promise<ReadonlyMap<number, number>> {
+  const comparer = new DecisionComparer(showDecision);
+  const types = new Map<number, number>();
+  const { desk } = await replay(new JournalReader(join(harness.folder, "journal")).records(), {
+    engineFor: (start) => engineForReplay(start, undefined, { info: () => {}, warn: () => {} }),
+    decisions: comparer,
+    onRecord: (record) => {
+      types.set(record.type, (types.get(record.type) ?? 0) + 1);
+      comparer.recorded(record);
+    },
+    stop: () => comparer.differs,
+  });
+  const verified = comparer.finish();
+  expect(verified.difference).toBeNull();
+  expect(verified.compared).toBeGreaterThan(5);
+  expect(desk.counters).toEqual(harness.desk.counters);
+  return types;
+}
 
 describe("feeds on two threads, over real sockets", () => {
   let harness: Harness;
+  const threads: Worker[] = [];
   beforeAll(async () => {
+    globalThis.Worker = class extends OriginalWorker {
+      constructor(...made: ConstructorParameters<typeof Worker>) {
+        super(...made);
+        if (String(made[0]).includes("shard")) threads.push(this);
+      }
+    };
     harness = await Harness.start({ KEEL_SHARDS: "2" });
     await harness.untilQuoting();
   }, 60_000);
-  afterAll(() => harness.remove());
+  afterAll(async () => {
+    globalThis.Worker = OriginalWorker;
+    await harness.remove();
+  });
+
+  /** A thread is given up by a cause, and quotes are there again by another. */
+  async function isReplaced(loss: ShardLoss, bring: (thread: Worker) => void): Promise<void> {
+    const { set } = harness.live.shards ?? {};
+    const thread = threads.at(-1);
+    const before = { losses: set?.losses[loss] ?? 0, threads: threads.length };
+    if (thread === undefined) throw new Error("no thread");
+    bring(thread);
+    await harness.until(`a ${loss}`, () => (set?.losses[loss] ?? 0) > before.losses);
+    await harness.until("another thread", () => threads.length > before.threads);
+    await harness.untilQuoting();
+    expect(harness.violations).toEqual([]);
+  }
 
   test("every venue has a thread, and what it counts is told", async () => {
     const { shards } = harness.live;
@@ -49,25 +97,52 @@ describe("feeds on two threads, over real sockets", () => {
     expect(harness.violations).toEqual([]);
   }, 60_000);
 
+  test("a thread that ends is given up, and its books with it; another takes its place", async () => {
+    await isReplaced("crash", (thread) => thread.terminate());
+  }, 60_000);
+
+  test("so is a thread whose code throws", async () => {
+    await isReplaced("crash", (thread) => thread.postMessage({ recording: null }));
+  }, 60_000);
+
+  test("so is a thread whose event loop stands still", async () => {
+    await isReplaced("hang", (thread) =>
+      // A recording without an end keeps its thread from ever turning.
+      thread.postMessage({
+        ...{ feeds: [], keys: { deribit: null, coinbase: null }, silenceMs: 1_000, requestTimeoutMs: 1_000 },
+        ...{ instrumentCapacity: 1, ring: ringMemory(1_024), control: new SharedArrayBuffer(CONTROL_BYTES) },
+        ...{ wake: new SharedArrayBuffer(WAKE_BYTES), wallOriginUs: Number.NaN, startUs: 0 },
+        ...{ keepsPayloads: true, recording: ringMemory(1_024) },
+      }),
+    );
+  }, 60_000);
+
   test("the journal replays on one thread to the same decisions, bit for bit", async () => {
     await harness.stop();
-    const comparer = new DecisionComparer(showDecision);
-    const types = new Map<number, number>();
-    const { desk } = await replay(new JournalReader(join(harness.folder, "journal")).records(), {
-      engineFor: (start) => engineForReplay(start, undefined, { info: () => {}, warn: () => {} }),
-      decisions: comparer,
-      onRecord: (record) => {
-        types.set(record.type, (types.get(record.type) ?? 0) + 1);
-        comparer.recorded(record);
-      },
-      stop: () => comparer.differs,
-    });
-    const verified = comparer.finish();
-    expect(verified.difference).toBeNull();
-    expect(verified.compared).toBeGreaterThan(5);
+    const types = await replayed(harness);
     expect(types.get(RECORD.feedTimer) ?? 0).toBeGreaterThan(100);
-    expect(types.get(RECORD.feedsLost) ?? 0).toBeGreaterThan(0);
+    expect(types.get(RECORD.feedsLost) ?? 0).toBeGreaterThan(3);
     expect(types.get(RECORD.feedsStarted)).toBe(types.get(RECORD.feedsLost));
-    expect(desk.counters).toEqual(harness.desk.counters);
   }, 60_000);
 });
+
+test("with more threads than venues a venue's coins are spread, and the journal replays on one thread", async () => {
+  const feeds = "binance-usdm:BTCUSDT,binance-usdm:ETHUSDT,deribit:BTC-PERPETUAL,deribit:options:BTC";
+  const harness = await Harness.start({ KEEL_FEEDS: feeds, KEEL_SHARDS: "4" });
+  try {
+    await harness.untilQuoting();
+    expect(
+      harness.live.shards?.shards.map((shard) => shard.feeds.map(({ subscriptions }) => subscriptions)),
+    ).toEqual([[["BTCUSDT"]], [["ETHUSDT"]], [["BTC-PERPETUAL", "options:BTC"]]]);
+    const before = harness.desk.feeds[0]?.counters.reconnects ?? 0;
+    const lost = { kind: "disconnect", code: 1_001, reason: "test" } as const;
+    harness.simulation.binance.server.faults.inject(lost, harness.live.clock.wallUs());
+    await harness.until("more", () => (harness.desk.feeds[0]?.counters.reconnects ?? 0) > before);
+    await harness.untilQuoting();
+    await harness.stop();
+    await replayed(harness);
+    expect(harness.violations).toEqual([]);
+  } finally {
+    await harness.remove();
+  }
+}, 60_000);

@@ -2,7 +2,6 @@ import { afterEach, expect, test } from "bun:test";
 import { RING_NONE, RingConsumer, RingProducer, ringMemory } from "../../src/core/ring.ts";
 import { RECORD } from "../../src/journal/record.ts";
 import { EVENT, EventBatch, SIDE, TICKER, TICKER_FIELDS } from "../../src/market/event-batch.ts";
-import { dealFeeds } from "../../src/shard/assignment.ts";
 import { type ShardFeed, WAKE_BYTES } from "../../src/shard/protocol.ts";
 import { recordingOf } from "../../src/shard/recording.ts";
 import { Shard } from "../../src/shard/shard.ts";
@@ -128,18 +127,4 @@ test("a thread that stands still is a hang, one that turns is not", async () => 
   expect(shard.ailment(1_000_000)).toBeNull();
   expect(shard.ailment(1_900_000)).toBeNull();
   expect(shard.ailment(4_000_000)).toBe("hang");
-});
-
-test("the lines of a venue stay together, and venues go to the thread with the least to do", () => {
-  const feed = (venue: "deribit" | "okx" | "kraken", count: number) => ({
-    venue,
-    subscriptions: Array.from({ length: count }, (_, at) => `${at}`),
-  });
-  const feeds = [feed("deribit", 5), feed("okx", 1), feed("kraken", 2), feed("deribit", 5)];
-  expect(dealFeeds(feeds, 2)).toEqual([
-    [0, 3],
-    [1, 2],
-  ]);
-  expect(dealFeeds(feeds, 8)).toEqual([[0, 3], [1], [2]]);
-  expect(dealFeeds(feeds, 1)).toEqual([[0, 3, 1, 2]]);
 });

@@ -1,5 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
+import type { Config } from "../../config.ts";
+import { dealFeeds, spreadFeeds } from "../../shard/assignment.ts";
 import { type Check, type Finding, findings } from "./check.ts";
 
 const { ok, warn, fail } = findings("limit");
@@ -12,10 +14,11 @@ const MEMORY_WANTED_BYTES = 1 << 30;
 /** Limits of the process and of the host that bound what keel can do. */
 export const limits: Check = {
   area: "limit",
-  async run() {
+  async run({ config }) {
     const found: Finding[] = [nofile(await text("/proc/self/limits"))];
     found.push(memory(await text("/proc/meminfo"), await text("/sys/fs/cgroup/memory.max")));
     found.push(cores(availableParallelism()));
+    if (config.shards > 1) found.push(threads(config, availableParallelism()));
     const governor = (await text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")).trim();
     if (governor !== "") {
       found.push(
@@ -66,4 +69,20 @@ function cores(count: number): Finding {
   return count >= 2
     ? ok("cores", String(count))
     : warn("cores", "1", "give keel two: one for the loop, one for the journal");
+}
+
+/** Whether the threads that `KEEL_SHARDS` asks for can be put to use, and have processors. @param processors of the host */
+export function threads({ feeds, shards }: Pick<Config, "feeds" | "shards">, processors: number): Finding {
+  const begun = dealFeeds(spreadFeeds(feeds, shards), shards).length;
+  const detail = `${shards} for feeds, ${begun} of them with something to do, on ${processors} processors`;
+  const fitting = Math.max(1, Math.min(begun, processors - 2));
+  if (begun + 2 > processors)
+    return warn(
+      "KEEL_SHARDS",
+      detail,
+      `set it to ${fitting}: each thread wants a processor, and so do the loop and the journal`,
+    );
+  if (begun < shards)
+    return warn("KEEL_SHARDS", detail, `set it to ${begun}: what a venue tells of one coin is not split`);
+  return ok("KEEL_SHARDS", detail);
 }
