@@ -52,9 +52,11 @@ export async function runDigest(
   inputs: InputDigests = new InputDigests(),
 ): Promise<string> {
   const contents = await Promise.all(spec.recordings.map((path) => inputs.of(path)));
-  const model = /^model:(.*\/.*)$/.exec(spec.strategy)?.[1];
+  const rule = /^rule:(.+)$/.exec(spec.strategy)?.[1];
+  const model = rule ?? /^model:(.*\/.*)$/.exec(spec.strategy)?.[1];
   const modelDigest = model === undefined ? null : await inputs.of(model);
-  const { recordings, ...rest } = spec;
+  const { recordings, ...written } = spec;
+  const rest = rule === undefined ? written : { ...written, strategy: "rule" };
   const runs = recordings.map((path) => /@([^/@]+)$/.exec(path)?.[1] ?? null);
   const named = sorted({ ...rest, contents, runs, modelDigest, version: programVersion() });
   return new Bun.CryptoHasher("sha256").update(JSON.stringify(named)).digest("hex");

@@ -13,6 +13,7 @@ import type { StepEngine } from "../inference/engine.ts";
 import { loadModel } from "../inference/model.ts";
 import { startEngine } from "../inference/registry.ts";
 import { DEFAULT_ENGINE_SETTINGS } from "../inference/settings.ts";
+import { FittedRule, readRuleFile } from "./fitted-rule.ts";
 import { LogisticRule } from "./logistic-rule.ts";
 import { QUEUE_RULE } from "./queue-rule.ts";
 
@@ -22,15 +23,16 @@ import { QUEUE_RULE } from "./queue-rule.ts";
  * - `queue-imbalance`: a logistic curve over the imbalance of the best queues, per head.
  * - `logistic`: the logistic regression over all features that the built-in models rest on.
  * - `model`: the default model; `model:NAME` a built-in one or one in a folder.
+ * - `rule:FILE`: a logistic regression as `RuleFile` describes it.
  */
 export const STRATEGIES = ["static", "defensive", "queue-imbalance", "logistic", "model"] as const;
-export type Strategy = (typeof STRATEGIES)[number] | `model:${string}`;
+export type Strategy = (typeof STRATEGIES)[number] | `model:${string}` | `rule:${string}`;
 
 /** @returns undefined when it is none */
 export function readStrategy(text: string): Strategy | undefined {
   const named = STRATEGIES.find((name) => name === text);
   if (named !== undefined) return named;
-  return /^model:./.test(text) ? (text as `model:${string}`) : undefined;
+  return /^(model|rule):./.test(text) ? (text as Strategy) : undefined;
 }
 
 /** Writes the probabilities of one row of features. */
@@ -62,6 +64,8 @@ export async function engineOf(strategy: Strategy): Promise<StepEngine | null> {
     return engine;
   }
   const { card, graph } = await loadModel(LOGISTIC_SOURCE, schema);
+  if (strategy.startsWith("rule:"))
+    return new RuleEngine(strategy, card, new FittedRule(readRuleFile(strategy.slice(5))));
   switch (strategy) {
     case "static":
       return new RuleEngine("static", card, NOTHING);
@@ -72,7 +76,7 @@ export async function engineOf(strategy: Strategy): Promise<StepEngine | null> {
     default:
       throw new KeelError(
         "strategy",
-        `strategy ${strategy}: expected one of ${STRATEGIES.join(", ")}, model:NAME`,
+        `strategy ${strategy}: expected one of ${STRATEGIES.join(", ")}, model:NAME, rule:FILE`,
       );
   }
 }

@@ -2,7 +2,7 @@ import { DEFAULT_FLOW } from "../../backtest/flow.ts";
 import { DEFAULT_LATENCY } from "../../backtest/latency.ts";
 import { QUEUE_MODELS } from "../../backtest/queue.ts";
 import { type BacktestSpec, DEFAULT_SPEC } from "../../backtest/spec.ts";
-import { readStrategy, STRATEGIES } from "../../backtest/strategy.ts";
+import { readStrategy, STRATEGIES, type Strategy } from "../../backtest/strategy.ts";
 import { type Environment, type OptionValues, UsageError } from "../command.ts";
 import type { RUN_OPTIONS } from "./options.ts";
 import { gridSpecs, RUNS_MAX, readAxis } from "./specs.ts";
@@ -21,23 +21,27 @@ export function readSpecs(
   env: Environment,
 ): BacktestSpec[] {
   const axes = options.grid.map(readAxis);
-  const strategies = (options.strategy.length === 0 ? ["model"] : options.strategy).map((text) => {
-    const strategy = readStrategy(text);
-    if (strategy !== undefined) return strategy;
-    throw new UsageError(
-      `--strategy: found ${JSON.stringify(text)}, expected one of ${STRATEGIES.join(", ")}, model:NAME`,
-    );
-  });
+  const strategies = (options.strategy.length === 0 ? ["model"] : options.strategy).map(readStrategyName);
   const specs = recordings.flatMap((joined) =>
     strategies.flatMap((strategy) =>
-      gridSpecs({ ...baseOf(options), recordings: joined.split("+"), strategy }, axes, env),
+      gridSpecs({ ...runOptions(options), recordings: joined.split("+"), strategy }, axes, env),
     ),
   );
   if (specs.length > RUNS_MAX) throw new UsageError(`more than ${RUNS_MAX} runs`);
   return specs;
 }
 
-function baseOf(options: RunOptionValues): Omit<BacktestSpec, "recordings" | "strategy"> {
+/** @throws UsageError when there is no such strategy */
+export function readStrategyName(text: string): Strategy {
+  const strategy = readStrategy(text);
+  if (strategy !== undefined) return strategy;
+  throw new UsageError(
+    `--strategy: found ${JSON.stringify(text)}, expected one of ${STRATEGIES.join(", ")}, model:NAME, rule:FILE`,
+  );
+}
+
+/** What the options say of every run. */
+export function runOptions(options: RunOptionValues): Omit<BacktestSpec, "recordings" | "strategy"> {
   const { uninformed, informed } = options;
   const through = options.through === "full" ? "full" : "traded";
   const crossing = options.crossing === "take" ? "take" : "reject";
