@@ -85,6 +85,7 @@ export class LiveDesk {
   #interval: ReturnType<typeof setInterval> | undefined;
   #journalLost = false;
   readonly #isPair: boolean;
+  #standsBy: boolean;
   #stopped: Promise<LiveSummary> | null = null;
 
   /** Loads the model, starts the engine and the journal. Nothing is connected yet. @throws KeelError naming what is missing. */
@@ -193,6 +194,7 @@ export class LiveDesk {
     this.#startUs = clock.wallUs();
     this.#sink.text(RECORD.start, 0, this.#startUs, JSON.stringify({ ...start, reconcile }));
     this.#isPair = options.pair !== undefined;
+    this.#standsBy = this.#isPair;
     this.#counterparty = new LiveCounterparty({
       ...{ desk: this.desk, gateway: this.gateway, taps: this.taps, journal: this.#sink, clock, log },
     });
@@ -283,6 +285,7 @@ export class LiveDesk {
 
   /** Of a pair, this process leads from now on: the session with the counterparty is opened. */
   lead(term: number, before: SessionNumbers | null): void {
+    this.#standsBy = false;
     const timeUs = this.#control("lead", `term ${term}`);
     this.desk.lead();
     this.gateway.lead?.(before, timeUs);
@@ -290,9 +293,15 @@ export class LiveDesk {
 
   /** Of a pair, the other one is to lead. Resolves when the session has ended or was given up. */
   async standBy(reason: string): Promise<void> {
+    this.#standsBy = true;
     const timeUs = this.#control("standBy", reason);
     this.desk.standBy("standby", timeUs);
     await this.gateway.follow?.(reason, timeUs);
+  }
+
+  /** Of a pair, the other one leads, or none yet: this one has no session with the counterparty. */
+  get standsBy(): boolean {
+    return this.#standsBy;
   }
 
   /** What the leader was told by the counterparty, for the one that stands by; an input like the counterparty's own words. */

@@ -69,12 +69,14 @@ function registerReloads(metrics: MetricRegistry, live: LiveDesk): void {
 }
 
 function registerGateway(metrics: MetricRegistry, live: LiveDesk): void {
-  metrics.single(
-    "keel_gateway_session_up",
-    "gauge",
-    "1 while the counterparty's session is established.",
-    () => (live.gateway.ready ? 1 : 0),
-  );
+  metrics.add({
+    name: "keel_gateway_session_up",
+    type: "gauge",
+    help: "1 while the counterparty's session is established; without a sample while the other one of a pair leads.",
+    collect: (emit) => {
+      if (!live.standsBy) emit(live.gateway.ready ? 1 : 0);
+    },
+  });
   metrics.single(
     "keel_gateway_unanswered_seconds",
     "gauge",

@@ -31,6 +31,8 @@ export interface FixCounterpartyOptions {
   readonly commission?: string;
   /** How long an order rests before it is filled; left out = at once. */
   readonly orderRestMs?: number;
+  /** A later connection of the quoter takes the place of an earlier one. */
+  readonly replaces?: boolean;
   /** Symbols it trades; quotes on others are refused. Absent = any. */
   readonly symbols?: ReadonlySet<string>;
   /** A MassQuote has arrived: monotonic time at which its bytes were read, its QuoteID and number of entries. */
@@ -101,7 +103,8 @@ export class FixCounterparty implements SessionApplication {
   constructor(options: FixCounterpartyOptions) {
     this.#options = options;
     this.#rng = new Rng(options.seed);
-    this.acceptor = new FixAcceptor({ host: options.host, port: options.port, clock: options.clock });
+    const { host, port, clock, replaces = false } = options;
+    this.acceptor = new FixAcceptor({ host, port, clock, replaces });
     this.session = this.acceptor.add(
       {
         ...SESSION_DEFAULTS,

@@ -24,6 +24,11 @@ export interface FixAcceptorOptions {
   readonly allowed?: AddressList;
   /** A connection that has not logged on after this long is cut. */
   readonly logonTimeoutMs?: number;
+  /**
+   * The logon of a session that has a connection takes its place; otherwise it is refused until that one has ended. Only for peers that
+   * cannot be anybody else: a logon is not looked at before.
+   */
+  readonly replaces?: boolean;
   /** Bytes that may wait for a session's socket before its connection is cut. */
   readonly maxPendingBytes?: number;
 }
@@ -208,6 +213,10 @@ export class FixAcceptor {
     const result = this.#parser.parse(first, 0, first.length, this.#logon);
     if (result === PARSE.partial && first.length < MAX_LOGON_BYTES) return;
     const found = result === PARSE.complete ? this.#route(this.#logon) : undefined;
+    if (found !== undefined && this.#options.replaces === true && found.allowed?.has(connection.address) !== false) {
+      found.port.cut();
+      found.session.onDisconnected("replaced by a later connection", timeUs);
+    }
     if (
       found === undefined ||
       found.allowed?.has(connection.address) === false ||
