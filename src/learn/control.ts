@@ -2,9 +2,6 @@ import type { OutcomeFileOptions } from "./outcomes/file.ts";
 import type { OutcomeView } from "./outcomes/summary.ts";
 import type { TrackerCounters } from "./outcomes/tracker.ts";
 
-/** Bytes of a record in the ring before its values: u32 kind, i32 subject, u32 1 for text, 0, f64 time. */
-export const OBSERVATION_HEAD_BYTES = 24;
-
 /** First message to the thread that finds out outcomes. */
 export interface OutcomeStart {
   readonly ring: SharedArrayBuffer;

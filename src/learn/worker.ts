@@ -4,10 +4,9 @@
  *
  * @module
  */
-import { RING_NONE, RingConsumer } from "../core/ring.ts";
-import { OBSERVATION_HEAD_BYTES, type OutcomeReport, type OutcomeStart } from "./control.ts";
+import type { OutcomeReport, OutcomeStart } from "./control.ts";
 import { OutcomeWriter } from "./outcomes/file.ts";
-import { OBSERVED_VALUES_MAX, type ObservedKind } from "./outcomes/observation.ts";
+import { ObservationReader } from "./outcomes/observation-ring.ts";
 import { OutcomeSummary } from "./outcomes/summary.ts";
 import { OutcomeTracker } from "./outcomes/tracker.ts";
 
@@ -20,17 +19,16 @@ const BURST = 8_192;
 const REPORT_MS = 1_000;
 
 class Outcomes {
-  readonly #ring: RingConsumer;
+  readonly #ring: ObservationReader;
   readonly #writer: OutcomeWriter;
   readonly #summary = new OutcomeSummary();
   readonly #tracker: OutcomeTracker;
-  readonly #values = new Float64Array(OBSERVED_VALUES_MAX);
   #failure: string | null = null;
   #reportedMs = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor({ ring, heads, files }: OutcomeStart) {
-    this.#ring = new RingConsumer(ring);
+    this.#ring = new ObservationReader(ring);
     this.#writer = new OutcomeWriter(files);
     this.#tracker = new OutcomeTracker(heads, {
       outcome: (table, row) => {
@@ -72,30 +70,7 @@ class Outcomes {
   }
 
   #drain(): number {
-    const ring = this.#ring;
-    let taken = 0;
-    while (taken < BURST) {
-      const at = ring.peek();
-      if (at === RING_NONE) break;
-      const word = at >> 2;
-      const kind = ring.u32[word] as ObservedKind;
-      const subject = ring.u32[word + 1] | 0;
-      const timeUs = ring.f64[(at >> 3) + 2];
-      const from = at + OBSERVATION_HEAD_BYTES;
-      const end = at + ring.length;
-      if (ring.u32[word + 2] === 1) {
-        const text = ring.bytes.toString("utf8", from, end);
-        ring.release();
-        this.#tracker.describe(kind, subject, timeUs, text);
-      } else {
-        const count = (end - from) >> 3;
-        for (let at8 = 0; at8 < count; at8 += 1) this.#values[at8] = ring.f64[(from >> 3) + at8];
-        ring.release();
-        this.#tracker.observe(kind, subject, timeUs, this.#values, count);
-      }
-      taken += 1;
-    }
-    return taken;
+    return this.#ring.drain(this.#tracker, BURST);
   }
 
   #report(ended: boolean): void {

@@ -30,6 +30,8 @@ export const OBSERVED = {
   timer: 10,
   /** Subject: underlying. Text: its base coin. */
   underlying: 11,
+  /** Subject: underlying. The features that a step was made on. */
+  features: 12,
 } as const;
 export type ObservedKind = (typeof OBSERVED)[keyof typeof OBSERVED];
 

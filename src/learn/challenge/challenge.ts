@@ -1,0 +1,352 @@
+import { Histogram } from "../../core/histogram.ts";
+import type { HeadName } from "../../inference/card.ts";
+import type { StepEngine } from "../../inference/engine.ts";
+import type { QuoteParameters } from "../../quote/parameters.ts";
+import { REASON } from "../../quote/quote-batch.ts";
+import { unfilledMarkouts } from "../outcomes/measures.ts";
+import {
+  OBSERVED,
+  OBSERVED_VALUES_MAX,
+  type ObservationSink,
+  type ObservedInstrument,
+  type ObservedKind,
+} from "../outcomes/observation.ts";
+import { HORIZON_NAMES, type OutcomeRows, type OutcomeSink, type OutcomeTable } from "../outcomes/table.ts";
+import { OutcomeTracker } from "../outcomes/tracker.ts";
+import { PairedBlocks } from "./paired.ts";
+import type { ChallengeEvidence, ChallengePolicy } from "./policy.ts";
+import { ModelScores, rowLoss } from "./scores.ts";
+import { WouldBeQuotes } from "./would-be.ts";
+
+/** What a model's terms were worth is looked at after this time. */
+const VALUE_HORIZON = HORIZON_NAMES.indexOf("1s");
+/** The time budget is kept over this time. */
+const BUDGET_NS = 1e9;
+/** Rows of the champion whose losses wait for the challengers' of the same observation. */
+const LOSSES_MAX = 262_144;
+
+/** One of the models that are compared: an engine of its own, on which nothing else is stepped. */
+export interface ChallengedModel {
+  readonly version: string;
+  readonly engine: StepEngine;
+  /** Takes its outcomes; null: they are kept nowhere but in the sums. */
+  readonly outcomes: OutcomeSink | null;
+}
+
+export interface ChallengeOptions {
+  readonly quote: QuoteParameters;
+  readonly policy: ChallengePolicy;
+  /** A clock that goes on, ns: what steps take is measured with it, and nothing else. */
+  readonly nowNs: () => number;
+}
+
+/** What is known of each model, by version; `paired` is against the champion. */
+export interface ChallengeReport {
+  readonly champion: string | null;
+  readonly models: Readonly<Record<string, ChallengeEvidence>>;
+}
+
+/**
+ * Runs a champion and its challengers on the same events and compares what came of what they said. All of them are stepped on the
+ * features that the desk's own model was stepped on, right where it was; labels, would-be quotes and what those would have
+ * kept away are found by the same code as the desk's own outcomes.
+ *
+ * Bounded: the steps of all models together may take a share of the time; events beyond it are left out, for all models alike, and
+ * counted.
+ */
+export class Challenge implements ObservationSink {
+  readonly #options: ChallengeOptions;
+  readonly #models = new Map<string, Participant>();
+  readonly #instruments = new Map<number, ObservedInstrument>();
+  readonly #underlyings = new Map<string, number>();
+  /** What was told of instruments and underlyings, for models that come later. */
+  readonly #described: { kind: ObservedKind; subject: number; timeUs: number; text: string }[] = [];
+  /** By underlying: the prediction whose features come next; its first value is NaN where none waits. */
+  readonly #waiting: Float64Array[] = [];
+  readonly #values = new Float64Array(OBSERVED_VALUES_MAX);
+  #champion: Participant | null = null;
+  #events = 0;
+  #shed = 0;
+  #budgetFromNs = Number.NaN;
+
+  constructor(options: ChallengeOptions) {
+    this.#options = options;
+  }
+
+  get versions(): string[] {
+    return [...this.#models.keys()];
+  }
+
+  /** Takes a model in, from its initial state: like one that is loaded beside the desk's own, it has to warm up. */
+  add(model: ChallengedModel): void {
+    const { policy, quote } = this.#options;
+    const made = new Participant(model, quote, policy);
+    for (const { kind, subject, timeUs, text } of this.#described) {
+      made.tracker.describe(kind, subject, timeUs, text);
+    }
+    this.#models.set(model.version, made);
+  }
+
+  /** @returns its engine, to be disposed of; null when there is no such model */
+  remove(version: string): StepEngine | null {
+    const gone = this.#models.get(version);
+    if (gone === undefined) return null;
+    this.#models.delete(version);
+    if (gone === this.#champion) this.#champion = null;
+    return gone.engine;
+  }
+
+  /** Which model the others are compared with from now on: all comparisons begin anew. */
+  compareWith(version: string): void {
+    this.#champion = this.#models.get(version) ?? null;
+    for (const model of this.#models.values()) model.beginAnew(this.#options.policy);
+    this.#events = 0;
+    this.#shed = 0;
+  }
+
+  /** One model's comparison begins anew: its stage has changed. */
+  beginAnew(version: string): void {
+    this.#models.get(version)?.beginAnew(this.#options.policy);
+  }
+
+  describe(kind: ObservedKind, subject: number, timeUs: number, text: string): void {
+    if (kind === OBSERVED.instrument) {
+      this.#instruments.set(subject, JSON.parse(text) as ObservedInstrument);
+      this.#described.push({ kind, subject, timeUs, text });
+    } else if (kind === OBSERVED.underlying) {
+      this.#underlyings.set(text, subject);
+      this.#described.push({ kind, subject, timeUs, text });
+    }
+    // Fills are the desk's own: what would have been filled of a quote that was not sent is found by the tracker.
+    if (kind === OBSERVED.fill) return;
+    for (const model of this.#inOrder()) model.tracker.describe(kind, subject, timeUs, text);
+    this.#settle();
+  }
+
+  observe(kind: ObservedKind, subject: number, timeUs: number, values: Float64Array, count: number): void {
+    if (kind === OBSERVED.prediction) {
+      this.#onPrediction(subject, timeUs, values, count);
+    } else if (kind === OBSERVED.features) {
+      this.#onFeatures(subject, timeUs, values, count);
+    } else if (kind === OBSERVED.quote) {
+      this.#onQuote(subject, timeUs, values, count);
+    } else {
+      for (const model of this.#inOrder()) model.tracker.observe(kind, subject, timeUs, values, count);
+    }
+    this.#settle();
+  }
+
+  /** The stream has ended. */
+  finish(timeUs: number): void {
+    for (const model of this.#inOrder()) model.tracker.finish(timeUs);
+    this.#settle();
+  }
+
+  report(): ChallengeReport {
+    const shared = { events: this.#events, shed: this.#shed };
+    return {
+      champion: this.#champion?.version ?? null,
+      models: Object.fromEntries(
+        [...this.#models].map(([version, model]) => [version, { ...model.evidence(), ...shared }]),
+      ),
+    };
+  }
+
+  #onPrediction(underlying: number, timeUs: number, values: Float64Array, count: number): void {
+    const waiting = this.#waitingOf(underlying);
+    waiting[0] = Number.NaN;
+    if (values[0] === 0) {
+      waiting.set(values.subarray(0, 4));
+      return;
+    }
+    const isVoid = (values[0] & REASON.inputUnsound) !== 0;
+    for (const model of this.#inOrder()) {
+      if (isVoid) model.engine.resetSlot(underlying);
+      model.wouldBe.onStatus(underlying, values[0]);
+      model.tracker.observe(OBSERVED.prediction, underlying, timeUs, values, count);
+    }
+  }
+
+  #onFeatures(underlying: number, timeUs: number, features: Float64Array, count: number): void {
+    const waiting = this.#waitingOf(underlying);
+    const isLabelled = waiting[0] === 0;
+    this.#events += 1;
+    if (!this.#mayStep()) {
+      this.#shed += 1;
+      waiting[0] = Number.NaN;
+      return;
+    }
+    for (const model of this.#inOrder()) {
+      const sound = model.step(underlying, features, count, this.#options.nowNs);
+      if (!sound || !isLabelled) continue;
+      const { probabilities } = model.engine;
+      model.wouldBe.onPrediction(underlying, probabilities, 0);
+      this.#values.set(waiting.subarray(0, 4));
+      for (let head = 0; head < model.heads.length; head += 1) this.#values[4 + head] = probabilities[head];
+      model.tracker.observe(OBSERVED.prediction, underlying, timeUs, this.#values, 4 + model.heads.length);
+    }
+    waiting[0] = Number.NaN;
+  }
+
+  #onQuote(instrument: number, timeUs: number, values: Float64Array, count: number): void {
+    const about = this.#instruments.get(instrument);
+    const underlying = about === undefined ? undefined : this.#underlyings.get(about.base);
+    for (const model of this.#inOrder()) {
+      this.#values.set(values.subarray(0, count));
+      if (about !== undefined && underlying !== undefined) {
+        model.wouldBe.rewrite(this.#values, about, underlying);
+      }
+      model.tracker.observe(OBSERVED.quote, instrument, timeUs, this.#values, count);
+    }
+  }
+
+  /** Steps of a second may take their share of it. */
+  #mayStep(): boolean {
+    const nowNs = this.#options.nowNs();
+    if (!(nowNs - this.#budgetFromNs < BUDGET_NS)) {
+      this.#budgetFromNs = nowNs;
+      for (const model of this.#models.values()) model.stepsNs = 0;
+    }
+    let usedNs = 0;
+    for (const model of this.#models.values()) usedNs += model.stepsNs;
+    return usedNs < this.#options.policy.timeShare * BUDGET_NS;
+  }
+
+  /** The champion first: its losses are there when a challenger's of the same row come. */
+  *#inOrder(): Generator<Participant> {
+    const champion = this.#champion;
+    if (champion !== null) yield champion;
+    for (const model of this.#models.values()) if (model !== champion) yield model;
+  }
+
+  /** Pairs what has become known in this turn. */
+  #settle(): void {
+    const champion = this.#champion;
+    for (const model of this.#models.values()) {
+      if (champion !== null && model !== champion) model.compare(champion);
+    }
+    for (const model of this.#models.values()) model.forget();
+  }
+
+  #waitingOf(underlying: number): Float64Array {
+    let waiting = this.#waiting[underlying];
+    if (waiting === undefined) {
+      waiting = new Float64Array(4).fill(Number.NaN);
+      this.#waiting[underlying] = waiting;
+    }
+    return waiting;
+  }
+}
+
+interface RowLoss {
+  readonly key: string;
+  readonly timeUs: number;
+  readonly logLoss: number;
+  readonly brier: number;
+}
+
+class Participant implements OutcomeSink {
+  readonly version: string;
+  readonly engine: StepEngine;
+  readonly tracker: OutcomeTracker;
+  readonly wouldBe: WouldBeQuotes;
+  readonly heads: readonly HeadName[];
+  /** Time of its steps in the present budget, ns. */
+  stepsNs = 0;
+  readonly #outcomes: OutcomeSink | null;
+  #scores: ModelScores;
+  #paired: PairedBlocks;
+  #stepNs = new Histogram();
+  #oddRows = 0;
+  /** What became known in this turn. */
+  #losses: RowLoss[] = [];
+  #value = 0;
+
+  constructor(
+    { version, engine, outcomes }: ChallengedModel,
+    quote: QuoteParameters,
+    policy: ChallengePolicy,
+  ) {
+    this.version = version;
+    this.engine = engine;
+    this.heads = engine.card.heads.map(({ name }) => name);
+    this.tracker = new OutcomeTracker(this.heads, this);
+    this.wouldBe = new WouldBeQuotes(quote, engine.card.heads);
+    this.#outcomes = outcomes;
+    this.#scores = new ModelScores(this.heads);
+    this.#paired = pairedBlocks(policy);
+  }
+
+  outcome<T extends OutcomeTable>(table: T, row: OutcomeRows[T]): void {
+    this.#outcomes?.outcome(table, row);
+    if (table === "prediction") {
+      const labelled = row as OutcomeRows["prediction"];
+      this.#scores.add(labelled);
+      if (this.#losses.length === LOSSES_MAX) return;
+      const [logLoss, brier] = rowLoss(labelled, this.heads);
+      const { underlying, time_us: timeUs } = labelled;
+      this.#losses.push({ key: `${underlying} ${timeUs}`, timeUs, logLoss, brier });
+    } else if (table === "unfilled") {
+      const markout = unfilledMarkouts(row as OutcomeRows["unfilled"])[VALUE_HORIZON];
+      if (Number.isFinite(markout)) this.#value -= markout;
+    }
+  }
+
+  /** @returns false when the answer is none of probabilities */
+  step(underlying: number, features: Float64Array, count: number, nowNs: () => number): boolean {
+    const { engine } = this;
+    engine.slots[0] = underlying;
+    for (let i = 0; i < count; i += 1) engine.features[i] = features[i];
+    const beganNs = nowNs();
+    engine.step(1);
+    const tookNs = nowNs() - beganNs;
+    this.stepsNs += tookNs;
+    this.#stepNs.record(tookNs);
+    for (let head = 0; head < this.heads.length; head += 1) {
+      const p = engine.probabilities[head];
+      if (p >= 0 && p <= 1) continue;
+      this.#oddRows += 1;
+      return false;
+    }
+    return true;
+  }
+
+  compare(champion: Participant): void {
+    const known = new Map<string, RowLoss[]>();
+    for (const loss of this.#losses.length === 0 ? [] : champion.#losses) {
+      const same = known.get(loss.key);
+      if (same === undefined) known.set(loss.key, [loss]);
+      else same.push(loss);
+    }
+    for (const { key, timeUs, logLoss, brier } of this.#losses) {
+      const other = known.get(key)?.shift();
+      if (other !== undefined) this.#paired.add(timeUs, logLoss - other.logLoss, brier - other.brier);
+    }
+    if (this.#value !== 0 || champion.#value !== 0) this.#paired.addValue(this.#value - champion.#value);
+  }
+
+  forget(): void {
+    if (this.#losses.length > 0) this.#losses = [];
+    this.#value = 0;
+  }
+
+  beginAnew(policy: ChallengePolicy): void {
+    this.#paired = pairedBlocks(policy);
+    this.#scores = new ModelScores(this.heads);
+    this.#stepNs = new Histogram();
+    this.#oddRows = 0;
+  }
+
+  evidence(): Omit<ChallengeEvidence, "events" | "shed"> {
+    return {
+      paired: this.#paired.evidence(),
+      heads: this.#scores.view(),
+      oddRows: this.#oddRows,
+      stepUs: this.#stepNs.quantile(0.99) / 1_000,
+    };
+  }
+}
+
+function pairedBlocks({ alpha, blockMs, shadowBlocks }: ChallengePolicy): PairedBlocks {
+  return new PairedBlocks({ alpha, blockUs: blockMs * 1_000, blocksTightest: shadowBlocks });
+}
