@@ -10,6 +10,7 @@ const EXPANSION_DEVIATIONS = 0.05;
 const EXPANSION_AGE_US = 500_000;
 const EXPANSION_STAGGER_US = 10_000;
 const STAGGERS = 64;
+const LEAST_REACH = 0.5;
 /** The basis of an expiry is averaged over this time, unless it is off by more than the jump. */
 const BASIS_TIME_US = 500_000;
 const BASIS_JUMP = 2e-3;
@@ -22,9 +23,10 @@ const BASIS_JUMP = 2e-3;
  * sticky to its strike. The forward is that of its expiry: the reference market's price
  * times the expiry's basis, which is the underlying price of the venue's tickers over the reference price at their arrival,
  * averaged over half a second because tickers lag behind the market. Without a reference market the forward is the last ticker's
- * underlying price. Time to expiry runs on the exchange's clock. A full valuation holds while the forward stays within 5 bp and a twentieth of a standard deviation to
- * expiry, for at most about a second (staggered over the instruments, so that a chain is not
- * valued anew in one turn); within that the value follows by delta and gamma (error below 1e-8 of the forward).
+ * underlying price. Time to expiry runs on the exchange's clock. A full valuation holds while the forward stays within 5 bp and a
+ * twentieth of a standard deviation to expiry, or down to half of that, for at most about a second; both are staggered over the
+ * instruments, so that a chain is not valued anew in one turn. Within that the value follows by delta and gamma (error below 1e-8
+ * of the forward).
  *
  * Inverse options are valued in coin (Black-76 / forward). NaN stands for "no value".
  */
@@ -212,7 +214,9 @@ export class FairValues {
       this.#anchorPrice[id] = price;
       this.#anchorDelta[id] = value.delta;
       this.#anchorReach[id] =
-        forward * Math.min(EXPANSION_MOVE, EXPANSION_DEVIATIONS * volatility * Math.sqrt(years));
+        forward *
+        Math.min(EXPANSION_MOVE, EXPANSION_DEVIATIONS * volatility * Math.sqrt(years)) *
+        (1 - ((1 - LEAST_REACH) * (id % STAGGERS)) / STAGGERS);
       this.#anchoredUntilUs[id] = timeUs + EXPANSION_AGE_US + EXPANSION_STAGGER_US * (id % STAGGERS);
     }
     this.forward[id] = forward;

@@ -1,24 +1,10 @@
-import { COEFFICIENTS, SLICE, STEPS, sliceDensity, sliceVariance } from "./slice.ts";
+import { calendarExcess } from "./calendar.ts";
+import { CALENDAR_MARGIN, DENSITY_MARGIN, DOMAIN, STEP, VERTEX_STEP, vertexReach } from "./domain.ts";
+import { sliceDensity } from "./slice.ts";
 import { SVI, SVI_SIZE, sviVariance } from "./svi.ts";
 
-/** Log-moneyness up to which a surface is made and checked: strikes from 0.082 to 12.2 times the forward. */
-export const DOMAIN = 2.5;
-const STEP = 0.02;
-/** Where slices of neighbouring expiries come near each other, and there the step between points of the calendar check. */
-const CORE = 1;
-const CORE_STEP = 0.005;
-/** About its vertex an SVI slice bends on the scale of its width: points at centre + width·sinh(u), u in steps of this. */
-const VERTEX_STEP = 0.1;
-/** What the check asks for beyond zero, so that nothing is below zero between its points. */
-export const DENSITY_MARGIN = 2e-3;
-export const CALENDAR_MARGIN = 3e-6;
 const BISECTIONS = 12;
 const ROUNDS = 6;
-
-/** The u at which the points about a vertex have left the domain, wherever it is. */
-function vertexReach(width: number): number {
-  return Math.asinh((2 * DOMAIN) / width);
-}
 
 /** Least g(k) of a slice over the grid of the domain and about its vertex; see `sviDensity`. NaN counts as −∞. */
 export function leastDensity(p: Float64Array, from: number): number {
@@ -36,41 +22,6 @@ export function leastDensity(p: Float64Array, from: number): number {
     if (!(g >= least)) least = g;
   }
   return Number.isNaN(least) ? Number.NEGATIVE_INFINITY : least;
-}
-
-/** Most by which the earlier slice lies above the later one over the same points; ≤ 0 without calendar arbitrage. */
-export function calendarExcess(
-  earlier: Float64Array,
-  earlierFrom: number,
-  later: Float64Array,
-  from: number,
-): number {
-  let most = sliceVariance(earlier, earlierFrom, DOMAIN) - sliceVariance(later, from, DOMAIN);
-  for (let k = -DOMAIN; k < DOMAIN; k += Math.abs(k) < CORE ? CORE_STEP : STEP) {
-    most = Math.max(most, sliceVariance(earlier, earlierFrom, k) - sliceVariance(later, from, k));
-  }
-  most = Math.max(most, excessAt(earlier, earlierFrom, later, from, earlier, earlierFrom));
-  return Math.max(most, excessAt(earlier, earlierFrom, later, from, later, from));
-}
-
-function excessAt(
-  earlier: Float64Array,
-  earlierFrom: number,
-  later: Float64Array,
-  from: number,
-  vertex: Float64Array,
-  vertexFrom: number,
-): number {
-  const centre = vertex[vertexFrom + SVI.centre];
-  const width = vertex[vertexFrom + SVI.width];
-  let most = Number.NEGATIVE_INFINITY;
-  for (let u = -vertexReach(width); u < Infinity; u += VERTEX_STEP) {
-    const k = centre + width * Math.sinh(u);
-    if (k > DOMAIN) break;
-    if (k < -DOMAIN) continue;
-    most = Math.max(most, sliceVariance(earlier, earlierFrom, k) - sliceVariance(later, from, k));
-  }
-  return most;
 }
 
 /**
@@ -135,60 +86,4 @@ function towardsSafe(p: Float64Array, from: number): void {
 
 function blend(p: Float64Array, from: number, share: number): void {
   for (let i = 0; i < SVI_SIZE; i += 1) p[from + i] = fitted[i] + share * (safe[i] - fitted[i]);
-}
-
-const CUTS = 3;
-/** Points of the check in a step of a correction. */
-const CHECKS = 16;
-
-/**
- * Checks a corrected slice where its correction reaches: its density, that it is nowhere below the slice of the previous expiry
- * and nowhere above the one of the next. Where it offends, its correction is halved, and given up at last.
- *
- * @param earlier where the previous expiry's slice begins in `p`, likewise the next one's; negative for none
- * @returns whether it has a correction
- */
-export function cutCorrection(p: Float64Array, from: number, earlier: number, later: number): boolean {
-  for (let cut = 0; cut < CUTS; cut += 1) {
-    if (isFree(p, from, earlier, later)) return true;
-    for (let j = 0; j < COEFFICIENTS; j += 1) p[from + SLICE.coefficients + j] *= 0.5;
-  }
-  p.fill(0, from + SLICE.origin, from + SLICE.coefficients + COEFFICIENTS);
-  return false;
-}
-
-function isFree(p: Float64Array, from: number, earlier: number, later: number): boolean {
-  const origin = p[from + SLICE.origin];
-  const perStep = p[from + SLICE.perStep];
-  for (let at = 0; at <= STEPS * CHECKS; at += 1) {
-    const k = Math.sinh(origin + at / (CHECKS * perStep)) / p[from + SLICE.perScale];
-    if (!isFreeAt(p, from, earlier, later, k)) return false;
-  }
-  return (
-    isFreeAbout(p, from, from, earlier, later) &&
-    (earlier < 0 || isFreeAbout(p, earlier, from, earlier, later)) &&
-    (later < 0 || isFreeAbout(p, later, from, earlier, later))
-  );
-}
-
-/** Checks the slice about a vertex. @param vertex where the slice whose vertex it is begins in `p` */
-function isFreeAbout(p: Float64Array, vertex: number, from: number, earlier: number, later: number): boolean {
-  const centre = p[vertex + SVI.centre];
-  const width = p[vertex + SVI.width];
-  for (let u = -vertexReach(width); u < Infinity; u += VERTEX_STEP) {
-    const k = centre + width * Math.sinh(u);
-    if (k > DOMAIN) break;
-    if (!isFreeAt(p, from, earlier, later, k)) return false;
-  }
-  return true;
-}
-
-function isFreeAt(p: Float64Array, from: number, earlier: number, later: number, k: number): boolean {
-  if (Math.abs(k) > DOMAIN) return true;
-  const w = sliceVariance(p, from, k);
-  return (
-    sliceDensity(p, from, k) > 0.5 * DENSITY_MARGIN &&
-    (earlier < 0 || w > sliceVariance(p, earlier, k)) &&
-    (later < 0 || w < sliceVariance(p, later, k))
-  );
 }

@@ -1,5 +1,5 @@
-import { CALENDAR_MARGIN, DOMAIN } from "./arbitrage.ts";
 import { bandPull } from "./band.ts";
+import { CALENDAR_MARGIN, DOMAIN } from "./domain.ts";
 import type { SliceQuotes } from "./quotes.ts";
 import { COEFFICIENTS, SLICE, STEPS, sliceVariance, spline, splineCurvature, splineSlope } from "./slice.ts";
 import { durrleman, sviFirst, sviSecond, sviVariance } from "./svi.ts";

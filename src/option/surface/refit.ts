@@ -1,5 +1,6 @@
 import { yearsToExpiry } from "../black76.ts";
-import { cutCorrection, enforce } from "./arbitrage.ts";
+import { enforce } from "./arbitrage.ts";
+import { cutCorrection } from "./correction-check.ts";
 import { fitLevel } from "./level-fit.ts";
 import { LocalFit } from "./local-fit.ts";
 import type { SliceQuotes } from "./quotes.ts";

@@ -1,5 +1,5 @@
-import { DOMAIN } from "./arbitrage.ts";
 import { type BandPull, bandPull } from "./band.ts";
+import { DOMAIN } from "./domain.ts";
 import type { SliceQuotes } from "./quotes.ts";
 import { STEEPEST_WING, SVI, SVI_SIZE, sviVariance } from "./svi.ts";
 

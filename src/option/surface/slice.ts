@@ -1,4 +1,4 @@
-import { durrleman, SVI_SIZE, sviFirst, sviSecond, sviVariance } from "./svi.ts";
+import { durrleman, SVI, SVI_SIZE, sviVariance } from "./svi.ts";
 
 /**
  * One expiry of a surface in an array of numbers: an SVI slice, and on top of it a correction where the quotes are,
@@ -29,7 +29,8 @@ export function sliceVariance(p: Float64Array, from: number, k: number): number 
   const variance = sviVariance(p, from, k);
   const perStep = p[from + SLICE.perStep];
   if (perStep === 0) return variance;
-  const x = (Math.asinh(k * p[from + SLICE.perScale]) - p[from + SLICE.origin]) * perStep;
+  const scaled = k * p[from + SLICE.perScale];
+  const x = (arsinh(scaled, Math.sqrt(1 + scaled * scaled)) - p[from + SLICE.origin]) * perStep;
   if (!(x > 0 && x < STEPS)) return variance;
   const step = Math.floor(x);
   const t = x - step;
@@ -46,31 +47,65 @@ export function sliceVariance(p: Float64Array, from: number, k: number): number 
   return variance + sum / 6;
 }
 
+/** asinh(y), from y and √(1 + y²): absolute error of 1e-16, which is what a place among knots needs. */
+function arsinh(y: number, root: number): number {
+  return y < 0 ? -Math.log(root - y) : Math.log(root + y);
+}
+
+/** Receives total variance and density of a slice at a log-moneyness; made once, reused. */
+export class SlicePoint {
+  /** w(k) */
+  variance = Number.NaN;
+  /** Durrleman's g(k), as of `durrleman`. */
+  density = Number.NaN;
+}
+
+/** Both at once, for those who check many points. */
+export function sliceAt(p: Float64Array, from: number, k: number, out: SlicePoint): void {
+  const y = k - p[from + SVI.centre];
+  const width = p[from + SVI.width];
+  const tilt = 0.5 * (p[from + SVI.right] - p[from + SVI.left]);
+  const lift = 0.5 * (p[from + SVI.right] + p[from + SVI.left]);
+  const distance = Math.sqrt(y * y + width * width);
+  const inverse = 1 / distance;
+  let w = p[from + SVI.level] + tilt * y + lift * distance;
+  let first = tilt + lift * y * inverse;
+  let second = lift * width * width * inverse * inverse * inverse;
+  const perStep = p[from + SLICE.perStep];
+  if (perStep !== 0) {
+    const perScale = p[from + SLICE.perScale];
+    const scaled = k * perScale;
+    const root = Math.sqrt(1 + scaled * scaled);
+    const x = (arsinh(scaled, root) - p[from + SLICE.origin]) * perStep;
+    if (x > 0 && x < STEPS) {
+      const step = Math.floor(x);
+      const at = from + SLICE.coefficients + step;
+      const c0 = step < COEFFICIENTS ? p[at] : 0;
+      const c1 = step >= 1 && step <= COEFFICIENTS ? p[at - 1] : 0;
+      const c2 = step >= 2 && step <= COEFFICIENTS + 1 ? p[at - 2] : 0;
+      const c3 = step >= 3 ? p[at - 3] : 0;
+      const t = x - step;
+      const u = 1 - t;
+      const bend = (perStep * perScale) / root;
+      const twist = (-bend * scaled * perScale) / (root * root);
+      const slope = 0.5 * (c0 * t * t + c1 * (1 + t * (2 - 3 * t)) - c2 * (1 + u * (2 - 3 * u)) - c3 * u * u);
+      w +=
+        (c0 * t * t * t + c1 * (1 + 3 * t * (1 + t * u)) + c2 * (1 + 3 * u * (1 + u * t)) + c3 * u * u * u) /
+        6;
+      first += slope * bend;
+      second += (c0 * t + c1 * (1 - 3 * t) + c2 * (1 - 3 * u) + c3 * u) * bend * bend + slope * twist;
+    }
+  }
+  out.variance = w;
+  out.density = durrleman(k, w, first, second);
+}
+
+const point = new SlicePoint();
+
 /** Durrleman's g(k) of a slice, as `sviDensity` is of its SVI part. */
 export function sliceDensity(p: Float64Array, from: number, k: number): number {
-  const perStep = p[from + SLICE.perStep];
-  const w = sviVariance(p, from, k);
-  const first = sviFirst(p, from, k);
-  const second = sviSecond(p, from, k);
-  if (perStep === 0) return durrleman(k, w, first, second);
-  const perScale = p[from + SLICE.perScale];
-  const scaled = k * perScale;
-  const x = (Math.asinh(scaled) - p[from + SLICE.origin]) * perStep;
-  if (!(x > 0 && x < STEPS)) return durrleman(k, w, first, second);
-  const root = 1 / Math.sqrt(1 + scaled * scaled);
-  const bend = perStep * perScale * root;
-  const step = Math.floor(x);
-  let value = 0;
-  let slope = 0;
-  let curvature = 0;
-  for (let j = Math.max(step - 3, 0); j <= Math.min(step, COEFFICIENTS - 1); j += 1) {
-    const c = p[from + SLICE.coefficients + j];
-    value += c * spline(x - j);
-    slope += c * splineSlope(x - j);
-    curvature += c * splineCurvature(x - j);
-  }
-  const twist = -bend * scaled * perScale * root * root;
-  return durrleman(k, w + value, first + slope * bend, second + curvature * bend * bend + slope * twist);
+  sliceAt(p, from, k, point);
+  return point.density;
 }
 
 /** The cubic B-spline on [0, 4]. */

@@ -1,4 +1,4 @@
-import { DOMAIN } from "./arbitrage.ts";
+import { DOMAIN } from "./domain.ts";
 import { SLICE_SIZE, sliceVariance } from "./slice.ts";
 
 /** Where an expiry's volatilities come from, best first. */

@@ -1,5 +1,5 @@
 import { invariant } from "../../core/invariant.ts";
-import { DOMAIN } from "./arbitrage.ts";
+import { DOMAIN } from "./domain.ts";
 import type { SurfaceParameters } from "./parameters.ts";
 import { SliceQuotes } from "./quotes.ts";
 import { SurfaceRefit } from "./refit.ts";
@@ -195,6 +195,11 @@ export class VolatilitySurface {
   copySlice(slot: number, out: Float64Array): boolean {
     for (let i = 0; i < SLICE_SIZE; i += 1) out[i] = this.#inForce.slices[slot * SLICE_SIZE + i];
     return this.#inForce.source[slot] >= SURFACE_SOURCE.ssvi;
+  }
+
+  /** When a slot expires, ms since the epoch. */
+  expiryMs(slot: number): number {
+    return this.#of(slot).expiryMs;
   }
 
   /** Years to expiry of a slot as of the surface in force; NaN where there is none. */

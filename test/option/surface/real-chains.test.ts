@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { black76, OptionValue } from "../../../src/option/black76.ts";
-import { DOMAIN } from "../../../src/option/surface/arbitrage.ts";
+import { DOMAIN } from "../../../src/option/surface/domain.ts";
 import { SLICE_SIZE, sliceDensity } from "../../../src/option/surface/slice.ts";
 import { SURFACE_SOURCE } from "../../../src/option/surface/slices.ts";
 import { skipUnlessShared } from "../../support/shared-data.ts";
