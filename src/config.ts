@@ -7,6 +7,7 @@ import { type FailoverConfig, readFailover } from "./config/failover.ts";
 import { type FixConfig, readFix } from "./config/fix.ts";
 import { readPositionsFile, readRiskFile } from "./config/risk-file.ts";
 import { readSecret } from "./config/secrets.ts";
+import { readServerTls, type ServerTls } from "./config/server-tls.ts";
 import { readServiceManager } from "./config/service.ts";
 import { type NamedValues, urlVariable, VARIABLES } from "./config/variables.ts";
 import { EXIT, KeelError } from "./core/errors.ts";
@@ -47,6 +48,17 @@ export interface JournalConfig {
   readonly lost: "quote" | "reduce";
   readonly signingKey: Secret | undefined;
   readonly retention: Retention;
+}
+
+/** `KEEL_HTTP…` */
+export interface HttpConfig {
+  readonly hostname: string;
+  readonly port: number;
+  /** A socket in the file system in place of host and port. */
+  readonly unix?: string;
+  readonly token: Secret | undefined;
+  readonly viewToken: Secret | undefined;
+  readonly tls: ServerTls | undefined;
 }
 
 /** The whole configuration, read once. */
@@ -98,9 +110,7 @@ export interface Config {
   /** systemd, when it started this process and wants to be told; see {@link readServiceManager}. */
   readonly serviceManager: ServiceManager | null;
   /** Undefined when nothing is served. */
-  readonly http:
-    | { readonly hostname: string; readonly port: number; readonly token: Secret | undefined }
-    | undefined;
+  readonly http: HttpConfig | undefined;
   /** Undefined when there are none. */
   readonly signals:
     | {
@@ -185,6 +195,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const problems = unknownNames(env);
   const values = readValues(env, problems);
   const httpToken = readSecret(env, "KEEL_HTTP_TOKEN_FILE", problems);
+  const httpViewToken = readSecret(env, "KEEL_HTTP_VIEW_TOKEN_FILE", problems);
   const alertToken = readSecret(env, "KEEL_ALERT_TOKEN_FILE", problems);
   const journalKey = readSecret(env, "KEEL_JOURNAL_KEY_FILE", problems, { lines: true });
   if (
@@ -197,6 +208,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     problems.push({ name: "KEEL_URL_SIGNAL", found: null, expected });
   }
   if (values === undefined) throw new ConfigError(problems);
+  const httpTls = readServerTls(env, values, "KEEL_HTTP", problems);
   if (values.KEEL_SHARDS > 1 && values.KEEL_FEEDS?.some(isRelayedFeed) === true) {
     const expected = "1, because KEEL_FEEDS has relayed feeds, whose topic is taken on the quoting thread";
     problems.push({ name: "KEEL_SHARDS", found: String(values.KEEL_SHARDS), expected });
@@ -282,7 +294,14 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     http:
       values.KEEL_HTTP === null
         ? undefined
-        : { hostname: values.KEEL_HTTP.host, port: values.KEEL_HTTP.port, token: httpToken },
+        : {
+            ...("unix" in values.KEEL_HTTP
+              ? { hostname: "", port: 0, unix: values.KEEL_HTTP.unix }
+              : { hostname: values.KEEL_HTTP.host, port: values.KEEL_HTTP.port }),
+            token: httpToken,
+            viewToken: httpViewToken,
+            tls: httpTls,
+          },
     signals:
       values.KEEL_URL_SIGNAL === undefined &&
       (distribution.kafka?.signalTopics.length ?? 0) === 0 &&

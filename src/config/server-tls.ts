@@ -14,7 +14,7 @@ export interface ServerTls {
   readonly clientCa: string | undefined;
 }
 
-type Prefix = "KEEL_FIX_ACCEPT" | "KEEL_API" | "KEEL_PEER";
+type Prefix = "KEEL_FIX_ACCEPT" | "KEEL_API" | "KEEL_PEER" | "KEEL_HTTP";
 
 /** The `…_TLS_CERT_FILE`, `…_TLS_KEY_FILE` and `…_TLS_CLIENT_CA_FILE` of a listener; undefined: plain TCP. Faults are added to `problems`. */
 export function readServerTls(

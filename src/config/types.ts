@@ -118,13 +118,31 @@ export interface HostPort {
 }
 
 /** `host:port`, `[v6]:port`, or `off`. */
-export const listenAddress: ValueType<HostPort | null> = valueType("host:port | off", "", (text) => {
+export const listenAddress: ValueType<HostPort | null> = valueType("host:port | off", "", readListen);
+
+function readListen(text: string): HostPort | null | Misfit {
   if (text === "off") return null;
   const match = /^(?:\[([0-9a-f:.]+)\]|([^\s:/[\]]+)):(\d{1,5})$/i.exec(text);
   const port = Number(match?.[3]);
   const host = match?.[1] ?? match?.[2];
   return host !== undefined && port <= 65_535 ? { host, port } : new Misfit("host:port or off");
-});
+}
+
+/** Where HTTP is served: a host and port, or a socket in the file system. */
+export type HttpAddress = HostPort | { readonly unix: string };
+
+/** `host:port`, `[v6]:port`, `unix:/path`, or `off`. */
+export const httpAddress: ValueType<HttpAddress | null> = valueType(
+  "host:port | unix:/path | off",
+  "",
+  (text) => {
+    // A socket's path has 107 bytes at most (unix(7)).
+    const [, path] = /^unix:(\/[\x21-\x7e]{1,106})$/.exec(text) ?? [];
+    if (path !== undefined) return { unix: path };
+    const address = readListen(text);
+    return address instanceof Misfit ? new Misfit("host:port, unix:/path or off") : address;
+  },
+);
 
 /** One URL of scheme ws, wss, http or https, without anything secret in it. */
 export const endpointUrl: ValueType<string> = valueType("ws, wss, http or https URL", "a", (text) => {

@@ -6,6 +6,9 @@ const LINEAR = SUB_COUNT * 2;
 const BUCKETS = LINEAR + (32 - SUB_BITS - 1) * SUB_COUNT;
 const MAX_VALUE = 2 ** 32 - 1;
 
+/** Buckets of a {@link Histogram}. */
+export const HISTOGRAM_BUCKETS = BUCKETS;
+
 /**
  * A histogram of non-negative whole numbers below 2^32 (latencies in ns up to 4.29 s; larger values are clamped and show in
  * `max`), exact below 256 and within 0.8 % above, in fixed memory: log-linear buckets as in HdrHistogram. `record` is O(1)
@@ -53,6 +56,11 @@ export class Histogram {
     return seen;
   }
 
+  /** Copies the counts of all buckets, {@link HISTOGRAM_BUCKETS} of them; what was recorded since is then the difference. */
+  copyCounts(out: Float64Array): void {
+    out.set(this.#counts);
+  }
+
   reset(): void {
     this.#counts.fill(0);
     this.count = 0;
@@ -68,7 +76,8 @@ function bucketOf(value: number): number {
   return LINEAR + (exponent - SUB_BITS - 1) * SUB_COUNT + ((value >>> (exponent - SUB_BITS)) - SUB_COUNT);
 }
 
-function middleOf(bucket: number): number {
+/** The middle of the values of a bucket. */
+export function middleOf(bucket: number): number {
   if (bucket < LINEAR) return bucket;
   const group = Math.floor((bucket - LINEAR) / SUB_COUNT);
   const width = 2 ** (group + 1);

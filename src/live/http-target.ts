@@ -10,6 +10,7 @@ import type { MetricRegistry } from "../monitor/metrics.ts";
 import { positionReport } from "../monitor/position-report.ts";
 import { standingReports } from "../monitor/standing-report.ts";
 import { reasonNames } from "../quote/quote-batch.ts";
+import { dashboardSource } from "./dashboard-source.ts";
 import { DriftTap } from "./drift.ts";
 import type { LiveFailover } from "./failover.ts";
 import type { LiveDesk } from "./live-desk.ts";
@@ -55,6 +56,7 @@ export function httpTarget(
     resetKill: () => live.resetKill(),
     fix: () => (live.gateway instanceof FixQuoteGateway ? live.gateway.describe() : null),
     deribit: () => (live.gateway instanceof DeribitGateway ? live.gateway.describe() : null),
+    dashboard: dashboardSource(live, alerts),
     resetFix: () => {
       if (!(live.gateway instanceof FixQuoteGateway)) return false;
       live.gateway.resetSession(live.clock.wallUs());
@@ -64,7 +66,7 @@ export function httpTarget(
 }
 
 /** Counters, counterparties with their tiers and last looks, and the sessions of FIX clients. */
-function rfqReport({ desk, taps }: LiveDesk): unknown {
+export function rfqReport({ desk, taps }: LiveDesk): unknown {
   if (desk.rfq === null) return null;
   const { open, counters } = desk.rfq;
   const clients = taps.flatMap((tap) => (tap instanceof FixClients ? tap.describe() : []));

@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { tlsOptionsOf } from "../config/server-tls.ts";
 import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import { EXIT } from "../core/errors.ts";
@@ -12,6 +13,7 @@ import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
 import type { QuoteGateway } from "../gateway/gateway.ts";
 import { AlertWatch } from "../monitor/alerts/watch.ts";
 import type { WebhookOptions } from "../monitor/alerts/webhook.ts";
+import { registerDashboardMetrics } from "../monitor/dashboard/metrics.ts";
 import { DiskSpace } from "../monitor/disk-space.ts";
 import { HttpServer } from "../monitor/http.ts";
 import { ServiceNotifier } from "../monitor/service-notifier.ts";
@@ -143,14 +145,19 @@ export class Session {
               hostname: config.http.hostname,
               port: config.http.port,
               token: config.http.token?.reveal() ?? null,
+              viewToken: config.http.viewToken?.reveal() ?? null,
+              tls: config.http.tls === undefined ? undefined : tlsOptionsOf(config.http.tls),
+              unix: config.http.unix,
             },
             httpTarget(live, metrics, alerts, failover),
           );
+    if (http?.dashboard != null) registerDashboardMetrics(metrics, http.dashboard);
     if (http !== null) log.info("HTTP is served", { hostname: config.http?.hostname, port: http.port });
     const counterparty =
       config.deribit === undefined ? (config.fix?.targetCompId ?? "paper") : new URL(config.deribit.url).host;
     const placed = new PlacedLoop(config.placement);
-    return new Session({ failover,
+    return new Session({
+      failover,
       live,
       http,
       peers,

@@ -1,6 +1,10 @@
 import { timingSafeEqual } from "node:crypto";
+import type { TLSOptions } from "bun";
 import { KeelError } from "../core/errors.ts";
 import { SIDES, type SidesName } from "../quote/target.ts";
+import type { LiveData } from "./dashboard/hub.ts";
+import { Dashboard } from "./dashboard/routes.ts";
+import type { DashboardSource } from "./dashboard/source.ts";
 import type { MetricRegistry } from "./metrics.ts";
 
 /** What the HTTP side may ask of the process. */
@@ -43,6 +47,8 @@ export interface HttpTarget {
   switchLead?(force: boolean): Promise<void>;
   /** Logs the FIX session out and back on with both sequences at 1. @returns false when there is none. */
   resetFix(): boolean;
+  /** What the dashboard shows; left out where there is none. */
+  readonly dashboard?: DashboardSource;
 }
 
 export interface HttpOptions {
@@ -50,9 +56,22 @@ export interface HttpOptions {
   readonly port: number;
   /** When set, `POST` needs `Authorization: Bearer <token>` from everywhere. */
   readonly token: string | null;
+  /** When set, whatever tells more than health needs this token or the other one, or a session of the dashboard. */
+  readonly viewToken?: string | null;
+  /** Left out: plain TCP. With `requestCert` a client without a certificate that `ca` vouches for gets no answer. */
+  readonly tls?: TLSOptions | undefined;
+  /** A socket in the file system in place of a port; whoever may open it counts as local. */
+  readonly unix?: string | undefined;
 }
 
-const MAX_BODY_BYTES = 4_096;
+/** More than any message of a page or a tool needs, and longer than any token. */
+const MAX_BODY_BYTES = 32_768;
+const MAX_REASON_CHARACTERS = 200;
+/** Of a page's message: what it looks at. */
+const MAX_MESSAGE_BYTES = 16_384;
+/** Bytes that may wait for one page; what comes after that is left out until it has read them. */
+const MAX_BACKLOG_BYTES = 8 << 20;
+const OPEN_PATHS = ["/healthz", "/readyz"];
 const POSTS = ["/kill", "/reduce", "/sides", "/reset", "/positions/adopt", "/fix/reset", "/failover/switch"];
 
 /**
@@ -63,23 +82,51 @@ const POSTS = ["/kill", "/reduce", "/sides", "/reset", "/positions/adopt", "/fix
  * (no `Origin` header), so that a page open in a browser on the host cannot reach the switch.
  */
 export class HttpServer {
-  readonly #server: Bun.Server<undefined>;
+  readonly dashboard: Dashboard | null;
+  readonly #server: Bun.Server<LiveData>;
 
   /** @throws KeelError when the address cannot be bound. */
   constructor(options: HttpOptions, target: HttpTarget) {
+    const { token, tls, viewToken = null } = options;
+    const dashboard = target.dashboard === undefined ? null : dashboardOf(options, target, target.dashboard);
+    this.dashboard = dashboard;
+    const mayRead = (request: Request, port: number): boolean => {
+      if (viewToken === null || OPEN_PATHS.includes(new URL(request.url).pathname)) return true;
+      if (dashboard !== null) return dashboard.admits(request, port);
+      return bears(request, viewToken) || (token !== null && bears(request, token));
+    };
+    const common = {
+      ...(tls === undefined ? {} : { tls }),
+      maxRequestBodySize: MAX_BODY_BYTES,
+      fetch: async (request: Request, server: Bun.Server<LiveData>): Promise<Response | undefined> => {
+        const peer = server.requestIP(request)?.address ?? (options.unix === undefined ? "unknown" : "");
+        const shown = (await dashboard?.answer(request, peer, server)) ?? null;
+        if (shown !== null || (dashboard !== null && isLive(request))) return shown ?? undefined;
+        const isRead = request.method === "GET" || request.method === "HEAD";
+        if (isRead && !mayRead(request, server.port ?? 0)) return unauthorised();
+        return await answer(request, peer, token, target);
+      },
+      websocket: {
+        maxPayloadLength: MAX_MESSAGE_BYTES,
+        backpressureLimit: MAX_BACKLOG_BYTES,
+        idleTimeout: 120,
+        sendPings: true,
+        perMessageDeflate: false,
+        open: (socket: Bun.ServerWebSocket<LiveData>) => dashboard?.hub.open(socket),
+        message: (socket: Bun.ServerWebSocket<LiveData>, message: string | Buffer) =>
+          dashboard?.hub.message(socket, message),
+        close: (socket: Bun.ServerWebSocket<LiveData>) => dashboard?.hub.close(socket),
+      },
+    };
+    const at = options.unix ?? `${options.hostname}:${options.port}`;
     try {
-      this.#server = Bun.serve({
-        hostname: options.hostname,
-        port: options.port,
-        maxRequestBodySize: MAX_BODY_BYTES,
-        fetch: (request, server) =>
-          answer(request, server.requestIP(request)?.address ?? "", options.token, target),
-      });
+      this.#server =
+        options.unix === undefined
+          ? Bun.serve<LiveData>({ ...common, hostname: options.hostname, port: options.port })
+          : Bun.serve<LiveData>({ ...common, unix: options.unix });
     } catch (error) {
-      throw new KeelError(
-        "http-bind",
-        `KEEL_HTTP: cannot listen on ${options.hostname}:${options.port}: ${error instanceof Error ? error.message : String(error)}`,
-      );
+      const why = error instanceof Error ? error.message : String(error);
+      throw new KeelError("http-bind", `KEEL_HTTP: cannot listen on ${at}: ${why}`);
     }
   }
 
@@ -88,8 +135,29 @@ export class HttpServer {
   }
 
   async stop(): Promise<void> {
+    this.dashboard?.stop();
     await this.#server.stop(true);
   }
+}
+
+function dashboardOf(options: HttpOptions, target: HttpTarget, source: DashboardSource): Dashboard {
+  const { token, viewToken = null, tls } = options;
+  return new Dashboard({
+    source,
+    actions: {
+      kill: (reason) => target.kill(reason),
+      reduce: (reason) => target.reduce(reason),
+      resetKill: () => target.resetKill(),
+    },
+    ...{ viewToken, token },
+    certificates: tls?.requestCert === true,
+    secure: tls !== undefined,
+  });
+}
+
+/** The dashboard answers this one with a socket, and so with no response. */
+function isLive(request: Request): boolean {
+  return new URL(request.url).pathname === "/dashboard/live";
 }
 
 async function answer(
@@ -139,7 +207,7 @@ async function answer(
         return new Response("use POST\n", { status: 405, headers: { allow: "POST" } });
       default:
         return new Response(
-          "paths: /metrics /healthz /readyz /status /alerts /positions /quotes?instrument=SYMBOL /rfq /outcomes /drift /fix /failover /deribit, POST /kill /reduce /sides /reset /positions/adopt /fix/reset /failover/switch\n",
+          "paths: / (the dashboard) /metrics /healthz /readyz /status /alerts /positions /quotes?instrument=SYMBOL /rfq /outcomes /drift /fix /failover /deribit, POST /kill /reduce /sides /reset /positions/adopt /fix/reset /failover/switch\n",
           {
             status: 404,
           },
@@ -170,7 +238,7 @@ async function answer(
     return await switchLead(target, searchParams.get("force") === "true");
   }
   if (pathname === "/sides") return setSides(target, searchParams);
-  const body = (await request.text()).trim().slice(0, 200);
+  const body = (await request.text()).trim().slice(0, MAX_REASON_CHARACTERS);
   if (pathname === "/reduce") {
     target.reduce(body === "" ? "HTTP POST /reduce" : body);
     return Response.json({ reducing: true });
@@ -212,20 +280,23 @@ function verdict(reasons: readonly string[]): Response {
 }
 
 function refuse(request: Request, peer: string, token: string | null): Response | null {
-  if (token !== null) {
-    const given = Buffer.from(request.headers.get("authorization") ?? "");
-    const wanted = Buffer.from(`Bearer ${token}`);
-    const matches = given.length === wanted.length && timingSafeEqual(given, wanted);
-    return matches
-      ? null
-      : new Response("a bearer token is needed\n", {
-          status: 401,
-          headers: { "www-authenticate": "Bearer" },
-        });
-  }
-  const loopback = peer === "::1" || peer.startsWith("127.") || peer.startsWith("::ffff:127.");
+  if (token !== null) return bears(request, token) ? null : unauthorised();
+  const loopback = peer === "" || peer === "::1" || peer.startsWith("127.") || peer.startsWith("::ffff:127.");
   if (!loopback || request.headers.has("origin")) {
     return new Response("refused: without KEEL_HTTP_TOKEN_FILE only local tools may POST\n", { status: 403 });
   }
   return null;
+}
+
+function bears(request: Request, token: string): boolean {
+  const given = Buffer.from(request.headers.get("authorization") ?? "");
+  const wanted = Buffer.from(`Bearer ${token}`);
+  return given.length === wanted.length && timingSafeEqual(given, wanted);
+}
+
+function unauthorised(): Response {
+  return new Response("a bearer token is needed\n", {
+    status: 401,
+    headers: { "www-authenticate": "Bearer" },
+  });
 }

@@ -48,7 +48,8 @@ export const http: Check = {
   async run({ config }) {
     const { ok, warn, fail } = findings("http");
     if (config.http === undefined) return [ok("KEEL_HTTP", "off")];
-    const { hostname, port, token } = config.http;
+    const { hostname, port, unix, token, tls } = config.http;
+    if (unix !== undefined) return [ok("KEEL_HTTP", `the socket ${unix}`)];
     try {
       Bun.listen({ hostname, port, socket: { data() {} } }).stop(true);
     } catch (error) {
@@ -61,6 +62,15 @@ export const http: Check = {
           `${hostname}:${port}`,
           "free; reachable from other hosts and without a token",
           "set KEEL_HTTP_TOKEN_FILE or listen on 127.0.0.1",
+        ),
+      ];
+    }
+    if (!local && tls === undefined) {
+      return [
+        warn(
+          `${hostname}:${port}`,
+          "free; tokens cross the network in clear",
+          "set KEEL_HTTP_TLS_CERT_FILE and KEEL_HTTP_TLS_KEY_FILE",
         ),
       ];
     }
