@@ -1,0 +1,122 @@
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { KeelError } from "../../core/errors.ts";
+
+const DONE = "done.json";
+const LOCK = ".lock";
+
+const done = z.object({ inputs: z.string(), result: z.unknown() });
+
+/** Where a step keeps what it makes, and its log. */
+export interface Step {
+  readonly folder: string;
+  /** A line of the step's own `log.txt`. */
+  log(line: string): void;
+}
+
+/** A step of a run failed; what was done before it is kept. */
+export class StepFailedError extends KeelError {
+  readonly step: string;
+
+  constructor(step: string, log: string, cause: unknown) {
+    super("retrain-failed", `${step}: ${cause instanceof Error ? cause.message : String(cause)}; see ${log}`);
+    this.step = step;
+    this.cause = cause;
+  }
+}
+
+/**
+ * The folder of one run of a job: a folder a step, with its artefacts, `log.txt` and, once it is whole, `done.json`. A step that is done
+ * and whose inputs are the same is not done again; one that was cut off begins anew.
+ */
+export class RunFolder {
+  readonly path: string;
+  /** Steps that an earlier run had done. */
+  resumed = 0;
+  #steps = 0;
+
+  /** @throws KeelError when another process works on the same run */
+  constructor(path: string) {
+    this.path = path;
+    mkdirSync(path, { recursive: true });
+    const lock = join(path, LOCK);
+    const holder = existsSync(lock) ? Number(readFileSync(lock, "utf8")) : Number.NaN;
+    if (holder > 0 && holder !== process.pid && isAlive(holder)) {
+      throw new KeelError("retrain-busy", `${path}: process ${holder} works on this run`);
+    }
+    rmSync(lock, { force: true });
+    const file = openSync(lock, "wx");
+    writeFileSync(file, String(process.pid));
+    closeSync(file);
+  }
+
+  release(): void {
+    rmSync(join(this.path, LOCK), { force: true });
+  }
+
+  /**
+   * Does a step, or takes what it gave when it was done on the same inputs.
+   *
+   * @param inputs all that decides what comes of it, as text
+   * @param shape of its result, which must be JSON
+   * @throws StepFailedError with the reason, which stands in its log too
+   */
+  async step<T>(
+    name: string,
+    inputs: string,
+    shape: z.ZodType<T>,
+    work: (step: Step) => Promise<T> | T,
+  ): Promise<T> {
+    this.#steps += 1;
+    const folder = join(this.path, `${String(this.#steps).padStart(2, "0")}-${name}`);
+    const before = this.#before(join(folder, DONE), inputs, shape);
+    if (before !== null) {
+      this.resumed += 1;
+      return before.result;
+    }
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    const log = join(folder, "log.txt");
+    const line = (text: string): void => appendFileSync(log, `${new Date().toISOString()} ${text}\n`);
+    try {
+      const result = await work({ folder, log: line });
+      writeFileSync(join(folder, `${DONE}.new`), `${JSON.stringify({ inputs, result }, null, 1)}\n`);
+      renameSync(join(folder, `${DONE}.new`), join(folder, DONE));
+      return result;
+    } catch (error) {
+      line(`failed: ${error instanceof Error ? error.message : String(error)}`);
+      throw new StepFailedError(name, log, error);
+    }
+  }
+
+  #before<T>(path: string, inputs: string, shape: z.ZodType<T>): { readonly result: T } | null {
+    if (!existsSync(path)) return null;
+    try {
+      const kept = done.parse(JSON.parse(readFileSync(path, "utf8")));
+      if (kept.inputs !== inputs) return null;
+      return { result: shape.parse(kept.result) };
+    } catch {
+      return null;
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM";
+  }
+}

@@ -1,0 +1,111 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import packageJson from "../../../package.json";
+import { KeelError } from "../../core/errors.ts";
+import { BUILD } from "../../core/executable.ts";
+import { loadSplit } from "../dataset/load.ts";
+import { readManifest } from "../dataset/manifest.ts";
+import { writeLinearModel } from "../train/linear-export.ts";
+import { trainLinear } from "../train/linear-trainer.ts";
+
+/** What a trainer is given. */
+export interface TrainingTask {
+  /** Dataset with the splits train, validation and test; the last is not to be looked at. */
+  readonly dataset: string;
+  /** Where `model.onnx` and `card.json` go; not there yet. */
+  readonly out: string;
+  readonly scratch: string;
+  readonly seed: number;
+  readonly log: (line: string) => void;
+}
+
+/** Makes a candidate of a dataset. @throws KeelError when it cannot */
+export type Trainer = (task: TrainingTask) => Promise<void>;
+
+const LINES_KEPT = 20;
+
+/** Logistic regression, in this process: what every host can train, and what every other candidate is held against. */
+export const linearTrainer: Trainer = async ({ dataset, out, seed, log }) => {
+  const manifest = readManifest(dataset);
+  const parts = await loadSplit(dataset, "train");
+  const rows = parts.reduce((sum, part) => sum + part.rows, 0);
+  log(`logistic regression on ${rows} rows of ${parts.length} instruments`);
+  const model = trainLinear(parts, log);
+  writeLinearModel(out, model, {
+    name: "linear",
+    version: `${packageJson.version}-${manifest.digest.slice(0, 12)}`,
+    description:
+      "Logistic regression of every head on all features, clipped, on rows and their mirror images.",
+    training: {
+      command: `keel retrain ${packageJson.version} ${BUILD?.commit ?? ""}`.trim(),
+      seed,
+      dataDigest: manifest.digest,
+      captures: manifest.parts.map((part) => ({ name: part.source, sha256: part.file.sha256, use: "train" })),
+      rows: { train: rows, validate: 0, test: 0 },
+    },
+  });
+};
+
+/**
+ * A program that trains: `COMMAND --dataset DIR --out DIR --scratch DIR --seed N`, as `models/train/train.py` does, by itself or
+ * under torchrun. No shell looks at it.
+ *
+ * @param command its words, e.g. `["/opt/keel/.venv/bin/python", "/opt/keel/models/train/train.py"]`
+ */
+export function commandTrainer(command: readonly string[]): Trainer {
+  return async ({ dataset, out, scratch, seed, log }) => {
+    await runCommand(
+      [...command, "--dataset", dataset, "--out", out, "--scratch", scratch, "--seed", String(seed)],
+      log,
+    );
+    expectModel(out, command);
+  };
+}
+
+/**
+ * Runs a program to its end; what it says goes to the log.
+ *
+ * @throws KeelError when it is not there, or does not end with 0
+ */
+export async function runCommand(words: readonly string[], log: (line: string) => void): Promise<void> {
+  const [program = ""] = words;
+  const found = Bun.which(program);
+  if (found === null) {
+    throw new KeelError(
+      "trainer-missing",
+      `${program}: found no such program, expected a trainer (KEEL_TRAIN_COMMAND); models/train/README.md tells how its environment is made, and without one logistic regression is fitted`,
+    );
+  }
+  log(words.join(" "));
+  const child = Bun.spawn([found, ...words.slice(1)], { stdout: "pipe", stderr: "pipe", stdin: "ignore" });
+  const last: string[] = [];
+  const follow = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> => {
+    let rest = "";
+    const decoder = new TextDecoder();
+    for await (const piece of stream) {
+      const lines = (rest + decoder.decode(piece, { stream: true })).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) {
+        log(line);
+        last.push(line);
+        if (last.length > LINES_KEPT) last.shift();
+      }
+    }
+    if (rest !== "") log(rest);
+  };
+  await Promise.all([follow(child.stdout), follow(child.stderr)]);
+  const code = await child.exited;
+  if (code !== 0) {
+    throw new KeelError("trainer-failed", `${program} ended with ${code}: ${last.slice(-3).join(" | ")}`);
+  }
+}
+
+export function expectModel(folder: string, command: readonly string[]): void {
+  for (const name of ["card.json", "model.onnx"]) {
+    if (existsSync(join(folder, name))) continue;
+    throw new KeelError(
+      "trainer-failed",
+      `${command.join(" ")}: found no ${name} in ${folder}, expected a model`,
+    );
+  }
+}
