@@ -41,7 +41,8 @@ const common = {
 } as const satisfies BuildConfig;
 
 const started = performance.now();
-const inputs = await bundleInputs();
+const page = await dashboardPage();
+const inputs = [...(await bundleInputs()), ...page.inputs];
 const packages = bundledPackages(root, inputs);
 const info: BuildInfo = {
   version: packageJson.version,
@@ -54,7 +55,7 @@ const info: BuildInfo = {
 const partial = join(scratch, "keel");
 const result = await Bun.build({
   ...common,
-  plugins: [...common.plugins, thirdPartyLicenses()],
+  plugins: [...common.plugins, thirdPartyLicenses(), embeddedPage()],
   sourcemap: "inline",
   define: { KEEL_BUILD: JSON.stringify(info) },
   compile: { outfile: partial, autoloadBunfig: false, autoloadDotenv: false },
@@ -132,7 +133,7 @@ async function bundleInputs(): Promise<string[]> {
 async function embeddedFiles(all: readonly string[]): Promise<EmbeddedFile[]> {
   const files: EmbeddedFile[] = [];
   for (const input of all) {
-    if (/\.(ts|js|mjs|cjs)$/.test(input) || input.endsWith("package.json")) continue;
+    if (/\.(ts|js|mjs|cjs|css)$/.test(input) || input.endsWith("package.json")) continue;
     const path = join(process.cwd(), input);
     if (!existsSync(path)) continue;
     const bytes = await Bun.file(path).bytes();
@@ -143,6 +144,37 @@ async function embeddedFiles(all: readonly string[]): Promise<EmbeddedFile[]> {
     });
   }
   return files.sort((a, b) => b.bytes - a.bytes);
+}
+
+/** The dashboard's script and styles for a browser, and which files they were made of. */
+async function dashboardPage(): Promise<{ script: string; styles: string; inputs: string[] }> {
+  const folder = join(root, "src/monitor/dashboard/page");
+  const bundle = await Bun.build({
+    entrypoints: [join(folder, "main.ts"), join(folder, "styles.css")],
+    target: "browser",
+    minify: true,
+    metafile: true,
+    throw: false,
+  });
+  for (const log of bundle.logs) console.error(String(log));
+  const script = await bundle.outputs.find(({ path }) => path.endsWith(".js"))?.text();
+  const styles = await bundle.outputs.find(({ path }) => path.endsWith(".css"))?.text();
+  if (script === undefined || styles === undefined) process.exit(1);
+  return { script, styles, inputs: Object.keys(bundle.metafile?.inputs ?? {}) };
+}
+
+/** Puts the page into the module that holds it. */
+function embeddedPage(): BunPlugin {
+  const { script, styles } = page;
+  return {
+    name: "dashboard-page",
+    setup(build) {
+      build.onLoad({ filter: /\/src\/monitor\/dashboard\/page-bundle\.ts$/ }, () => ({
+        loader: "ts",
+        contents: `export const PAGE_BUNDLE = ${JSON.stringify({ script, styles })};`,
+      }));
+    },
+  };
 }
 
 /** What `keel licenses` shows. */

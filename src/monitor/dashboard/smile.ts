@@ -70,10 +70,12 @@ function points(desk: Desk, underlying: number, expiryMs: number, slot: number):
     .sort((a, b) => a.strike - b.strike)
     .map((option): Point => {
       const { bestBidTicks, bestAskTicks } = desk.market.books[option.id];
-      const of = (priceTicks: number): number | null => volatility(option, priceTicks, forward, years);
+      const now = desk.quoter.values.forward[option.id];
+      const at = now > 0 ? now : forward;
+      const of = (priceTicks: number): number | null => volatility(option, priceTicks, at, years);
       return [
         option.strike,
-        rounded(surface.volatility(slot, option.strike, forward)),
+        rounded(surface.volatility(slot, option.strike, at)),
         ...[of(bestBidTicks), of(bestAskTicks), of(ticks[2 * option.id]), of(ticks[2 * option.id + 1])],
       ];
     });

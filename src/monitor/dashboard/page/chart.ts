@@ -25,6 +25,8 @@ export interface ChartOptions {
 }
 
 const TABLE_ROWS = 40;
+/** Seconds between the marks of a time axis. */
+const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1_800, 3_600] as const;
 const TABLE_MS = 1_000;
 
 /** A chart in a figure, with the same data as a table for those who cannot see it. */
@@ -90,6 +92,7 @@ export class Chart {
       {
         width,
         height,
+        padding: [10, 8, 0, 0],
         legend: { live: true },
         cursor: { points: { size: 6 }, drag: { x: false, y: false } },
         scales: {
@@ -99,11 +102,13 @@ export class Chart {
         axes: [
           {
             ...axes,
+            size: 32,
             ...(x === undefined
               ? {
                   values: (_plot, splits) =>
                     splits.map((at) => new Date(at * 1_000).toISOString().slice(11, 19)),
                   space: 80,
+                  incrs: [...TIME_STEPS],
                 }
               : { values: (_plot, splits) => splits.map(x.format), space: 60 }),
           },

@@ -59,10 +59,10 @@ export function instruments(): View {
     { label: "Ask", width: "6rem", align: "right", text: price("askTicks"), tone: () => "ask" },
     { label: "Ask size", width: "5.5rem", align: "right", text: size("askLots") },
     { label: "Micro", width: "6.5rem", align: "right", text: micro },
-    { label: "Own size", width: "5rem", align: "right", text: size("quoteBidLots") },
+    { label: "Own size", width: "5.8rem", align: "right", text: size("quoteBidLots") },
     { label: "Own bid", width: "6rem", align: "right", text: price("quoteBidTicks"), tone: () => "bid own" },
     { label: "Own ask", width: "6rem", align: "right", text: price("quoteAskTicks"), tone: () => "ask own" },
-    { label: "Own size", width: "5rem", align: "right", text: size("quoteAskLots") },
+    { label: "Own size", width: "5.8rem", align: "right", text: size("quoteAskLots") },
     {
       label: "Fair",
       width: "6.5rem",
@@ -72,7 +72,7 @@ export function instruments(): View {
         return ticks === null ? "–" : (ticks * of.tick).toFixed(digitsOf(of.tick) + 1);
       },
     },
-    { label: "Wider, bp", width: "5rem", align: "right", text: ({ id }) => fixed(value(id, "widenBp"), 1) },
+    { label: "Wider, bp", width: "5.8rem", align: "right", text: ({ id }) => fixed(value(id, "widenBp"), 1) },
     { label: "Size ×", width: "4rem", align: "right", text: ({ id }) => fixed(value(id, "sizeFactor"), 2) },
     {
       label: "IV",

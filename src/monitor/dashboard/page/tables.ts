@@ -68,11 +68,17 @@ export function describe(value: unknown, depth = 0): HTMLElement {
   const entries = Object.entries(value ?? {}).slice(0, 60);
   const list = h("dl", { class: "facts" });
   for (const [name, fact] of entries) {
-    const isGroup = fact !== null && typeof fact === "object" && depth < 3 && Object.keys(fact).length > 0;
+    const isGroup = isGroupOf(fact) && depth < 3;
     const shown = isGroup ? describe(fact, depth + 1) : factText(name, fact);
     list.append(h("div", { class: isGroup ? "group" : "" }, h("dt", {}, label(name)), h("dd", {}, shown)));
   }
   return list;
+}
+
+/** Names with values below them; a list of plain values is one value. */
+function isGroupOf(fact: unknown): boolean {
+  if (fact === null || typeof fact !== "object" || Object.keys(fact).length === 0) return false;
+  return !Array.isArray(fact) || fact.some((one) => one !== null && typeof one === "object");
 }
 
 function label(name: string): string {
@@ -82,6 +88,7 @@ function label(name: string): string {
 function factText(name: string, fact: unknown): string {
   if (fact === null || fact === undefined || (typeof fact === "object" && Object.keys(fact).length === 0))
     return "–";
+  if (Array.isArray(fact)) return fact.map((one) => factText(name, one)).join(", ");
   if (typeof fact === "number" && /Us$/.test(name) && fact > 1e15)
     return new Date(fact / 1_000).toISOString();
   if (typeof fact === "number")
