@@ -23,10 +23,15 @@ export interface WireListening {
 
 export interface WireDone {
   readonly say: "done";
-  /** Monotonic ns at which each frame was handed to its socket. */
+  /** Monotonic ns at which each frame was handed to its socket; NaN of one that no quote has to answer. */
   readonly sentNs: Float64Array;
+  readonly sent: number;
+  /** Frames that keel was sent before the round. */
+  readonly sentBefore: number;
   /** Monotonic ns at which each answer's bytes were read, in order of arrival. */
   readonly arrivedNs: Float64Array;
+  /** QuoteID (117) of each answer; not set for the relay's. */
+  readonly arrivedId: Float64Array;
   readonly arrived: number;
 }
 

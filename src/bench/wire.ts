@@ -5,6 +5,7 @@ import { type Config, loadConfig } from "../config.ts";
 import { systemClock } from "../core/clock.ts";
 import { workerUrl } from "../core/executable.ts";
 import { Histogram } from "../core/histogram.ts";
+import { invariant } from "../core/invariant.ts";
 import { Logger } from "../core/log.ts";
 import { endpointAt } from "../feed/registry.ts";
 import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
@@ -42,7 +43,8 @@ const WARM_UP_MS = 2_500;
 export async function runWireBench(options: WireBenchOptions): Promise<BenchReport> {
   const outside = await Outside.start();
   const stateDir = mkdtempSync(join(tmpdir(), "keel-wire-"));
-  const frameOfQuote: number[] = [];
+  /** By the highest quote id of a message: how many frames the desk had seen when it was decided. */
+  const frameOfQuote = new Map<number, number>();
   const live = await LiveDesk.prepare({
     config: wireConfig(outside.address, stateDir),
     log: new Logger({ format: "text", level: "error" }),
@@ -61,13 +63,7 @@ export async function runWireBench(options: WireBenchOptions): Promise<BenchRepo
         seed: options.seed,
         clock: systemClock,
       });
-      let answered = 0;
-      return noteQuotes(gateway, () => {
-        const { frames } = desk.counters;
-        // A quote that a timer sends (a prediction's life is over) answers no frame.
-        frameOfQuote.push(frames > answered ? frames : 0);
-        answered = frames;
-      });
+      return noteQuotes(gateway, (quoteId) => void frameOfQuote.set(quoteId, desk.counters.frames));
     },
   });
   const relay = await Relay.start(outside.address);
@@ -86,16 +82,20 @@ export async function runWireBench(options: WireBenchOptions): Promise<BenchRepo
       for (let at = 0; at < relayed.arrived; at += 1) {
         bare.record(Math.round(relayed.arrivedNs[at] - relayed.sentNs[at]));
       }
-      frameOfQuote.length = 0;
-      const before = live.desk.counters.frames;
+      frameOfQuote.clear();
       const quoted = await outside.round("keel", options.framesPerRound, options.perSecond);
       let next = 0;
-      for (let at = 0; at < Math.min(quoted.arrived, frameOfQuote.length); at += 1) {
-        const last = Math.min((frameOfQuote[at] ?? 0) - before, options.framesPerRound);
-        for (; next < last; next += 1) keel.record(Math.round(quoted.arrivedNs[at] - quoted.sentNs[next]));
+      for (let at = 0; at < quoted.arrived; at += 1) {
+        const frames = frameOfQuote.get(quoted.arrivedId[at]) ?? 0;
+        for (const last = Math.min(frames - quoted.sentBefore, quoted.sent); next < last; next += 1) {
+          const tookNs = quoted.arrivedNs[at] - quoted.sentNs[next];
+          if (Number.isNaN(tookNs)) continue;
+          invariant(tookNs >= 0, "no quote arrives before the frame that it answers was sent");
+          keel.record(Math.round(tookNs));
+        }
       }
       quotes += quoted.arrived;
-      unanswered += options.framesPerRound - next;
+      for (; next < quoted.sent; next += 1) if (!Number.isNaN(quoted.sentNs[next])) unanswered += 1;
     }
     const keelRow = rowOf("wire/keel", keel, "us", {
       offeredPerSecond: options.perSecond,
@@ -147,14 +147,15 @@ function wireConfig(address: WireListening, stateDir: string): Config {
   };
 }
 
-function noteQuotes(gateway: FixQuoteGateway, note: () => void): QuoteGateway {
+function noteQuotes(gateway: FixQuoteGateway, note: (quoteId: number) => void): QuoteGateway {
   return {
     get ready() {
       return gateway.ready;
     },
     start: (events) => gateway.start(events),
     publish: (quotes, timeUs) => {
-      note();
+      const { batch } = quotes;
+      note(batch.quoteId.subarray(0, batch.count).reduce((a, b) => Math.max(a, b), 0));
       return gateway.publish(quotes, timeUs);
     },
     cancelAll: (timeUs) => gateway.cancelAll(timeUs),

@@ -24,7 +24,9 @@ const TIMER_MS = 5;
 const ACCEPTED = 0;
 const CANCELLED = 4;
 const SETTLE_MS = 300;
-const DEPTH_FRAMES_MS = [0, 50, 150, 300, 500] as const;
+/** Answers to the client and depth frames that a round may hold beside its own. */
+const UNMEASURED_MAX = 1_024;
+const DEPTH_FRAME_MS = 100;
 const START_TICKS = 545_000;
 /** Each frame moves the market by 30 bp, more than any spread and hysteresis, so that every quote must follow. */
 const STEP_TICKS = 1_800;
@@ -43,8 +45,14 @@ const arrivalClock: Clock = {
 
 let sentNs = new Float64Array(0);
 let arrivedNs = new Float64Array(0);
+let arrivedId = new Float64Array(0);
 let arrived = 0;
+/** Frames of the round so far: those it measures and what else the venue has sent keel meanwhile. */
+let sent = 0;
+/** Frames that keel was sent since it connected, as its desk counts them. */
+let sentToKeel = 0;
 let path: WireRound["path"] = "keel";
+let depthTimer: Timer | undefined;
 let updateId = 1_000;
 let depthId = updateId;
 let frameNumber = 0;
@@ -73,7 +81,7 @@ class Peer implements SessionApplication {
   onResend(): void {}
 
   onMessage(message: FixMessage, timeUs: number): boolean {
-    if (message.msgType === MSG.massQuote) note("keel", readNs);
+    if (message.msgType === MSG.massQuote) note("keel", readNs, message.uint(TAG.quoteId));
     else if (message.msgType !== MSG.quoteCancel) return false;
     const status = message.msgType === MSG.massQuote ? ACCEPTED : CANCELLED;
     this.#session
@@ -87,9 +95,10 @@ class Peer implements SessionApplication {
 
 const peer = new Peer();
 
-function note(from: WireRound["path"], atNs: number): void {
+function note(from: WireRound["path"], atNs: number, id: number): void {
   if (from !== path || arrived === arrivedNs.length) return;
   arrivedNs[arrived] = atNs;
+  arrivedId[arrived] = id;
   arrived += 1;
 }
 
@@ -113,7 +122,7 @@ function start(): WireReply {
       data: (_socket, chunk) => {
         const atNs = systemClock.monotonicNs();
         relayedBytes += chunk.length;
-        for (; relayedBytes >= RELAY_BYTES; relayedBytes -= RELAY_BYTES) note("relay", atNs);
+        for (; relayedBytes >= RELAY_BYTES; relayedBytes -= RELAY_BYTES) note("relay", atNs, 0);
       },
     },
   });
@@ -144,12 +153,24 @@ function serve(role: WireRound["path"]) {
       },
       message: (socket, text) => {
         const { id } = JSON.parse(String(text)) as { id: number };
-        socket.send(JSON.stringify({ result: null, id }));
-        // The client needs diffs before and after the snapshot that it joins to them.
-        for (const delayMs of DEPTH_FRAMES_MS) setTimeout(() => socket.send(depthFrame()), delayMs);
+        unmeasured(socket, JSON.stringify({ result: null, id }));
+        if (depthTimer !== undefined) return;
+        // The client joins diffs to a snapshot, and asks anew for a stream that has gone silent.
+        unmeasured(socket, depthFrame());
+        depthTimer = setInterval(() => unmeasured(socket, depthFrame()), DEPTH_FRAME_MS);
       },
     },
   });
+}
+
+/** A frame that no quote has to answer; the client counts it all the same. */
+function unmeasured(socket: Bun.ServerWebSocket<WireRound["path"]>, text: string): void {
+  sentToKeel += 1;
+  if (path === "keel" && sent < sentNs.length) {
+    sentNs[sent] = Number.NaN;
+    sent += 1;
+  }
+  socket.send(text);
 }
 
 function rest(pathname: string): unknown {
@@ -217,20 +238,25 @@ async function round(request: WireRound): Promise<void> {
   if (socket === null)
     return reply({ say: "failed", message: `nobody is connected to the ${request.path} venue` });
   path = request.path;
-  sentNs = new Float64Array(request.frames);
+  sentNs = new Float64Array(request.frames + UNMEASURED_MAX);
   arrivedNs = new Float64Array(request.frames * 2);
+  arrivedId = new Float64Array(request.frames * 2);
   arrived = 0;
-  let sent = 0;
+  sent = 0;
+  let measured = 0;
+  const sentBefore = sentToKeel;
   const startNs = systemClock.monotonicNs();
-  while (sent < request.frames) {
+  while (measured < request.frames) {
     const dueBy = ((systemClock.monotonicNs() - startNs) / 1e9) * request.perSecond;
-    for (const until = Math.min(dueBy, request.frames); sent < until; sent += 1) {
+    for (const until = Math.min(dueBy, request.frames); measured < until; measured += 1) {
       const text = topFrame();
       sentNs[sent] = systemClock.monotonicNs();
+      sent += 1;
+      if (path === "keel") sentToKeel += 1;
       socket.send(text);
     }
     await Bun.sleep(BURST_MS);
   }
   await Bun.sleep(SETTLE_MS);
-  reply({ say: "done", sentNs, arrivedNs, arrived });
+  reply({ say: "done", sentNs, arrivedNs, arrivedId, arrived, sent, sentBefore });
 }
