@@ -44,7 +44,9 @@ const decoder = (venue: string, isa: string, flags: readonly string[]): Unit => 
   flags: [`-DKEEL_ISA=${isa}`, "-ffp-contract=off", ...flags],
 });
 const decoders = (isa: string, flags: readonly string[]): Unit[] =>
-  ["binance", "deribit", "bybit", "okx", "kraken", "coinbase"].map((venue) => decoder(venue, isa, flags));
+  ["binance", "deribit", "bybit", "okx", "kraken", "coinbase", "bitstamp"].map((venue) =>
+    decoder(venue, isa, flags),
+  );
 
 function decodeUnits(arch: string): Unit[] {
   const units = [plain("host.c"), plain("decode.c"), ...decoders("portable", [])];

@@ -15,6 +15,7 @@ int32_t keel_decode_bybit_portable(const keel_decoder *, int32_t, int32_t *, int
 int32_t keel_decode_okx_portable(const keel_decoder *, int32_t, int32_t *, int32_t *);
 int32_t keel_decode_kraken_portable(const keel_decoder *, int32_t, int32_t *, int32_t *);
 int32_t keel_decode_coinbase_portable(const keel_decoder *, int32_t, int32_t *, int32_t *);
+int32_t keel_decode_bitstamp_portable(const keel_decoder *, int32_t, int32_t *, int32_t *);
 int32_t keel_decode_binance_depth_portable(const keel_decoder *, int32_t, const keel_listing *, int32_t *, int32_t *);
 
 #if defined(__x86_64__)
@@ -24,6 +25,7 @@ int32_t keel_decode_bybit_avx2(const keel_decoder *, int32_t, int32_t *, int32_t
 int32_t keel_decode_okx_avx2(const keel_decoder *, int32_t, int32_t *, int32_t *);
 int32_t keel_decode_kraken_avx2(const keel_decoder *, int32_t, int32_t *, int32_t *);
 int32_t keel_decode_coinbase_avx2(const keel_decoder *, int32_t, int32_t *, int32_t *);
+int32_t keel_decode_bitstamp_avx2(const keel_decoder *, int32_t, int32_t *, int32_t *);
 int32_t keel_decode_binance_depth_avx2(const keel_decoder *, int32_t, const keel_listing *, int32_t *, int32_t *);
 #define BEST(name) name##_avx2
 #else
@@ -36,6 +38,7 @@ static const decode_frame BYBIT[2] = {keel_decode_bybit_portable, BEST(keel_deco
 static const decode_frame OKX[2] = {keel_decode_okx_portable, BEST(keel_decode_okx)};
 static const decode_frame KRAKEN[2] = {keel_decode_kraken_portable, BEST(keel_decode_kraken)};
 static const decode_frame COINBASE[2] = {keel_decode_coinbase_portable, BEST(keel_decode_coinbase)};
+static const decode_frame BITSTAMP[2] = {keel_decode_bitstamp_portable, BEST(keel_decode_bitstamp)};
 static const decode_depth DEPTH[2] = {keel_decode_binance_depth_portable, BEST(keel_decode_binance_depth)};
 
 /* Ends the frame with zeros; false when it does not fit where it is said to be. */
@@ -65,6 +68,8 @@ int32_t keel_decode_okx(keel_decoder *decoder, int32_t length) { return decode(O
 int32_t keel_decode_kraken(keel_decoder *decoder, int32_t length) { return decode(KRAKEN, decoder, length); }
 
 int32_t keel_decode_coinbase(keel_decoder *decoder, int32_t length) { return decode(COINBASE, decoder, length); }
+
+int32_t keel_decode_bitstamp(keel_decoder *decoder, int32_t length) { return decode(BITSTAMP, decoder, length); }
 
 int32_t keel_decode_binance_depth(keel_decoder *decoder, int32_t length, int32_t listing) {
   if (!close_frame(decoder, length) || listing < 0 || listing >= decoder->listing_count) return 0;

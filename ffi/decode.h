@@ -74,6 +74,7 @@ KEEL_EXPORT int32_t keel_decode_bybit(keel_decoder *decoder, int32_t length);
 KEEL_EXPORT int32_t keel_decode_okx(keel_decoder *decoder, int32_t length);
 KEEL_EXPORT int32_t keel_decode_kraken(keel_decoder *decoder, int32_t length);
 KEEL_EXPORT int32_t keel_decode_coinbase(keel_decoder *decoder, int32_t length);
+KEEL_EXPORT int32_t keel_decode_bitstamp(keel_decoder *decoder, int32_t length);
 
 /* The same for the answer to a REST depth request of listing number `listing`. */
 KEEL_EXPORT int32_t keel_decode_binance_depth(keel_decoder *decoder, int32_t length, int32_t listing);

@@ -2,15 +2,11 @@
  * Coinbase Exchange's changes of levels, and of orders: open, done, match, received. Gives what src/feed/coinbase/decoder.ts gives; the change
  * of an order stands in the values of its event. Compiled once for each instruction set, which KEEL_ISA names.
  */
-#include "decode_levels.h"
+#include "decode_orders.h"
 #include "decode_time.h"
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
-
-/* Numbers of src/feed/order-change.ts, and columns of src/feed/coinbase/native-decoder.ts. */
-enum { ORDER_PASS = 0, ORDER_ADD = 1, ORDER_REDUCE = 2, ORDER_REMOVE = 5 };
-enum { AT_ACTION, AT_KEY, AT_SIDE = AT_KEY + 4, AT_TICKS, AT_LOTS, AT_MUST_REST, AT_SEQUENCE };
 
 enum { TYPE_NONE, TYPE_LEVELS, TYPE_MATCH, TYPE_OPEN, TYPE_DONE, TYPE_RECEIVED };
 
@@ -189,16 +185,15 @@ static bool add_match(const message *m, int32_t row, appended *out) {
 static bool add_order(const message *m, appended *out) {
   const bool is_match = m->type == TYPE_MATCH;
   if (!has(m->seen, SEEN_SEQUENCE)) return false;
-  const int32_t row = begin_event(out, is_match ? EVENT_TRADE : EVENT_DELTA, m->listing->instrument, m->time_us);
+  const int32_t kind = is_match ? EVENT_TRADE : EVENT_DELTA;
+  const int32_t row = begin_order(out, kind, m->listing->instrument, m->time_us, (double)m->sequence);
   if (row < 0) return false;
   double *const values = out->decoder->values + (size_t)row * TICKER_FIELDS;
   double lots = 0;
   int32_t ticks = 0;
-  for (int32_t i = 0; i < TICKER_FIELDS; i += 1) values[i] = 0;
-  values[AT_SEQUENCE] = (double)m->sequence;
   set_sequence(out, row, (double)m->sequence, (double)m->sequence, (double)m->sequence - 1);
   switch (m->type) {
-    case TYPE_RECEIVED: values[AT_ACTION] = ORDER_PASS; break;
+    case TYPE_RECEIVED: break;
     case TYPE_DONE:
       if (!has(m->seen, SEEN_ORDER) || !read_uuid(m->order, values + AT_KEY)) return false;
       values[AT_ACTION] = ORDER_REMOVE;
@@ -235,7 +230,7 @@ int32_t JOIN(keel_decode_coinbase_, KEEL_ISA)(const keel_decoder *d, int32_t len
   int32_t row = -1;
   if (*at != '{') return 0;
   if (STARTS(at, "{\"type\":\"l2update\"")) {
-    row = begin_event(&out, EVENT_DELTA, 0, NAN);
+    row = begin_order(&out, EVENT_DELTA, 0, NAN, NAN);
     if (row < 0) return 0;
   }
   do {

@@ -17,7 +17,7 @@
 #define TICKER_EVENT 4
 #define MAX_PRICE 0x7ffffffe
 
-enum { BINANCE = 0, DERIBIT = 1, DEPTH = 2, BYBIT = 3, OKX = 4, KRAKEN = 5, COINBASE = 6 };
+enum { BINANCE = 0, DERIBIT = 1, DEPTH = 2, BYBIT = 3, OKX = 4, KRAKEN = 5, COINBASE = 6, BITSTAMP = 7 };
 
 typedef struct {
   int32_t decoder;
@@ -32,6 +32,7 @@ static const char *const TOKENS[] = {
     "\"0.00000000000000001\"", "\"1234567890123456.00000000\"", "\"2147483647.0\"", "[[[[[[[[", "{\"a\":{\"b\":{\"c\":", "\x80", "\xff",
     "\x1f", "\"b\":[", "\"a\":[", "\"s\":", "\"u\":", "\"e\":\"trade\"", "\"e\":\"depthUpdate\"", "[\"new\",", "[\"61800.20\",\"2.9\"]",
     "[\"61800.2\",\"2.9\",\"0\",\"4\"]", "\"seqId\":", "\"bids\":[", "\"asks\":[", "\"type\":\"delta\"", "\"instId\":\"", "\"data\":[{",
+    "\"live_orders_btcusd\"", "\"order_deleted\"", "\"id_str\":\"18446744073709551616\"", "\"order_type\":1",
 };
 
 static uint64_t state;
@@ -129,6 +130,7 @@ static int32_t run(keel_decoder *d, int32_t decoder, int32_t length) {
   if (decoder == OKX) return keel_decode_okx(d, length);
   if (decoder == KRAKEN) return keel_decode_kraken(d, length);
   if (decoder == COINBASE) return keel_decode_coinbase(d, length);
+  if (decoder == BITSTAMP) return keel_decode_bitstamp(d, length);
   return decoder == BINANCE ? keel_decode_binance(d, length) : keel_decode_binance_depth(d, length, 0);
 }
 

@@ -25,6 +25,7 @@ const SYMBOLS = {
   keel_decode_okx: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
   keel_decode_kraken: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
   keel_decode_coinbase: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
+  keel_decode_bitstamp: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
   keel_book_delta: { args: [FFIType.ptr, FFIType.ptr, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   keel_feature_top: {
     args: [FFIType.ptr, FFIType.i32, ...BEST, FFIType.f64],

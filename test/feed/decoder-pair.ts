@@ -1,6 +1,8 @@
 import type { NativeFunctions } from "../../src/core/native.ts";
 import { BinanceDecoder } from "../../src/feed/binance/decoder.ts";
 import { NativeBinanceDecoder } from "../../src/feed/binance/native-decoder.ts";
+import { BitstampDecoder } from "../../src/feed/bitstamp/decoder.ts";
+import { NativeBitstampDecoder } from "../../src/feed/bitstamp/native-decoder.ts";
 import { BybitDecoder } from "../../src/feed/bybit/decoder.ts";
 import { NativeBybitDecoder } from "../../src/feed/bybit/native-decoder.ts";
 import { CoinbaseDecoder } from "../../src/feed/coinbase/decoder.ts";
@@ -12,7 +14,7 @@ import { KrakenDecoder } from "../../src/feed/kraken/decoder.ts";
 import { NativeKrakenDecoder } from "../../src/feed/kraken/native-decoder.ts";
 import { OkxDecoder } from "../../src/feed/okx/decoder.ts";
 import { NativeOkxDecoder } from "../../src/feed/okx/native-decoder.ts";
-import { ORDER } from "../../src/feed/order-change.ts";
+import { ORDER, type OrderChange } from "../../src/feed/order-change.ts";
 import { EVENT, EventBatch, TICKER_FIELDS } from "../../src/market/event-batch.ts";
 import type { Instrument } from "../../src/market/instrument.ts";
 
@@ -160,7 +162,7 @@ export function krakenPair(
 }
 
 /** Compares the change of an order too. */
-class CoinbasePair extends DecoderPair<CoinbaseDecoder> {
+class OrderPair<Decoder extends CoinbaseDecoder | BitstampDecoder> extends DecoderPair<Decoder> {
   override disagreement(frame: string): string {
     const difference = super.disagreement(frame);
     if (difference !== "") return difference;
@@ -173,7 +175,7 @@ class CoinbasePair extends DecoderPair<CoinbaseDecoder> {
   }
 }
 
-function orderText({ order }: CoinbaseDecoder): string {
+function orderText({ order }: { readonly order: OrderChange }): string {
   const { action, key, side, priceTicks, sizeLots, mustRest, sequence } = order;
   if (action === ORDER.pass) return `passes at ${sequence}`;
   return JSON.stringify({ action, ...key, side, priceTicks, sizeLots, mustRest, sequence });
@@ -185,7 +187,16 @@ export function coinbasePair(
   bounds = ROOMY,
 ): DecoderPair<CoinbaseDecoder> {
   const natives = ISAS.map((isa) => new NativeCoinbaseDecoder(bySymbol, native, isa));
-  return new CoinbasePair(new CoinbaseDecoder(bySymbol), natives, bounds);
+  return new OrderPair(new CoinbaseDecoder(bySymbol), natives, bounds);
+}
+
+export function bitstampPair(
+  bySymbol: ReadonlyMap<string, Instrument>,
+  native: NativeFunctions,
+  bounds = ROOMY,
+): DecoderPair<BitstampDecoder> {
+  const natives = ISAS.map((isa) => new NativeBitstampDecoder(bySymbol, native, isa));
+  return new OrderPair(new BitstampDecoder(bySymbol), natives, bounds);
 }
 
 /** Instruction sets with decoders of their own: numbers of `ffi/host.h`. */

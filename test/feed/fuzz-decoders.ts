@@ -14,12 +14,29 @@ import { Rng } from "../../src/core/rng.ts";
 import { ListingTable } from "../../src/feed/native-decoder.ts";
 import type { Instrument } from "../../src/market/instrument.ts";
 import { bybitFrames, okxFrames } from "./channel-frames.ts";
-import { binancePair, bybitPair, coinbasePair, deribitPair, krakenPair, okxPair } from "./decoder-pair.ts";
+import {
+  binancePair,
+  bitstampPair,
+  bybitPair,
+  coinbasePair,
+  deribitPair,
+  krakenPair,
+  okxPair,
+} from "./decoder-pair.ts";
 import { FrameMutator } from "./frame-mutator.ts";
 import { simulatedFrames } from "./simulated-frames.ts";
-import { coinbaseFrames, krakenFrames } from "./spot-frames.ts";
+import { bitstampFrames, coinbaseFrames, krakenFrames } from "./spot-frames.ts";
 
-const DECODER = { binance: 0, deribit: 1, depth: 2, bybit: 3, okx: 4, kraken: 5, coinbase: 6 } as const;
+const DECODER = {
+  binance: 0,
+  deribit: 1,
+  depth: 2,
+  bybit: 3,
+  okx: 4,
+  kraken: 5,
+  coinbase: 6,
+  bitstamp: 7,
+} as const;
 const SIMULATED_SECONDS = 2;
 /** Frames between two looks at the clock, and in one turn of the event loop. */
 const FRAMES_PER_LOOK = 500;
@@ -35,8 +52,9 @@ const bybit = bybitFrames();
 const okx = okxFrames();
 const kraken = krakenFrames();
 const coinbase = coinbaseFrames();
+const bitstamp = bitstampFrames();
 const bySymbol = new Map(
-  [binance, deribit, bybit, okx, kraken, coinbase].flatMap((venue) => [...venue.bySymbol]),
+  [binance, deribit, bybit, okx, kraken, coinbase, bitstamp].flatMap((venue) => [...venue.bySymbol]),
 );
 
 /** The file that `ffi/fuzz_decode.c` reads: three sizes, listings, slots; each frame after its decoder's number and its length. */
@@ -49,6 +67,7 @@ function seedFile(instruments: ReadonlyMap<string, Instrument>): Uint8Array {
     ...okx.frames.map((text) => [DECODER.okx, text] as const),
     ...kraken.frames.map((text) => [DECODER.kraken, text] as const),
     ...coinbase.frames.map((text) => [DECODER.coinbase, text] as const),
+    ...bitstamp.frames.map((text) => [DECODER.bitstamp, text] as const),
     ...binance.snapshots.map((text) => [DECODER.depth, text] as const),
   ];
   const bytes = (array: ArrayBufferView): Buffer =>
@@ -98,6 +117,7 @@ async function compared(): Promise<number> {
     { pair: okxPair(bySymbol, native), frames: okx.frames },
     { pair: krakenPair(bySymbol, native), frames: kraken.frames },
     { pair: coinbasePair(bySymbol, native), frames: coinbase.frames },
+    { pair: bitstampPair(bySymbol, native), frames: bitstamp.frames },
   ];
   const rng = new Rng(seed);
   const mutator = new FrameMutator(rng);

@@ -16,22 +16,8 @@ import { coinbaseProduct, FakeCoinbase } from "./fake-coinbase.ts";
 import { krakenPair } from "./fake-kraken.ts";
 import { type FakeVenue, Session } from "./fake-venue.ts";
 import { FrameMutator } from "./frame-mutator.ts";
-import { listing, type VenueFrames } from "./simulated-frames.ts";
-import { coinbaseFrames, krakenFrames } from "./spot-frames.ts";
-
-function bitstampFrames(): VenueFrames {
-  const frames: string[] = [];
-  for (const orders of [false, true]) {
-    const venue = new FakeBitstamp(orders);
-    for (let round = 0; round < 40; round += 1) frames.push(venue.next(round % 2));
-    frames.push(venue.fullBook(0), venue.trade(1), venue.offGrid(0), venue.heartbeat());
-  }
-  const body = JSON.stringify([bitstampMarket("btcusd", 0), bitstampMarket("etheur", 2)]);
-  const specs = ["btcusd", "etheur"]
-    .map((symbol) => readMarket(body, symbol))
-    .filter((spec) => spec !== undefined);
-  return { bySymbol: listing(specs), frames, snapshots: [] };
-}
+import type { VenueFrames } from "./simulated-frames.ts";
+import { bitstampFrames, coinbaseFrames, krakenFrames } from "./spot-frames.ts";
 
 const DECODERS: readonly {
   readonly name: string;

@@ -5,12 +5,12 @@ import { Rng } from "../../src/core/rng.ts";
 import { readProduct } from "../../src/feed/coinbase/instruments.ts";
 import { rfc3339Us } from "../../src/feed/rfc3339.ts";
 import { skipUnless } from "../support/shared-data.ts";
-import { coinbasePair, krakenPair } from "./decoder-pair.ts";
+import { bitstampPair, coinbasePair, krakenPair } from "./decoder-pair.ts";
 import { coinbaseProduct } from "./fake-coinbase.ts";
 import { FrameMutator } from "./frame-mutator.ts";
 import { sharedLines } from "./shared-data.ts";
 import { listing } from "./simulated-frames.ts";
-import { coinbaseFrames, krakenFrames } from "./spot-frames.ts";
+import { bitstampFrames, coinbaseFrames, krakenFrames } from "./spot-frames.ts";
 
 const { functions: native, missing } = await loadNative();
 const skip = skipUnless(native !== null, `no native library: ${missing}`);
@@ -19,6 +19,7 @@ const recorded = sharedLines("ws/COINBASE.ws.28.0.gz");
 const VENUES = [
   { name: "kraken", pairOf: krakenPair, framesOf: krakenFrames },
   { name: "coinbase", pairOf: coinbasePair, framesOf: coinbaseFrames },
+  { name: "bitstamp", pairOf: bitstampPair, framesOf: bitstampFrames },
 ] as const;
 
 describe.each(VENUES)("native frames: $name", ({ pairOf, framesOf }) => {

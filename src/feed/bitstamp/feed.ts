@@ -10,8 +10,9 @@ import { ORDER } from "../order-change.ts";
 import { CHANGED, type OrderJoin } from "../order-join.ts";
 import { type BookRecovery, SnapshotFeed } from "../snapshot-feed.ts";
 import { BookAudit } from "./audit.ts";
-import { BitstampDecoder } from "./decoder.ts";
+import type { BitstampDecoder } from "./decoder.ts";
 import { readMarket } from "./instruments.ts";
+import { createBitstampDecoder } from "./native-decoder.ts";
 
 /** Changes have times and no numbers: a later one is the next one. */
 const BY_TIME: SequenceRule = {
@@ -57,7 +58,7 @@ export class BitstampFeed extends SnapshotFeed {
 
   constructor(options: FeedOptions) {
     super(options);
-    this.decoder = new BitstampDecoder(this.bySymbol);
+    this.decoder = createBitstampDecoder(this.bySymbol, options.native);
   }
 
   protected connected(timeUs: number, out: EventBatch): void {
