@@ -52,7 +52,7 @@ async function recordOnce(
   served.resume();
   await served.end();
   const frames = () => recording.recorded()[0]?.counters.frames ?? 0;
-  for (let [quiet, seen] = [0, frames()]; quiet < 20; quiet += 1) {
+  for (let [quiet, seen] = [0, frames()]; quiet < 60; quiet += 1) {
     await Bun.sleep(5);
     if (frames() !== seen) [quiet, seen] = [0, frames()];
   }
