@@ -5,6 +5,7 @@ import { type DeribitConfig, type FeedKeys, readDeribit } from "./config/deribit
 import { readDistribution } from "./config/distribution.ts";
 import { type FailoverConfig, readFailover } from "./config/failover.ts";
 import { type FixConfig, readFix } from "./config/fix.ts";
+import { type ChallengeSettings, readRegistry } from "./config/registry.ts";
 import { readPositionsFile, readRiskFile } from "./config/risk-file.ts";
 import { readSecret } from "./config/secrets.ts";
 import { readServerTls, type ServerTls } from "./config/server-tls.ts";
@@ -24,7 +25,9 @@ import { HEDGE_PARAMETERS, type HedgeSettings } from "./hedge/parameters.ts";
 import type { DeviceName } from "./inference/engine.ts";
 import type { EngineSettings } from "./inference/settings.ts";
 import type { Retention } from "./journal/retention.ts";
+import { CHALLENGE_PARAMETERS } from "./learn/challenge/policy.ts";
 import { DRIFT_PARAMETERS, type DriftParameters } from "./learn/drift/parameters.ts";
+import type { RegistrySettings } from "./learn/registry/open.ts";
 import { VENUES, type VenueName } from "./market/instrument.ts";
 import type { WebhookOptions } from "./monitor/alerts/webhook.ts";
 import type { ServiceManager } from "./monitor/service-notifier.ts";
@@ -83,6 +86,9 @@ export interface Config {
   readonly conflate: boolean;
   /** Fit the model's probabilities to what comes of them, instrument by instrument. */
   readonly recalibrate: boolean;
+  /** Words of `KEEL_TRAIN_COMMAND` and `KEEL_QUANTISE_COMMAND`; null where there is none. */
+  readonly trainCommand: readonly string[] | null;
+  readonly quantiseCommand: readonly string[] | null;
   /** `KEEL_DRIFT_…`; null when drift is not watched. */
   readonly drift: { readonly acts: boolean; readonly parameters: DriftParameters } | null;
   /** Undefined when no counterparty is configured. */
@@ -142,6 +148,10 @@ export interface Config {
   readonly positionMismatch: MismatchRule;
   /** `KEEL_HEDGE_…`; null when nothing is hedged. */
   readonly hedge: HedgeSettings | null;
+  /** `KEEL_REGISTRY…`; undefined where there is none. */
+  readonly registry: RegistrySettings | undefined;
+  /** `KEEL_CHALLENGERS`, `KEEL_PROMOTE`, `KEEL_CHALLENGE_…`; null where no model runs beside the champion. */
+  readonly challenge: ChallengeSettings | null;
   /** `KEEL_FEE_…` */
   readonly fees: FeeRates;
   readonly log: { readonly format: LogFormat; readonly level: LogLevel };
@@ -225,6 +235,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const risk = riskFile === undefined ? limits : readRiskFile(riskFile, limits, problems);
   const openingPositions =
     positionsFile === undefined ? undefined : readPositionsFile(positionsFile, problems);
+  const challenge = parameterValues(CHALLENGE_PARAMETERS, values);
+  const models = readRegistry(env, values, challenge, problems);
   const hedging = values.KEEL_HEDGE_INSTRUMENTS;
   const serviceManager = readServiceManager(env, process.pid, problems);
   if (problems.length > 0) throw new ConfigError(problems);
@@ -253,6 +265,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     warmUpMs: values.KEEL_WARM_UP_MS,
     conflate: values.KEEL_CONFLATE,
     recalibrate: values.KEEL_RECALIBRATE,
+    trainCommand: wordsOf(values.KEEL_TRAIN_COMMAND),
+    quantiseCommand: wordsOf(values.KEEL_QUANTISE_COMMAND),
     drift:
       values.KEEL_DRIFT === "off"
         ? null
@@ -327,9 +341,15 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       hedging === undefined
         ? null
         : { instruments: hedging, parameters: parameterValues(HEDGE_PARAMETERS, values) },
+    ...models,
     fees: parameterValues(FEE_PARAMETERS, values),
     log: { format: values.KEEL_LOG, level: values.KEEL_LOG_LEVEL },
   };
+}
+
+/** No shell looks at a command: words are what stands between spaces. */
+function wordsOf(command: string | undefined): string[] | null {
+  return command === undefined ? null : command.split(/\s+/).filter((word) => word !== "");
 }
 
 function journalOf(values: NamedValues, dir: string): Omit<JournalConfig, "signingKey"> {

@@ -11,6 +11,7 @@ import { HEDGE_PARAMETERS } from "../hedge/parameters.ts";
 import { DEFAULT_MODEL, DEFAULT_STAND_INS } from "../inference/builtin.ts";
 import { DEVICES } from "../inference/engine.ts";
 import { TENSORRT_PRECISIONS, TENSORRT_WAITS } from "../inference/settings.ts";
+import { CHALLENGE_PARAMETERS } from "../learn/challenge/policy.ts";
 import { DRIFT_PARAMETERS } from "../learn/drift/parameters.ts";
 import { VENUES, type VenueName } from "../market/instrument.ts";
 import { SURFACE_PARAMETERS } from "../option/surface/parameters.ts";
@@ -31,6 +32,7 @@ import {
 } from "./distribution-types.ts";
 import { FAILOVER_VARIABLES } from "./failover-variables.ts";
 import { fixSchedule, fixValidation } from "./fix-types.ts";
+import { REGISTRY_VARIABLES } from "./registry-variables.ts";
 import {
   endpointUrl,
   feedList,
@@ -102,7 +104,7 @@ const NAMED = {
   KEEL_MODEL: variable(
     path,
     null,
-    `Built-in model by name, or the folder of one (\`model.onnx\` and \`card.json\`); default \`${DEFAULT_MODEL}\`, or ${DEFAULT_STAND_INS.map((name) => `\`${name}\``).join(", ")} where that is much faster`,
+    `Built-in model by name, the folder of one (\`model.onnx\` and \`card.json\`), or \`registry:\` and a version or alias; default \`${DEFAULT_MODEL}\`, or ${DEFAULT_STAND_INS.map((name) => `\`${name}\``).join(", ")} where that is much faster`,
   ),
   KEEL_RECALIBRATE: variable(
     flag,
@@ -113,6 +115,16 @@ const NAMED = {
     oneOf(...DRIFT_MODES),
     "off",
     "Hold the model's input and what comes of its predictions against its training rows: tell alone, or widen and fall back too; see docs/learning.md",
+  ),
+  KEEL_TRAIN_COMMAND: variable(
+    phrase("a program and its arguments"),
+    null,
+    "Program with which `keel retrain` trains, given `--dataset DIR --out DIR --scratch DIR --seed N`, e.g. `/opt/keel/.venv/bin/python /opt/keel/models/train/train.py`; without it logistic regression",
+  ),
+  KEEL_QUANTISE_COMMAND: variable(
+    phrase("a program and its arguments"),
+    null,
+    "Program with which `keel retrain` makes 8 bits of the model, given `--model DIR` besides; without it the model stays as trained",
   ),
   KEEL_GPU: variable(
     phrase("part of an adapter's name, its number, software, or a power preference"),
@@ -258,6 +270,7 @@ const NAMED = {
   KEEL_FIX_TLS_KEY_FILE: variable(secretFile, null, "Its private key (PEM)"),
   ...DERIBIT_VARIABLES,
   ...CLIENT_VARIABLES,
+  ...REGISTRY_VARIABLES,
   ...FAILOVER_VARIABLES,
   KEEL_SHM: variable(
     sharedMemoryName,
@@ -517,6 +530,7 @@ const PARAMETERS: Readonly<Record<string, Variable<number>>> = Object.fromEntrie
     ...RFQ_PARAMETERS,
     ...HEDGE_PARAMETERS,
     ...FEE_PARAMETERS,
+    ...CHALLENGE_PARAMETERS,
     ...DRIFT_PARAMETERS,
   ].map((parameter) => [
     parameter.variable,

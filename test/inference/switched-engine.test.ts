@@ -26,7 +26,7 @@ function reset(...engines: StepEngine[]): void {
   for (const engine of engines) for (let slot = 0; slot < SLOTS; slot += 1) engine.resetSlot(slot);
 }
 
-function rows(count: number, seed: number): Float32Array[] {
+function rows(count: number, seed: number): Float32Array<ArrayBuffer>[] {
   const rng = new Rng(seed);
   return Array.from({ length: count }, () =>
     Float32Array.from({ length: FEATURE_COUNT }, () => rng.normal()),
@@ -162,7 +162,7 @@ describe("an engine with two models", () => {
       models.step(SLOTS);
       const made = [0, 1, 2].map((slot) => models.probabilities.slice(slot * HEADS, (slot + 1) * HEADS));
       const wanted = [otherAlone, alone, otherAlone].map((engine, slot) => stepOne(engine, slot, row));
-      expect([at, ...made]).toEqual([at, ...wanted]);
+      expect({ at, made: made.map((row) => [...row]) }).toEqual({ at, made: wanted.map((row) => [...row]) });
     }
   });
 

@@ -50,7 +50,7 @@ export class S3Store implements RegistryStore {
       await response.body?.cancel();
       throw new TooLargeError(`${this.name}/${key}`, bytes, bytesMax);
     }
-    const found = await response.bytes();
+    const found = new Uint8Array(await response.arrayBuffer());
     if (found.length > bytesMax) throw new TooLargeError(`${this.name}/${key}`, found.length, bytesMax);
     return found;
   }
