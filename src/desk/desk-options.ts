@@ -7,6 +7,7 @@ import type { SurfaceParameters } from "../option/surface/parameters.ts";
 import type { FeeRates } from "../position/fees.ts";
 import type { BookSnapshot } from "../position/snapshot.ts";
 import type { QuoteParameters } from "../quote/parameters.ts";
+import type { SavedSides } from "../quote/sides-store.ts";
 import type { SavedCounterparty } from "../rfq/counterparty-store.ts";
 import type { RfqParameters } from "../rfq/parameters.ts";
 import type { KillState } from "../risk/kill-switch.ts";
@@ -70,6 +71,8 @@ export interface DeskOptions {
   readonly kill: KillState;
   /** As it was left by the last run; null or left out = free. */
   readonly reducing?: ReducingState | null;
+  /** As they were left by the last run; left out: as the parameters have them. */
+  readonly sides?: SavedSides | undefined;
   /** Null or left out: nothing is hedged. */
   readonly hedge?: HedgeSettings | null;
   readonly fees?: FeeRates;

@@ -23,6 +23,7 @@ import { type Instrument, InstrumentTable } from "../market/instrument.ts";
 import { Book } from "../position/book.ts";
 import { DEFAULT_FEE_RATES } from "../position/fees.ts";
 import { Quoter } from "../quote/quoter.ts";
+import { SIDES } from "../quote/target.ts";
 import type { RfqInput } from "../rfq/message.ts";
 import type { RfqDesk } from "../rfq/rfq-desk.ts";
 import { RiskGate } from "../risk/gate.ts";
@@ -68,6 +69,8 @@ export class Desk implements GatewayEvents {
   /** Null when requests for quotes are not answered. */
   readonly rfq: RfqDesk | null;
   readonly counters = newDeskCounters();
+  /** One of `SIDES` by symbol, for instruments that are yet to be listed; by the empty one, for all others. */
+  readonly #sides = new Map<string, number>();
   readonly #port: DeskPort;
   readonly #conflate: boolean;
   readonly #timer: StageTimer;
@@ -101,7 +104,8 @@ export class Desk implements GatewayEvents {
       ...{ features, quoter, timer, counters, port },
     });
     const instruments = new InstrumentTable(instrumentCapacity, options.describe);
-    const { risk: limits, kill, reducing = null } = options;
+    const { risk: limits, kill, reducing = null, sides = {} } = options;
+    for (const [symbol, name] of Object.entries(sides)) this.#sides.set(symbol, SIDES[name]);
     this.gate = new RiskGate({ instruments, limits, kill, reducing });
     const { gate } = this;
     this.book = new Book({
@@ -477,14 +481,18 @@ export class Desk implements GatewayEvents {
   }
 
   /**
-   * Which sides of an instrument, or with −1 of every one quoted now, are quoted from now on; what may not stand is pulled in this
-   * turn.
+   * Which sides of an instrument, or with −1 of every one, also those that are listed later, are quoted from now on; what may not
+   * stand is pulled in this turn.
    *
    * @param sides one of `SIDES`
    * @returns how many instruments it concerns
    */
   setSides(instrument: number, sides: number, timeUs: number): number {
     let concerned = 0;
+    if (instrument < 0) {
+      this.#sides.clear();
+      this.#sides.set("", sides);
+    }
     for (const { id } of this.market.instruments.all()) {
       if ((instrument >= 0 && id !== instrument) || !this.quoter.quotes(id)) continue;
       this.quoter.setSides(id, sides);
@@ -600,6 +608,8 @@ export class Desk implements GatewayEvents {
   }
 
   #admit(instrument: Instrument, underlying: number, timeUs: number): void {
+    const sides = this.#sides.get(instrument.symbol) ?? this.#sides.get("");
+    if (sides !== undefined) this.quoter.setSides(instrument.id, sides);
     const lots = this.book.add(instrument, underlying);
     this.hedger.add(instrument, underlying);
     this.#reconciler.onInstrument(instrument, timeUs);

@@ -8,6 +8,7 @@ import { DEFAULT_SURFACE_PARAMETERS, type SurfaceParameters } from "../option/su
 import { DEFAULT_FEE_RATES, type FeeRates } from "../position/fees.ts";
 import { bookSnapshot } from "../position/snapshot.ts";
 import { DEFAULT_QUOTE_PARAMETERS, type QuoteParameters } from "../quote/parameters.ts";
+import { savedSides } from "../quote/sides-store.ts";
 import { COUNTERPARTIES_MAX, savedCounterparty } from "../rfq/counterparty-store.ts";
 import { DEFAULT_RFQ_PARAMETERS, type RfqParameters } from "../rfq/parameters.ts";
 import { DEFAULT_RISK_LIMITS, type RiskLimits } from "../risk/limits.ts";
@@ -75,6 +76,8 @@ const runStart = z.strictObject({
     .strictObject({ by: z.enum(REDUCING_LIMITS), reason: z.string(), timeUs: z.number() })
     .nullable()
     .default(null),
+  /** Which sides an operator of an earlier run had said are quoted; left out: nothing was said. */
+  sides: savedSides.optional(),
   /** Null when nothing was hedged. */
   hedge: z
     .strictObject({

@@ -27,6 +27,7 @@ import { Recalibrator } from "../learn/recalibration.ts";
 import { LoopLag } from "../monitor/loop-lag.ts";
 import { summarise } from "../monitor/summary.ts";
 import { BOOK_FILE, BookStore } from "../position/book-store.ts";
+import { SIDES_FILE, SidesStore } from "../quote/sides-store.ts";
 import { SIDES, type SidesName } from "../quote/target.ts";
 import { COUNTERPARTY_FILE, CounterpartyStore } from "../rfq/counterparty-store.ts";
 import type { RfqInput } from "../rfq/message.ts";
@@ -73,6 +74,7 @@ export class LiveDesk {
   readonly #port: LivePort;
   readonly #books: LiveBooks;
   readonly #killStore: KillSwitchStore;
+  readonly #sidesStore: SidesStore;
   readonly #counterparties: LiveCounterparties | null;
   readonly #counterparty: LiveCounterparty;
   /** Times that risk limits were read anew, and that they could not be. */
@@ -146,6 +148,12 @@ export class LiveDesk {
     const killStore = new KillSwitchStore(join(config.stateDir, KILL_SWITCH_FILE));
     this.#killStore = killStore;
     const { kill, reducing } = killStore.loadState(clock.wallUs());
+    this.#sidesStore = new SidesStore(join(config.stateDir, SIDES_FILE));
+    const { sides, unreadable } = this.#sidesStore.load();
+    if (unreadable !== null)
+      log.error("which sides are quoted cannot be read; only what reduces a position is", { unreadable });
+    else if (Object.keys(sides).length > 0)
+      log.warn("the sides that were told earlier are quoted until others are told", { sides });
     const bookStore = new BookStore(join(config.stateDir, BOOK_FILE));
     const opening = bookStore.load();
     if (reducing !== null)
@@ -154,7 +162,13 @@ export class LiveDesk {
       log.warn("the kill switch is tripped: nothing is quoted until it is reset", { ...kill });
     const counterpartyStore = new CounterpartyStore(join(config.stateDir, COUNTERPARTY_FILE));
     const known = config.rfq === null ? [] : openCounterparties(counterpartyStore, log);
-    const left = { kill, reducing, opening, ...(known.length === 0 ? {} : { rfqCounterparties: known }) };
+    const left = {
+      kill,
+      reducing,
+      sides,
+      opening,
+      ...(known.length === 0 ? {} : { rfqCounterparties: known }),
+    };
     const start = liveStart(config, model, engine, left);
     this.#port = new LivePort({
       feeds: this.#feeds.port,
@@ -242,9 +256,9 @@ export class LiveDesk {
   }
 
   /**
-   * Which sides are quoted from now on.
+   * Which sides are quoted from now on, also after a restart.
    *
-   * @param symbol of an instrument; empty for every one quoted now
+   * @param symbol of an instrument; empty for every one, also those that are listed later
    * @returns how many instruments it concerns; 0 when none of that name is quoted
    */
   setSides(symbol: string, sides: SidesName): number {
@@ -253,6 +267,13 @@ export class LiveDesk {
     const command: SidesCommand = { command: "sides", instrument: named?.id ?? -1, sides };
     const timeUs = this.#input(RECORD.control, 0, JSON.stringify(command));
     const concerned = this.desk.setSides(command.instrument, SIDES[sides], timeUs);
+    const failed = (error: unknown): void =>
+      this.log.error("which sides are quoted cannot be written; it holds for this process only", { error });
+    try {
+      this.#sidesStore.tell(symbol, sides, failed);
+    } catch (error) {
+      failed(error);
+    }
     this.log.warn("other sides are quoted", { instrument: symbol === "" ? "all" : symbol, sides });
     return concerned;
   }
@@ -387,6 +408,7 @@ export class LiveDesk {
     await this.gateway.stop(this.#config.timeouts.shutdownMs);
     await this.#books.stop();
     await this.#killStore.synced;
+    await this.#sidesStore.synced;
     await this.#counterparties?.stop();
     for (const tap of this.taps) tap.close();
     this.#feeds.close();

@@ -7,7 +7,7 @@ import type { RunStart } from "../journal/run-start.ts";
 import { INSTRUMENT_CAPACITY } from "./live-options.ts";
 
 /** What the last run left behind. */
-export type LeftBehind = Pick<RunStart, "kill" | "reducing" | "opening" | "rfqCounterparties">;
+export type LeftBehind = Pick<RunStart, "kill" | "reducing" | "sides" | "opening" | "rfqCounterparties">;
 
 /** What a run begins with, as its journal's first record tells it. Whether it reconciles is known once the gateway is made. */
 export function liveStart(config: Config, model: StepModel, engine: StepEngine, left: LeftBehind): RunStart {

@@ -1,7 +1,6 @@
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
-import { open } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readFileSync } from "node:fs";
 import { z } from "zod";
+import { StateFile } from "../core/state-file.ts";
 import { type KillState, NOT_TRIPPED } from "./kill-switch.ts";
 import { REDUCING_LIMITS, type ReducingState } from "./trading-state.ts";
 
@@ -25,15 +24,14 @@ export interface SavedState {
 }
 
 /**
- * Keeps the kill switch's state in a file, so that it stays tripped across a restart, and whether the desk only reduces. At the edge: the risk gate never touches
- * it. A save is on disk when it returns.
+ * Keeps the kill switch's state in a file, so that it stays tripped across a restart, and whether the desk only reduces. At the
+ * edge: the risk gate never touches it.
  */
 export class KillSwitchStore {
-  readonly #path: string;
-  #synced: Promise<void> = Promise.resolve();
+  readonly #file: StateFile;
 
   constructor(path: string) {
-    this.#path = path;
+    this.#file = new StateFile(path);
   }
 
   /**
@@ -48,7 +46,7 @@ export class KillSwitchStore {
   loadState(timeUs: number): SavedState {
     let text: string;
     try {
-      text = readFileSync(this.#path, "utf8");
+      text = readFileSync(this.#file.path, "utf8");
     } catch (error) {
       if (error instanceof Error && "code" in error && error.code === "ENOENT") {
         return { kill: NOT_TRIPPED, reducing: null };
@@ -64,48 +62,24 @@ export class KillSwitchStore {
   }
 
   /**
-   * Writes the state: when this returns it outlives the process, and some time later the host. The disk is not waited for, because that takes up to hundreds of milliseconds in which nothing could be cancelled. What a host that fails
-   * meanwhile leaves is the old state, the new one, or a file that cannot be read and so counts as tripped.
+   * Writes the state, as {@link StateFile} does. A host that fails before the disk has taken it may leave a file that cannot be read,
+   * and so counts as tripped.
    *
    * @param onUnsynced told when the disk did not take it
    * @throws Error of the file system when the state cannot be written; the old state is then still in place.
    */
-  save(
-    state: KillState,
-    reducing: ReducingState | null = null,
-    onUnsynced: (error: unknown) => void = () => {},
-  ): void {
-    const folder = dirname(this.#path);
-    mkdirSync(folder, { recursive: true });
-    const temporary = `${this.#path}.tmp`;
-    const file = openSync(temporary, "w", 0o600);
-    try {
-      writeSync(file, `${JSON.stringify(reducing === null ? state : { ...state, reducing })}\n`);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(temporary, this.#path);
-    this.#synced = this.#synced.then(() => sync([this.#path, folder])).catch(onUnsynced);
+  save(state: KillState, reducing: ReducingState | null = null, onUnsynced?: (error: unknown) => void): void {
+    const whole = reducing === null ? state : { ...state, reducing };
+    this.#file.save(`${JSON.stringify(whole)}\n`, onUnsynced);
   }
 
   /** Fulfilled when the disk has taken or refused what was saved last. */
   get synced(): Promise<void> {
-    return this.#synced;
+    return this.#file.synced;
   }
 
   #unreadable(cause: string, timeUs: number): SavedState {
-    const reason = `state-unreadable: ${this.#path}: ${cause}`;
+    const reason = `state-unreadable: ${this.#file.path}: ${cause}`;
     return { kill: { tripped: true, reason, timeUs }, reducing: null };
-  }
-}
-
-async function sync(paths: readonly string[]): Promise<void> {
-  for (const path of paths) {
-    const handle = await open(path, "r");
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
   }
 }

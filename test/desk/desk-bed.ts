@@ -3,6 +3,7 @@ import { Desk, type DeskPort } from "../../src/desk/desk.ts";
 import { noTimer } from "../../src/desk/latency.ts";
 import { MassQuoteEncoder } from "../../src/gateway/fix/mass-quote.ts";
 import { DEFAULT_QUOTE_PARAMETERS, type QuoteParameters } from "../../src/quote/parameters.ts";
+import type { SavedSides } from "../../src/quote/sides-store.ts";
 import { NOT_TRIPPED } from "../../src/risk/kill-switch.ts";
 import { DEFAULT_RISK_LIMITS } from "../../src/risk/limits.ts";
 import { MemoryMarket } from "../../src/sim/memory-market.ts";
@@ -31,8 +32,16 @@ export class DeskBed {
   readonly #conflate: boolean;
   #timerUs = START_US;
 
-  /** @param conflate quotes are decided once for all frames of a step of the market */
-  constructor(engine: ScriptedEngine | null, parameters: Partial<QuoteParameters> = {}, conflate = false) {
+  /**
+   * @param conflate quotes are decided once for all frames of a step of the market
+   * @param sides as the last run left them
+   */
+  constructor(
+    engine: ScriptedEngine | null,
+    parameters: Partial<QuoteParameters> = {},
+    conflate = false,
+    sides: SavedSides = {},
+  ) {
     const { market } = this;
     this.#conflate = conflate;
     let fix = "";
@@ -79,6 +88,7 @@ export class DeskBed {
       quote: { ...DEFAULT_QUOTE_PARAMETERS, ...parameters },
       risk: DEFAULT_RISK_LIMITS,
       kill: NOT_TRIPPED,
+      sides,
       port,
       timer: noTimer,
     });

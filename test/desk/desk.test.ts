@@ -2,6 +2,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { QUOTE_STATUS } from "../../src/gateway/gateway.ts";
 import { FEED_STATE } from "../../src/market/event-batch.ts";
 import { REASON } from "../../src/quote/quote-batch.ts";
+import { SIDES } from "../../src/quote/target.ts";
 import { DeskBed } from "./desk-bed.ts";
 import { ScriptedEngine } from "./scripted-engine.ts";
 
@@ -77,6 +78,18 @@ describe("Desk", () => {
     bed.run(1_000);
     expect(bed.last.reasons).toContain("modelMissing");
     expect(bed.last.bidLots).toBeGreaterThan(0);
+  });
+
+  test("quotes the sides that the last run was told, from its first quote on, until it is told others", () => {
+    for (const sides of [{ BTCUSDT: "bid" }, { "": "bid" }] as const) {
+      const bed = new DeskBed(null, {}, false, sides);
+      bed.run(1_000);
+      expect(bed.sent.length).toBeGreaterThan(0);
+      expect(bed.sent.filter(({ askLots }) => askLots > 0)).toEqual([]);
+      expect(bed.desk.setSides(-1, SIDES.both, bed.timeUs)).toBe(1);
+      bed.run(1_000);
+      expect(bed.last.askLots).toBeGreaterThan(0);
+    }
   });
 
   test("a gap pulls the quote in the same turn and forgets the model's state", () => {

@@ -16,6 +16,7 @@ import type { LiveSummary } from "../../src/live/live-desk.ts";
 import { engineForReplay } from "../../src/live/replay-engine.ts";
 import { FEED_STATE } from "../../src/market/event-batch.ts";
 import { REASON } from "../../src/quote/quote-batch.ts";
+import { SIDES_FILE, SidesStore } from "../../src/quote/sides-store.ts";
 import { skipUnless } from "../support/shared-data.ts";
 import { Harness } from "./harness.ts";
 
@@ -197,6 +198,7 @@ describe("a live desk in trouble", () => {
     expect(live.setSides("NO-SUCH", "bid")).toBe(0);
     expect(live.setSides("", "bid")).toBe(quoted.length);
     expect(asks()).toBe(0);
+    expect(new SidesStore(join(harness.folder, "state", SIDES_FILE)).load().sides).toEqual({ "": "bid" });
     await harness.until("bids stand without asks", () => bids() > 0);
     expect(asks()).toBe(0);
     const [{ symbol, id }] = quoted;

@@ -1,0 +1,62 @@
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+import { StateFile } from "../core/state-file.ts";
+import { SIDES, type SidesName } from "./target.ts";
+
+/** Name of the file in the state directory. */
+export const SIDES_FILE = "sides.json";
+
+export const savedSides = z.record(
+  z.string(),
+  z.enum(Object.keys(SIDES) as [SidesName, ...SidesName[]]).exclude(["both"]),
+);
+
+/** Sides by symbol; by the empty one those of every other instrument. What is not in it is quoted as configured. */
+export type SavedSides = z.infer<typeof savedSides>;
+
+/**
+ * Keeps in a file which sides an operator has said are quoted, so that a restart does not quote again what was taken off. Only
+ * what takes something off is kept: that both sides are quoted is for the configuration to say. At the edge: the quoter never
+ * touches it.
+ */
+export class SidesStore {
+  readonly #file: StateFile;
+  #sides: SavedSides = {};
+
+  constructor(path: string) {
+    this.#file = new StateFile(path);
+  }
+
+  /**
+   * @returns what was told, and why it could not be read. Fails closed: then only what reduces a position is quoted. Only a file
+   * that does not exist means that nothing was ever told.
+   */
+  load(): { readonly sides: SavedSides; readonly unreadable: string | null } {
+    let unreadable: string | null = null;
+    try {
+      this.#sides = savedSides.parse(JSON.parse(readFileSync(this.#file.path, "utf8")));
+    } catch (error) {
+      const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
+      if (!missing) unreadable = `${this.#file.path}: expected {"SYMBOL":"bid"|"ask"|"reducing",…}`;
+      this.#sides = missing ? {} : { "": "reducing" };
+    }
+    return { sides: { ...this.#sides }, unreadable };
+  }
+
+  /**
+   * Takes over what was told and writes it; see {@link StateFile}.
+   *
+   * @param symbol empty for every instrument, whatever was told of single ones before
+   * @throws Error of the file system when it cannot be written
+   */
+  tell(symbol: string, sides: SidesName, onUnsynced: (error: unknown) => void): void {
+    const { [symbol]: _told, ...others } = symbol === "" ? {} : this.#sides;
+    this.#sides = sides === "both" ? others : { ...others, [symbol]: sides };
+    this.#file.save(`${JSON.stringify(this.#sides)}\n`, onUnsynced);
+  }
+
+  /** Fulfilled when the disk has taken or refused what was told last. */
+  get synced(): Promise<void> {
+    return this.#file.synced;
+  }
+}
