@@ -190,10 +190,10 @@ export class ShmReader {
     const at = this.#header(offset) / 4 + number * WORDS;
     for (;;) {
       const before = this.#load(at);
-      if (before === 0) return false;
       if ((before & 1) === 1) continue;
       this.#copyFrom(at);
-      if (this.#load(at) === before) return true;
+      // The sequence comes round to 0 again; the kind of a record that was written does not.
+      if (this.#load(at) === before) return this.#u32(RECORD_FIELD.kind) !== 0;
     }
   }
 

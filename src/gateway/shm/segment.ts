@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { chmodSync, closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { EXIT, KeelError } from "../../core/errors.ts";
 import { HEADER, HEADER_BYTES, MAGIC, WRITER_STATE } from "./layout.ts";
@@ -8,6 +8,8 @@ export const SHM_DIR = "/dev/shm";
 
 /** The owner writes, its group reads, others nothing. */
 const MODE = 0o640;
+/** Set aside at a time. */
+const RESERVE_BYTES = 1 << 20;
 
 /**
  * Makes a shared memory object of the given name and maps it. What stood under the name is replaced in one step, so readers
@@ -35,7 +37,7 @@ export function createSegment(
   try {
     const file = openSync(fresh, "wx+", MODE);
     try {
-      ftruncateSync(file, totalBytes);
+      reserve(file, totalBytes);
     } finally {
       closeSync(file);
     }
@@ -52,6 +54,17 @@ export function createSegment(
       `shared memory ${name} of ${totalBytes} bytes cannot be made in ${directory}: ${why}`,
       EXIT.failed,
     );
+  }
+}
+
+/**
+ * Makes a file that long and has the host set its memory aside now. A file that is only said to be so long gets its pages when
+ * they are first written, and where none are left (a container's `/dev/shm` has 64 MiB) that write kills the process.
+ */
+function reserve(file: number, totalBytes: number): void {
+  const zeros = new Uint8Array(Math.min(totalBytes, RESERVE_BYTES));
+  for (let at = 0; at < totalBytes; ) {
+    at += writeSync(file, zeros, 0, Math.min(zeros.length, totalBytes - at), at);
   }
 }
 

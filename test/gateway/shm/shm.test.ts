@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findCompiler } from "../../../ffi/compile.ts";
@@ -45,10 +45,10 @@ function instruments(): InstrumentTable {
   return table;
 }
 
-function writer(ringCapacity = 64): ShmWriter {
+function writer(ringCapacity = 64, where = directory): ShmWriter {
   return new ShmWriter({
     name: "keel",
-    directory,
+    directory: where,
     ringCapacity,
     desk: {
       instruments: instruments(),
@@ -179,6 +179,31 @@ describe("shared memory", () => {
     await sleeper.exited;
     writer();
     expect(new ShmReader("keel", directory).state).toBe("running");
+  });
+
+  test("its memory is set aside before anything is written on the line", () => {
+    writer(1 << 15);
+    const { size, blocks } = statSync(join(directory, "keel"));
+    expect(size).toBeGreaterThan(4 << 20);
+    expect(blocks * 512).toBeGreaterThanOrEqual(size);
+  });
+
+  test("names the memory that is not to be had, and leaves nothing behind", () => {
+    const small = join(directory, "small");
+    mkdirSync(small);
+    const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", small]);
+    if (mounted.exitCode !== 0) {
+      console.log("skipped: a full /dev/shm: no file system can be mounted here");
+      return;
+    }
+    try {
+      expect(() => writer(1 << 15, small)).toThrow(
+        /shared memory keel of \d+ bytes cannot be made in .*small: /,
+      );
+      expect(readdirSync(small)).toEqual([]);
+    } finally {
+      Bun.spawnSync(["umount", small]);
+    }
   });
 
   test("names the directory when the memory cannot be had", () => {
