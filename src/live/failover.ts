@@ -32,6 +32,8 @@ const BEAT_MS = 100;
 const FIRST_MS = 1_500;
 /** After giving way the lease is not asked for so long, so that the other one gets it. */
 const PAUSE_MS = 2_000;
+/** For so long a switch waits for the other one to have everything. */
+const READY_MS = 1_000;
 /** A request to the coordination service that takes a larger share of the lease's length has failed. */
 const TIMEOUT_SHARE = 0.4;
 /** Fills of instruments that no feed has described yet. */
@@ -166,7 +168,7 @@ export class LiveFailover implements DeskTap {
       unfit: () => "",
       onLead: (token, before) => {
         writeToken(join(stateDir, TOKEN_FILE), token, log);
-        log.warn("this process leads", { token });
+        log.warn("this process leads", { term: token });
         this.#client?.leave();
         const floor = this.#client?.outgoing ?? 1;
         const outgoing = Math.max(before?.outgoing ?? 1, floor);
@@ -244,8 +246,13 @@ export class LiveFailover implements DeskTap {
   async switch(reason: string, force: boolean): Promise<void> {
     const leadership = this.#leadership;
     if (leadership?.role !== "leader") throw new KeelError("not-leader", "this process does not lead");
-    if (!force && this.#ready() === null) {
-      throw new KeelError("nobody-ready", "nobody follows that has everything and could quote");
+    const { monotonicNs } = this.#options.clock;
+    const untilNs = monotonicNs() + READY_MS * 1e6;
+    while (!force && this.#ready() === null) {
+      if (monotonicNs() > untilNs) {
+        throw new KeelError("nobody-ready", "nobody follows that has everything and could quote");
+      }
+      await Bun.sleep(TIMER_MS);
     }
     await leadership.resign(reason, PAUSE_MS);
     this.#tell({ what: "released" });

@@ -213,7 +213,11 @@ export class FixAcceptor {
     const result = this.#parser.parse(first, 0, first.length, this.#logon);
     if (result === PARSE.partial && first.length < MAX_LOGON_BYTES) return;
     const found = result === PARSE.complete ? this.#route(this.#logon) : undefined;
-    if (found !== undefined && this.#options.replaces === true && found.allowed?.has(connection.address) !== false) {
+    if (
+      found !== undefined &&
+      this.#options.replaces === true &&
+      found.allowed?.has(connection.address) !== false
+    ) {
       found.port.cut();
       found.session.onDisconnected("replaced by a later connection", timeUs);
     }

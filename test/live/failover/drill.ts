@@ -1,0 +1,173 @@
+/**
+ * Leaders that die, freeze and are cut off, at random times: `bun test/live/failover/drill.ts [faults] [seed] [kind,…]`. Two keel
+ * processes, a Redis, simulated venues and a FIX counterparty, each a process of its own, with a link that can be cut on every way
+ * between them. What each keel writes to its counterparty is read off its socket. Prints every fault with its time, and fails when two
+ * led on the wire, a quote was left that nobody answers for, a sequence number was used twice, or a fill was lost or counted twice.
+ */
+import { Histogram } from "../../../src/core/histogram.ts";
+import { Rng } from "../../../src/core/rng.ts";
+import { type Node, Pair } from "./pair.ts";
+
+export const FAULTS = [
+  "kill",
+  "freeze",
+  "cut-redis",
+  "cut-all",
+  "cut-venues",
+  "redis-loss",
+  "switch",
+] as const;
+export type Fault = (typeof FAULTS)[number];
+
+export interface DrillResult {
+  readonly fault: Fault;
+  /** From the fault to the first quote of whoever led then; NaN where the leader stayed. */
+  readonly toQuoteMs: number;
+  /** From the fault to the last message with quotes that the old leader wrote; NaN where that is not looked at. */
+  readonly toSilenceMs: number;
+  readonly problems: readonly string[];
+}
+
+const TRADES = 3;
+
+/** Brings one fault about on a pair that is ready, waits until it is over, and says what was wrong. */
+export async function drill(pair: Pair, fault: Fault, rng: Rng): Promise<DrillResult> {
+  const leader = await pair.untilReady();
+  const other = pair.other(leader.name);
+  const problems: string[] = [];
+  for (let trade = 0; trade < TRADES; trade += 1) await pair.trade();
+  await Bun.sleep(rng.next() * 500);
+  const atMs = performance.now();
+  const healMs = 1_200 + rng.next() * 1_500;
+  const takenOver = (): boolean => pair.wire.leader === other.name && pair.wire.firstQuoteMs > atMs;
+  const untilTaken = () => pair.until(`${other.name} quotes after ${fault}`, async () => takenOver());
+  let silence = Number.NaN;
+  const silenced = (): void => {
+    silence = Math.max(0, (pair.wire.lastQuoteMs.get(leader.name) ?? 0) - atMs);
+  };
+  switch (fault) {
+    case "kill":
+      await Promise.all([leader.kill(), pair.trade()]);
+      await untilTaken();
+      break;
+    case "freeze":
+      leader.signal("SIGSTOP");
+      await Promise.all([pair.trade(), untilTaken()]);
+      await Bun.sleep(rng.next() * 1_000);
+      leader.signal("SIGCONT");
+      break;
+    case "cut-redis":
+      leader.links.redis.cut();
+      await untilTaken();
+      silenced();
+      await Bun.sleep(rng.next() * 500);
+      leader.links.redis.heal();
+      break;
+    case "cut-all":
+      for (const link of links(leader)) link.cut();
+      other.links.peer.cut();
+      await untilTaken();
+      silenced();
+      await Bun.sleep(rng.next() * 500);
+      for (const link of links(leader)) link.heal();
+      other.links.peer.heal();
+      break;
+    case "cut-venues":
+      leader.links.binance.cut();
+      leader.links.deribit.cut();
+      await untilTaken();
+      leader.links.binance.heal();
+      leader.links.deribit.heal();
+      break;
+    case "redis-loss":
+      await pair.redis.stop();
+      await Bun.sleep(healMs);
+      silenced();
+      if ((await pair.peer()).standing > 0) problems.push("quotes stand without a lease");
+      await pair.redis.start();
+      await pair.until(
+        "somebody quotes again",
+        async () => pair.wire.firstQuoteMs > atMs + healMs || takenOver(),
+      );
+      break;
+    case "switch": {
+      const answer = await leader.get<{ switched: boolean }>("/failover/switch", { method: "POST" });
+      if (answer?.switched !== true) problems.push(`not switched: ${JSON.stringify(answer)}`);
+      await untilTaken();
+    }
+  }
+  const toQuoteMs = pair.wire.firstQuoteMs - atMs;
+  const now = pair.node(pair.wire.leader);
+  await Bun.sleep(100);
+  const { orphans } = await pair.peer();
+  if (orphans > 0) problems.push(`${orphans} quotes that nobody answers for`);
+  for (const { who, type, seq } of pair.wire.late.splice(0))
+    problems.push(`${who} sent ${type} ${seq} after its term`);
+  for (const { who, type, seq } of pair.wire.reused.splice(0))
+    problems.push(`${who} used ${seq} again for ${type}`);
+  if (!leader.running) leader.start();
+  const differences = await settled(pair, now);
+  problems.push(...differences);
+  return { fault, toQuoteMs, toSilenceMs: silence, problems };
+}
+
+/** Fills under way are waited for. */
+async function settled(pair: Pair, node: Node): Promise<string[]> {
+  let differences: string[] = [];
+  for (let attempt = 0; attempt < 50; attempt += 1) {
+    differences = await pair.differences(node);
+    if (differences.length === 0) break;
+    await Bun.sleep(50);
+  }
+  return differences;
+}
+
+function links({ links: { redis, fix, peer } }: Node) {
+  return [redis, fix, peer];
+}
+
+if (import.meta.main) {
+  const count = Number(process.argv[2] ?? "20");
+  const seed = Number(process.argv[3] ?? Math.floor(Math.random() * 1e9));
+  const kinds = (process.argv[4]?.split(",") ?? FAULTS) as readonly Fault[];
+  const rng = new Rng(seed);
+  const pair = new Pair();
+  const quotes = new Map<string, Histogram>();
+  const silences = new Map<string, Histogram>();
+  let failed = 0;
+  console.log(`seed ${seed}`);
+  const record = (of: Map<string, Histogram>, fault: string, ms: number): void => {
+    if (Number.isNaN(ms)) return;
+    const histogram = of.get(fault) ?? new Histogram();
+    of.set(fault, histogram);
+    histogram.record(ms * 1_000);
+  };
+  try {
+    await pair.start();
+    for (let number = 1; number <= count; number += 1) {
+      const fault = kinds[Math.floor(rng.next() * kinds.length)] ?? "kill";
+      const { toQuoteMs, toSilenceMs, problems } = await drill(pair, fault, rng);
+      record(quotes, fault, toQuoteMs);
+      record(silences, fault, toSilenceMs);
+      if (problems.length > 0) failed += 1;
+      const silent = Number.isNaN(toSilenceMs) ? "" : `, silent ${toSilenceMs.toFixed(0)} ms`;
+      console.log(
+        `${number} ${fault}: quotes after ${toQuoteMs.toFixed(0)} ms${silent} ${problems.join("; ")}`,
+      );
+    }
+    const rows = (title: string, of: Map<string, Histogram>): void => {
+      for (const [fault, histogram] of [...of].sort()) {
+        const ms = (p: number): string => (histogram.quantile(p) / 1_000).toFixed(0);
+        console.log(`${title} ${fault}: n ${histogram.count} p50 ${ms(0.5)} p99 ${ms(0.99)} max ${ms(1)} ms`);
+      }
+    };
+    rows("to the first new quote,", quotes);
+    rows("to silence,", silences);
+    console.log(
+      `${count} faults, ${failed} failed, ${pair.wire.messages} messages, ${pair.wire.changes} leaders`,
+    );
+  } finally {
+    await pair.stop();
+  }
+  process.exit(failed === 0 ? 0 : 1);
+}

@@ -1,0 +1,250 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { systemClock } from "../../../src/core/clock.ts";
+import type { FailoverReport } from "../../../src/live/failover.ts";
+import { Simulation } from "../../../src/sim/simulation.ts";
+import { freePort, RedisServer } from "../../support/services.ts";
+import { Link } from "./link.ts";
+import { Wire } from "./wire.ts";
+
+const main = join(import.meta.dir, "../../../src/main.ts");
+export const NAMES = ["a", "b"] as const;
+export type Name = (typeof NAMES)[number];
+
+export interface PeerState {
+  readonly standing: number;
+  readonly orphans: number;
+  readonly established: boolean;
+  readonly executions: number;
+  readonly positions: Readonly<Record<string, number>>;
+}
+
+/** One of the pair: a keel process and its own ways to everything. */
+export class Node {
+  readonly links = {
+    redis: new Link(() => this.#pair.redis.port),
+    fix: new Link(() => this.#pair.fixPort),
+    binance: new Link(() => portOf(this.#pair.simulation.binance.server.url)),
+    deribit: new Link(() => portOf(this.#pair.simulation.deribit.server.url)),
+    peer: new Link(() => this.#pair.other(this.name).peerPort),
+  };
+  readonly httpPort = freePort();
+  readonly peerPort = freePort();
+  readonly name: Name;
+  log = "";
+  readonly #pair: Pair;
+  readonly #environment: Readonly<Record<string, string>>;
+  #child: Bun.Subprocess<"ignore", "ignore", "pipe"> | null = null;
+
+  constructor(pair: Pair, name: Name, environment: Readonly<Record<string, string>>) {
+    this.#pair = pair;
+    this.name = name;
+    this.#environment = environment;
+    this.links.fix.onSent = (bytes) => pair.wire.take(name, bytes);
+  }
+
+  get running(): boolean {
+    return this.#child !== null && this.#child.exitCode === null;
+  }
+
+  start(): void {
+    const { folder, redis } = this.#pair;
+    const url = (port: number): string => `http://127.0.0.1:${port}`;
+    this.#pair.wire.cut(this.name);
+    this.#child = Bun.spawn([process.execPath, main, "run"], {
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "pipe",
+      env: {
+        ...inherited(),
+        KEEL_FEEDS: "binance-usdm:BTCUSDT,deribit:BTC-PERPETUAL,deribit:options:BTC",
+        KEEL_URL_BINANCE_USDM: url(this.links.binance.port),
+        KEEL_URL_DERIBIT: url(this.links.deribit.port),
+        KEEL_DEVICE: "cpu",
+        KEEL_WARM_UP_MS: "0",
+        KEEL_SILENCE_MS: "1000",
+        KEEL_STATE_DIR: join(folder, this.name),
+        KEEL_JOURNAL_DIR: join(folder, `${this.name}-journal`),
+        KEEL_HTTP: `127.0.0.1:${this.httpPort}`,
+        KEEL_FIX_HOST: "127.0.0.1",
+        KEEL_FIX_PORT: String(this.links.fix.port),
+        KEEL_FIX_TARGET_COMP_ID: "PEER",
+        KEEL_FIX_HEARTBEAT_SECONDS: "1",
+        KEEL_LEASE_URL: `redis://127.0.0.1:${this.links.redis.port}`,
+        KEEL_LEASE_PASSWORD_FILE: join(folder, "redis-password"),
+        KEEL_LEASE_HOLDER: this.name,
+        KEEL_PEER: `ws://127.0.0.1:${this.links.peer.port}`,
+        KEEL_PEER_LISTEN: `127.0.0.1:${this.peerPort}`,
+        KEEL_PEER_TOKEN_FILE: join(folder, "peer-token"),
+        KEEL_FAILOVER_UNFIT_MS: "1000",
+        ...this.#environment,
+      },
+    });
+    writeFileSync(join(folder, "redis-password"), redis.password);
+    void this.#read(this.#child.stderr);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal);
+  }
+
+  async kill(): Promise<void> {
+    this.#child?.kill("SIGKILL");
+    await this.#child?.exited;
+    this.#child = null;
+  }
+
+  /** Ends in order. @returns the exit code */
+  async end(): Promise<number> {
+    this.#child?.kill("SIGTERM");
+    return (await this.#child?.exited) ?? 0;
+  }
+
+  /** Null while it does not answer. */
+  async report(): Promise<FailoverReport | null> {
+    return (await this.get<FailoverReport>("/failover")) ?? null;
+  }
+
+  async get<T>(path: string, init: RequestInit = {}): Promise<T | null> {
+    try {
+      const signal = AbortSignal.timeout(1_000);
+      const response = await fetch(`http://127.0.0.1:${this.httpPort}${path}`, { ...init, signal });
+      return (await response.json()) as T;
+    } catch {
+      return null;
+    }
+  }
+
+  async #read(stream: ReadableStream<Uint8Array>): Promise<void> {
+    const decoder = new TextDecoder();
+    for await (const chunk of stream) this.log = (this.log + decoder.decode(chunk)).slice(-20_000);
+  }
+}
+
+/** Two keel processes, a Redis, simulated venues and a FIX counterparty of its own, with a link for every way between them. */
+export class Pair {
+  readonly folder = mkdtempSync(join(tmpdir(), "keel-pair-"));
+  readonly redis = new RedisServer();
+  readonly simulation = new Simulation({ seed: 7, clock: systemClock, price: 60_000, speed: 0.5 });
+  readonly wire = new Wire();
+  readonly a: Node;
+  readonly b: Node;
+  fixPort = 0;
+  #peerHttp = 0;
+  #peer: Bun.Subprocess<"ignore", "pipe", "inherit"> | null = null;
+
+  constructor(environment: Readonly<Record<string, string>> = {}) {
+    writeFileSync(join(this.folder, "redis-password"), this.redis.password);
+    writeFileSync(join(this.folder, "peer-token"), "a token of the pair's own");
+    this.a = new Node(this, "a", environment);
+    this.b = new Node(this, "b", environment);
+  }
+
+  other(name: Name): Node {
+    return name === "a" ? this.b : this.a;
+  }
+
+  node(name: string): Node {
+    return name === "a" ? this.a : this.b;
+  }
+
+  async start(): Promise<void> {
+    await this.redis.start();
+    this.simulation.start();
+    this.#peer = Bun.spawn([process.execPath, join(import.meta.dir, "peer.ts"), "--replaces"], {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    const { value } = await this.#peer.stdout.getReader().read();
+    const ports = JSON.parse(new TextDecoder().decode(value)) as { fixPort: number; httpPort: number };
+    this.fixPort = ports.fixPort;
+    this.#peerHttp = ports.httpPort;
+    this.a.start();
+    this.b.start();
+  }
+
+  async peer(): Promise<PeerState> {
+    return (await (await fetch(`http://127.0.0.1:${this.#peerHttp}/`)).json()) as PeerState;
+  }
+
+  async trade(): Promise<boolean> {
+    const response = await fetch(`http://127.0.0.1:${this.#peerHttp}/trade`, { method: "POST" });
+    return ((await response.json()) as { done: boolean }).done;
+  }
+
+  /** Waits until `condition` gives something. @throws Error naming `what` */
+  async until<T>(what: string, condition: () => Promise<T | null | false>, withinMs = 30_000): Promise<T> {
+    const deadlineMs = performance.now() + withinMs;
+    for (;;) {
+      const found = await condition();
+      if (found !== null && found !== false) return found;
+      if (performance.now() > deadlineMs)
+        throw new Error(`not within ${withinMs} ms: ${what}; ${await this.state()}`);
+      await Bun.sleep(20);
+    }
+  }
+
+  /** One leads and quotes, and the other one follows, has everything and could take over. @returns the leader */
+  untilReady(): Promise<Node> {
+    return this.until(
+      "one quotes and the other one is ready",
+      async () => {
+        const [one, two] = await Promise.all([this.a.report(), this.b.report()]);
+        const leader = one?.role === "leader" ? this.a : two?.role === "leader" ? this.b : null;
+        const report = leader === this.a ? one : two;
+        if (leader === null || report === null || this.wire.leader !== leader.name) return null;
+        const ready = report.followers.some(({ behind, unfit }) => behind === 0 && unfit?.length === 0);
+        if (!ready || Number.isNaN(this.wire.firstQuoteMs)) return null;
+        return (await this.peer()).standing > 20 ? leader : null;
+      },
+      60_000,
+    );
+  }
+
+  /** Positions that `node` has otherwise than the counterparty. */
+  async differences(node: Node): Promise<string[]> {
+    const [{ positions }, own] = await Promise.all([
+      this.peer(),
+      node.get<{ positions: { venue: string; symbol: string; lots: number }[] }>("/positions"),
+    ]);
+    const lots = new Map((own?.positions ?? []).map((p) => [`${p.venue}:${p.symbol}`, p.lots]));
+    const found: string[] = [];
+    for (const [key, size] of Object.entries(positions)) {
+      // Lots of the simulated options are tenths of a coin, of the perpetual ten dollars; signs and zeros tell enough of others.
+      const lot = key.endsWith("-C") || key.endsWith("-P") ? 0.1 : null;
+      const had = lots.get(key) ?? 0;
+      if (lot === null ? Math.sign(had) !== Math.sign(size) : Math.abs(had * lot - size) > 1e-9) {
+        found.push(`${key}: counterparty ${size}, ${node.name} ${had} lots`);
+      }
+    }
+    return found;
+  }
+
+  async state(): Promise<string> {
+    const [a, b, peer] = await Promise.all([this.a.report(), this.b.report(), this.peer().catch(() => null)]);
+    const wire = { leader: this.wire.leader, messages: this.wire.messages };
+    return `${JSON.stringify({ a, b, peer: { ...peer, positions: undefined }, wire })}\n${this.a.log.slice(-1_500)}\n--\n${this.b.log.slice(-1_500)}`;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.a.kill(), this.b.kill()]);
+    this.#peer?.kill("SIGKILL");
+    for (const node of [this.a, this.b]) for (const link of Object.values(node.links)) link.stop();
+    await this.simulation.stop();
+    await this.redis.stop();
+    this.redis.remove();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** What finds the compiler and the kernels that it has made. */
+function inherited(): Record<string, string> {
+  const { PATH = "", HOME = "", XDG_CACHE_HOME = "" } = process.env;
+  return { PATH, HOME, ...(XDG_CACHE_HOME === "" ? {} : { XDG_CACHE_HOME }) };
+}
+
+function portOf(url: string): number {
+  return Number(new URL(url).port);
+}

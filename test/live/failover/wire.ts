@@ -1,0 +1,69 @@
+/** A FIX message as a process wrote it to its socket. */
+export interface SentMessage {
+  readonly who: string;
+  readonly atMs: number;
+  readonly type: string;
+  readonly seq: number;
+  readonly isRepeat: boolean;
+}
+
+/** Fields' ends are written as bars: none of the fields here holds one. */
+const MESSAGE = /8=FIX[^|]*\|(?:[^|]*\|)*?10=\d{3}\|/g;
+const QUOTES = new Set(["i", "Z", "D"]);
+
+/** What the processes of a pair sent to their counterparty, in the order in which it came off their sockets. */
+export class Wire {
+  /** Application messages that a process sent after another one had taken over from it. */
+  readonly late: SentMessage[] = [];
+  /** Numbers that were used by two different messages. */
+  readonly reused: SentMessage[] = [];
+  /** When each process last sent quotes, ms of `performance.now()`. */
+  readonly lastQuoteMs = new Map<string, number>();
+  /** When the present session's first quote left; NaN before. */
+  firstQuoteMs = Number.NaN;
+  leader = "";
+  messages = 0;
+  changes = 0;
+  #highest = 0;
+  #retired = new Set<string>();
+  readonly #rest = new Map<string, string>();
+
+  take(who: string, bytes: Uint8Array): void {
+    const text =
+      (this.#rest.get(who) ?? "") + Buffer.from(bytes).toString("latin1").replaceAll("\u0001", "|");
+    let end = 0;
+    for (const match of text.matchAll(MESSAGE)) {
+      end = match.index + match[0].length;
+      this.#message(who, match[0]);
+    }
+    this.#rest.set(who, text.slice(end));
+  }
+
+  /** A new connection begins with a message's first byte. */
+  cut(who: string): void {
+    this.#rest.delete(who);
+  }
+
+  #message(who: string, text: string): void {
+    const head = text.slice(0, 200);
+    const type = /\|35=([^|]+)/.exec(head)?.[1] ?? "";
+    const seq = Number(/\|34=(\d+)/.exec(head)?.[1]);
+    const isRepeat = head.includes("|43=Y");
+    const sent: SentMessage = { who, atMs: performance.now(), type, seq, isRepeat };
+    this.messages += 1;
+    if (type === "A") {
+      if (this.leader !== "" && this.leader !== who) this.#retired.add(this.leader);
+      this.#retired.delete(who);
+      if (this.leader !== who) this.changes += 1;
+      this.leader = who;
+      this.firstQuoteMs = Number.NaN;
+    }
+    if (this.#retired.has(who)) this.late.push(sent);
+    if (!isRepeat) {
+      if (seq <= this.#highest) this.reused.push(sent);
+      this.#highest = Math.max(this.#highest, seq);
+    }
+    if (type === "i" && who === this.leader && Number.isNaN(this.firstQuoteMs)) this.firstQuoteMs = sent.atMs;
+    if (QUOTES.has(type)) this.lastQuoteMs.set(who, sent.atMs);
+  }
+}
