@@ -2,18 +2,18 @@ import { invariant } from "../../core/invariant.ts";
 import { AdminMessages } from "./admin-messages.ts";
 import { asciiBytes } from "./ascii.ts";
 import { MessageBuilder } from "./builder.ts";
-import { HeaderCheck } from "./header-check.ts";
 import { IncomingSequence, PLACE } from "./incoming-sequence.ts";
 import { Lifecycle, type SessionState } from "./lifecycle.ts";
 import { DUE, Liveness } from "./liveness.ts";
 import { tooLowText, whyNoLogon } from "./logon.ts";
 import { LogonExchange } from "./logon-exchange.ts";
 import { FixMessage } from "./message.ts";
+import { MessageCheck } from "./message-check.ts";
 import { Outgoing } from "./outgoing.ts";
 import { FixParser } from "./parser.ts";
 import { PeerBounds } from "./peer-bounds.ts";
 import { type MessageSink, ReceiveBuffer } from "./receive-buffer.ts";
-import { NO_TAG, REJECT, rejectText, Violation } from "./reject-reason.ts";
+import { NO_TAG, REJECT } from "./reject-reason.ts";
 import { Resender } from "./resend.ts";
 import { SessionHours } from "./session-hours.ts";
 import {
@@ -46,8 +46,7 @@ export class FixSession implements MessageSink {
   readonly #application: SessionApplication;
   readonly #builder: MessageBuilder;
   readonly #receive: ReceiveBuffer;
-  readonly #header: HeaderCheck;
-  readonly #violation = new Violation();
+  readonly #check: MessageCheck;
   readonly #liveness = new Liveness();
   readonly #incoming: IncomingSequence;
   readonly #resender: Resender;
@@ -72,7 +71,6 @@ export class FixSession implements MessageSink {
       new FixParser(options.maxMessageBytes),
       new FixMessage(options.maxFields),
     );
-    this.#header = new HeaderCheck(options);
     this.#resender = new Resender(this.#builder, store, this.#port, this.counters, options);
     this.#admin = new AdminMessages(options, this.#builder, store, this.#port, this.counters);
     this.#incoming = new IncomingSequence(options, store, this.#admin, this.counters);
@@ -80,6 +78,7 @@ export class FixSession implements MessageSink {
     this.#hours = new SessionHours(options.schedule, store);
     const shared = { port: this.#port, admin: this.#admin, application, counters: this.counters };
     this.#lifecycle = new Lifecycle({ ...shared, onLeave: () => this.#onLeave() });
+    this.#check = new MessageCheck({ ...shared, options, store, lifecycle: this.#lifecycle });
     this.#logon = new LogonExchange({
       ...{ ...shared, options, store, lifecycle: this.#lifecycle, liveness: this.#liveness },
       ...{ incoming: this.#incoming, resender: this.#resender },
@@ -239,24 +238,12 @@ export class FixSession implements MessageSink {
   }
 
   #firstMessage(message: FixMessage): void {
-    const violation = this.#violation;
-    const noLogon = whyNoLogon(message, this.#beginString);
-    if (noLogon !== null) this.#lifecycle.drop(noLogon);
-    else if (
-      this.#header.fields(message, violation) &&
-      this.#header.identity(message, violation) &&
-      this.#header.sendingTime(message, this.#timeUs, violation) &&
-      this.#sound(message)
-    ) {
-      this.#logon.receive(message, message.uint(TAG.msgSeqNum));
-    } else {
-      const where = violation.tag === NO_TAG ? "" : ` (tag ${violation.tag})`;
-      this.#lifecycle.drop(`logon refused: ${rejectText(violation.reason)}${where}`);
-    }
+    const refused = whyNoLogon(message, this.#beginString) ?? this.#check.logon(message);
+    if (refused === null) this.#logon.receive(message, message.uint(TAG.msgSeqNum));
+    else this.#lifecycle.drop(refused);
   }
 
   #laterMessage(message: FixMessage): void {
-    const violation = this.#violation;
     if (!message.beginStringEquals(this.#beginString)) {
       this.#lifecycle.sendLogout("Incorrect BeginString", "peer sent another BeginString");
       return;
@@ -267,18 +254,7 @@ export class FixSession implements MessageSink {
       this.#lifecycle.drop("peer sent no MsgSeqNum");
       return;
     }
-    if (!this.#header.fields(message, violation)) {
-      this.#reject(message, seq, true);
-      return;
-    }
-    if (
-      !this.#header.identity(message, violation) ||
-      !this.#header.sendingTime(message, this.#timeUs, violation)
-    ) {
-      this.#reject(message, seq, true);
-      this.#lifecycle.sendLogout("", rejectText(violation.reason));
-      return;
-    }
+    if (!this.#check.header(message, seq)) return;
     switch (message.msgType) {
       case MSG.logout:
         this.#onLogout(message, seq);
@@ -294,8 +270,8 @@ export class FixSession implements MessageSink {
         break;
       case MSG.sequenceReset:
         if (!message.isYes(TAG.gapFillFlag)) {
-          if (this.#sound(message)) this.#setExpected(message, seq, this.store.nextIncoming);
-          else this.#reject(message, seq, false);
+          if (this.#check.sound(message)) this.#setExpected(message, seq, this.store.nextIncoming);
+          else this.#check.reject(message, seq, false);
           this.#takeQueued();
           return;
         }
@@ -308,9 +284,9 @@ export class FixSession implements MessageSink {
 
   /** A message whose turn it is. Its number counts as received once it has been handled. */
   #process(message: FixMessage, seq: number): void {
-    if (message.isYes(TAG.possDupFlag) && !this.#possDupSound(message)) return;
-    if (!this.#sound(message)) {
-      this.#reject(message, seq, true);
+    if (message.isYes(TAG.possDupFlag) && !this.#check.possDup(message)) return;
+    if (!this.#check.sound(message)) {
+      this.#check.reject(message, seq, true);
       return;
     }
     switch (message.msgType) {
@@ -357,24 +333,9 @@ export class FixSession implements MessageSink {
         this.#lifecycle.refuse(tooLowText(this.store.nextIncoming, seq));
         return false;
       case PLACE.duplicate:
-        this.#possDupSound(message);
+        this.#check.possDup(message);
     }
     return false;
-  }
-
-  #possDupSound(message: FixMessage): boolean {
-    const violation = this.#violation;
-    if (this.#header.possDup(message, violation)) return true;
-    this.#reject(message, message.uint(TAG.msgSeqNum), true);
-    if (violation.reason === REJECT.sendingTimeAccuracy) {
-      this.#lifecycle.sendLogout("", "OrigSendingTime after SendingTime");
-    }
-    return false;
-  }
-
-  #sound(message: FixMessage): boolean {
-    const dictionary = this.options.dictionary;
-    return dictionary === null || dictionary.check(message, this.#violation);
   }
 
   #setExpected(message: FixMessage, seq: number, atLeast: number): void {
@@ -384,11 +345,11 @@ export class FixSession implements MessageSink {
       return;
     }
     const missing = message.indexOf(TAG.newSeqNo) < 0;
-    this.#violation.set(
+    this.#check.violation.set(
       missing ? REJECT.requiredTagMissing : REJECT.valueOutOfRange,
       missing ? TAG.newSeqNo : NO_TAG,
     );
-    this.#reject(message, seq, false);
+    this.#check.reject(message, seq, false);
   }
 
   #onLogout(message: FixMessage, seq: number): void {
@@ -404,25 +365,19 @@ export class FixSession implements MessageSink {
 
   /** Answered whatever its number, or two sides that both miss something would wait for each other. */
   #onResendRequest(message: FixMessage, seq: number): void {
-    if (this.#sound(message) && this.#resender.inRange(message, this.#violation)) {
+    if (this.#check.sound(message) && this.#resender.inRange(message, this.#check.violation)) {
       this.counters.resendRequestsReceived += 1;
       const end = message.uint(TAG.endSeqNo);
       const last = this.store.nextOutgoing - 1;
       this.#logon.resend(message.uint(TAG.beginSeqNo), end === 0 ? last : Math.min(end, last));
     } else {
-      this.#reject(message, seq, true);
+      this.#check.reject(message, seq, true);
     }
     this.#incoming.actedOn(seq, this.#timeUs);
     this.#takeQueued();
   }
 
   // What goes out.
-
-  /** Session-level reject from `#violation`. `consume` = the message's number counts as received if it was its turn. */
-  #reject(message: FixMessage, seq: number, consume: boolean): void {
-    if (consume && seq === this.store.nextIncoming) this.store.setNextIncoming(seq + 1);
-    this.#admin.reject(message, seq, this.#violation, this.#timeUs);
-  }
 
   #keepAlive(timeUs: number): void {
     if (this.#hours.isOver(timeUs)) {
