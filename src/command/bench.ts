@@ -18,6 +18,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
   tick: async (options) => (await import("../bench/tick.ts")).runTickBench(options),
   shards: async (options) => (await import("../bench/shards.ts")).runShardBench(options),
   tap: async (options) => (await import("../bench/tap.ts")).runTapBench(options),
+  loop: async (options) => (await import("../bench/loop.ts")).runLoopBench(options),
   wire: async (options) =>
     (await import("../bench/wire.ts")).runWireBench({
       ...options,
@@ -57,6 +58,7 @@ export const bench = defineCommand({
   details: `tick       frame in memory → encoded FIX bytes, by stage, on a capture
 shards     recorded frames through the desk with the feeds on no, 1, 2 and 3 threads; the way between threads
 tap        the desk's thread with and without those who follow it to Kafka, on a capture
+loop       the desk's thread with and without each step of the learning loop, on a capture
 wire       venue WebSocket → FIX quote on the peer's socket over loopback, beside a bare WebSocket → TCP relay
 book       order book updates by level and by order, beside maps
 fix        a MassQuote encoded and parsed, beside jspurefix and QuickFIX C++; a quote and its acknowledgement

@@ -1,0 +1,21 @@
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { simulatedCapture } from "../../src/bench/input.ts";
+import { runLoopBench } from "../../src/bench/loop.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "keel-bench-loop-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test("the cost of the learning loop is measured on the same frames and decisions", async () => {
+  const capture = join(folder, "simulated.txt");
+  writeFileSync(capture, simulatedCapture(1, 5));
+  const { rows, ratios } = await runLoopBench({ capture, seed: 1, rounds: 1, log: () => {} });
+  const names = ["loop/off", "loop/outcomes", "loop/drift", "loop/recalibration", "loop/all"];
+  expect(rows.map(({ name }) => name)).toEqual([...names, "loop/timer"]);
+  expect(new Set(rows.slice(0, -1).map(({ n }) => n)).size).toBe(1);
+  expect(rows.at(-1)?.n).toBeGreaterThan(100);
+  expect(ratios.map(({ name }) => name)).toContain("loop/all:off/p99");
+  for (const { value } of ratios) expect(value).toBeGreaterThan(0);
+}, 60_000);
