@@ -7,6 +7,7 @@ export type VerbTable = Readonly<Record<string, () => Promise<Command>>>;
  */
 export const VERBS: VerbTable = {
   run: async () => (await import("./run.ts")).run,
+  top: async () => (await import("./top.ts")).top,
   demo: async () => (await import("./demo.ts")).demo,
   venue: async () => (await import("./venue.ts")).venue,
   record: async () => (await import("./record.ts")).record,
@@ -16,6 +17,7 @@ export const VERBS: VerbTable = {
   report: async () => (await import("./report.ts")).report,
   explain: async () => (await import("./explain.ts")).explain,
   dataset: async () => (await import("./dataset.ts")).dataset,
+  retrain: async () => (await import("./retrain.ts")).retrain,
   bench: async () => (await import("./bench.ts")).bench,
   model: async () => (await import("./model.ts")).model,
   audit: async () => (await import("./audit.ts")).audit,

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { StageHistograms } from "../../src/desk/latency.ts";
 import { Access } from "../../src/monitor/dashboard/access.ts";
+import type { Viewer } from "../../src/monitor/dashboard/protocol.ts";
 import type { DashboardSource } from "../../src/monitor/dashboard/source.ts";
 import { HttpServer } from "../../src/monitor/http.ts";
 import { DeskBed } from "../desk/desk-bed.ts";
@@ -56,6 +57,11 @@ function post(base: string, path: string, body: object, headers: Record<string, 
   });
 }
 
+async function viewer(base: string): Promise<Viewer | null> {
+  const session = (await (await fetch(`${base}/dashboard/session`)).json()) as { viewer: Viewer | null };
+  return session.viewer;
+}
+
 async function login(base: string, token: string): Promise<string> {
   const answer = await post(base, "/dashboard/login", { token });
   expect(answer.status).toBe(200);
@@ -89,7 +95,7 @@ describe("who may look on and who may act", () => {
 
   test("a login makes a session that only looks on; actions are unlocked with the token for them", async () => {
     const base = start({ token: TOKEN, viewToken: VIEW });
-    expect((await (await fetch(`${base}/dashboard/session`)).json()).viewer).toBeNull();
+    expect(await viewer(base)).toBeNull();
     const answer = await post(base, "/dashboard/login", { token: VIEW });
     expect(answer.headers.get("set-cookie")).toMatch(/HttpOnly; SameSite=Strict$/);
     const cookie = await login(base, VIEW);
@@ -148,7 +154,7 @@ describe("who may look on and who may act", () => {
 
   test("without tokens this host looks on under its own name, and a page cannot act", async () => {
     const base = start({});
-    expect((await (await fetch(`${base}/dashboard/session`)).json()).viewer.canUnlock).toBe(false);
+    expect((await viewer(base))?.canUnlock).toBe(false);
     const rebound = await fetch(`${base}/dashboard/session`, { headers: { host: "rebound.example" } });
     expect(rebound.status).toBe(403);
     expect((await post(base, "/dashboard/act", { act: "kill", reason: "" })).status).toBe(403);

@@ -195,7 +195,7 @@ export function instruments(): View {
 /** Depth of one book, and its quotes with every term that made them. */
 class DetailPanel {
   readonly element: HTMLElement;
-  readonly #title = h("h3");
+  readonly #title = h("h2");
   readonly #note = h("p", { class: "note" });
   readonly #ladder = h("tbody");
   readonly #quotes = h("div", { class: "stack" });
@@ -281,7 +281,7 @@ function explained(quote: DetailQuote, digits: number): HTMLElement {
   return h(
     "section",
     { class: "explained" },
-    h("h4", {}, `Level ${quote.level + 1}, quote ${count(quote.quoteId)}`),
+    h("h3", {}, `Level ${quote.level + 1}, quote ${count(quote.quoteId)}`),
     h(
       "p",
       {},

@@ -76,7 +76,7 @@ export function overview(): View {
     each(
       models,
       live.section("pulse")?.underlyings ?? [],
-      () => h("section", { class: "card" }, h("h3"), h("p", { class: "note" }), h("ul", { class: "bars" })),
+      () => h("section", { class: "card" }, h("h2"), h("p", { class: "note" }), h("ul", { class: "bars" })),
       (card, { base, status, probabilities }) => {
         const [title, note, bars] = card.children;
         if (title === undefined || note === undefined || bars === undefined) return;

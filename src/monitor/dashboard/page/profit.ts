@@ -65,7 +65,7 @@ export function profit(): View {
       if (text === shown) return;
       shown = text;
       outcomes.replaceChildren(
-        h("h3", {}, "Outcomes"),
+        h("h2", {}, "Outcomes"),
         section.outcomes === null
           ? h("p", { class: "empty" }, "Not followed: set KEEL_OUTCOMES_DIR.")
           : describe(section.outcomes),

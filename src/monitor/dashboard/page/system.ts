@@ -21,7 +21,7 @@ function factsCard(title: string): {
       shown = text;
       const isEmpty = value === null || value === undefined || Object.keys(value).length === 0;
       element.replaceChildren(
-        h("h3", {}, title),
+        h("h2", {}, title),
         isEmpty ? h("p", { class: "empty" }, empty) : describe(value),
       );
     },
