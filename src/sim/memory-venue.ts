@@ -6,11 +6,14 @@
  */
 import { type CaptureEntry, CaptureReader, captureFiles } from "../feed/capture.ts";
 import type { FeedPort } from "../feed/feed.ts";
+import { VENUE_ENTRIES } from "../feed/venues.ts";
 import type { VenueName } from "../market/instrument.ts";
 import { BinanceCapture } from "./capture/binance.ts";
+import { ChannelsCapture } from "./capture/channels.ts";
 import { CaptureClient } from "./capture/client.ts";
 import { DeribitCapture } from "./capture/deribit.ts";
 import { describeInstruments } from "./capture/deribit-instruments.ts";
+import { captureDialect } from "./capture/dialects.ts";
 import type { CaptureAnswer, CaptureHost, CaptureProtocol } from "./capture/protocol.ts";
 import { type CaptureScan, scanCapture } from "./capture/scan.ts";
 
@@ -41,9 +44,14 @@ export class MemoryVenue implements FeedPort {
     const scan = await scanCapture(files);
     const instruments =
       scan.venue === "deribit" ? await describeInstruments(scan, files[0] ?? "", undefined) : null;
-    return new MemoryVenue(files, scan, (host) =>
-      instruments === null ? new BinanceCapture(scan, host) : new DeribitCapture(scan, instruments, host),
-    );
+    return new MemoryVenue(files, scan, (host) => {
+      // What a dialect remembers is of one playing.
+      const dialect = captureDialect(scan.venue);
+      if (dialect !== null) return new ChannelsCapture(scan, dialect, host);
+      return instruments === null
+        ? new BinanceCapture(scan, host)
+        : new DeribitCapture(scan, instruments, host);
+    });
   }
 
   private constructor(
@@ -74,7 +82,8 @@ export class MemoryVenue implements FeedPort {
   connect(feed: number): void {
     this.#feed = feed;
     this.#due.push(() => {
-      this.#client = new CaptureClient(new URL(`ws://capture${wsPath(this.venue)}`), false);
+      const { webSocketPath } = VENUE_ENTRIES[this.venue];
+      this.#client = new CaptureClient(new URL(`ws://capture${webSocketPath}`), false);
       this.#protocol.open(this.#client);
       this.#sink?.onOpen(feed, this.#timeUs);
     });
@@ -107,11 +116,21 @@ export class MemoryVenue implements FeedPort {
 
   /** What everything in the capture is heard by, as written in `KEEL_FEEDS` after the venue. */
   get subscriptions(): string[] {
+    const { channels, dialect } = this.scan;
+    if (dialect !== null) {
+      const books = [...channels].filter((channel) => dialect.isBook(channel));
+      const byOrder = books.filter((channel) => /^(?:full:|live_orders_)/.test(channel));
+      const named = byOrder.map((channel) => dialect.symbolOf(channel));
+      const byLevel = books
+        .map((channel) => dialect.symbolOf(channel))
+        .filter((each) => !named.includes(each));
+      return [...byLevel, ...named.map((symbol) => `orders:${symbol}`)];
+    }
     if (this.venue === "deribit") {
-      const bases = [...this.scan.channels].map((channel) => channel.split(".")[1]?.split("-")[0] ?? "");
+      const bases = [...channels].map((channel) => channel.split(".")[1]?.split("-")[0] ?? "");
       return [...new Set(bases.filter((base) => base !== ""))].map((base) => `options:${base}`);
     }
-    return [...new Set([...this.scan.channels].map((stream) => (stream.split("@")[0] ?? "").toUpperCase()))];
+    return [...new Set([...channels].map((stream) => (stream.split("@")[0] ?? "").toUpperCase()))];
   }
 
   /** Another server of the same capture, at its beginning. */
@@ -183,8 +202,4 @@ export class MemoryVenue implements FeedPort {
       await Promise.resolve();
     } while (this.#due.length > 0);
   }
-}
-
-function wsPath(venue: VenueName): string {
-  return venue === "deribit" ? "/ws/api/v2" : "/stream";
 }
