@@ -13,7 +13,7 @@ import type { FeedReport } from "../feed/feed.ts";
 import type { LineReport } from "../feed/lines.ts";
 import { SignalFeed } from "../feed/signal.ts";
 import { VenueClock } from "../feed/venue-clock.ts";
-import { type ExecutionDetail, type GatewayEvents, QUOTE_STATUS } from "../gateway/gateway.ts";
+import type { ExecutionDetail, GatewayEvents } from "../gateway/gateway.ts";
 import { Hedger } from "../hedge/hedger.ts";
 import { DEFAULT_HEDGE_PARAMETERS } from "../hedge/parameters.ts";
 import type { ModelCard } from "../inference/card.ts";
@@ -30,6 +30,7 @@ import { RiskGate } from "../risk/gate.ts";
 import type { RiskLimits } from "../risk/limits.ts";
 import type { OrderState } from "../risk/order.ts";
 import type { MismatchRule, ReconciliationReport, ReconciliationResult } from "../risk/reconciliation.ts";
+import { CounterpartySession } from "./counterparty-session.ts";
 import { newDeskCounters } from "./counters.ts";
 import { DeskFeatures } from "./desk-features.ts";
 import { DeskFeeds } from "./desk-feeds.ts";
@@ -37,7 +38,7 @@ import { type DecodedTurn, type DeskOptions, type RemoteFeeds, UNDERLYING_CAPACI
 import { DeskOrders } from "./desk-orders.ts";
 import type { DeskPort } from "./desk-port.ts";
 import { STAGE, type StageTimer } from "./latency.ts";
-import { MarketState, TOUCHED_QUOTE } from "./market-state.ts";
+import { MarketState } from "./market-state.ts";
 import { Predictor } from "./predictor.ts";
 import { Publisher } from "./publisher.ts";
 import { Reconciler } from "./reconciler.ts";
@@ -83,6 +84,7 @@ export class Desk implements GatewayEvents {
   readonly #publisher: Publisher;
   readonly #trading: TradingSwitch;
   readonly #reconciler: Reconciler;
+  readonly #session: CounterpartySession;
 
   constructor(options: DeskOptions) {
     const { engine, port, timer, instrumentCapacity } = options;
@@ -159,6 +161,12 @@ export class Desk implements GatewayEvents {
     });
     this.#trading = new TradingSwitch({
       ...{ gate, quoter, orders: this.#orders, publisher: this.#publisher, rfq: this.rfq, port },
+    });
+    this.#session = new CounterpartySession({
+      ...{ quoter, gate, counters, port, book: this.book, market: this.market, hedger: this.hedger },
+      ...{ orders: this.#orders, publisher: this.#publisher, trading: this.#trading },
+      reconciler: this.#reconciler,
+      begin: () => this.#begin(),
     });
     const { feeds, seed, silenceMs } = options;
     this.#remote = options.remote ?? null;
@@ -366,32 +374,15 @@ export class Desk implements GatewayEvents {
   }
 
   onSessionUp(timeUs: number): void {
-    this.#publisher.sessionUp = true;
-    this.quoter.onSessionUp();
-    this.#orders.onSessionUp(timeUs);
-    this.#publisher.requoteAll(timeUs);
+    this.#session.onSessionUp(timeUs);
   }
 
   onSessionDown(_reason: string, timeUs: number): void {
-    this.#publisher.onSessionDown();
-    this.quoter.onSessionDown(timeUs);
-    this.gate.onSessionDown();
-    this.#reconciler.onSessionDown();
+    this.#session.onSessionDown(timeUs);
   }
 
   onQuoteAck(quoteId: number, status: number, _text: string, timeUs: number): void {
-    const answered = this.#publisher.onAnswer(quoteId, timeUs);
-    if (status === QUOTE_STATUS.rejected) {
-      this.counters.quotesRejected += answered;
-      this.quoter.onRejected(quoteId, timeUs);
-      this.gate.onRejected(answered, timeUs);
-      this.#trading.afterGate(timeUs);
-    } else if (status === QUOTE_STATUS.cancelled) {
-      this.quoter.onCancelled(quoteId, timeUs);
-    } else {
-      this.counters.quotesAcked += answered;
-      this.quoter.onAccepted(quoteId);
-    }
+    this.#session.onQuoteAck(quoteId, status, timeUs);
   }
 
   onExecution(
@@ -403,61 +394,21 @@ export class Desk implements GatewayEvents {
     timeUs: number,
     detail: ExecutionDetail = {},
   ): void {
-    if (!(instrument >= 0 && instrument < this.market.books.length)) {
-      this.counters.unknownExecutions += 1;
-      this.kill("limit:unknown-execution", timeUs);
-      return;
-    }
-    // An ExecID is unique within a day only.
-    if (!this.book.isNew(`${Math.floor(timeUs / 86_400e6)} ${executionId}`)) return;
-    this.counters.executions += 1;
-    const { orderId = 0 } = detail;
-    this.gate.onExecution(instrument, side, priceTicks, sizeLots, timeUs, orderId);
-    const traded = this.market.instruments.get(instrument);
-    if (traded.kind !== "spot") {
-      const taker = orderId > 0 && detail.liquidity === undefined ? { liquidity: "taker" as const } : {};
-      this.book.onFill(traded, side, priceTicks, sizeLots, { ...detail, ...taker }, timeUs);
-    }
-    if (orderId === 0 && detail.structureId === undefined)
-      this.quoter.onFill(instrument, side, sizeLots, timeUs, priceTicks);
-    this.quoter.onPosition(instrument, this.gate.positionLots(instrument));
-    this.#trading.afterGate(timeUs);
-    this.#begin();
-    const underlying = this.market.underlyingOf(instrument);
-    if (underlying >= 0) this.market.touched[underlying] |= TOUCHED_QUOTE;
-    this.#publisher.requote(this.market, timeUs);
-    if (this.#publisher.open) this.hedger.onTimer(timeUs);
-    this.#port.filled?.(executionId, instrument, side, priceTicks, sizeLots, detail, timeUs);
+    this.#session.onExecution(executionId, instrument, side, priceTicks, sizeLots, timeUs, detail);
   }
 
   onOrderState(orderId: number, state: OrderState, leavesLots: number, _text: string, timeUs: number): void {
-    this.gate.onOrderState(orderId, state, leavesLots);
-    this.#trading.afterGate(timeUs);
+    this.#session.onOrderState(orderId, state, leavesLots, timeUs);
   }
 
   /** The venue has cancelled the quotes on a coin: they are pulled until then, and decided anew when it is over. */
   onFrozen(base: string, untilUs: number, _text: string, timeUs: number): void {
-    for (const instrument of this.market.instruments.all()) {
-      if (instrument.base === base) this.quoter.onFrozen(instrument.id, untilUs, timeUs);
-    }
-    this.#publisher.requoteAll(timeUs);
+    this.#session.onFrozen(base, untilUs, timeUs);
   }
 
-  /**
-   * What the counterparty holds: positions are compared and taken over by the rule, orders of unknown outcome are settled, and
-   * what stands there that the desk does not know is cancelled. From then on the session may be quoted in.
-   *
-   * @param adopt an operator has the counterparty's positions taken over, whatever the rule
-   */
+  /** What the counterparty holds; see {@link CounterpartySession.onReconciliation}. */
   onReconciliation(report: ReconciliationReport, adopt: boolean, timeUs: number): ReconciliationResult {
-    const result = this.#reconciler.apply(report, adopt, timeUs);
-    this.#port.decidedRisk({ decided: "reconciled", result }, timeUs);
-    for (const { instrument } of result.differences) {
-      this.quoter.onPosition(instrument, this.gate.positionLots(instrument));
-    }
-    if (result.strangers) this.#trading.cancelAll(timeUs);
-    this.#publisher.requoteAll(timeUs);
-    return result;
+    return this.#session.onReconciliation(report, adopt, timeUs);
   }
 
   /** From now on nothing is quoted in a session before {@link onReconciliation}. To be called before anything else. */
