@@ -23,6 +23,7 @@ export const VERBS: VerbTable = {
   audit: async () => (await import("./audit.ts")).audit,
   rfq: async () => (await import("./rfq.ts")).rfq,
   fix: async () => (await import("./fix.ts")).fix,
+  failover: async () => (await import("./failover.ts")).failover,
   print: async () => (await import("./print.ts")).print,
   doctor: async () => (await import("./doctor.ts")).doctor,
   licenses: async () => (await import("./licenses.ts")).licenses,

@@ -6,11 +6,10 @@ import type { Clock } from "../core/clock.ts";
 import { stepsToDecimal } from "../core/decimal.ts";
 import { KeelError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
-import { EtcdLease } from "../failover/etcd-lease.ts";
 import { LeaseFence } from "../failover/fence.ts";
 import { Leadership, NUMBER_BLOCK } from "../failover/leadership.ts";
 import type { LeaseService } from "../failover/lease-service.ts";
-import { RedisLease } from "../failover/redis-lease.ts";
+import { leaseService } from "../failover/service.ts";
 import type { StreamRecord, StreamSnapshot } from "../failover/stream.ts";
 import { StreamClient } from "../failover/stream-client.ts";
 import { type FollowerState, StreamServer } from "../failover/stream-server.ts";
@@ -97,7 +96,7 @@ export class LiveFailover implements DeskTap {
     this.#options = options;
     const { config, clock, log } = options;
     this.fence = new LeaseFence(clock.monotonicNs);
-    this.#service = leaseService(config);
+    this.#service = leaseService(config.lease, Math.round(config.lease.ttlMs * TIMEOUT_SHARE));
     const { peer } = config;
     this.#client =
       peer === undefined
@@ -400,12 +399,6 @@ export class LiveFailover implements DeskTap {
     for (const fill of waiting) this.#fill(fill, live);
     this.#applying = false;
   }
-}
-
-function leaseService({ lease }: FailoverConfig): LeaseService {
-  const { url, name, username, password, ca, ttlMs } = lease;
-  const options = { url, name, username, password, ca, timeoutMs: Math.round(ttlMs * TIMEOUT_SHARE) };
-  return /^https?:/.test(url) ? new EtcdLease(options) : new RedisLease(options);
 }
 
 /** The leader's trading state, on the desk that stands by. */

@@ -155,6 +155,16 @@ export const ALERT_RULES: readonly AlertRule[] = [
   rule("KeelDiskLow", "warning", MINUTE, "Less than 2 GB are left on a disk that keel writes to", {
     ...gauge("keel_process_disk_free_bytes", "below", 2e9),
   }),
+  rule("KeelLeaseServiceDown", "critical", 1, "The service that says who of the pair leads does not answer", {
+    ...gauge("keel_failover_service_up", "equal", 0),
+  }),
+  rule("KeelNoStandby", "warning", 30, "Nobody is ready to take the lead over", {
+    ...gauge("keel_failover_standby_ready", "equal", 0),
+  }),
+  rule("KeelLeadLost", "critical", 0, "The lead was lost because the lease could not be renewed in time", {
+    ...increase("keel_failover_events_total", 0, 5 * MINUTE),
+    labels: { event: "lost" },
+  }),
   rule("KeelClockOff", "warning", MINUTE, "The host's clock may be more than 10 ms off", {
     ...gauge("keel_clock_error_seconds", "above", 0.01),
   }),

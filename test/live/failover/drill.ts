@@ -32,11 +32,13 @@ const TRADES = 3;
 
 /** Brings one fault about on a pair that is ready, waits until it is over, and says what was wrong. */
 export async function drill(pair: Pair, fault: Fault, rng: Rng): Promise<DrillResult> {
-  const leader = await pair.untilReady();
-  const other = pair.other(leader.name);
+  let leader = await pair.untilReady();
   const problems: string[] = [];
   for (let trade = 0; trade < TRADES; trade += 1) await pair.trade();
   await Bun.sleep(rng.next() * 500);
+  // On a busy host the lead may have changed by itself meanwhile.
+  while ((await leader.report())?.role !== "leader") leader = await pair.untilReady();
+  const other = pair.other(leader.name);
   const atMs = performance.now();
   const healMs = 1_200 + rng.next() * 1_500;
   const takenOver = (): boolean => pair.wire.leader === other.name && pair.wire.firstQuoteMs > atMs;

@@ -77,7 +77,7 @@ export class Node {
         KEEL_PEER: `ws://127.0.0.1:${this.links.peer.port}`,
         KEEL_PEER_LISTEN: `127.0.0.1:${this.peerPort}`,
         KEEL_PEER_TOKEN_FILE: join(folder, "peer-token"),
-        KEEL_FAILOVER_UNFIT_MS: "1000",
+        KEEL_FAILOVER_UNFIT_MS: "2000",
         ...this.#environment,
       },
     });

@@ -1,0 +1,102 @@
+import { z } from "zod";
+import { EXIT, KeelError } from "../../core/errors.ts";
+import type { Secret } from "../../core/secret.ts";
+import type { LeaseService, LeaseView } from "../../failover/lease-service.ts";
+
+const TIMEOUT_MS = 5_000;
+
+const REPORT = z.object({
+  role: z.enum(["leader", "passive"]),
+  holder: z.string(),
+  token: z.number(),
+  remainingMs: z.number(),
+  leader: z.string(),
+  service: z.string(),
+  serviceUp: z.boolean(),
+  since: z.string(),
+  followers: z.array(
+    z.object({
+      holder: z.string(),
+      address: z.string(),
+      number: z.number(),
+      behind: z.number(),
+      unfit: z.array(z.string()).nullable(),
+    }),
+  ),
+  following: z.object({ synced: z.boolean(), behind: z.number() }).nullable(),
+  unfit: z.array(z.string()),
+});
+export type RunningReport = z.infer<typeof REPORT>;
+
+/** What the process at the URL is of its pair. @throws KeelError when it does not answer or is alone */
+export async function report(url: string, token: Secret | undefined): Promise<RunningReport> {
+  const found = REPORT.nullable().safeParse(await ask(url, "GET", "/failover", token));
+  if (!found.success) throw new KeelError("not-keel", `${url}/failover: the answer is not that of keel`);
+  if (found.data === null) throw new KeelError("alone", `${url}: the process is not one of a pair`);
+  return found.data;
+}
+
+/** Has the leader at the URL give up the lead; tells what it is right after. @throws KeelError that says why it did not */
+export async function switchLead(
+  url: string,
+  force: boolean,
+  token: Secret | undefined,
+): Promise<RunningReport> {
+  await ask(url, "POST", `/failover/switch${force ? "?force=true" : ""}`, token);
+  return report(url, token);
+}
+
+/** @throws KeelError when the service does not answer */
+export async function lease(service: LeaseService): Promise<LeaseView> {
+  try {
+    return await service.look();
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new KeelError("unreachable", `${service.name}: ${why}`, EXIT.unreachable);
+  } finally {
+    service.close();
+  }
+}
+
+export function reportLines(report: RunningReport): string[] {
+  const { role, holder, token, leader, remainingMs, since, service, serviceUp, following, unfit } = report;
+  const lines = [
+    `${holder}  ${role}, term ${token}: ${since}`,
+    `lease   ${service}${serviceUp ? "" : ", which does not answer"}`,
+  ];
+  if (role === "leader") {
+    lines.push(`        may quote for ${remainingMs} ms unless it is renewed`);
+    for (const follower of report.followers) {
+      const could = follower.unfit === null ? "not known" : follower.unfit.join("; ") || "ready";
+      lines.push(`behind  ${follower.holder} (${follower.address}), ${follower.behind} records: ${could}`);
+    }
+    if (report.followers.length === 0) lines.push("behind  nobody follows");
+  } else {
+    lines.push(`leader  ${leader === "" ? "not known" : leader}`);
+    if (following !== null)
+      lines.push(
+        `follows ${following.synced ? "and has everything" : `not, or lacks ${following.behind} records`}`,
+      );
+  }
+  for (const reason of unfit) lines.push(`unfit   ${reason}`);
+  return lines;
+}
+
+async function ask(url: string, method: string, path: string, token: Secret | undefined): Promise<unknown> {
+  const target = URL.canParse(path, url) ? new URL(path, url) : null;
+  if (target === null)
+    throw new KeelError("bad-url", `--url: ${JSON.stringify(url)} is no URL`, EXIT.badConfiguration);
+  const headers: Record<string, string> =
+    token === undefined ? {} : { authorization: `Bearer ${token.reveal()}` };
+  const response = await fetch(target, { method, headers, signal: AbortSignal.timeout(TIMEOUT_MS) }).catch(
+    (error: unknown) => {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new KeelError("unreachable", `${target.href}: ${why}`, EXIT.unreachable);
+    },
+  );
+  if (!response.ok) {
+    const text = (await response.text()).trim().slice(0, 300);
+    throw new KeelError("refused", `${target.href}: ${response.status} ${text}`);
+  }
+  return response.json();
+}
