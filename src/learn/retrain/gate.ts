@@ -3,6 +3,8 @@ import type { HeadResult } from "./score.ts";
 
 /** What a candidate must keep before it may stand in the shadow. */
 export interface GateLimits {
+  /** Outcomes of either kind below which a head of the block is not judged. */
+  readonly outcomesMin: number;
   /** Step at the 99th percentile, µs, on this host's cpu engine. */
   readonly stepUsMax: number;
   /** Mean distance of a head's predicted from its observed rates. */
@@ -16,6 +18,7 @@ export interface GateLimits {
 }
 
 export const DEFAULT_GATE_LIMITS: GateLimits = {
+  outcomesMin: 50,
   stepUsMax: 50,
   calibrationMax: 0.05,
   aucMax: 0.99,
@@ -26,6 +29,7 @@ export const DEFAULT_GATE_LIMITS: GateLimits = {
 /** Why a candidate is refused: stable names. */
 export type GateReason =
   | "odd-output"
+  | "too-few-outcomes"
   | "too-slow"
   | "unknown-lineage"
   | "leaking"
@@ -59,7 +63,11 @@ export function judgeCandidate(found: GateEvidence, limits: GateLimits): GatePro
   const add = (reason: GateReason, text: string): void => {
     problems.push({ reason, text });
   };
-  const { odd, stepUs, heads, baseline, againstChampion } = found;
+  const { odd, stepUs, baseline, againstChampion } = found;
+  const heads = found.heads.filter(({ rows, baseRate }) => {
+    const came = rows * baseRate;
+    return came >= limits.outcomesMin && rows - came >= limits.outcomesMin;
+  });
   if (odd > 0) add("odd-output", `${odd} answers are no probabilities`);
   if (!(stepUs <= limits.stepUsMax)) {
     add("too-slow", `a step takes ${stepUs.toFixed(1)} µs at p99, at most ${limits.stepUsMax} may be`);
@@ -81,10 +89,14 @@ export function judgeCandidate(found: GateEvidence, limits: GateLimits): GatePro
       );
     }
   }
+  if (heads.length === 0)
+    add("too-few-outcomes", "no head has enough outcomes in the newest block: record for longer");
   const skill = mean(heads.map((each) => each.skill));
-  if (!(skill > 0)) add("no-skill", `mean skill ${skill.toFixed(4)}: no better than the base rates`);
+  if (heads.length > 0 && !(skill > 0))
+    add("no-skill", `mean skill ${skill.toFixed(4)}: no better than the base rates`);
   if (baseline !== null) {
-    const gain = meanAuc(heads) - meanAuc(baseline);
+    const gain =
+      meanAuc(heads) - meanAuc(baseline.filter(({ head }) => heads.some((own) => own.head === head)));
     if (!(gain >= limits.meanGain)) {
       add(
         "below-baseline",

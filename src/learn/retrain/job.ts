@@ -41,6 +41,8 @@ export interface RetrainOptions {
   readonly splits?: readonly (readonly [name: string, share: number])[];
   readonly embargoUs?: number;
   readonly seed: number;
+  /** Sources are played again to show that no feature looks ahead. Default: they are. */
+  readonly leakCheck?: boolean;
   /** An engine as the desk would run the model on. */
   readonly start: (model: StepModel) => Promise<StepEngine>;
   readonly told?: (line: string) => void;
@@ -111,7 +113,13 @@ export async function retrain(options: RetrainOptions): Promise<RetrainResult> {
       async (step) => {
         const built = await buildDataset(
           sources,
-          { directory: join(runs, "datasets"), splits, embargoUs, label: "retrain", leakCheck: true },
+          {
+            directory: join(runs, "datasets"),
+            splits,
+            embargoUs,
+            label: "retrain",
+            leakCheck: options.leakCheck ?? true,
+          },
           step.log,
         );
         const { problems, remarks } = await checkDataset(built.folder, []);
