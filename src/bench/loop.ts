@@ -6,7 +6,7 @@ import { Histogram } from "../core/histogram.ts";
 import { invariant } from "../core/invariant.ts";
 import { loadNative } from "../core/native.ts";
 import { type Desk, UNDERLYING_CAPACITY } from "../desk/desk.ts";
-import { noTimer } from "../desk/latency.ts";
+import { STAGE, StageHistograms } from "../desk/latency.ts";
 import { FEATURE_COUNT, SCHEMA_HASH } from "../feature/schema.ts";
 import type { DeskTap } from "../gateway/tap.ts";
 import { Calibration } from "../inference/calibration.ts";
@@ -20,7 +20,7 @@ import { LiveOutcomes } from "../live/outcomes.ts";
 import { RecalibrationTap } from "../live/recalibration.ts";
 import { runDeskPass } from "./desk-pass.ts";
 import { benchInput } from "./input.ts";
-import { type BenchReport, benchHost, ratioOf, rowOf } from "./report.ts";
+import { type BenchReport, type BenchRow, benchHost, ratioOf, rowOf } from "./report.ts";
 
 export interface LoopBenchOptions {
   readonly capture: string | undefined;
@@ -42,9 +42,10 @@ const KINDS: readonly (readonly [name: string, steps: readonly Step[]])[] = [
 ];
 
 /**
- * What the learning loop costs the line: a frame in memory until the desk is ready for the next one, with none of the loop's steps, with each,
- * and with all of them. Passes of all kinds take turns over the same capture, so that each frame is timed under each; what the desk
- * decides must not differ. What a step does on its timer stands beside, since it makes a frame wait that comes just then.
+ * What the learning loop costs, with none of its steps, with each, and with all of them: the line itself (`line`, a frame in memory until
+ * its quotes are encoded), and the thread (`loop`, until the desk is ready for the next frame, the steps' copies included, which are
+ * made when the quotes have left). Passes of all kinds take turns over the same capture, so that each frame is timed under each; what
+ * the desk decides must not differ. What the steps do on their timer stands beside, since a frame that comes just then waits for it.
  */
 export async function runLoopBench(options: LoopBenchOptions): Promise<BenchReport> {
   const input = benchInput(options.capture, options.seed);
@@ -64,6 +65,7 @@ export async function runLoopBench(options: LoopBenchOptions): Promise<BenchRepo
   });
   try {
     const frames = KINDS.map(() => new Histogram());
+    const lines = KINDS.map(() => new StageHistograms(() => Bun.nanoseconds()));
     const timer = new Histogram();
     const rounds = KINDS.map((): number[] => []);
     const checksums = new Set<string>();
@@ -74,16 +76,20 @@ export async function runLoopBench(options: LoopBenchOptions): Promise<BenchRepo
         // Who goes first changes from round to round.
         const at = (turn + round) % KINDS.length;
         const [, steps] = KINDS[at] ?? KINDS[0];
-        if (round === 1) frames[at].reset();
+        if (round === 1) {
+          frames[at].reset();
+          lines[at].reset();
+        }
         for (let slot = 0; slot < engine.slotCount; slot += 1) engine.resetSlot(slot);
         const followers: DeskTap[] = [];
         const recorders: LiveOutcomes[] = [];
         const own = new Histogram();
         let timerUs = Number.NaN;
         const { checksum } = await runDeskPass({
-          ...{ path: input.path, seed: options.seed, engine, config, timer: noTimer },
+          ...{ path: input.path, seed: options.seed, engine, config, timer: lines[at] },
           onFrame: (desk, feed, text, timeUs) => {
             const before = Bun.nanoseconds();
+            lines[at].begin(before);
             desk.onFrame(feed, text, timeUs);
             const tookNs = Bun.nanoseconds() - before;
             own.record(tookNs);
@@ -112,12 +118,19 @@ export async function runLoopBench(options: LoopBenchOptions): Promise<BenchRepo
     }
     invariant(checksums.size === 1, "the learning loop changes nothing of what the desk decides");
     const rows = KINDS.map(([name], at) => rowOf(`loop/${name}`, frames[at], "us"));
-    const [off, ...on] = rows;
+    const lineRows = KINDS.map(([name], at) => rowOf(`line/${name}`, lines[at].stages[STAGE.total], "us"));
+    const against = (of: readonly BenchRow[]) =>
+      of
+        .slice(1)
+        .flatMap((row) => [
+          ratioOf(`${row.name}:off`, row, of[0]),
+          ratioOf(`${row.name}:off/p99`, row, of[0]),
+        ]);
     const told = KINDS.slice(1).map(([name], at) => {
       const ratios = rounds[at + 1].map((p99, round) => p99 / rounds[0][round]).sort((a, b) => a - b);
       const middle = ratios[Math.floor(ratios.length / 2)];
       const shown = [ratios[0], middle, ratios.at(-1) ?? middle].map((ratio) => ratio.toFixed(3));
-      return `${name}: p99 × ${shown[1]} in the middle round (${shown[0]} … ${shown[2]})`;
+      return `loop/${name}: p99 × ${shown[1]} of loop/off's in the middle round (${shown[0]} … ${shown[2]})`;
     });
     return {
       bench: "loop",
@@ -125,11 +138,8 @@ export async function runLoopBench(options: LoopBenchOptions): Promise<BenchRepo
       seed: options.seed,
       checksum: [...checksums].join(),
       input: input.name,
-      rows: [...rows, rowOf("loop/timer", timer, "us")],
-      ratios: on.flatMap((row) => [
-        ratioOf(`${row.name}:off`, row, off),
-        ratioOf(`${row.name}:off/p99`, row, off),
-      ]),
+      rows: [...lineRows, ...rows, rowOf("loop/timer", timer, "us")],
+      ratios: [...against(lineRows), ...against(rows)],
       notes: [
         ...told,
         "loop/timer: what all of them do every 10 ms between frames, on the desk's thread",

@@ -12,10 +12,14 @@ test("the cost of the learning loop is measured on the same frames and decisions
   const capture = join(folder, "simulated.txt");
   writeFileSync(capture, simulatedCapture(1, 5));
   const { rows, ratios } = await runLoopBench({ capture, seed: 1, rounds: 1, log: () => {} });
-  const names = ["loop/off", "loop/outcomes", "loop/drift", "loop/recalibration", "loop/all"];
+  const kinds = ["off", "outcomes", "drift", "recalibration", "all"];
+  const names = ["line", "loop"].flatMap((what) => kinds.map((kind) => `${what}/${kind}`));
   expect(rows.map(({ name }) => name)).toEqual([...names, "loop/timer"]);
-  expect(new Set(rows.slice(0, -1).map(({ n }) => n)).size).toBe(1);
+  expect(new Set(rows.slice(0, 5).map(({ n }) => n)).size).toBe(1);
+  expect(new Set(rows.slice(5, 10).map(({ n }) => n)).size).toBe(1);
   expect(rows.at(-1)?.n).toBeGreaterThan(100);
-  expect(ratios.map(({ name }) => name)).toContain("loop/all:off/p99");
+  expect(ratios.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(["line/all:off/p99", "loop/all:off/p99"]),
+  );
   for (const { value } of ratios) expect(value).toBeGreaterThan(0);
 }, 60_000);

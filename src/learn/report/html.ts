@@ -177,7 +177,7 @@ h1{font-size:1.6rem;margin:0}h2{font-size:1.2rem;margin:2.2rem 0 .6rem;border-bo
 header p,footer p,figcaption,caption{color:var(--faint)}caption{text-align:left;padding:.2rem 0}
 nav ul{display:flex;flex-wrap:wrap;gap:.3rem 1.2rem;list-style:none;padding:0}a{color:var(--s0)}
 .scroll{overflow-x:auto}table{border-collapse:collapse;margin:.6rem 0;font-variant-numeric:tabular-nums}
-th,td{padding:.25rem .7rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}.number{text-align:right}
+th,td{padding:.25rem .7rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}td.number{white-space:nowrap}.number{text-align:right}
 figure{margin:1rem 0}svg{max-width:100%;height:auto;display:block}summary{cursor:pointer;color:var(--faint)}
 pre{overflow-x:auto;padding:.6rem;border:1px solid var(--line);font-size:13px}
 svg text{fill:var(--ink);font:12px system-ui,sans-serif}svg .axis{stroke:var(--faint)}svg .grid{stroke:var(--line)}

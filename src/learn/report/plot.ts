@@ -60,7 +60,7 @@ const VALUE_MAX = 1e300;
 /** Values closer together are shown as one. */
 const RANGE_MIN = 1e-290;
 /** Characters of a label that fit in its column. */
-const LABEL_MAX = 32;
+const LABEL_MAX = 27;
 
 /** Lines over a common x, with shaded intervals where points have them. */
 export function linePlot(plot: LinePlot): Html {
