@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../src/core/clock.ts";
@@ -127,6 +127,29 @@ describe("keel fix", () => {
     expect(exitCode).toBe(EXIT.badInputFile);
     expect(stderr).toContain(`expected one of ${SESSION}`);
     expect((await keel("dance")).stderr).toContain("expected one of ls, show, replay, set, reset");
+  });
+
+  test("does not make up numbers for a store in which nothing is valid, and lists the others beside it", async () => {
+    fill(1);
+    const damaged = "FIX.4.4-KEEL-OTHER";
+    mkdirSync(join(folder, "fix", damaged));
+    writeFileSync(join(folder, "fix", damaged, "session.log"), new Uint8Array(3_000).fill(7));
+    const { stdout } = await keel("ls");
+    expect(stdout).toMatch(/DESK%2D1 {2}out 2 {2}in 7 /);
+    expect(stdout).toMatch(/KEEL-OTHER {2}out not known {2}in not known /);
+    const shown = await keel("show", damaged, "--json");
+    expect([shown.result.nextOutgoing, shown.result.nextIncoming]).toEqual([null, null]);
+    expect(shown.stdout).toMatch(/next out +not known: no valid record in the log/);
+  });
+
+  test("says what is no keel at the address that it is given", async () => {
+    const other = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("<html>") });
+    const { exitCode, stderr } = await keel("show", "--url", `http://127.0.0.1:${other.port}`);
+    expect([exitCode, stderr]).toEqual([
+      EXIT.failed,
+      expect.stringContaining("/fix: the answer is not that of keel"),
+    ]);
+    await other.stop(true);
   });
 
   test("shows and resets the session of a running process", async () => {

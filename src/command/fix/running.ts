@@ -49,5 +49,7 @@ async function ask(url: string, method: string, path: string, token: Secret | un
     const text = (await response.text()).trim().slice(0, 200);
     throw new KeelError("refused", `${target.href}: ${response.status} ${text}`);
   }
-  return response.json();
+  return response.json().catch(() => {
+    throw new KeelError("not-keel", `${target.href}: the answer is not that of keel`);
+  });
 }

@@ -16,9 +16,10 @@ export interface DescribedSession {
   readonly version: string;
   readonly senderCompId: string;
   readonly targetCompId: string;
-  readonly nextOutgoing: number;
+  /** Null, like the other one, when nothing in the log is valid. */
+  readonly nextOutgoing: number | null;
   readonly outgoingExact: boolean;
-  readonly nextIncoming: number;
+  readonly nextIncoming: number | null;
   /** ISO time; null = not known. */
   readonly started: string | null;
   readonly changed: string;
@@ -67,9 +68,9 @@ export function describe(storeDir: string, session: string): DescribedSession {
     version: BEGIN_STRING[version],
     senderCompId,
     targetCompId,
-    nextOutgoing: found.nextOutgoing,
+    nextOutgoing: Number.isNaN(found.nextOutgoing) ? null : found.nextOutgoing,
     outgoingExact: found.outgoingExact,
-    nextIncoming: found.nextIncoming,
+    nextIncoming: Number.isNaN(found.nextIncoming) ? null : found.nextIncoming,
     started: Number.isNaN(found.startedUs) ? null : new Date(found.startedUs / 1_000).toISOString(),
     changed: new Date(found.changedMs).toISOString(),
     keptMessages: found.messages.length,

@@ -1,9 +1,11 @@
 import type { RunningSession } from "./running.ts";
 import type { DescribedSession, ReplayedMessage } from "./store.ts";
 
+const UNKNOWN = "not known";
+
 export function sessionLine(session: DescribedSession): string {
   const held = session.heldBy === null ? "" : `  run by process ${session.heldBy}`;
-  return `${session.session}  out ${session.nextOutgoing}  in ${session.nextIncoming}  changed ${session.changed}${held}`;
+  return `${session.session}  out ${session.nextOutgoing ?? UNKNOWN}  in ${session.nextIncoming ?? UNKNOWN}  changed ${session.changed}${held}`;
 }
 
 export function describeLines(session: DescribedSession | RunningSession): string[] {
@@ -19,7 +21,7 @@ export function describeLines(session: DescribedSession | RunningSession): strin
       ["state", session.state],
       ["next out", String(session.nextOutgoing)],
       ["next in", String(session.nextIncoming)],
-      ["started at 1", startedUs === null ? "not known" : new Date(startedUs / 1_000).toISOString()],
+      ["started at 1", startedUs === null ? UNKNOWN : new Date(startedUs / 1_000).toISOString()],
     );
     for (const [name, count] of Object.entries(session.counters)) {
       if (count > 0) lines.push([name, String(count)]);
@@ -30,9 +32,14 @@ export function describeLines(session: DescribedSession | RunningSession): strin
       : ", the end of what was reserved: the last process did not close the store";
     const open = session.heldBy === null ? exact : `, the end of what process ${session.heldBy} has reserved`;
     lines.push(
-      ["next out", `${session.nextOutgoing}${session.outgoingExact ? "" : open}`],
-      ["next in", String(session.nextIncoming)],
-      ["started at 1", session.started ?? "not known"],
+      [
+        "next out",
+        session.nextOutgoing === null
+          ? `${UNKNOWN}: no valid record in the log; keel will not run this session`
+          : `${session.nextOutgoing}${session.outgoingExact ? "" : open}`,
+      ],
+      ["next in", String(session.nextIncoming ?? UNKNOWN)],
+      ["started at 1", session.started ?? UNKNOWN],
       ["changed", session.changed],
       ["kept", `${session.keptMessages} messages`],
       [

@@ -14,6 +14,7 @@ export interface StoreInspection {
   readonly session: string;
   readonly identity: SessionIdentity;
   readonly folder: string;
+  /** NaN, like the other one, when nothing in the log is valid. */
   readonly nextOutgoing: number;
   /** False when the last process has not closed the store: the number is then the end of what it had reserved. */
   readonly outgoingExact: boolean;
@@ -74,6 +75,10 @@ export function inspectStore(storeDir: string, session: string): StoreInspection
       outgoingExact = kind === STORE_RECORD.outgoingExact;
     }
   });
+  if (scan.records === 0) {
+    nextOutgoing = Number.NaN;
+    nextIncoming = Number.NaN;
+  }
   return {
     ...{ session, identity, folder, nextOutgoing, outgoingExact, nextIncoming, startedUs },
     messages: [...messages.values()].sort((a, b) => a.seq - b.seq),
