@@ -34,13 +34,34 @@ export class QuoteCheck {
       batch.move(row, kept);
       kept += 1;
     }
-    batch.count = kept;
+    batch.count = this.#partLevels(batch, kept, timeUs);
     if (kill.tripped && !killedBefore) {
-      for (let row = 0; row < kept; row += 1) {
+      for (let row = 0; row < batch.count; row += 1) {
         this.#refuse(batch, row, LIMIT.killed, timeUs);
         this.#keep(batch, row);
       }
     }
+  }
+
+  /**
+   * Takes out rows after which a bid of one level would stand at or above an ask of another.
+   *
+   * @returns how many rows are left
+   */
+  #partLevels(batch: QuoteBatch, count: number, timeUs: number): number {
+    const { bidTicks, askTicks } = this.#state.standing;
+    let kept = 0;
+    for (let row = 0; row < count; row += 1) {
+      const id = batch.instrument[row];
+      if (askTicks[id] >= 0 && bidTicks[id] >= askTicks[id] && !isPull(batch, row)) {
+        this.#refuse(batch, row, LIMIT.selfCross, timeUs);
+        this.#keep(batch, row);
+        if (batch.standing[row] === 0) continue;
+      }
+      batch.move(row, kept);
+      kept += 1;
+    }
+    return kept;
   }
 
   #keep(batch: QuoteBatch, row: number): void {

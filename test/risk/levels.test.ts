@@ -93,3 +93,56 @@ test("the best price of all levels is what orders are held against", () => {
   risk.onAllCancelled();
   expect(risk.standingTicks(PERPETUAL, 0)).toBe(-1);
 });
+
+test("no bid of a level leaves at or above an ask of another, in one batch or against what stands", () => {
+  const level = (level: number, bidTicks: number, askTicks: number) => {
+    lastId += 1;
+    return { instrument: PERPETUAL, level, quoteId: lastId, bidTicks, bidLots: 1, askTicks, askLots: 1 };
+  };
+  const sides = (batch: QuoteBatch) =>
+    Array.from({ length: batch.count }, (_, row) => [
+      batch.level[row],
+      batch.bidTicks[row],
+      batch.askTicks[row],
+    ]);
+  const risk = gate();
+  const together = quoteBatch([level(0, 100, 110), level(1, 90, 99)]);
+  risk.check(together, TIME_US);
+  expect(sides(together)).toEqual([[1, 90, 99]]);
+  expect(risk.refused("selfCross")).toBe(2);
+
+  const over = gate();
+  over.check(quoteBatch([level(0, 100, 110), level(1, 98, 112)]), TIME_US);
+  const inward = quoteBatch([level(0, 100, 105), level(1, 105, 112)]);
+  inward.standing.fill(1, 0, 2);
+  over.check(inward, TIME_US);
+  expect(sides(inward)).toEqual([
+    [0, -1, -1],
+    [1, 105, 112],
+  ]);
+  const deeper = quoteBatch([level(2, 80, 105)]);
+  over.check(deeper, TIME_US);
+  expect(sides(deeper)).toEqual([]);
+  const apart = quoteBatch([level(2, 80, 106)]);
+  over.check(apart, TIME_US);
+  expect(sides(apart)).toEqual([[2, 80, 106]]);
+});
+
+test("an order is held against the quotes of every level, also when the first one is gone", () => {
+  const risk = gate();
+  const level = (level: number, bidTicks: number, askTicks: number) => {
+    lastId += 1;
+    return { instrument: PERPETUAL, level, quoteId: lastId, bidTicks, bidLots: 1, askTicks, askLots: 1 };
+  };
+  risk.check(quoteBatch([level(0, 100, 110), level(1, 98, 112)]), TIME_US);
+  let orderId = 0;
+  const buyAt = (priceTicks: number) => {
+    orderId += 1;
+    const order = { orderId, instrument: PERPETUAL, side: 0, priceTicks, sizeLots: 1 } as const;
+    return risk.checkOrder({ ...order, timeInForce: "ioc", fair: 100, delta: 1, hedge: false }, TIME_US);
+  };
+  expect(buyAt(110)).toBe("selfCross");
+  risk.onExecution(PERPETUAL, 1, 110, 1, TIME_US);
+  expect(buyAt(112)).toBe("selfCross");
+  expect(buyAt(111)).not.toBe("selfCross");
+});
