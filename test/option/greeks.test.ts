@@ -159,6 +159,11 @@ test("in coin: the delta is net of the premium, and the rest are its derivatives
         slope((d) => at(0, 0, d).delta, 1e-6),
         5,
       );
+      expect(out.volga).toBeCloseTo(
+        slope((d) => at(0, d, 0).vega, 1e-5),
+        5,
+      );
+      expect(out.rho).toBeCloseTo(dollars.rho / forward, 12);
     }),
     { seed: 7 },
   );
