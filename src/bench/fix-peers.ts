@@ -173,7 +173,13 @@ const QUICKFIX_HEADER = "/usr/include/quickfix/fix44/MassQuote.h";
 /** QuickFIX C++, compiled here and run on the same messages; null where it cannot be, which is told in `notes`. */
 export function timeQuickFix(messages: readonly string[], group: number, notes: string[]): PeerTimes | null {
   const compiler = Bun.which("g++");
-  if (compiler === null || !existsSync(QUICKFIX_HEADER) || !existsSync(QUICKFIX_SOURCE)) {
+  if (!existsSync(QUICKFIX_SOURCE)) {
+    notes.push(
+      "QuickFIX C++ is timed from keel's sources only (bun run keel bench fix): no ratio against it",
+    );
+    return null;
+  }
+  if (compiler === null || !existsSync(QUICKFIX_HEADER)) {
     notes.push("QuickFIX C++ is not installed (Debian: libquickfix-dev, g++): no ratio against it");
     return null;
   }
