@@ -92,12 +92,14 @@ export class EtcdLease implements LeaseService {
   }
 
   async renew(token: number, { numbers, block }: LeaseRequest): Promise<boolean> {
+    if (this.#id === "") return false;
     const { result } = await this.#post("lease/keepalive", { ID: this.#id }, keptAlive);
     if (result.TTL <= 0) return false;
     return this.#write(token, { outgoing: numbers.outgoing + block, startedUs: numbers.startedUs });
   }
 
   async release(token: number, { numbers }: LeaseRequest): Promise<boolean> {
+    if (this.#id === "") return false;
     const held = await this.#write(token, numbers);
     await this.#post("lease/revoke", { ID: this.#id }, anything);
     return held;

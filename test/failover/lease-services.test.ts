@@ -1,0 +1,142 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Secret } from "../../src/core/secret.ts";
+import { EtcdLease } from "../../src/failover/etcd-lease.ts";
+import type { LeaseRequest, LeaseService } from "../../src/failover/lease-service.ts";
+import { RedisLease } from "../../src/failover/redis-lease.ts";
+import { freePort, RedisServer, redisMissing } from "../support/services.ts";
+
+const request = (holder: string, outgoing = 1): LeaseRequest => ({
+  ...{ holder, ttlMs: 1_000, tokenFloor: 0, block: 100 },
+  numbers: { outgoing, startedUs: 5 },
+});
+
+async function acquired(service: LeaseService, wanted: LeaseRequest) {
+  for (let attempt = 0; attempt < 400; attempt += 1) {
+    const answer = await service.acquire(wanted);
+    if (answer.granted) return answer;
+    await Bun.sleep(20);
+  }
+  throw new Error("the lease was not granted");
+}
+
+/** What every coordination service must do. */
+function contract(open: (name: string) => LeaseService): void {
+  test("one holder at a time, the next with a higher token and the numbers of the one before", async () => {
+    const [one, two] = [open("hold"), open("hold")];
+    const first = await acquired(one, request("one", 7));
+    expect(await two.acquire(request("two"))).toMatchObject({ granted: false });
+    expect((await two.look()).holder).toBe("one");
+    expect(await one.renew(first.token, request("one", 50))).toBe(true);
+    expect(await two.renew(first.token + 1, request("two"))).toBe(false);
+    expect(await one.release(first.token, request("one", 60))).toBe(true);
+    const second = await acquired(two, request("two"));
+    expect(second.token).toBeGreaterThan(first.token);
+    expect(second.before).toEqual({ outgoing: 60, startedUs: 5 });
+    expect(await one.renew(first.token, request("one"))).toBe(false);
+    await two.release(second.token, request("two"));
+    one.close();
+    two.close();
+  });
+
+  test("who holds it no more neither prolongs it nor gives it back, and all it reserved counts as used", async () => {
+    const [one, two] = [open("expire"), open("expire")];
+    const first = await acquired(one, request("one", 10));
+    const second = await acquired(two, request("two"));
+    expect(second.before?.outgoing).toBe(110);
+    expect(await one.renew(first.token, request("one")).catch(() => false)).toBe(false);
+    expect(await one.release(first.token, request("one")).catch(() => false)).toBe(false);
+    expect((await two.look()).holder).toBe("two");
+    one.close();
+    two.close();
+  });
+
+  test("of many that ask at once one gets it", async () => {
+    const services = Array.from({ length: 6 }, () => open("race"));
+    const before = await acquired(services[0], request("0"));
+    await services[0].release(before.token, request("0"));
+    const answers = await Promise.all(services.map((service, i) => service.acquire(request(String(i)))));
+    expect(answers.filter(({ granted }) => granted)).toHaveLength(1);
+    for (const service of services) service.close();
+  });
+}
+
+const noRedis = redisMissing();
+if (noRedis !== null) console.log(`skipped: ${noRedis}`);
+
+describe.skipIf(noRedis !== null)("Redis", () => {
+  const server = new RedisServer();
+  const open = (name: string, port = server.port, timeoutMs = 2_000): RedisLease =>
+    new RedisLease({
+      ...{ url: `redis://127.0.0.1:${port}`, username: undefined, password: new Secret(server.password) },
+      ...{ ca: undefined, name, timeoutMs },
+    });
+  beforeAll(() => server.start());
+  afterAll(async () => {
+    await server.stop();
+    server.remove();
+  });
+  contract(open);
+
+  test("a server that has lost everything grants nothing for as long as a lease lasts, then a higher token", async () => {
+    const service = open("loss");
+    const { token } = await acquired(service, request("one"));
+    await server.stop();
+    await server.start();
+    const startedMs = performance.now();
+    expect(await service.renew(token, request("one")).catch(() => false)).toBe(false);
+    expect(await service.acquire(request("two"))).toMatchObject({ granted: false });
+    const next = await acquired(service, { ...request("two"), tokenFloor: token });
+    expect(next.token).toBeGreaterThan(token);
+    expect(performance.now() - startedMs).toBeGreaterThan(950);
+    service.close();
+  });
+
+  test("a server that does not answer is an error in time", async () => {
+    const silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+    const service = open("silent", silent.port, 100);
+    const startedMs = performance.now();
+    expect(service.acquire(request("one"))).rejects.toThrow();
+    await service.acquire(request("one")).catch(() => {});
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
+    service.close();
+    silent.stop(true);
+  });
+});
+
+const noEtcd = Bun.which("etcd") === null ? "no etcd (apt-get install etcd-server)" : null;
+if (noEtcd !== null) console.log(`skipped: ${noEtcd}`);
+
+describe.skipIf(noEtcd !== null)("etcd", () => {
+  const folder = mkdtempSync(join(tmpdir(), "keel-etcd-"));
+  const url = `http://127.0.0.1:${freePort()}`;
+  const peerUrl = `http://127.0.0.1:${freePort()}`;
+  const open = (name: string): EtcdLease =>
+    new EtcdLease({
+      ...{ url, username: undefined, password: undefined, ca: undefined, name, timeoutMs: 5_000 },
+    });
+  let child: Bun.Subprocess | null = null;
+  beforeAll(async () => {
+    const urls = ["--listen-client-urls", url, "--advertise-client-urls", url];
+    const peers = ["--listen-peer-urls", peerUrl, "--initial-advertise-peer-urls", peerUrl];
+    const cluster = ["--initial-cluster", `default=${peerUrl}`, "--data-dir", folder];
+    child = Bun.spawn(["etcd", ...urls, ...peers, ...cluster], { stdout: "ignore", stderr: "ignore" });
+    for (let attempt = 0; attempt < 400; attempt += 1) {
+      const up = await open("up")
+        .look()
+        .then(() => true)
+        .catch(() => false);
+      if (up) return;
+      await Bun.sleep(50);
+    }
+    throw new Error("etcd does not start");
+  }, 30_000);
+  afterAll(async () => {
+    child?.kill("SIGKILL");
+    await child?.exited;
+    rmSync(folder, { recursive: true, force: true });
+  });
+  contract(open);
+});
