@@ -11,7 +11,7 @@ export const print = defineCommand({
   summary: "Print what others build on: schemas, units, alert rules, a dashboard, the manual",
   usage: "WHAT [NAME] [options]",
   details: `api          what clients of the JSON gateway may send (\`client\`) and are sent (\`server\`), as JSON Schema
-unit [NAME]  a systemd unit: keel.service (default), keel-retrain.service or keel-retrain.timer
+unit [NAME]  a systemd unit: keel.service (default), keel-retrain.service, keel-retrain.timer or keel-retrain.path
 alerts       rules for Prometheus: \`rule_files\` of its configuration; docs/runbooks.md tells what to do about each
 grafana      a dashboard for Grafana, as it imports it
 man          the manual page: \`keel print man > /usr/local/share/man/man1/keel.1\`

@@ -8,7 +8,12 @@ import { VARIABLES } from "../../config/variables.ts";
 import { EXIT } from "../../core/errors.ts";
 import type { Environment } from "../command.ts";
 
-export const UNITS = ["keel.service", "keel-retrain.service", "keel-retrain.timer"] as const;
+export const UNITS = [
+  "keel.service",
+  "keel-retrain.service",
+  "keel-retrain.timer",
+  "keel-retrain.path",
+] as const;
 export type UnitName = (typeof UNITS)[number];
 
 export interface UnitOptions {
@@ -29,6 +34,8 @@ export function unit(name: UnitName, options: UnitOptions): string {
       return retrainService(options);
     case "keel-retrain.timer":
       return RETRAIN_TIMER;
+    case "keel-retrain.path":
+      return RETRAIN_PATH;
   }
 }
 
@@ -114,6 +121,18 @@ Persistent=true
 
 [Install]
 WantedBy=timers.target
+`;
+
+/** The job takes the request away, so that it is answered once. */
+const RETRAIN_PATH = `[Unit]
+Description=keel, trains a candidate model when a desk asks for it
+
+[Path]
+PathExists=%S/keel/retrain-request.json
+Unit=keel-retrain.service
+
+[Install]
+WantedBy=multi-user.target
 `;
 
 /** `KEEL_FIX_PASSWORD_FILE` → `fix_password`, under which keel looks for it in the credentials directory. */

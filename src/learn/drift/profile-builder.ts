@@ -11,8 +11,8 @@ const TAIL = 0.001;
 const SAMPLE_ROWS_MAX = 40_000;
 /** Digits that an edge keeps. */
 const DIGITS = 5;
-/** How often the windows of the training rows are looked at. */
-const LOOK_US = 5_000_000;
+/** The windows of the training rows are looked at so often within their length. */
+const LOOKS_PER_WINDOW = 12;
 const NOTHING = { psi: 0, ks: 0, wasserstein: 0 };
 
 /** One instrument's training rows in the order of time; may be gone through again and again. */
@@ -164,7 +164,7 @@ function usualOf(
         row[plain.features.length + head] = logitOf(probabilities[head]);
       window.add(row, 0);
       if (timeUs < lookUs) continue;
-      lookUs = timeUs + LOOK_US;
+      lookUs = timeUs + (windowSeconds * 1e6) / LOOKS_PER_WINDOW;
       for (let column = 0; column < all.length; column += 1) {
         if (window.still(column)) rests[column] = true;
         raise(worst[column], window.distances(column));
@@ -222,7 +222,7 @@ function outcomesOf(
         window.add(head, probabilities[head], labels[head]);
       }
       if (timeUs < lookUs) continue;
-      lookUs = timeUs + LOOK_US;
+      lookUs = timeUs + (windowSeconds * 1e6) / LOOKS_PER_WINDOW;
       for (let head = 0; head < heads; head += 1)
         usual[head] = Math.max(usual[head], window.scores(head).calibrationError ?? 0);
     }

@@ -25,6 +25,9 @@ import { linearTrainer, type Trainer } from "./trainer.ts";
 /** What is looked at together when two models are compared: moves hang together for seconds. */
 const BOOTSTRAP = { blockUs: 5_000_000, resamples: 500, seed: 1, level: 0.95 };
 
+/** Windows that the training rows are looked at in, at least. */
+const WINDOWS_MIN = 10;
+
 export interface RetrainOptions {
   /** Recent recordings, oldest first. */
   readonly sources: readonly RowSource[];
@@ -282,8 +285,11 @@ async function writeProfile(
       },
     }),
   );
+  const spanSeconds = Math.max(...rows.map(({ times }) => (times[times.length - 1] - times[0]) / 1e6));
   const profile = trainingProfileOf(parts, {
     ...DEFAULT_PROFILE_OPTIONS,
+    // What windows usually differ by is seen from several of them only.
+    windowSeconds: Math.min(DEFAULT_PROFILE_OPTIONS.windowSeconds, Math.max(1, spanSeconds / WINDOWS_MIN)),
     featureCount: FEATURE_COUNT,
     heads: width,
   });
