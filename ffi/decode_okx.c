@@ -284,9 +284,10 @@ int32_t JOIN(keel_decode_okx_, KEEL_ISA)(const keel_decoder *d, int32_t length, 
     const bool is_trade = STARTS(channel, "trades\"");
     const ticker_channel *const ticker = is_trade ? 0 : find_channel(channel, name_length);
     if (!is_trade && ticker == 0) return 0;
+    at += 1;
     do {
       key name;
-      at = read_key(at + (at[1] == ',' ? 2 : 1), &name);
+      at = read_key(at + 1, &name);
       if (at == 0 || KEY_IS(name, "channel")) return 0;
       at = skip_value(at, MAX_DEPTH);
       if (at == 0) return 0;

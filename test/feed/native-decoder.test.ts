@@ -145,6 +145,20 @@ describe("native decoding equals JSON.parse's, bit for bit", () => {
       }
     });
 
+    test.skipIf(absent)("frames with a sign of their form doubled, left out or put elsewhere", () => {
+      const pair = pairOfVenue();
+      for (const frame of examples(frames)) {
+        const text = frame.slice(0, 1_500);
+        for (const { index, 0: sign } of text.matchAll(/[,:"[\]{}]/g)) {
+          for (const other of ["", sign + sign, `${sign},`, ...(frame.length < 500 ? [":", "}", "]"] : [])]) {
+            const damaged = frame.slice(0, index) + other + frame.slice(index + 1);
+            const difference = pair.disagreement(damaged);
+            if (difference !== "") throw new Error(`${difference}: ${JSON.stringify(damaged)}`);
+          }
+        }
+      }
+    });
+
     test.skipIf(absent)("frames changed in a few places", () => {
       const pair = pairOfVenue();
       const mutator = new FrameMutator(new Rng(5));
@@ -164,6 +178,13 @@ describe("native decoding equals JSON.parse's, bit for bit", () => {
       const full = pairOfVenue({ maxEvents: 1, maxLevels: 100 });
       for (const frame of examples(frames)) expect(full.disagreement(frame)).toBe("");
     });
+  });
+
+  test.skipIf(absent)("an OKX argument of several keys, and one with a comma too many", () => {
+    const pair = okxPair(okxFrames().bySymbol, nativeOrThrow());
+    const told = (between: string): string =>
+      `{"arg":{"channel":"mark-price","instType":"SWAP"${between}"instId":"BTC-USDT-SWAP"},"data":[{"instId":"BTC-USDT-SWAP","instType":"SWAP","markPx":"122.25","ts":"1597026383085"}]}`;
+    for (const between of [",", ",,", "", ", ", ",,,"]) expect(pair.disagreement(told(between))).toBe("");
   });
 
   test.skipIf(absent)("keys that are escapes", () => {

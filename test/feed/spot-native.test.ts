@@ -22,6 +22,9 @@ const VENUES = [
   { name: "bitstamp", pairOf: bitstampPair, framesOf: bitstampFrames },
 ] as const;
 
+/** Those that come once stand last. */
+const LAST = -12;
+
 describe.each(VENUES)("native frames: $name", ({ pairOf, framesOf }) => {
   test.skipIf(skip)("come to the same, and but for prices off the grid all are taken", () => {
     if (native === null) return;
@@ -29,6 +32,21 @@ describe.each(VENUES)("native frames: $name", ({ pairOf, framesOf }) => {
     const pair = pairOf(bySymbol, native);
     for (const frame of frames) expect(pair.disagreement(frame)).toBe("");
     expect(pair.fallbacks).toBeLessThanOrEqual(2);
+  });
+
+  test.skipIf(skip)("come to the same with a sign of their form doubled or left out", () => {
+    if (native === null) return;
+    const { bySymbol, frames } = framesOf();
+    const pair = pairOf(bySymbol, native);
+    for (const frame of [...frames.slice(0, 12), ...frames.slice(LAST)]) {
+      for (const { index, 0: sign } of frame.slice(0, 800).matchAll(/[,:"[\]{}]/g)) {
+        for (const other of ["", sign + sign, `${sign},`, "}"]) {
+          const damaged = frame.slice(0, index) + other + frame.slice(index + 1);
+          const difference = pair.disagreement(damaged);
+          if (difference !== "") throw new Error(`${difference}: ${damaged}`);
+        }
+      }
+    }
   });
 
   test.skipIf(skip)("come to the same when they are damaged", () => {
