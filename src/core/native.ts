@@ -1,10 +1,24 @@
 import { dlopen, FFIType, type Pointer, ptr } from "bun:ffi";
-import { closeSync, mkdtempSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { BUILD } from "./executable.ts";
 import { invariant } from "./invariant.ts";
 import { NATIVE_LIBRARY } from "./native-library.ts";
+
+/** Whoever has claimed to compile for longer than this is gone. */
+const CLAIM_MS = 300_000;
+const CLAIM_POLL_MS = 50;
 
 /** Changes together with `KEEL_ABI` in `ffi/keel.h`. */
 const ABI = 2;
@@ -98,13 +112,35 @@ async function compiledFromSource(): Promise<string> {
   const { compileNative, findCompiler, nativeSourceHash } = await import("../../ffi/compile.ts");
   const name = `libkeel-${await nativeSourceHash()}.so`;
   const path = join(import.meta.dir, "../../dist/native", name);
-  if (!(await Bun.file(path).exists())) {
+  if (!existsSync(path)) {
     if (findCompiler() !== null) {
       process.stderr.write("keel: compiling the native library, once for these sources\n");
     }
-    await compileNative(path);
+    await alone(path, () => compileNative(path));
   }
   return path;
+}
+
+/** Makes a file in one of the processes that want it at the same time; the others wait until it is there, or nobody makes it any more. */
+async function alone(path: string, make: () => Promise<unknown>): Promise<void> {
+  const claim = `${path}.claim`;
+  mkdirSync(dirname(path), { recursive: true });
+  while (!existsSync(path)) {
+    try {
+      mkdirSync(claim);
+    } catch {
+      const claimedMs = statSync(claim, { throwIfNoEntry: false })?.mtimeMs;
+      if (claimedMs !== undefined && Date.now() - claimedMs > CLAIM_MS) rmdirSync(claim);
+      await Bun.sleep(CLAIM_POLL_MS);
+      continue;
+    }
+    try {
+      await make();
+    } finally {
+      rmdirSync(claim);
+    }
+    return;
+  }
 }
 
 async function openEmbedded(nativeMissing: string | null): Promise<ReturnType<typeof open>> {
