@@ -38,6 +38,15 @@ the demo's own. The result is that of \`keel run\`.`,
       default: 1,
       description: "Simulated seconds per second",
     },
+    strikes: {
+      type: "number",
+      value: "N",
+      integer: true,
+      min: 1,
+      max: 250,
+      default: 19,
+      description: "Strikes of each of the four expiries; 125 make 1,000 options",
+    },
   },
   environment: true,
   async run({ options, config, log, out, shutdown }) {
@@ -54,7 +63,7 @@ the demo's own. The result is that of \`keel run\`.`,
 
     const peers = await Peers.start({
       seed: options.seed,
-      simulation: { price: PRICE, speed: options.speed },
+      simulation: { price: PRICE, speed: options.speed, strikesPerExpiry: options.strikes },
       counterparty: { senderCompId: "PAPER", targetCompId: "KEEL", meanTradeIntervalMs: 1_500 },
     });
     const { binanceUrl, deribitUrl } = peers.address;

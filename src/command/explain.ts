@@ -80,7 +80,11 @@ export const explain = defineCommand({
       if (options.instrument === undefined) throw new UsageError("explain: --url needs --instrument SYMBOL");
       const { standingQuotes } = await import("./explain/standing.ts");
       const { quoteReportLines } = await import("../quote/quote-report.ts");
-      const quotes = await standingQuotes(options.url, options.instrument);
+      const quotes = await standingQuotes(
+        options.url,
+        options.instrument,
+        config.http?.viewToken ?? config.http?.token,
+      );
       for (const quote of quotes) for (const line of quoteReportLines(quote)) out.line(line);
       out.result({ quotes });
       return EXIT.ok;

@@ -75,7 +75,9 @@ name, possDup, fields). Exit code 6 when there is no such session, 3 when the pr
       const running = await import("./fix/running.ts");
       const token = config.http?.token;
       const result =
-        action === "show" ? await running.show(options.url) : await running.reset(options.url, token);
+        action === "show"
+          ? await running.show(options.url, config.http?.viewToken ?? token)
+          : await running.reset(options.url, token);
       for (const line of describeLines(result)) out.line(line);
       out.result(result);
       return EXIT.ok;

@@ -6,7 +6,11 @@ import type { CounterpartyCounters } from "./counterparty.ts";
 export interface PeersOptions {
   readonly seed: number;
   /** Simulated venues; left out when the desk has real ones. */
-  readonly simulation?: { readonly price: number; readonly speed: number };
+  readonly simulation?: {
+    readonly price: number;
+    readonly speed: number;
+    readonly strikesPerExpiry?: number;
+  };
   readonly counterparty: {
     readonly senderCompId: string;
     readonly targetCompId: string;

@@ -26,6 +26,8 @@ export interface SimulationOptions {
   readonly startUs?: number;
   /** Price of one BTC at the beginning, in USD. */
   readonly price?: number;
+  /** Strikes of each of the four expiries; 19 when left out. */
+  readonly strikesPerExpiry?: number;
 }
 
 const TICK_MS = 1;
@@ -60,7 +62,9 @@ export class Simulation {
     const hostname = options.hostname ?? "127.0.0.1";
     const startUs = options.startUs ?? clock.wallUs();
     const price = options.price === undefined ? {} : { price: options.price };
-    this.market = new SimMarket({ seed, startUs, ...price });
+    const { strikesPerExpiry } = options;
+    const strikes = strikesPerExpiry === undefined ? {} : { strikesPerExpiry };
+    this.market = new SimMarket({ seed, startUs, ...price, ...strikes });
     this.binance = new BinanceVenue(this.market, { hostname, port: options.binancePort ?? 0, clock, seed });
     try {
       this.deribit = new DeribitVenue(this.market, {

@@ -33,8 +33,7 @@ function reply(message: PeersReply): void {
 function start(options: PeersOptions): PeersReply {
   const { seed } = options;
   if (options.simulation !== undefined) {
-    const { price, speed } = options.simulation;
-    simulation = new Simulation({ seed, clock: systemClock, price, speed });
+    simulation = new Simulation({ seed, clock: systemClock, ...options.simulation });
     simulation.start();
   }
   const { senderCompId, targetCompId, meanTradeIntervalMs } = options.counterparty;

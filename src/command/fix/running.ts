@@ -20,8 +20,8 @@ const SESSION = z.object({
 export type RunningSession = z.infer<typeof SESSION>;
 
 /** The session of a running process, as its HTTP side tells it. @throws KeelError when it does not answer, or has none. */
-export async function show(url: string): Promise<RunningSession> {
-  const found = SESSION.nullable().safeParse(await ask(url, "GET", "/fix", undefined));
+export async function show(url: string, token: Secret | undefined): Promise<RunningSession> {
+  const found = SESSION.nullable().safeParse(await ask(url, "GET", "/fix", token));
   if (!found.success) throw new KeelError("not-keel", `${url}/fix: the answer is not that of keel`);
   if (found.data === null) throw new KeelError("no-session", `${url}: the process has no FIX session`);
   return found.data;
@@ -30,7 +30,7 @@ export async function show(url: string): Promise<RunningSession> {
 /** Has the process log its session out and back on with both sequences at 1; tells the session as it is right after. */
 export async function reset(url: string, token: Secret | undefined): Promise<RunningSession> {
   await ask(url, "POST", "/fix/reset", token);
-  return show(url);
+  return show(url, token);
 }
 
 async function ask(url: string, method: string, path: string, token: Secret | undefined): Promise<unknown> {

@@ -24,6 +24,8 @@ export interface SimMarketOptions {
   readonly startUs: number;
   /** Price of one BTC at the beginning, in USD. */
   readonly price?: number;
+  /** Strikes of each of the four expiries; 19 when left out. */
+  readonly strikesPerExpiry?: number;
 }
 
 /** What the simulation knows and the desk must find out. */
@@ -106,7 +108,7 @@ export class SimMarket implements Actor {
     );
     this.#surface = new VolatilitySurface(stream(7));
     this.options = new OptionMakers(
-      listChain(startUs / 1_000, price),
+      listChain(startUs / 1_000, price, options.strikesPerExpiry),
       this.#surface,
       {
         spot: () => this.leader.book.midTicks / BINANCE_TICKS_PER_USD,

@@ -23,15 +23,15 @@ const MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "
 
 /**
  * The chain listed at a given time around a given price: four expiries at 08:00 UTC (the next day, a Friday, the last Friday of a
- * month and of a quarter), {@link STRIKES_PER_EXPIRY} strikes each, a call and a put at each strike.
+ * month and of a quarter), so many strikes each, a call and a put at each strike. More strikes lie nearer to each other.
  */
-export function listChain(startMs: number, price: number): SimOption[] {
+export function listChain(startMs: number, price: number, strikes = STRIKES_PER_EXPIRY): SimOption[] {
   const chain: SimOption[] = [];
   for (const [expiry, expiryMs] of expiries(startMs).entries()) {
-    const step = niceStep(price * (STRIKE_SHARES[expiry] ?? 0.1));
+    const step = niceStep((price * (STRIKE_SHARES[expiry] ?? 0.1) * STRIKES_PER_EXPIRY) / strikes);
     const centre = Math.round(price / step) * step;
-    for (let i = 0; i < STRIKES_PER_EXPIRY; i += 1) {
-      const strike = centre + (i - (STRIKES_PER_EXPIRY >> 1)) * step;
+    for (let i = 0; i < strikes; i += 1) {
+      const strike = centre + (i - (strikes >> 1)) * step;
       if (strike <= 0) continue;
       for (const call of [true, false]) {
         const symbol = `BTC-${expiryText(expiryMs)}-${strike}-${call ? "C" : "P"}`;

@@ -5,6 +5,8 @@ import { type Column, Grid } from "./grid.ts";
 import type { Instrument, Live } from "./live.ts";
 import type { View } from "./view.ts";
 
+/** What rounding leaves of a term that is none. */
+const NOTHING = 1e-12;
 const DEFENSIVE = ["defensive", "pulled", "killed", "rejected", "riskLimit"];
 
 /** Books and own quotes of every instrument, and one of them in full. */
@@ -262,7 +264,8 @@ class DetailPanel {
 }
 
 function explained(quote: DetailQuote, digits: number): HTMLElement {
-  const move = (by: number): string => (by === 0 ? "0" : `${by > 0 ? "+" : ""}${by.toPrecision(4)}`);
+  const move = (by: number): string =>
+    Math.abs(by) < NOTHING ? "0" : `${by > 0 ? "+" : ""}${by.toPrecision(4)}`;
   const rows = quote.terms.map(({ term, bid, ask, why }) =>
     h(
       "tr",
