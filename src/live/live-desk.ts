@@ -11,6 +11,7 @@ import type { Logger } from "../core/log.ts";
 import { loadNative } from "../core/native.ts";
 import { Desk, UNDERLYING_CAPACITY } from "../desk/desk.ts";
 import { StageHistograms } from "../desk/latency.ts";
+import { applyModelAct } from "../desk/model-act.ts";
 import { FEATURE_COUNT, SCHEMA_HASH } from "../feature/schema.ts";
 import type { GatewayEvents, QuoteGateway, SessionNumbers } from "../gateway/gateway.ts";
 import type { DeskTap } from "../gateway/tap.ts";
@@ -18,6 +19,7 @@ import type { StepEngine } from "../inference/engine.ts";
 import { loadModels } from "../inference/model.ts";
 import { startEngine } from "../inference/registry.ts";
 import type { StepModel } from "../inference/step-model.ts";
+import { SwitchedEngine } from "../inference/switched-engine.ts";
 import { runIdAt } from "../journal/format.ts";
 import { type JournalSink, RECORD, type RecordType } from "../journal/record.ts";
 import type { ControlCommand, SidesCommand } from "../journal/replay.ts";
@@ -45,7 +47,9 @@ import type { LiveDeskOptions, LiveSummary } from "./live-options.ts";
 import { LivePort } from "./live-port.ts";
 import type { LiveShards } from "./live-shards.ts";
 import { liveStart } from "./live-start.ts";
+import { ModelDirector } from "./model-director.ts";
 import { RecalibrationTap } from "./recalibration.ts";
+import { type ConfiguredModel, configuredModel, switchable } from "./registry-model.ts";
 import { warmUpLine } from "./warm-up.ts";
 
 const TIMER_MS = 10;
@@ -67,6 +71,8 @@ export class LiveDesk {
   readonly taps: readonly DeskTap[];
   /** Longest time between two timer calls beyond their interval since the last read, ms: how late the event loop was. */
   readonly loopLag = new LoopLag(TIMER_MS);
+  /** Models beside the one in force, and who changes them; null where that is not configured. */
+  readonly models: ModelDirector | null;
   readonly #config: Config;
   readonly #feeds: LiveFeeds;
   readonly #journal: JournalWriter | null;
@@ -94,10 +100,11 @@ export class LiveDesk {
   static async prepare(options: LiveDeskOptions): Promise<LiveDesk> {
     const { config, log } = options;
     const schema = { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT };
-    const [preferred, ...standIns] = await loadModels(config.model, schema);
+    const { source, registered } = await configuredModel(config, options.clock);
+    const [preferred, ...standIns] = await loadModels(source, schema);
     // Feeds decode natively where the library is there.
     await loadNative();
-    const { engine, model } = await startEngine({
+    const { engine: started, model } = await startEngine({
       device: config.device,
       settings: config.engines,
       model: preferred,
@@ -108,6 +115,7 @@ export class LiveDesk {
       recalibrates: config.recalibrate,
       log: (line) => log.info(line),
     });
+    const engine = config.challenge === null ? started : switchable(started);
     if (config.warmUpMs > 0) {
       const frames = warmUpLine(config, engine, options.clock, config.warmUpMs);
       log.debug("the line is warm", { frames, warmUpMs: config.warmUpMs });
@@ -123,7 +131,7 @@ export class LiveDesk {
             signingKey: config.journal.signingKey?.reveal() ?? null,
             retention: config.journal.retention,
           });
-    return new LiveDesk(options, model, engine, journal);
+    return new LiveDesk(options, model, engine, journal, registered);
   }
 
   private constructor(
@@ -131,6 +139,7 @@ export class LiveDesk {
     model: StepModel,
     engine: StepEngine,
     journal: JournalWriter | null,
+    registered: ConfiguredModel["registered"],
   ) {
     const { log, clock } = options;
     const config = { ...options.config, feeds: spreadFeeds(options.config.feeds, options.config.shards) };
@@ -201,7 +210,12 @@ export class LiveDesk {
     this.#feeds.attach(this.desk);
     this.#engine.attach(this.desk);
     this.gateway = options.gateway(this.desk);
-    this.taps = [...(options.taps?.(this.desk, model, this.gateway) ?? []), ...this.#recalibration(engine)];
+    this.models = registered === null ? null : this.#directed(engine, registered);
+    this.taps = [
+      ...(options.taps?.(this.desk, model, this.gateway) ?? []),
+      ...this.#recalibration(engine),
+      ...(this.models === null ? [] : [this.models.tap]),
+    ];
     this.#port.attach(this.gateway, this.taps);
     const reconcile = this.gateway.reconciliation === undefined ? null : config.positionMismatch;
     if (reconcile !== null) this.desk.requireReconciliation(reconcile);
@@ -403,6 +417,7 @@ export class LiveDesk {
   async #stop(): Promise<LiveSummary> {
     clearInterval(this.#interval);
     this.#engine.stop();
+    this.models?.stop();
     this.#counterparty.stop();
     this.desk.shutdown(this.#control("shutdown", ""));
     await this.gateway.stop(this.#config.timeouts.shutdownMs);
@@ -453,6 +468,24 @@ export class LiveDesk {
     if (this.#journal?.failed !== true && this.#sink.dropped === 0) return;
     this.#journalLost = true;
     this.reduce("records of the journal are lost");
+  }
+
+  /** The models follow the registry; every change of them is an input of the desk. */
+  #directed(
+    engine: StepEngine,
+    registered: NonNullable<ConfiguredModel["registered"]>,
+  ): ModelDirector | null {
+    const { challenge } = this.#config;
+    if (challenge === null || !(engine instanceof SwitchedEngine)) return null;
+    const { desk, clock, log } = this;
+    return new ModelDirector({
+      ...{ config: this.#config, challenge, ...registered, desk, models: engine, clock, log },
+      act: (act, loaded) => {
+        const gone = applyModelAct(act, engine, desk, loaded);
+        this.#input(RECORD.model, 0, JSON.stringify(act));
+        return gone;
+      },
+    });
   }
 
   #control(command: ControlCommand, reason: string): number {

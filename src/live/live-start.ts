@@ -3,6 +3,7 @@ import type { Config } from "../config.ts";
 import { SCHEMA_HASH } from "../feature/schema.ts";
 import type { StepEngine } from "../inference/engine.ts";
 import { nameOf, type StepModel } from "../inference/step-model.ts";
+import { SwitchedEngine } from "../inference/switched-engine.ts";
 import type { RunStart } from "../journal/run-start.ts";
 import { INSTRUMENT_CAPACITY } from "./live-options.ts";
 
@@ -24,6 +25,7 @@ export function liveStart(config: Config, model: StepModel, engine: StepEngine, 
         engine.adapter === undefined ? null : { ...engine.adapter, vulkanDir: config.engines.gpu.vulkanDir },
       synchronous: engine.synchronous,
       heads: model.card.heads.length,
+      ...(engine instanceof SwitchedEngine ? { switchable: true } : {}),
     },
     feeds: config.feeds.map(({ venue, subscriptions }) => ({ venue, subscriptions: [...subscriptions] })),
     ...(config.shards > 1 ? { shards: config.shards } : {}),

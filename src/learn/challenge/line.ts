@@ -1,6 +1,6 @@
 import { workerUrl } from "../../core/executable.ts";
 import { ringMemory } from "../../core/ring.ts";
-import type { ObservationSink } from "../outcomes/observation.ts";
+import { OBSERVED, type ObservationSink } from "../outcomes/observation.ts";
 import { ObservationWriter } from "../outcomes/observation-ring.ts";
 import type { ChallengeReport } from "./challenge.ts";
 import type { ChallengeMessage, ChallengeReply, SentModel } from "./control.ts";
@@ -18,7 +18,7 @@ export interface ChallengeLineOptions
 /** The desk's end of challengers: events are copied into a bounded ring and a thread of its own does the rest. */
 export class ChallengeLine {
   /** Takes the desk's observations; never waits and never throws. */
-  readonly sink: ObservationSink & Pick<ObservationWriter, "dropped">;
+  readonly sink: ObservationSink;
   /** Why nothing is compared any more; null while it is. */
   failure: string | null = null;
   readonly #writer: ObservationWriter;
@@ -53,6 +53,16 @@ export class ChallengeLine {
     const { quote, policy, files } = options;
     this.#worker.postMessage({ do: "start", ring, quote, policy, files } satisfies ChallengeMessage);
     this.#worker.unref();
+  }
+
+  /** Observations that did not fit the ring. */
+  get dropped(): number {
+    return this.#writer.dropped;
+  }
+
+  /** The features of a step; as the sink, it never waits and never throws. */
+  features(underlying: number, timeUs: number, features: Float32Array, offset: number, count: number): void {
+    this.#writer.observe(OBSERVED.features, underlying, timeUs, features, count, offset);
   }
 
   /** As the thread told last, at most a second ago; null before, and while something that was asked for has not been done. */

@@ -8,9 +8,8 @@ import { join } from "node:path";
 import packageJson from "../../../package.json";
 import { UNDERLYING_CAPACITY } from "../../desk/desk-options.ts";
 import { FEATURE_COUNT, SCHEMA_HASH } from "../../feature/schema.ts";
-import { CpuEngine } from "../../inference/cpu.ts";
 import { parseModel } from "../../inference/model.ts";
-import { selfTest } from "../../inference/self-test.ts";
+import { startEngine } from "../../inference/registry.ts";
 import { OutcomeWriter, outcomeHeaderOf } from "../outcomes/file.ts";
 import { ObservationReader } from "../outcomes/observation-ring.ts";
 import type { OutcomeSink } from "../outcomes/table.ts";
@@ -55,14 +54,10 @@ class Challengers {
     try {
       const schema = { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT };
       const model = parseModel(version, card, onnx, version, schema);
-      const engine = await CpuEngine.start(model, UNDERLYING_CAPACITY, 1);
-      try {
-        await engine.warmUp();
-        await selfTest(engine);
-      } catch (error) {
-        await engine.dispose();
-        throw error;
-      }
+      const { engine } = await startEngine({
+        ...{ device: "cpu", model, slotCount: UNDERLYING_CAPACITY, maxBatch: 1 },
+        log: () => {},
+      });
       for (let slot = 0; slot < engine.slotCount; slot += 1) engine.resetSlot(slot);
       this.#challenge.add({ version, engine, outcomes: this.#recorded(version) });
     } catch (error) {
