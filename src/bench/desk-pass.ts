@@ -22,6 +22,8 @@ export interface DeskPassOptions {
   readonly onFrame: (desk: Desk, feed: number, text: string, timeUs: number) => void;
   /** Makes who follows the desk, as a live one is followed; left out = nobody does. */
   readonly makeTap?: (desk: Desk) => DeskTap;
+  /** Quotes are encoded, and nobody who follows has seen them yet. */
+  readonly onEncoded?: () => void;
 }
 
 /** What a pass came to; the checksum is over all that the desk decided. */
@@ -35,7 +37,7 @@ export async function runDeskPass(options: DeskPassOptions): Promise<DeskPass> {
   const { path, seed, engine, config, timer } = options;
   const venue = await MemoryVenue.open(path);
   const hasher = new Bun.CryptoHasher("sha256");
-  const port = new BenchPort(venue, engine, hasher);
+  const port = new BenchPort(venue, engine, hasher, options.onEncoded);
   const desk = new Desk({
     feeds: [{ venue: venue.venue, subscriptions: venue.subscriptions }],
     signals: [],
@@ -88,9 +90,16 @@ class BenchPort extends MemoryPort {
   #tap: DeskTap | null = null;
   readonly #engine: StepEngine;
   readonly #decisions: Bun.CryptoHasher;
+  readonly #onEncoded: (() => void) | undefined;
 
-  constructor(venue: MemoryVenue, engine: StepEngine, decisions: Bun.CryptoHasher) {
+  constructor(
+    venue: MemoryVenue,
+    engine: StepEngine,
+    decisions: Bun.CryptoHasher,
+    onEncoded: (() => void) | undefined,
+  ) {
     super(venue);
+    this.#onEncoded = onEncoded;
     this.#engine = engine;
     this.#decisions = decisions;
   }
@@ -113,6 +122,7 @@ class BenchPort extends MemoryPort {
 
   override publish(quotes: ApprovedQuotes, timeUs: number): void {
     super.publish(quotes, timeUs);
+    this.#onEncoded?.();
     this.#tap?.onQuotes(quotes.batch, timeUs);
   }
 

@@ -6,7 +6,7 @@ import { Histogram } from "../core/histogram.ts";
 import { invariant } from "../core/invariant.ts";
 import { loadNative } from "../core/native.ts";
 import { type Desk, UNDERLYING_CAPACITY } from "../desk/desk.ts";
-import { STAGE, StageHistograms } from "../desk/latency.ts";
+import { noTimer } from "../desk/latency.ts";
 import { FEATURE_COUNT, SCHEMA_HASH } from "../feature/schema.ts";
 import type { DeskTap } from "../gateway/tap.ts";
 import { Calibration } from "../inference/calibration.ts";
@@ -43,8 +43,8 @@ const KINDS: readonly (readonly [name: string, steps: readonly Step[]])[] = [
 
 /**
  * What the learning loop costs, with none of its steps, with each, and with all of them: the line itself (`line`, a frame in memory until
- * its quotes are encoded), and the thread (`loop`, until the desk is ready for the next frame, the steps' copies included, which are
- * made when the quotes have left). Passes of all kinds take turns over the same capture, so that each frame is timed under each; what
+ * its quotes are encoded, of frames that moved quotes), and the thread (`loop`, until the desk is ready for the next frame, with what the
+ * steps take when the quotes have left). Passes of all kinds take turns over the same capture, so that each frame is timed under each; what
  * the desk decides must not differ. What the steps do on their timer stands beside, since a frame that comes just then waits for it.
  */
 export async function runLoopBench(options: LoopBenchOptions): Promise<BenchReport> {
@@ -65,7 +65,7 @@ export async function runLoopBench(options: LoopBenchOptions): Promise<BenchRepo
   });
   try {
     const frames = KINDS.map(() => new Histogram());
-    const lines = KINDS.map(() => new StageHistograms(() => Bun.nanoseconds()));
+    const lines = KINDS.map(() => new Histogram());
     const timer = new Histogram();
     const rounds = KINDS.map((): number[] => []);
     const checksums = new Set<string>();
@@ -85,11 +85,11 @@ export async function runLoopBench(options: LoopBenchOptions): Promise<BenchRepo
         const recorders: LiveOutcomes[] = [];
         const own = new Histogram();
         let timerUs = Number.NaN;
+        let before = 0;
         const { checksum } = await runDeskPass({
-          ...{ path: input.path, seed: options.seed, engine, config, timer: lines[at] },
+          ...{ path: input.path, seed: options.seed, engine, config, timer: noTimer },
           onFrame: (desk, feed, text, timeUs) => {
-            const before = Bun.nanoseconds();
-            lines[at].begin(before);
+            before = Bun.nanoseconds();
             desk.onFrame(feed, text, timeUs);
             const tookNs = Bun.nanoseconds() - before;
             own.record(tookNs);
@@ -100,6 +100,7 @@ export async function runLoopBench(options: LoopBenchOptions): Promise<BenchRepo
             for (const follower of followers) follower.onTimer(timeUs);
             if (steps.length === STEPS.length) timer.record(Bun.nanoseconds() - started);
           },
+          onEncoded: () => lines[at].record(Bun.nanoseconds() - before),
           makeTap: (desk) => {
             for (const step of steps)
               followers.push(followerOf(step, desk, model, mkdtempSync(join(folder, "pass-"))));
@@ -118,7 +119,7 @@ export async function runLoopBench(options: LoopBenchOptions): Promise<BenchRepo
     }
     invariant(checksums.size === 1, "the learning loop changes nothing of what the desk decides");
     const rows = KINDS.map(([name], at) => rowOf(`loop/${name}`, frames[at], "us"));
-    const lineRows = KINDS.map(([name], at) => rowOf(`line/${name}`, lines[at].stages[STAGE.total], "us"));
+    const lineRows = KINDS.map(([name], at) => rowOf(`line/${name}`, lines[at], "us"));
     const against = (of: readonly BenchRow[]) =>
       of
         .slice(1)
