@@ -148,7 +148,12 @@ if (import.meta.main) {
     await pair.start();
     for (let number = 1; number <= count; number += 1) {
       const fault = kinds[Math.floor(rng.next() * kinds.length)] ?? "kill";
-      const { toQuoteMs, toSilenceMs, problems } = await drill(pair, fault, rng);
+      const { toQuoteMs, toSilenceMs, problems } = await drill(pair, fault, rng).catch(
+        (error: unknown): DrillResult => {
+          pair.mend();
+          return { fault, toQuoteMs: Number.NaN, toSilenceMs: Number.NaN, problems: [String(error)] };
+        },
+      );
       record(quotes, fault, toQuoteMs);
       record(silences, fault, toSilenceMs);
       if (problems.length > 0) failed += 1;

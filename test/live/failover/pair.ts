@@ -222,6 +222,15 @@ export class Pair {
     return found;
   }
 
+  /** Whatever was cut, frozen or killed is there again. */
+  mend(): void {
+    for (const node of [this.a, this.b]) {
+      for (const link of Object.values(node.links)) link.heal();
+      node.signal("SIGCONT");
+      if (!node.running) node.start();
+    }
+  }
+
   async state(): Promise<string> {
     const [a, b, peer] = await Promise.all([this.a.report(), this.b.report(), this.peer().catch(() => null)]);
     const wire = { leader: this.wire.leader, messages: this.wire.messages };
