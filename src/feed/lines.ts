@@ -2,12 +2,9 @@ import { Histogram } from "../core/histogram.ts";
 import { invariant } from "../core/invariant.ts";
 import { EVENT, type EventBatch, FEED_STATE, SIDE, UNSOUND } from "../market/event-batch.ts";
 import type { InstrumentTable, VenueName } from "../market/instrument.ts";
-import { BOOK_SHAPE, L2Book } from "../market/l2-book.ts";
 import type { Feed } from "./feed.ts";
-import { VENUE_ENTRIES } from "./venues.ts";
+import { LineGroup, NO_LINE } from "./line-group.ts";
 
-/** What an instrument's lines have come to. */
-const NONE = -1;
 /** A number below the book's with a time this much later is no old one: the venue began to number anew. */
 const RENUMBERED_US = 1_000_000;
 /** Rows that the arbiter made itself. */
@@ -198,7 +195,7 @@ export class LineArbiter implements LineReport {
     const left = group.live[id];
     if (!group.sequenced) group.shadow(feed, id)?.clear();
     if (before === 0) {
-      if (group.source[id] === feed) group.source[id] = NONE;
+      if (group.source[id] === feed) group.source[id] = NO_LINE;
       return true;
     }
     if ((before & bit) === 0) return false;
@@ -257,7 +254,7 @@ export class LineArbiter implements LineReport {
       group.shadow(feed, id) ?? (isSnapshot ? group.newShadow(feed, this.#instruments.get(id)) : null);
     if (isSnapshot) shadow?.applySnapshot(batch, row);
     else shadow?.applyDelta(batch, row);
-    if (group.source[id] === NONE && isSnapshot && group.live[id] === 0) group.source[id] = feed;
+    if (group.source[id] === NO_LINE && isSnapshot && group.live[id] === 0) group.source[id] = feed;
     if (group.source[id] === feed) {
       this.counters[feed].first += 1;
       return true;
@@ -312,7 +309,7 @@ export class LineArbiter implements LineReport {
 
   /** The line that is heard where nothing tells events of two lines apart. */
   #voice(group: LineGroup, id: number): number {
-    if (group.source[id] !== NONE) return group.source[id];
+    if (group.source[id] !== NO_LINE) return group.source[id];
     const live = group.live[id];
     return live === 0 ? group.lines[0] : this.#first(live, group);
   }
@@ -382,73 +379,6 @@ export class LineArbiter implements LineReport {
 /** Ends at or after the book's number and begins at or before what follows it. */
 function follows(batch: EventBatch, row: number, applied: number): boolean {
   return batch.previousSequence[row] <= applied || batch.firstSequence[row] <= applied + 1;
-}
-
-/** The lines of one venue, and what is known of each instrument. */
-class LineGroup {
-  readonly lines: readonly number[];
-  readonly sequenced: boolean;
-  /** Lines on which each instrument's book is live, a bit each. */
-  readonly live: Uint8Array;
-  /** The line that the desk's book follows; without numbers only. */
-  readonly source: Int16Array;
-  /** Number and local and exchange time of the last book event taken. */
-  readonly applied: Float64Array;
-  readonly appliedUs: Float64Array;
-  readonly bookTimeUs: Float64Array;
-  readonly bookLine: Int16Array;
-  readonly topSequence: Float64Array;
-  readonly topLine: Int16Array;
-  readonly tradeSequence: Float64Array;
-  readonly tradeTimeUs: Float64Array;
-  readonly tradeLine: Int16Array;
-  readonly tickerTimeUs: Float64Array;
-  readonly tickerLine: Int16Array;
-  readonly #shadows = new Map<number, Map<number, L2Book>>();
-
-  constructor(lines: readonly number[], venue: VenueName | null, instrumentCapacity: number) {
-    this.lines = lines;
-    invariant(this.lines.length <= 8, "a venue has at most eight lines");
-    this.sequenced = venue !== null && VENUE_ENTRIES[venue].arbitration === "sequence";
-    const capacity = this.lines.length > 1 ? instrumentCapacity : 0;
-    const column = (): Float64Array => new Float64Array(capacity).fill(Number.NaN);
-    const byLine = (): Int16Array => new Int16Array(capacity).fill(NONE);
-    this.live = new Uint8Array(capacity);
-    this.source = byLine();
-    this.applied = column();
-    this.appliedUs = column();
-    this.bookTimeUs = column();
-    this.bookLine = byLine();
-    this.topSequence = column();
-    this.topLine = byLine();
-    this.tradeSequence = column();
-    this.tradeTimeUs = column();
-    this.tradeLine = byLine();
-    this.tickerTimeUs = column();
-    this.tickerLine = byLine();
-    for (const line of this.lines) this.#shadows.set(line, new Map());
-  }
-
-  shadow(feed: number, id: number): L2Book | undefined {
-    return this.#shadows.get(feed)?.get(id);
-  }
-
-  newShadow(
-    feed: number,
-    { id, kind }: { readonly id: number; readonly kind: keyof typeof BOOK_SHAPE },
-  ): L2Book {
-    const book = new L2Book(BOOK_SHAPE[kind]);
-    this.#shadows.get(feed)?.set(id, book);
-    return book;
-  }
-
-  /** No line's book of the instrument is live any more. */
-  forget(id: number): void {
-    this.source[id] = NONE;
-    this.applied[id] = Number.NaN;
-    this.bookTimeUs[id] = Number.NaN;
-    this.topSequence[id] = Number.NaN;
-  }
 }
 
 const NO_GROUP = new LineGroup([], null, 0);
