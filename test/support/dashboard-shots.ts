@@ -46,7 +46,7 @@ async function withDesk(strikes: number, work: (base: string) => Promise<void>):
 
 async function enter(base: string, theme: string): Promise<Page> {
   const page = await (browser ?? process.exit(1)).newPage();
-  for (let tries = 0; tries < 100; tries += 1) {
+  for (let tries = 0; tries < 200; tries += 1) {
     if (
       await fetch(`${base}/healthz`).then(
         ({ ok }) => ok,
