@@ -29,7 +29,7 @@ export function dashboardSource(live: LiveDesk, alerts: AlertWatch | null): Dash
     sessions: () => sessions(live),
     journal: () => journal(live),
     outcomes: () => live.taps.find((tap) => tap instanceof LiveOutcomes)?.view() ?? null,
-    shadow: () => null,
+    shadow: () => live.models?.view() ?? null,
     loopLagMs: () => live.loopLag.recentMsMax,
   };
 }

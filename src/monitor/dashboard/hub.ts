@@ -57,7 +57,7 @@ const HISTORY_SAMPLES = 900;
 /** How often a section is made at most, ms; `pulse` as often as a client asks. */
 const INTERVAL_MS: Readonly<Record<SectionName, number>> = {
   pulse: 0,
-  overview: 250,
+  overview: 500,
   risk: 500,
   profit: 1_000,
   latency: 1_000,
