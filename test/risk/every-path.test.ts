@@ -68,6 +68,12 @@ class Desk {
 
   open(limits: RiskLimits): RiskGate {
     const gate = new RiskGate({ instruments: this.instruments, limits, kill: NOT_TRIPPED });
+    this.#fill(gate);
+    this.gate = gate;
+    return gate;
+  }
+
+  #fill(gate: RiskGate): void {
     gate.onReference(0, PRICE, this.timeUs);
     gate.onReference(1, PRICE, this.timeUs);
     for (const instrument of this.instruments.all()) {
@@ -75,8 +81,17 @@ class Desk {
       gate.onFeedState(instrument.id, true);
       gate.onTicker(instrument.id, VOLATILITY, PRICE, this.timeUs, this.timeUs);
     }
+  }
+
+  /** A process that starts in place of this one, with what outlives a process: limits, switches, books. Not reconciled. */
+  restart(): void {
+    const { limits, kill, reducing, positions } = this.gate;
+    const held = this.instruments.all().map(({ id }) => positions.lots(id));
+    const gate = new RiskGate({ instruments: this.instruments, limits, kill: kill.state, reducing });
+    this.#fill(gate);
+    for (const [id, lots] of held.entries()) if (lots !== 0) gate.positions.set(id, lots);
+    gate.reconciled = false;
     this.gate = gate;
-    return gate;
   }
 
   #list(spec: InstrumentSpec): Instrument {
@@ -404,6 +419,38 @@ describe.each(STANDING)("what stands, by the path of a %s", (path, like) => {
   )("%s takes it back", (limit, { arrange, over }) => {
     const desk = new Desk();
     arrange(desk);
+    expect(desk.buy(path, over?.(desk) ?? {})).toEqual([limit]);
+  });
+});
+
+/** Of the moment: a process that starts has not sent, seen or been hit by anything, and asks the counterparty before it sends. */
+const OF_THE_MOMENT: ReadonlySet<LimitName> = new Set([
+  ...["duplicate", "unreconciled", "feed", "stale", "protection", "selfCross", "unknownOutcome"],
+  ...["collarLast", "collarMarket", "messageRate", "orderRate"],
+] as const);
+
+describe.each(ALL)("after a restart, by the path of a %s", (path) => {
+  const tried = ATTEMPTS.filter(({ paths }) => paths.includes(path));
+
+  test.each(tried.map((attempt) => [attempt.limit, attempt] as const))(
+    "nothing leaves before the counterparty has told what it holds: %s",
+    (_limit, { arrange, over }) => {
+      const desk = new Desk();
+      arrange(desk);
+      desk.restart();
+      expect(desk.buy(path, over?.(desk) ?? {})).not.toEqual([]);
+    },
+  );
+
+  test.each(
+    tried
+      .filter(({ limit }) => !OF_THE_MOMENT.has(limit))
+      .map((attempt) => [attempt.limit, attempt] as const),
+  )("%s refuses still", (limit, { arrange, over }) => {
+    const desk = new Desk();
+    arrange(desk);
+    desk.restart();
+    desk.gate.reconciled = true;
     expect(desk.buy(path, over?.(desk) ?? {})).toEqual([limit]);
   });
 });
