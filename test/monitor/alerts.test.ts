@@ -138,15 +138,21 @@ test("a latency fires when more than its share of the window was beyond it, and 
     quantile: 0.99,
     aboveSeconds: 1e-3,
     windowSeconds: 60,
+    eventsMin: 1_000,
   };
   const { alerter, histogram } = alerterOn(when);
   alerter.look(0);
+  // Few events say nothing, however slow.
+  const few = alerterOn(when);
+  few.alerter.look(0);
+  for (let i = 0; i < 100; i += 1) few.histogram.record(2_000_000);
+  expect(few.alerter.look(5 * SECOND)).toEqual([]);
   for (let i = 0; i < 1_000; i += 1) histogram.record(i < 9 ? 2_000_000 : 5_000);
-  expect(alerter.look(10 * SECOND)).toEqual([]);
+  expect(alerter.look(80 * SECOND)).toEqual([]);
   for (let i = 0; i < 100; i += 1) histogram.record(2_000_000);
-  expect(alerter.look(20 * SECOND)).toMatchObject([{ endsUs: null }]);
-  for (let second = 30; second < 80; second += 10) alerter.look(second * SECOND);
-  expect(alerter.look(90 * SECOND).filter(({ endsUs }) => endsUs === null)).toEqual([]);
+  expect(alerter.look(90 * SECOND)).toMatchObject([{ endsUs: null }]);
+  for (let second = 100; second < 150; second += 10) alerter.look(second * SECOND);
+  expect(alerter.look(160 * SECOND).filter(({ endsUs }) => endsUs === null)).toEqual([]);
 });
 
 test("the expressions are those that Prometheus understands under these names", () => {

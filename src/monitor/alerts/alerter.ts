@@ -144,7 +144,7 @@ function holds(when: Condition, series: Series, [current, beyond]: readonly [num
       return series.value > when.above;
     case "quantile":
       series.value = current === before ? 0 : (beyond - beyondBefore) / (current - before);
-      return series.value > 1 - when.quantile;
+      return current - before >= when.eventsMin && series.value > 1 - when.quantile;
   }
 }
 

@@ -32,6 +32,8 @@ export interface QuantileCondition extends Watched {
   /** One of the histogram's exported bounds. */
   readonly aboveSeconds: number;
   readonly windowSeconds: number;
+  /** Fewer events in the window say nothing. */
+  readonly eventsMin: number;
 }
 
 export type Condition = GaugeCondition | IncreaseCondition | QuantileCondition;
@@ -61,9 +63,10 @@ export function promQl(condition: Condition): string {
     case "increase":
       return `increase(${metric}${selector(condition.labels)}[${condition.windowSeconds}s]) > ${condition.above}`;
     case "quantile": {
-      const { quantile, windowSeconds, aboveSeconds } = condition;
-      const buckets = `${metric}_bucket${selector(condition.labels)}`;
-      return `histogram_quantile(${quantile}, rate(${buckets}[${windowSeconds}s])) > ${aboveSeconds}`;
+      const { quantile, windowSeconds, aboveSeconds, eventsMin } = condition;
+      const labels = selector(condition.labels);
+      const slow = `histogram_quantile(${quantile}, rate(${metric}_bucket${labels}[${windowSeconds}s])) > ${aboveSeconds}`;
+      return `${slow} and increase(${metric}_count${labels}[${windowSeconds}s]) >= ${eventsMin}`;
     }
   }
 }

@@ -114,6 +114,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
     quantile: 0.99,
     aboveSeconds: 1e-3,
     windowSeconds: MINUTE,
+    eventsMin: 1_000,
   }),
   rule(
     "KeelLoopLate",
@@ -126,6 +127,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
       quantile: 0.99,
       aboveSeconds: 0.1,
       windowSeconds: MINUTE,
+      eventsMin: 1_000,
     },
   ),
   rule(
