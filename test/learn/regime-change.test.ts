@@ -319,7 +319,7 @@ test.skipIf(skipUnless(hasCpu, "the native library"))(
     expect(registry.list()).toHaveLength(2);
     await Promise.all([models.dispose(), shadow.dispose()]);
   },
-  240_000,
+  900_000,
 );
 
 const fits = new Map<string, LinearModel>();

@@ -39,13 +39,15 @@ const RESTART_MS = 700;
 interface RunOptions {
   readonly lossAtStep?: number;
   readonly recalibrates?: boolean;
+  /** From here on the model is trusted by half. */
+  readonly driftAtMs?: number;
   readonly runMs?: number;
 }
 
 /** Some seconds of the simulated market through a desk on this instruction set, as a journal would hold it. */
 async function recordRun(
   isa: CpuIsa,
-  { lossAtStep, recalibrates = false, runMs = RUN_MS }: RunOptions = {},
+  { lossAtStep, recalibrates = false, driftAtMs, runMs = RUN_MS }: RunOptions = {},
 ): Promise<JournalRecord[]> {
   const records: JournalRecord[] = [];
   const write = (type: RecordType, subject: number, timeUs: number, payload: string | Uint8Array): void => {
@@ -153,6 +155,10 @@ async function recordRun(
       write(RECORD.engineRestored, 0, timeUs, "");
       desk.onEngineRestored(engine, timeUs);
     }
+    if (ms === driftAtMs) {
+      write(RECORD.drift, 0, timeUs, JSON.stringify({ share: 0.5, stage: "widened", causes: ["skill"] }));
+      desk.onDrift(0, 0.5, timeUs);
+    }
     if (ms % 10 !== 0) continue;
     write(RECORD.timer, 0, timeUs, "");
     desk.onTimer(timeUs);
@@ -252,6 +258,15 @@ describe.skipIf(isas.length === 0)("replaying a run of the cpu engine", () => {
     expect(compared).toBeGreaterThan(20);
 
     const unchanged = await verify(records.filter(({ type }) => type !== RECORD.calibration));
+    expect(unchanged.identical).toBe(false);
+  });
+
+  test("in which the model was trusted less because of drift gives the very same decisions, and others without it", async () => {
+    const records = await recordRun(best, { driftAtMs: 11_500, runMs: 13_000 });
+    const { difference, identical } = await verify(records);
+    expect([difference, identical]).toEqual([null, true]);
+
+    const unchanged = await verify(records.filter(({ type }) => type !== RECORD.drift));
     expect(unchanged.identical).toBe(false);
   });
 
