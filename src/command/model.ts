@@ -20,7 +20,7 @@ const REGISTERED = [
 export const model = defineCommand({
   name: "model",
   summary: "List models, examine or time one; keep their versions in a registry",
-  usage: "ls [FOLDER] | check MODEL | bench MODEL | add MODEL | promote VERSION | …",
+  usage: "ls [FOLDER] | check MODEL | bench MODEL | ACTION [VERSION] …",
   details: `ls     the built-in models, and those in FOLDER: what they are and which engines take them
 check  card, digest, feature schema, ONNX file, inputs and outputs, operators, state shapes; then the card's self-test on
        every engine, the cpu engine with every instruction set. An ONNX file without a card is run on made-up features.

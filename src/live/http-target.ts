@@ -49,6 +49,9 @@ export function httpTarget(
     setSides: (instrument, sides) => live.setSides(instrument, sides),
     quotes: (instrument) => standingReports(desk, instrument),
     rfq: () => rfqReport(live),
+    models: () => live.models?.view() ?? null,
+    promoteModel: (version, why) => changed(live.models?.promote(version, { who: "http", why })),
+    rollbackModel: (why) => changed(live.models?.rollback({ who: "http", why })),
     outcomes: () => live.taps.find((tap) => tap instanceof LiveOutcomes)?.view() ?? null,
     drift: () => live.taps.find((tap) => tap instanceof DriftTap)?.view() ?? null,
     positions: () => positionReport(desk),
@@ -108,4 +111,15 @@ export function unfit({ desk }: LiveDesk): string[] {
     if (status !== 0) reasons.push(`${underlyings.base(underlying)}: ${reasonNames(status).join(", ")}`);
   }
   return reasons;
+}
+
+/** What became of a change of the models; in words why it was not made, null where there are none to change. */
+async function changed(change: Promise<unknown> | undefined): Promise<unknown> {
+  if (change === undefined) return null;
+  try {
+    return await change;
+  } catch (error) {
+    if (error instanceof KeelError) return error.message;
+    throw error;
+  }
 }

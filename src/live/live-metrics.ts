@@ -17,6 +17,7 @@ import { LOOP_LAG, MetricRegistry } from "../monitor/metrics.ts";
 import { registerRiskMetrics } from "../monitor/risk-metrics.ts";
 import { DriftTap } from "./drift.ts";
 import type { LiveDesk } from "./live-desk.ts";
+import { registerModelMetrics } from "./model-metrics.ts";
 import { LiveOutcomes, registerOutcomeMetrics } from "./outcomes.ts";
 import { registerShardMetrics } from "./shard-metrics.ts";
 
@@ -39,6 +40,7 @@ export function liveMetrics(
   registerRiskMetrics(metrics, desk);
   if (live.gateway instanceof DeribitGateway) registerDeribitMetrics(metrics, live.gateway);
   if (distributor !== null) registerDistributionMetrics(metrics, distributor);
+  if (live.models !== null) registerModelMetrics(metrics, live.models);
   if (live.shards !== null) registerShardMetrics(metrics, live.shards);
   registerReloads(metrics, live);
   registerGateway(metrics, live);

@@ -216,6 +216,7 @@ export class Session {
     await this.http?.stop();
     await distributor?.ended();
     for (const tap of this.live.taps) if (tap instanceof LiveOutcomes) await tap.ended();
+    await this.live.models?.ended();
     const counters = (await peers?.stop()) ?? null;
     placed.stop();
     notifier?.close();

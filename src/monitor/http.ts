@@ -37,6 +37,12 @@ export interface HttpTarget {
   deribit?(): unknown;
   /** Requests for quotes and their counterparties; null or left out when none are answered. */
   rfq?(): unknown;
+  /** Champion, canary and challengers; null or left out where the model cannot be changed. */
+  models?(): unknown;
+  /** One stage onward. @returns where it stands then, in words why not, or null where the model cannot be changed */
+  promoteModel?(version: string, why: string): Promise<unknown>;
+  /** The canary out of force, or the champion of before back. @returns as {@link promoteModel} */
+  rollbackModel?(why: string): Promise<unknown>;
   /** What came of predictions, quotes and fills so far; null or left out when it is not followed. */
   outcomes?(): unknown;
   /** How far the model's world is from its training rows; null or left out when it is not watched. */
@@ -72,7 +78,17 @@ const MAX_MESSAGE_BYTES = 16_384;
 /** Bytes that may wait for one page; what comes after that is left out until it has read them. */
 const MAX_BACKLOG_BYTES = 8 << 20;
 const OPEN_PATHS = ["/healthz", "/readyz"];
-const POSTS = ["/kill", "/reduce", "/sides", "/reset", "/positions/adopt", "/fix/reset", "/failover/switch"];
+const POSTS = [
+  "/kill",
+  "/reduce",
+  "/sides",
+  "/reset",
+  "/positions/adopt",
+  "/fix/reset",
+  "/failover/switch",
+  "/models/promote",
+  "/models/rollback",
+];
 
 /**
  * `/metrics` (Prometheus text), `/healthz`, `/readyz`, `/status`, `/alerts`, `/positions`, `/quotes?instrument=SYMBOL`, `/outcomes`, `/drift`, `/fix`, `/failover` and `/deribit` (JSON); `POST /kill`, `POST /reduce`, `POST /sides` and
@@ -193,6 +209,8 @@ async function answer(
         return Response.json(target.outcomes?.() ?? null);
       case "/drift":
         return Response.json(target.drift?.() ?? null);
+      case "/models":
+        return Response.json(target.models?.() ?? null);
       case "/positions":
         return Response.json(target.positions());
       case "/quotes":
@@ -204,10 +222,12 @@ async function answer(
       case "/reset":
       case "/fix/reset":
       case "/failover/switch":
+      case "/models/promote":
+      case "/models/rollback":
         return new Response("use POST\n", { status: 405, headers: { allow: "POST" } });
       default:
         return new Response(
-          "paths: / (the dashboard) /metrics /healthz /readyz /status /alerts /positions /quotes?instrument=SYMBOL /rfq /outcomes /drift /fix /failover /deribit, POST /kill /reduce /sides /reset /positions/adopt /fix/reset /failover/switch\n",
+          "paths: / (the dashboard) /metrics /healthz /readyz /status /alerts /positions /quotes?instrument=SYMBOL /rfq /outcomes /models /drift /fix /failover /deribit, POST /kill /reduce /sides /reset /positions/adopt /fix/reset /failover/switch /models/promote?version=VERSION /models/rollback\n",
           {
             status: 404,
           },
@@ -239,6 +259,16 @@ async function answer(
   }
   if (pathname === "/sides") return setSides(target, searchParams);
   const body = (await request.text()).trim().slice(0, MAX_REASON_CHARACTERS);
+  if (pathname === "/models/promote" || pathname === "/models/rollback") {
+    const version = searchParams.get("version") ?? "";
+    const done = pathname.endsWith("promote")
+      ? await target.promoteModel?.(version, body)
+      : await target.rollbackModel?.(body);
+    if (typeof done === "string") return Response.json({ changed: false, note: done }, { status: 409 });
+    return done == null
+      ? Response.json({ changed: false, note: "the model cannot be changed" }, { status: 409 })
+      : Response.json({ changed: true, ...done });
+  }
   if (pathname === "/reduce") {
     target.reduce(body === "" ? "HTTP POST /reduce" : body);
     return Response.json({ reducing: true });

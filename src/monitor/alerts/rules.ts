@@ -167,6 +167,26 @@ export const ALERT_RULES: readonly AlertRule[] = [
     ...increase("keel_failover_events_total", 0, 5 * MINUTE),
     labels: { event: "lost" },
   }),
+  rule("KeelModelRolledBack", "warning", 0, "A canary or a champion was taken back, or a model was refused", {
+    ...increase("keel_model_changes_total", 0, 15 * MINUTE),
+    labels: { change: "rollback" },
+  }),
+  rule(
+    "KeelRegistryUntrusted",
+    "warning",
+    0,
+    "The registry cannot be read or is not to be trusted: models stay as they are",
+    {
+      ...increase("keel_model_changes_total", 3, 5 * MINUTE),
+      labels: { change: "failure" },
+    },
+  ),
+  rule("KeelVerdictWaits", "warning", MINUTE, "A challenger was judged and a person has to act on it", {
+    ...gauge("keel_model_verdicts_waiting", "above", 0),
+  }),
+  rule("KeelChallengersFailed", "warning", 0, "The thread of the challengers has died: nothing is compared", {
+    ...gauge("keel_model_challenge_failed", "equal", 1),
+  }),
   rule("KeelClockOff", "warning", MINUTE, "The host's clock may be more than 10 ms off", {
     ...gauge("keel_clock_error_seconds", "above", 0.01),
   }),
