@@ -19,7 +19,6 @@ import type { DistributionOptions, Publication } from "./options.ts";
 import { HEAD_BYTES, QUOTE, QUOTE_VALUES, RECORD, type RecordKind } from "./record.ts";
 
 const RING_BYTES = 8 * 1024 * 1024;
-const NAME_BYTES_MAX = 8_192;
 const TOP_VALUES = 5;
 const TRADE_VALUES = 4;
 
@@ -133,7 +132,11 @@ export class Distributor implements DeskTap {
     for (let at = 0; at < count; at += 1) {
       const row = rows[at];
       const instrument = events.instrument[row];
-      if (instrument < 0 || instrument >= this.#named) continue;
+      if (instrument < 0) continue;
+      if (instrument >= this.#named) {
+        this.dropped += 1;
+        continue;
+      }
       this.#feed?.onEvent(events, row, instrument, timeUs);
       switch (events.kind[row]) {
         case EVENT.bookSnapshot:
@@ -335,13 +338,14 @@ export class Distributor implements DeskTap {
 
   /** @returns false when there is no room; the name is told with the next call */
   #name(kind: RecordKind, subject: number, json: string): boolean {
-    const at = this.#ring.reserve(HEAD_BYTES + NAME_BYTES_MAX);
+    const length = Buffer.byteLength(json);
+    const at = this.#ring.reserve(HEAD_BYTES + length);
     if (at === RING_NONE) return false;
     const { u32, f64, bytes } = this.#ring;
     u32[at >> 2] = kind;
     u32[(at >> 2) + 1] = subject;
     f64[(at >> 3) + 1] = 0;
-    this.#ring.commit(HEAD_BYTES + bytes.write(json, at + HEAD_BYTES, NAME_BYTES_MAX, "utf8"));
+    this.#ring.commit(HEAD_BYTES + bytes.write(json, at + HEAD_BYTES, length, "utf8"));
     return true;
   }
 }
