@@ -23,6 +23,10 @@ test.skipIf(missing !== null)(
         expect(toQuoteMs).toBeGreaterThan(0);
       }
       expect(pair.wire.changes).toBeGreaterThanOrEqual(5);
+      const last = pair.node(pair.wire.leader);
+      const { exitCode, output } = await pair.replay(last);
+      expect(output).toContain("identical: true");
+      expect(exitCode).toBe(0);
     } finally {
       await pair.stop();
     }

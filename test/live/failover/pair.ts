@@ -231,6 +231,17 @@ export class Pair {
     }
   }
 
+  /** Ends one of them in order, and plays its last run's journal again. @returns what `keel replay --verify` says of it */
+  async replay(node: Node): Promise<{ readonly exitCode: number; readonly output: string }> {
+    await node.end();
+    const journal = join(this.folder, `${node.name}-journal`);
+    const child = Bun.spawn([process.execPath, main, "replay", journal, "--verify"], {
+      ...{ stdin: "ignore", stdout: "pipe", stderr: "pipe", env: inherited() },
+    });
+    const [output, exitCode] = await Promise.all([child.stdout.text(), child.exited]);
+    return { exitCode, output };
+  }
+
   async state(): Promise<string> {
     const [a, b, peer] = await Promise.all([this.a.report(), this.b.report(), this.peer().catch(() => null)]);
     const wire = { leader: this.wire.leader, messages: this.wire.messages };
