@@ -206,7 +206,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
   }
 
   get ready(): boolean {
-    return this.#up && !this.#stopping;
+    return this.#up && this.#leading && !this.#stopping;
   }
 
   /** Quotes replaced by newer ones while the socket did not drain. */

@@ -1,0 +1,44 @@
+import { expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { systemClock } from "../../../src/core/clock.ts";
+import { LeaseFence } from "../../../src/failover/fence.ts";
+import { FixQuoteGateway } from "../../../src/gateway/fix/quote-gateway.ts";
+import { InstrumentTable } from "../../../src/market/instrument.ts";
+import { FixCounterparty } from "../../../src/sim/counterparty.ts";
+
+test("connects to nobody before it leads, and takes no quote from the moment in which it gives way", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "keel-pair-gateway-"));
+  const names = { version: "4.4", senderCompId: "KEEL", targetCompId: "PEER" } as const;
+  const peer = new FixCounterparty({
+    ...{ host: "127.0.0.1", port: 0, version: "4.4", senderCompId: "PEER", targetCompId: "KEEL" },
+    ...{ clock: systemClock, seed: 1, flow: null },
+  });
+  const fence = new LeaseFence(systemClock.monotonicNs);
+  const gateway = new FixQuoteGateway({
+    ...{ ...names, host: "127.0.0.1", port: peer.start(), heartbeatSeconds: 30, resetOnLogon: false },
+    ...{ storeDir: folder, instruments: new InstrumentTable(4), seed: 1, clock: systemClock },
+    pair: { fence, follower: () => {} },
+  });
+  gateway.start({
+    onSessionUp: () => {},
+    onSessionDown: () => {},
+    onQuoteAck: () => {},
+    onExecution: () => {},
+  });
+  await Bun.sleep(50);
+  gateway.onTimer(systemClock.wallUs());
+  expect(peer.acceptor.accepted).toBe(0);
+  fence.open(1, Number.POSITIVE_INFINITY, 1_000_000);
+  gateway.lead({ outgoing: 900, startedUs: null }, systemClock.wallUs());
+  for (let wait = 0; wait < 2_000 && !gateway.ready; wait += 1) await Bun.sleep(5);
+  expect(gateway.session.store.nextOutgoing).toBeGreaterThan(900);
+  const ended = gateway.follow("the other one leads", systemClock.wallUs());
+  expect([gateway.ready, gateway.session.state]).toEqual([false, "logout-sent"]);
+  await ended;
+  expect(gateway.session.state).toBe("disconnected");
+  await gateway.stop(100);
+  peer.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
