@@ -51,10 +51,18 @@ test("every secret may be a systemd credential, and none shows in the configurat
     ...{ KEEL_KAFKA_BROKERS: "127.0.0.1:9092", KEEL_KAFKA_TLS: "on", KEEL_KAFKA_TLS_CERT_FILE: cert },
     KEEL_ALERT_URL: "http://127.0.0.1:9/",
     ...{ KEEL_KAFKA_SASL_USERNAME: "keel", KEEL_JOURNAL_DIR: join(folder, "journal") },
+    ...{ KEEL_HTTP_TLS_CERT_FILE: cert, KEEL_REGISTRY: "s3://models/keel", KEEL_REGISTRY_S3_KEY: "id" },
+  };
+  const pair = {
+    ...{ KEEL_LEASE_URL: "redis://127.0.0.1", KEEL_PEER: "wss://localhost:9879" },
+    ...{ KEEL_PEER_LISTEN: "127.0.0.1:9878", KEEL_PEER_TLS_CERT_FILE: cert },
   };
   const fix = { KEEL_FIX_HOST: "localhost", KEEL_FIX_TLS: "on", KEEL_FIX_TLS_CERT_FILE: cert };
   const deribit = { KEEL_GATEWAY: "deribit", KEEL_DERIBIT_CLIENT_ID: "id" };
-  const configs: Config[] = [loadConfig({ ...common, ...fix }), loadConfig({ ...common, ...deribit })];
+  const configs: Config[] = [
+    loadConfig({ ...common, ...fix, ...pair }),
+    loadConfig({ ...common, ...deribit }),
+  ];
   const found = new Set(configs.flatMap((config) => [...secretsIn(config)]));
   expect([...found].sort()).toEqual(NAMES.map(markOf).sort());
   expect(JSON.stringify(configs)).not.toContain("hush");
