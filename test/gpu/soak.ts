@@ -92,7 +92,8 @@ export async function gpuSoak(seconds: number, progress: (line: string) => void)
     silenceMs: 60_000,
     seed: SEED,
     engine,
-    quote: config.quote,
+    // A quote that is as wide already, because the model was alarmed a moment ago, would hide that it becomes defensive.
+    quote: { ...config.quote, calmMs: 0 },
     risk: config.risk,
     kill: NOT_TRIPPED,
     port,
