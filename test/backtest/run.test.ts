@@ -8,6 +8,9 @@ import { type BacktestSpec, DEFAULT_SPEC } from "../../src/backtest/spec.ts";
 import { ResultStore } from "../../src/backtest/store.ts";
 import type { Strategy } from "../../src/backtest/strategy.ts";
 import { simulatedCapture } from "../../src/bench/input.ts";
+import { skipUnlessNative } from "../support/native.ts";
+
+const noModel = await skipUnlessNative("a backtest with the model");
 
 const folder = mkdtempSync(join(tmpdir(), "keel-backtest-"));
 const capture = join(folder, "simulated.txt");
@@ -90,7 +93,8 @@ describe("a run", () => {
     expect(summary.desk.quotesRejected).toBe(summary.matching.rejects.rate);
   });
 
-  test.each(["static", "queue-imbalance", "logistic", "model"] satisfies Strategy[])(
+  const models: Strategy[] = noModel ? [] : ["model"];
+  test.each([...(["static", "queue-imbalance", "logistic"] satisfies Strategy[]), ...models])(
     "%s predicts in the model's place",
     async (strategy) => {
       const { summary, intervals } = await run({ strategy, toUs: null });
