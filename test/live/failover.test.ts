@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { Rng } from "../../src/core/rng.ts";
+import { skipUnlessNative } from "../support/native.ts";
 import { redisMissing } from "../support/services.ts";
 import { drill } from "./failover/drill.ts";
 import { Pair } from "./failover/pair.ts";
@@ -10,7 +11,7 @@ if (missing !== null) console.log(`skipped: ${missing}`);
 /** A lease as long as a busy machine that is shared may need; the drill itself measures with the default. */
 const ENVIRONMENT = { KEEL_LEASE_TTL_MS: "2000" };
 
-test.skipIf(missing !== null)(
+test.skipIf(missing !== null || (await skipUnlessNative("a pair with the cpu engine")))(
   "a leader that freezes, gives way, is cut off or dies is followed by the other one, and nothing is sent, lost or used twice",
   async () => {
     const pair = new Pair(ENVIRONMENT);

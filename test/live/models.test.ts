@@ -16,7 +16,10 @@ import { Registry } from "../../src/learn/registry/registry.ts";
 import type { Stage } from "../../src/learn/registry/stage.ts";
 import type { ModelDirector } from "../../src/live/model-director.ts";
 import { engineForReplay } from "../../src/live/replay-engine.ts";
+import { skipUnlessNative } from "../support/native.ts";
 import { Harness } from "./harness.ts";
+
+const noEngine = await skipUnlessNative("champion and challengers, which the cpu engine alone runs");
 
 const root = mkdtempSync(join(tmpdir(), "keel-models-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -91,7 +94,7 @@ function recorded(harness: Harness): JournalRecord[] {
 const stages = (registry: Registry): Record<string, Stage> =>
   Object.fromEntries(registry.list().map(({ version, stage }) => [version, stage]));
 
-describe("a desk whose policy promotes by itself", () => {
+describe.skipIf(noEngine)("a desk whose policy promotes by itself", () => {
   const folder = join(root, "auto");
   let registry: Registry;
   let harness: Harness;
@@ -183,7 +186,7 @@ describe("a desk whose policy promotes by itself", () => {
   });
 });
 
-describe("a desk that a person promotes on", () => {
+describe.skipIf(noEngine)("a desk that a person promotes on", () => {
   const folder = join(root, "manual");
   let registry: Registry;
   let harness: Harness;
