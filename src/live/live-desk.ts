@@ -4,42 +4,31 @@
  *
  * @module
  */
-import { join } from "node:path";
 import { type Config, loadConfig } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
-import { loadNative } from "../core/native.ts";
-import { Desk, UNDERLYING_CAPACITY } from "../desk/desk.ts";
+import { Desk } from "../desk/desk.ts";
 import { StageHistograms } from "../desk/latency.ts";
 import { applyModelAct } from "../desk/model-act.ts";
-import { FEATURE_COUNT, SCHEMA_HASH } from "../feature/schema.ts";
 import type { GatewayEvents, QuoteGateway, SessionNumbers } from "../gateway/gateway.ts";
 import type { DeskTap } from "../gateway/tap.ts";
 import type { StepEngine } from "../inference/engine.ts";
-import { loadModels } from "../inference/model.ts";
-import { startEngine } from "../inference/registry.ts";
 import type { StepModel } from "../inference/step-model.ts";
 import { SwitchedEngine } from "../inference/switched-engine.ts";
-import { runIdAt } from "../journal/format.ts";
 import { type JournalSink, RECORD, type RecordType } from "../journal/record.ts";
 import type { ControlCommand, SidesCommand } from "../journal/replay.ts";
-import { type JournalSummary, JournalWriter } from "../journal/writer.ts";
+import type { JournalSummary, JournalWriter } from "../journal/writer.ts";
 import type { DriftChange } from "../learn/drift/monitor.ts";
-import { Recalibrator } from "../learn/recalibration.ts";
 import { LoopLag } from "../monitor/loop-lag.ts";
 import { summarise } from "../monitor/summary.ts";
-import { BOOK_FILE, BookStore } from "../position/book-store.ts";
-import { SIDES_FILE, SidesStore } from "../quote/sides-store.ts";
 import { SIDES, type SidesName } from "../quote/target.ts";
-import { COUNTERPARTY_FILE, CounterpartyStore } from "../rfq/counterparty-store.ts";
 import type { RfqInput } from "../rfq/message.ts";
-import { KILL_SWITCH_FILE, KillSwitchStore } from "../risk/kill-switch-store.ts";
 import type { RiskLimits } from "../risk/limits.ts";
 import { ORDER_STATE } from "../risk/order.ts";
 import type { VenuePosition } from "../risk/reconciliation.ts";
 import { spreadFeeds } from "../shard/assignment.ts";
 import { LiveBooks } from "./live-books.ts";
-import { LiveCounterparties, openCounterparties } from "./live-counterparties.ts";
+import { LiveCounterparties } from "./live-counterparties.ts";
 import { LiveCounterparty } from "./live-counterparty.ts";
 import { LiveEngine } from "./live-engine.ts";
 import { LiveFeeds } from "./live-feeds.ts";
@@ -48,9 +37,10 @@ import { LivePort } from "./live-port.ts";
 import type { LiveShards } from "./live-shards.ts";
 import { liveStart } from "./live-start.ts";
 import { ModelDirector } from "./model-director.ts";
-import { RecalibrationTap } from "./recalibration.ts";
-import { type ConfiguredModel, configuredModel, switchable } from "./registry-model.ts";
-import { warmUpLine } from "./warm-up.ts";
+import { openJournal, type PreparedEngine, prepareEngine } from "./prepare.ts";
+import { recalibrationTaps } from "./recalibration.ts";
+import type { ConfiguredModel } from "./registry-model.ts";
+import { StateDirectory } from "./state-directory.ts";
 
 const TIMER_MS = 10;
 const ABANDON_MS = 2_000;
@@ -79,8 +69,7 @@ export class LiveDesk {
   readonly #sink: JournalSink;
   readonly #port: LivePort;
   readonly #books: LiveBooks;
-  readonly #killStore: KillSwitchStore;
-  readonly #sidesStore: SidesStore;
+  readonly #state: StateDirectory;
   readonly #counterparties: LiveCounterparties | null;
   readonly #counterparty: LiveCounterparty;
   /** Times that risk limits were read anew, and that they could not be. */
@@ -98,48 +87,15 @@ export class LiveDesk {
 
   /** Loads the model, starts the engine and the journal. Nothing is connected yet. @throws KeelError naming what is missing. */
   static async prepare(options: LiveDeskOptions): Promise<LiveDesk> {
-    const { config, log } = options;
-    const schema = { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT };
-    const { source, registered } = await configuredModel(config, options.clock);
-    const [preferred, ...standIns] = await loadModels(source, schema);
-    // Feeds decode natively where the library is there.
-    await loadNative();
-    const { engine: started, model } = await startEngine({
-      device: config.device,
-      settings: config.engines,
-      model: preferred,
-      standIns,
-      slotCount: UNDERLYING_CAPACITY,
-      maxBatch: UNDERLYING_CAPACITY,
-      sweep: true,
-      recalibrates: config.recalibrate,
-      log: (line) => log.info(line),
-    });
-    const engine = config.challenge === null ? started : switchable(started);
-    if (config.warmUpMs > 0) {
-      const frames = warmUpLine(config, engine, options.clock, config.warmUpMs);
-      log.debug("the line is warm", { frames, warmUpMs: config.warmUpMs });
-    }
-    const journal =
-      config.journal === undefined
-        ? null
-        : await JournalWriter.open({
-            directory: config.journal.dir,
-            runId: runIdAt(options.clock.wallUs(), process.pid),
-            segmentBytes: config.journal.segmentBytes,
-            checkpointMs: config.journal.checkpointMs,
-            signingKey: config.journal.signingKey?.reveal() ?? null,
-            retention: config.journal.retention,
-          });
-    return new LiveDesk(options, model, engine, journal, registered);
+    const { config, clock, log } = options;
+    const prepared = await prepareEngine(config, clock, log);
+    return new LiveDesk(options, prepared, await openJournal(config.journal, clock));
   }
 
   private constructor(
     options: LiveDeskOptions,
-    model: StepModel,
-    engine: StepEngine,
+    { model, engine, registered }: PreparedEngine,
     journal: JournalWriter | null,
-    registered: ConfiguredModel["registered"],
   ) {
     const { log, clock } = options;
     const config = { ...options.config, feeds: spreadFeeds(options.config.feeds, options.config.shards) };
@@ -154,30 +110,8 @@ export class LiveDesk {
     const shared = { config, clock, log, journal: this.#sink };
     this.#feeds = new LiveFeeds({ ...shared, timer: this.timer });
     this.#engine = new LiveEngine({ ...shared, model, engine });
-    const killStore = new KillSwitchStore(join(config.stateDir, KILL_SWITCH_FILE));
-    this.#killStore = killStore;
-    const { kill, reducing } = killStore.loadState(clock.wallUs());
-    this.#sidesStore = new SidesStore(join(config.stateDir, SIDES_FILE));
-    const { sides, unreadable } = this.#sidesStore.load();
-    if (unreadable !== null)
-      log.error("which sides are quoted cannot be read; only what reduces a position is", { unreadable });
-    else if (Object.keys(sides).length > 0)
-      log.warn("the sides that were told earlier are quoted until others are told", { sides });
-    const bookStore = new BookStore(join(config.stateDir, BOOK_FILE));
-    const opening = bookStore.load();
-    if (reducing !== null)
-      log.warn("only what reduces a position is quoted until it is reset", { ...reducing });
-    if (kill.tripped)
-      log.warn("the kill switch is tripped: nothing is quoted until it is reset", { ...kill });
-    const counterpartyStore = new CounterpartyStore(join(config.stateDir, COUNTERPARTY_FILE));
-    const known = config.rfq === null ? [] : openCounterparties(counterpartyStore, log);
-    const left = {
-      kill,
-      reducing,
-      sides,
-      opening,
-      ...(known.length === 0 ? {} : { rfqCounterparties: known }),
-    };
+    this.#state = new StateDirectory(config, clock, log);
+    const { left, books, counterparties } = this.#state;
     const start = liveStart(config, model, engine, left);
     this.#port = new LivePort({
       feeds: this.#feeds.port,
@@ -190,13 +124,7 @@ export class LiveDesk {
         else if (reduced !== null) log.warn("only what reduces a position is quoted", { ...reduced });
         else log.warn("kill switch reset", { ...state });
         options.pair?.onTrading(state, reduced);
-        const failed = (error: unknown): void =>
-          log.error("the kill switch's state cannot be written; it holds for this process only", { error });
-        try {
-          killStore.save(state, reduced, failed);
-        } catch (error) {
-          failed(error);
-        }
+        this.#state.saveTrading(state, reduced);
       },
       onOrderNotSent: (orderId) => {
         this.#counterparty.events.onOrderState(orderId, ORDER_STATE.done, 0, "not sent", clock.wallUs());
@@ -204,16 +132,16 @@ export class LiveDesk {
     });
     const remote = this.#feeds.shards?.remote;
     this.desk = new Desk({ ...start, engine, remote, port: this.#port, timer: this.timer });
-    this.#books = new LiveBooks(this.desk.book, bookStore, log);
+    this.#books = new LiveBooks(this.desk.book, books, log);
     const { rfq } = this.desk;
-    this.#counterparties = rfq === null ? null : new LiveCounterparties(rfq, counterpartyStore, log);
+    this.#counterparties = rfq === null ? null : new LiveCounterparties(rfq, counterparties, log);
     this.#feeds.attach(this.desk);
     this.#engine.attach(this.desk);
     this.gateway = options.gateway(this.desk);
     this.models = registered === null ? null : this.#directed(engine, registered);
     this.taps = [
       ...(options.taps?.(this.desk, model, this.gateway) ?? []),
-      ...this.#recalibration(engine),
+      ...(config.recalibrate ? this.#recalibration(engine) : []),
       ...(this.models === null ? [] : [this.models.tap]),
     ];
     this.#port.attach(this.gateway, this.taps);
@@ -281,13 +209,7 @@ export class LiveDesk {
     const command: SidesCommand = { command: "sides", instrument: named?.id ?? -1, sides };
     const timeUs = this.#input(RECORD.control, 0, JSON.stringify(command));
     const concerned = this.desk.setSides(command.instrument, SIDES[sides], timeUs);
-    const failed = (error: unknown): void =>
-      this.log.error("which sides are quoted cannot be written; it holds for this process only", { error });
-    try {
-      this.#sidesStore.tell(symbol, sides, failed);
-    } catch (error) {
-      failed(error);
-    }
+    this.#state.saveSides(symbol, sides);
     this.log.warn("other sides are quoted", { instrument: symbol === "" ? "all" : symbol, sides });
     return concerned;
   }
@@ -422,8 +344,7 @@ export class LiveDesk {
     this.desk.shutdown(this.#control("shutdown", ""));
     await this.gateway.stop(this.#config.timeouts.shutdownMs);
     await this.#books.stop();
-    await this.#killStore.synced;
-    await this.#sidesStore.synced;
+    await this.#state.synced();
     await this.#counterparties?.stop();
     for (const tap of this.taps) tap.close();
     this.#feeds.close();
@@ -448,18 +369,11 @@ export class LiveDesk {
     this.#counterparties?.onTimer(timeUs);
   }
 
-  /** Follows what comes of predictions, where that is configured; every change of a calibration is an input of the desk. */
-  #recalibration({ calibration, card, slotCount }: StepEngine): DeskTap[] {
-    if (!this.#config.recalibrate || calibration === undefined) return [];
-    const recalibrator = new Recalibrator({
-      heads: card.heads.map(({ name }) => name),
-      slotCount,
-      calibration,
-      onChange: (slot, head, platt) => {
-        this.#input(RECORD.calibration, slot, JSON.stringify({ head, ...platt }));
-      },
+  /** Every change of a calibration is an input of the desk. */
+  #recalibration(engine: StepEngine): DeskTap[] {
+    return recalibrationTaps(this.desk, engine, (slot, head, platt) => {
+      this.#input(RECORD.calibration, slot, JSON.stringify({ head, ...platt }));
     });
-    return [new RecalibrationTap(this.desk, recalibrator)];
   }
 
   /** A desk that must not trade without a record reduces from the first one that is lost. */

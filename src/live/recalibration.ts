@@ -1,6 +1,7 @@
 import type { Desk } from "../desk/desk.ts";
 import type { DeskTap } from "../gateway/tap.ts";
-import type { Recalibrator } from "../learn/recalibration.ts";
+import type { StepEngine } from "../inference/engine.ts";
+import { Recalibrator, type RecalibratorOptions } from "../learn/recalibration.ts";
 import { SIDE } from "../market/event-batch.ts";
 
 /** Levels that the withdrawal labels look at. */
@@ -52,4 +53,15 @@ export class RecalibrationTap implements DeskTap {
     for (let level = 0; level < levels; level += 1) depth += this.#sizes[level];
     return depth;
   }
+}
+
+/** Those who follow what comes of predictions; none where the engine's calibration cannot be changed. */
+export function recalibrationTaps(
+  desk: Desk,
+  { calibration, card, slotCount }: StepEngine,
+  onChange: RecalibratorOptions["onChange"],
+): DeskTap[] {
+  if (calibration === undefined) return [];
+  const heads = card.heads.map(({ name }) => name);
+  return [new RecalibrationTap(desk, new Recalibrator({ heads, slotCount, calibration, onChange }))];
 }
