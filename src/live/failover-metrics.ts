@@ -3,7 +3,7 @@ import type { LiveFailover } from "./failover.ts";
 
 /** What one of a pair has to tell. Names are listed in `docs/metrics.md`. */
 export function registerFailoverMetrics(metrics: MetricRegistry, failover: LiveFailover): void {
-  const { fence } = failover;
+  const { fence, follower } = failover;
   metrics.single("keel_failover_leader", "gauge", "1 while this process leads its pair.", () =>
     failover.leadership?.role === "leader" ? 1 : 0,
   );
@@ -28,10 +28,10 @@ export function registerFailoverMetrics(metrics: MetricRegistry, failover: LiveF
     help: "What happened to the lease and to what is followed, by kind.",
     collect: (emit) => {
       const { terms = 0, renewals = 0, failures = 0, lost = 0 } = failover.leadership?.counters ?? {};
-      const counted = { terms, renewals, failures, lost, adoptions: failover.adoptions };
+      const counted = { terms, renewals, failures, lost, adoptions: follower.adoptions };
       for (const [event, count] of Object.entries(counted)) emit(count, { event });
-      emit(failover.fillsFollowed, { event: "fills" });
-      emit(failover.fillsLost, { event: "fills-lost" });
+      emit(follower.fillsFollowed, { event: "fills" });
+      emit(follower.fillsLost, { event: "fills-lost" });
       emit(fence.refused, { event: "writes-refused" });
     },
   });

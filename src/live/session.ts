@@ -268,7 +268,7 @@ function gateway(
     failover === null
       ? {}
       : {
-          pair: { fence: failover.fence, follower: failover.follower },
+          pair: { fence: failover.fence, follower: failover.onSessionWord },
           reconnectCapMs: PAIR_RECONNECT_CAP_MS,
         };
   return new FixQuoteGateway({ ...common, ...sessionOf(config.fix), ...pair });
