@@ -1,9 +1,5 @@
-import type { Clock } from "../../core/clock.ts";
 import { KeelError } from "../../core/errors.ts";
 import { invariant } from "../../core/invariant.ts";
-import type { DeribitCredentials } from "../../feed/deribit/login.ts";
-import type { InstrumentTable } from "../../market/instrument.ts";
-import type { RfqInput } from "../../rfq/message.ts";
 import type { ApprovedOrder, ApprovedQuotes } from "../../risk/gate.ts";
 import type { ReconciliationSource } from "../../risk/reconciliation.ts";
 import type { GatewayEvents, QuoteGateway } from "../gateway.ts";
@@ -16,74 +12,21 @@ import {
   readPortfolio,
   readPositions,
 } from "./account.ts";
-import { type BlockRfqCounters, BlockRfqs } from "./block-rfqs.ts";
-import { type BudgetOptions, RequestBudget } from "./credits.ts";
+import { BlockRfqs } from "./block-rfqs.ts";
+import { Cancellations } from "./cancellations.ts";
+import { RequestBudget } from "./credits.ts";
 import { Fills } from "./fills.ts";
+import type { DeribitDescription, DeribitGatewayCounters, DeribitGatewayOptions } from "./gateway-options.ts";
 import { isRecord, type JsonRecord, numberOf, recordsOf, textOf } from "./json.ts";
 import { fetchTrades, type LogonCall, settlementOf, subscribe } from "./logon.ts";
 import { MassQuotes } from "./mass-quotes.ts";
 import { OrderQuotes } from "./order-quotes.ts";
 import { DeribitOrders } from "./orders.ts";
 import { Protection } from "./protection.ts";
-import type { QuoteCounters, QuoteWriter, QuoteWriterHost } from "./quote-writer.ts";
-import { RpcClient, type RpcClientCounters, type RpcClientEvents } from "./rpc-client.ts";
-import { actionOf, RpcError } from "./rpc-error.ts";
-import type { MmpLimits } from "./venue.ts";
+import type { QuoteWriter, QuoteWriterHost } from "./quote-writer.ts";
+import { RpcClient, type RpcClientEvents } from "./rpc-client.ts";
+import { actionOf } from "./rpc-error.ts";
 
-export interface DeribitGatewayOptions {
-  readonly url: string;
-  readonly credentials: DeribitCredentials;
-  readonly instruments: InstrumentTable;
-  readonly clock: Clock;
-  readonly seed: number;
-  /** Indexes that are quoted, by the venue's name: `btc_usd`. */
-  readonly indexes: readonly string[];
-  /** `mass` needs the venue's approval; `orders` sends an order for each side of a quote. */
-  readonly quoting: "mass" | "orders";
-  /** Levels that are quoted; each has an MMP group. */
-  readonly levels: number;
-  /** Begins the names of MMP groups (`keel-btc_usd`) and the labels of orders. */
-  readonly name: string;
-  /** Null: the protection that the account has is left as it is. */
-  readonly mmp: MmpLimits | null;
-  readonly cancelOnDisconnect: "connection" | "account";
-  readonly budget: BudgetOptions;
-  readonly timeoutMs: number;
-  readonly heartbeatSeconds: number;
-  readonly reconnectFirstMs?: number;
-  readonly reconnectCapMs?: number;
-  /** Told in words of everything that went wrong; without secrets. */
-  readonly onProblem?: (text: string, timeUs: number) => void;
-  /** Takes what block RFQs say, journals it and hands it to the desk; left out = they are not answered. */
-  readonly onRfq?: ((input: RfqInput) => void) | undefined;
-}
-
-export interface DeribitGatewayCounters extends QuoteCounters {
-  executions: number;
-  duplicateExecutions: number;
-  foreignTrades: number;
-  mmpTriggers: number;
-  cancels: number;
-  recoveries: number;
-}
-
-/** The session as the console and `/api` show it. */
-export interface DeribitDescription {
-  readonly url: string;
-  readonly state: "down" | "logging on" | "up" | "recovering";
-  readonly portfolios: readonly Portfolio[];
-  readonly frozen: Readonly<Record<string, number>>;
-  readonly deferredQuotes: number;
-  readonly conflatedQuotes: number;
-  readonly counters: Readonly<DeribitGatewayCounters>;
-  readonly requests: Readonly<RpcClientCounters>;
-  /** Null where block RFQs are not answered. */
-  readonly blockRfqs:
-    | (Readonly<BlockRfqCounters> & { readonly open: number; readonly standing: number })
-    | null;
-}
-
-const CANCEL_ATTEMPTS = 4;
 /**
  * Quotes and orders at Deribit, over one JSON-RPC connection.
  *
@@ -116,16 +59,13 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
   readonly #fills: Fills;
   readonly #portfolios = new Map<string, Portfolio>();
   readonly #protection: Protection;
+  readonly #cancellations: Cancellations;
   #events: GatewayEvents | null = null;
   #epoch = 0;
   #up = false;
-  /** Cancellations of everything whose answers have not come; nothing is quoted meanwhile. */
-  #cancelling = 0;
-  #recovering = false;
   #stopping = false;
   /** Venue's clock less ours, µs. */
   #clockOffsetUs = 0;
-  #onIdle: (() => void) | null = null;
 
   constructor(options: DeribitGatewayOptions) {
     this.#options = options;
@@ -167,6 +107,13 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
             groupOf: (index, level) => this.#protection.groupOf(index, level),
           })
         : new OrderQuotes({ ...writing, labelPrefix: `${options.name}q-`, mmp: options.mmp !== null });
+    this.#cancellations = new Cancellations({
+      ...{ client: this.client, clock, counters: this.counters, writer: this.writer },
+      quotesOnly: options.quoting === "mass",
+      epoch: () => this.#epoch,
+      up: () => this.#up,
+      onProblem: (text, timeUs) => this.onProblem(text, timeUs),
+    });
     this.#protection = new Protection({
       ...{ indexes: options.indexes, name: options.name, limits: options.mmp, counters: this.counters },
       ...{ blockRfqs: this.blockRfqs, writer: this.writer },
@@ -208,7 +155,7 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
   }
 
   get held(): boolean {
-    return !this.#up || this.#cancelling > 0 || this.#recovering;
+    return !this.#up || this.#cancellations.busy;
   }
 
   get epoch(): number {
@@ -235,18 +182,18 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
   cancelAll(timeUs: number): boolean {
     if (!this.client.loggedIn) return false;
     this.writer.drop();
-    void this.#cancelEverything("cancelled", timeUs);
+    void this.#cancellations.everything("cancelled", timeUs);
     return true;
   }
 
   /** Cancels the orders and quotes of one currency. @throws KeelError when it was refused or its outcome is unknown */
   cancelCurrency(currency: string, timeUs: number): Promise<unknown> {
-    return this.#cancelSome("private/cancel_all_by_currency", { currency }, timeUs);
+    return this.#cancellations.some("private/cancel_all_by_currency", { currency }, timeUs);
   }
 
   /** Cancels the orders and quotes of one instrument. @throws KeelError as {@link cancelCurrency} */
   cancelInstrument(symbol: string, timeUs: number): Promise<unknown> {
-    return this.#cancelSome("private/cancel_all_by_instrument", { instrument_name: symbol }, timeUs);
+    return this.#cancellations.some("private/cancel_all_by_instrument", { instrument_name: symbol }, timeUs);
   }
 
   sendOrder(order: ApprovedOrder, timeUs: number): boolean {
@@ -290,8 +237,8 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
       await this.blockRfqs?.cancelAll(clock.wallUs());
       const { promise, resolve } = Promise.withResolvers<void>();
       const timer = setTimeout(resolve, timeoutMs);
-      this.#onIdle = resolve;
-      if (this.#cancelling === 0) this.cancelAll(clock.wallUs());
+      this.#cancellations.onIdle = resolve;
+      if (!this.#cancellations.running) this.cancelAll(clock.wallUs());
       await promise;
       clearTimeout(timer);
     }
@@ -302,7 +249,7 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
     const { blockRfqs: block } = this;
     return {
       url: this.#options.url,
-      state: this.#recovering ? "recovering" : this.#up ? "up" : this.client.loggedIn ? "logging on" : "down",
+      state: this.#state,
       portfolios: [...this.#portfolios.values()],
       frozen: Object.fromEntries(this.#protection.frozenUntilUs),
       deferredQuotes: this.writer.deferred,
@@ -313,11 +260,16 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
     };
   }
 
+  get #state(): DeribitDescription["state"] {
+    if (this.#cancellations.recovering) return "recovering";
+    if (this.#up) return "up";
+    return this.client.loggedIn ? "logging on" : "down";
+  }
+
   onLogin(timeUs: number): void {
     this.#epoch += 1;
     this.writer.reset();
-    this.#cancelling = 0;
-    this.#recovering = false;
+    this.#cancellations.reset();
     void this.#logon(this.#epoch, timeUs);
   }
 
@@ -325,13 +277,12 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
     this.#epoch += 1;
     this.writer.reset();
     this.#protection.frozenUntilUs.clear();
-    this.#cancelling = 0;
-    this.#recovering = false;
+    this.#cancellations.reset();
     if (this.#up) this.events.onSessionDown(reason, timeUs);
     else if (!this.#stopping) this.onProblem(`logon ended: ${reason}`, timeUs);
     this.#up = false;
     this.blockRfqs?.onLost(reason);
-    this.#onIdle?.();
+    this.#cancellations.onIdle?.();
   }
 
   onNotification(channel: string, data: unknown, timeUs: number): void {
@@ -355,11 +306,7 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
   }
 
   unknown(reason: string, timeUs: number): void {
-    if (this.#recovering) return;
-    this.#recovering = true;
-    this.counters.recoveries += 1;
-    this.onProblem(`${reason}: all quotes are cancelled`, timeUs);
-    void this.#cancelEverything(reason, timeUs);
+    this.#cancellations.recover(reason, timeUs);
   }
 
   onRefusedMessage(method: string, code: number, text: string, index: string, timeUs: number): void {
@@ -419,50 +366,6 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
       if (!(error instanceof KeelError)) throw error;
       if (this.#epoch === epoch) this.client.cut(error.message, clock.wallUs());
     }
-  }
-
-  /** Cancels quotes and orders until the venue says that it has, then looks whether it has. */
-  async #cancelEverything(why: string, timeUs: number): Promise<void> {
-    const epoch = this.#epoch;
-    const { clock } = this.#options;
-    this.#cancelling += 1;
-    this.counters.cancels += 1;
-    const recovering = this.#recovering;
-    const quotesOnly = recovering && this.#options.quoting === "mass";
-    const method = quotesOnly ? "private/cancel_quotes" : "private/cancel_all";
-    const params = quotesOnly ? { cancel_type: "all" } : {};
-    try {
-      for (let attempt = 1; ; attempt += 1) {
-        try {
-          await this.client.call(method, params, attempt === 1 ? timeUs : clock.wallUs());
-          break;
-        } catch (error) {
-          const again = error instanceof RpcError && (error.action === "retry" || error.action === "login");
-          if (!again || attempt === CANCEL_ATTEMPTS || this.#epoch !== epoch) throw error;
-        }
-      }
-      if (recovering) {
-        const open = readOpenOrders(await this.client.call("private/get_open_orders", {}, clock.wallUs()));
-        if (open.some(({ quote }) => quote === true))
-          throw new KeelError("deribit-open", "deribit: quotes are open after all were cancelled");
-      }
-      if (this.#epoch !== epoch) return;
-      this.#cancelling -= 1;
-      if (recovering) this.#recovering = false;
-      if (this.#up) this.writer.withdrawn(this.writer.lastId, why, clock.wallUs());
-      if (this.#cancelling === 0) this.#onIdle?.();
-    } catch (error) {
-      if (!(error instanceof KeelError)) throw error;
-      if (this.#epoch === epoch)
-        this.client.cut(`not sure that everything is cancelled: ${error.message}`, clock.wallUs());
-    }
-  }
-
-  /** Quotes are withdrawn as a whole afterwards, for the desk's words on quotes are by id and not by instrument. */
-  async #cancelSome(method: string, params: JsonRecord, timeUs: number): Promise<unknown> {
-    const result = await this.client.call(method, params, timeUs);
-    this.unknown(`${method} has cancelled ${String(result)} orders`, this.#options.clock.wallUs());
-    return result;
   }
 
   #onOrder(order: JsonRecord, timeUs: number): void {
