@@ -33,6 +33,8 @@ export interface PlainOptions {
 
 export interface PlainFill {
   readonly timeUs: number;
+  /** When the strategy sent the order. */
+  readonly sentUs: number;
   readonly side: number;
   readonly priceTicks: number;
   readonly lots: number;
@@ -67,6 +69,8 @@ export class PlainBacktest implements VenueReports {
   readonly #orderLine: Line;
   readonly #responseLine: Line;
   readonly #scratch = new EventBatch(1, 65_536);
+  /** By order id, from 1 on. */
+  readonly #sentUs: number[] = [];
   readonly #working: [Working | null, Working | null] = [null, null];
 
   constructor(options: PlainOptions) {
@@ -113,7 +117,7 @@ export class PlainBacktest implements VenueReports {
     timeUs: number,
   ): void {
     const { side, orderId } = order;
-    const fill = { timeUs, side, priceTicks, lots };
+    const fill = { timeUs, sentUs: this.#sentUs[orderId - 1] ?? Number.NaN, side, priceTicks, lots };
     this.fills.push(fill);
     this.position += side === SIDE.bid ? lots : -lots;
     this.cash += (side === SIDE.bid ? -lots : lots) * priceTicks;
@@ -142,7 +146,11 @@ export class PlainBacktest implements VenueReports {
     }
     this.submitted += 1;
     const { lots } = this.#options.strategy;
-    const order: Working = { orderId: this.submitted, side, priceTicks, lots, steady: false };
+    const order: Working = {
+      orderId: this.submitted,
+      ...{ side, priceTicks, lots, steady: false },
+    };
+    this.#sentUs.push(timeUs);
     this.#working[side] = order;
     this.#requests.push({ order }, this.#orderLine.arrivalUs(timeUs));
   }

@@ -2,16 +2,17 @@ import { measureClocks } from "../../../src/backtest/clock-offset.ts";
 import { FeedLatency } from "../../../src/backtest/latency.ts";
 import { DEFAULT_MATCHING } from "../../../src/backtest/matching.ts";
 import { PlainBacktest, type PlainFill } from "../../../src/backtest/plain.ts";
-import { queueModel } from "../../../src/backtest/queue.ts";
+import { type QueueModel, type QueuePlace, queueModel } from "../../../src/backtest/queue.ts";
 import { openRecording } from "../../../src/backtest/recording.ts";
 import { DEFAULT_SPEC } from "../../../src/backtest/spec.ts";
 import { Tape } from "../../../src/backtest/tape.ts";
 import { VenueReader } from "../../../src/backtest/venue-reader.ts";
 import { stepToNumber } from "../../../src/core/decimal.ts";
 import { invariant } from "../../../src/core/invariant.ts";
-import { EVENT, EventBatch, FEED_STATE } from "../../../src/market/event-batch.ts";
+import { EVENT, EventBatch, FEED_STATE, SIDE } from "../../../src/market/event-batch.ts";
 import type { InstrumentTable } from "../../../src/market/instrument.ts";
-import { runPeer } from "./hftbacktest.ts";
+import { type PeerResult, runPeer } from "./hftbacktest.ts";
+import { PeerLogQueue } from "./peer-log-queue.ts";
 
 /** Bits of hftbacktest's events (its `types.py`). */
 const FLAG = { depth: 1, trade: 2, exchange: 2 ** 31, local: 2 ** 30, buy: 2 ** 29, sell: 2 ** 28 } as const;
@@ -93,7 +94,8 @@ export async function rowsOf(path: string, seconds = Number.POSITIVE_INFINITY): 
 }
 
 export interface Parameters {
-  readonly queue: "conservative" | "power" | "log";
+  /** `log-as-peer`: keel's matching with the logarithmic model as hftbacktest computes it, beside hftbacktest's own. */
+  readonly queue: "conservative" | "power" | "log" | "log-as-peer";
   readonly exponent: number;
   readonly offsetTicks: number;
   readonly lots: number;
@@ -101,6 +103,11 @@ export interface Parameters {
   readonly orderUs: number;
   readonly responseUs: number;
   readonly rounds: number;
+  /**
+   * hftbacktest's exchange that fills orders in parts; keel's matching always does. Sizes are in half lots then and `lots` is odd, while
+   * fills are whole lots: that exchange ends with an error when a fill takes exactly what was left of an order.
+   */
+  readonly partial: boolean;
 }
 
 export interface Outcome {
@@ -113,23 +120,42 @@ export interface Outcome {
   readonly profit: number;
 }
 
+/**
+ * How many of the orders that traded are the same in both: of the same side and price, filled at the same time with as many lots; of
+ * orders filled in parts, sent at the same time and filled with as many lots in all.
+ */
+export function sameFills(ours: Outcome, theirs: Outcome, partial: boolean): { same: number; most: number } {
+  const mine = byOrder(ours.fills, partial);
+  const known = byOrder(theirs.fills, partial);
+  const same = [...mine].filter(([key, lots]) => known.get(key) === lots).length;
+  return { same, most: Math.max(mine.size, known.size) };
+}
+
+function byOrder(fills: readonly PlainFill[], partial: boolean): Map<string, number> {
+  const lots = new Map<string, number>();
+  for (const { sentUs, timeUs, side, priceTicks, lots: filled } of fills) {
+    const key = `${partial ? sentUs : timeUs} ${side} ${priceTicks}`;
+    lots.set(key, (lots.get(key) ?? 0) + filled);
+  }
+  return lots;
+}
+
 /** keel's matching over the rows. */
 export function runKeel(rows: Rows, parameters: Parameters): Outcome {
   const outcomes = Array.from({ length: parameters.rounds }, () => playKeel(rows, parameters));
   return outcomes.reduce((best, outcome) => (outcome.ns < best.ns ? outcome : best));
 }
 
-function playKeel(
-  rows: Rows,
-  { queue, exponent, offsetTicks, lots, everyUs, orderUs, responseUs }: Parameters,
-): Outcome {
+function playKeel(recorded: Rows, parameters: Parameters): Outcome {
+  const { offsetTicks, lots, everyUs, orderUs, responseUs, partial } = parameters;
+  const rows = partial ? inHalves(recorded) : recorded;
   const run = new PlainBacktest({
     ...{ instruments: rows.instruments, orderUs, responseUs },
     venue: tapeOf(rows, rows.venueUs),
     local: tapeOf(rows, rows.localUs),
     matching: {
       ...DEFAULT_MATCHING,
-      queue: queueModel(queue, exponent),
+      queue: modelOf(parameters),
       through: "full",
       impactRecoveryMs: 0,
     },
@@ -140,7 +166,7 @@ function playKeel(
   const ns = Bun.nanoseconds() - startedNs;
   const { tick, lot } = rows.instruments.get(0);
   const { bestBidTicks, bestAskTicks } = run.book.book;
-  const unit = stepToNumber(tick) * stepToNumber(lot);
+  const unit = stepToNumber(tick) * (partial ? stepToNumber(lot) / 2 : stepToNumber(lot));
   return {
     ns,
     fills: run.fills,
@@ -148,6 +174,45 @@ function playKeel(
     volume: run.fills.reduce((sum, fill) => sum + fill.lots, 0),
     profit: (run.cash + (run.position * (bestBidTicks + bestAskTicks)) / 2) * unit,
   };
+}
+
+function modelOf({ queue, exponent, partial }: Parameters): QueueModel {
+  const model = queue === "log-as-peer" ? new PeerLogQueue() : queueModel(queue, exponent);
+  return partial ? new WholeLots(model) : model;
+}
+
+/** A model whose fills are of whole lots where sizes are in halves. */
+class WholeLots implements QueueModel {
+  readonly #model: QueueModel;
+
+  constructor(model: QueueModel) {
+    this.#model = model;
+  }
+
+  get name() {
+    return this.#model.name;
+  }
+
+  join(place: QueuePlace, levelLots: number): void {
+    this.#model.join(place, levelLots);
+  }
+
+  trade(place: QueuePlace, lots: number): number {
+    place.traded += lots;
+    place.ahead -= lots;
+    const past = 2 * Math.round(-place.ahead / 2);
+    if (past <= 0) return 0;
+    place.ahead = 0;
+    return past;
+  }
+
+  resize(place: QueuePlace, before: number, after: number): void {
+    this.#model.resize(place, before, after);
+  }
+}
+
+function inHalves(rows: Rows): Rows {
+  return { ...rows, lots: rows.lots.map((lots) => 2 * lots) };
 }
 
 function tapeOf(rows: Rows, times: Float64Array): Tape {
@@ -170,7 +235,22 @@ function tapeOf(rows: Rows, times: Float64Array): Tape {
 }
 
 /** hftbacktest over the same rows. */
-export function runHftBacktest(rows: Rows, runs: readonly Parameters[]): Outcome[] {
+export function runHftBacktest(recorded: Rows, runs: readonly Parameters[]): Outcome[] {
+  const whole = runs.filter(({ partial }) => !partial);
+  const parts = runs.filter(({ partial }) => partial);
+  const outcomes = new Map<Parameters, Outcome>();
+  for (const some of [whole, parts]) {
+    const rows = some === parts ? inHalves(recorded) : recorded;
+    const found = some.length === 0 ? [] : runPeerOn(rows, some);
+    for (const [at, parameters] of some.entries()) {
+      const { [at]: outcome } = found;
+      if (outcome !== undefined) outcomes.set(parameters, outcome);
+    }
+  }
+  return runs.flatMap((parameters) => outcomes.get(parameters) ?? []);
+}
+
+function runPeerOn(rows: Rows, runs: readonly Parameters[]): Outcome[] {
   const { tick, lot } = rows.instruments.get(0);
   const originUs = rows.localUs[0];
   const table = new Float64Array(rows.count * 5);
@@ -192,8 +272,9 @@ export function runHftBacktest(rows: Rows, runs: readonly Parameters[]): Outcome
       orderNs: parameters.orderUs * 1_000,
       responseNs: parameters.responseUs * 1_000,
       tick: stepToNumber(tick),
-      lot: 1,
-      queue: parameters.queue,
+      lot: parameters.partial ? 2 : 1,
+      queue: parameters.queue === "log-as-peer" ? "log" : parameters.queue,
+      partial: parameters.partial,
       exponent: parameters.exponent,
       offsetTicks: parameters.offsetTicks,
       size: parameters.lots,
@@ -201,15 +282,34 @@ export function runHftBacktest(rows: Rows, runs: readonly Parameters[]): Outcome
       rounds: parameters.rounds,
     })),
   );
-  return results.map((peer) => ({
-    ns: peer.ns,
-    fills: peer.fills.map(([side, priceTicks, size, ns]) => ({
-      ...{ side: side > 0 ? 0 : 1, priceTicks, lots: size, timeUs: ns / 1_000 },
-    })),
-    position: peer.position,
-    volume: peer.volume,
-    profit: (peer.balance + peer.position * mid * stepToNumber(tick)) * stepToNumber(lot),
-  }));
+  return results.map((peer, at) => {
+    const fills = peer.fills.map(([side, priceTicks, size, ns, sentNs]) => ({
+      ...{ side: side > 0 ? 0 : 1, priceTicks, lots: size, timeUs: ns / 1_000, sentUs: sentNs / 1_000 },
+    }));
+    const partial = runs[at]?.partial === true;
+    // Of an order filled in parts hftbacktest's own position has the last part only (`local.rs`, `process_recv_order`), so it is added up here.
+    const { position, cash, volume } = partial ? totalsOf(fills) : stateOf(peer, stepToNumber(tick));
+    const unit = stepToNumber(tick) * stepToNumber(lot);
+    return {
+      ...{ ns: peer.ns, fills, position, volume },
+      profit: (cash + position * mid) * (partial ? unit / 2 : unit),
+    };
+  });
+}
+
+function totalsOf(fills: readonly PlainFill[]) {
+  let [position, cash, volume] = [0, 0, 0];
+  for (const { side, priceTicks, lots } of fills) {
+    const signed = side === SIDE.bid ? lots : -lots;
+    position += signed;
+    cash -= signed * priceTicks;
+    volume += lots;
+  }
+  return { position, cash, volume };
+}
+
+function stateOf({ position, balance, volume }: PeerResult, tick: number) {
+  return { position, cash: balance / tick, volume };
 }
 
 function lastMid(rows: Rows): number {

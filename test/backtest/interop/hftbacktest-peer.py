@@ -31,8 +31,9 @@ def events():
 
 @njit
 def quote(hbt, offset_ticks, size, every_ns, tick, fills):
-    """One order a side, moved when the middle has moved. Fills: order's side, price, size, time. Returns their number."""
+    """One order a side, moved when the middle has moved. Fills: order's side, price, size, time, sent. Returns their number."""
     count = 0
+    sent = np.zeros(len(fills), dtype=np.int64)
     order_id = 0
     working = np.zeros(2, dtype=np.int64)
     while True:
@@ -57,6 +58,7 @@ def quote(hbt, offset_ticks, size, every_ns, tick, fills):
                 fills[count, 1] = order.price_tick
                 fills[count, 2] = order.qty - order.leaves_qty
                 fills[count, 3] = order.exch_timestamp
+                fills[count, 4] = sent[order.order_id]
                 count += 1
         hbt.clear_inactive_orders(0)
         depth = hbt.depth(0)
@@ -73,6 +75,7 @@ def quote(hbt, offset_ticks, size, every_ns, tick, fills):
                 hbt.cancel(0, working[side], False)
             order_id += 1
             working[side] = order_id
+            sent[order_id] = hbt.current_timestamp
             if side == 0:
                 hbt.submit_buy_order(0, order_id, wanted * tick, size, GTX, LIMIT, False)
             else:
@@ -85,12 +88,12 @@ def asset(data, parameters):
         .data([data])
         .linear_asset(1.0)
         .constant_order_latency(parameters["orderNs"], parameters["responseNs"])
-        .no_partial_fill_exchange()
         .trading_value_fee_model(0.0, 0.0)
         .tick_size(parameters["tick"])
         .lot_size(parameters["lot"])
         .last_trades_capacity(0)
     )
+    made = made.partial_fill_exchange() if parameters["partial"] else made.no_partial_fill_exchange()
     queue = parameters["queue"]
     if queue == "conservative":
         return made.risk_adverse_queue_model()
@@ -100,7 +103,7 @@ def asset(data, parameters):
 
 
 def run(data, parameters):
-    fills = np.zeros((1_000_000, 4))
+    fills = np.zeros((1_000_000, 5))
     hbt = HashMapMarketDepthBacktest([asset(data, parameters)])
     started = time.perf_counter_ns()
     count = quote(hbt, parameters["offsetTicks"], parameters["size"], parameters["everyNs"], parameters["tick"], fills)

@@ -43,6 +43,8 @@ export interface PeerParameters {
   readonly size: number;
   readonly everyNs: number;
   readonly rounds: number;
+  /** The exchange that fills orders in parts, in place of the one that fills them whole. */
+  readonly partial: boolean;
 }
 
 export interface PeerResult {
@@ -53,8 +55,8 @@ export interface PeerResult {
   readonly balance: number;
   readonly trades: number;
   readonly volume: number;
-  /** Orders that traded: side (1 = buy, −1 = sell), price in ticks, size, last exchange time in ns. */
-  readonly fills: readonly (readonly [number, number, number, number])[];
+  /** Orders that traded: side (1 = buy, −1 = sell), price in ticks, size, last exchange time and time of sending in ns. */
+  readonly fills: readonly (readonly [number, number, number, number, number])[];
 }
 
 /** @param rows `[ev, exchange ns, local ns, price, size]` each, times since the origin */
