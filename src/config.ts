@@ -10,6 +10,7 @@ import { readPositionsFile, readRiskFile } from "./config/risk-file.ts";
 import { readSecret } from "./config/secrets.ts";
 import { readServerTls, type ServerTls } from "./config/server-tls.ts";
 import { readServiceManager } from "./config/service.ts";
+import { readShedding, type SheddingSettings } from "./config/shedding.ts";
 import { type NamedValues, urlVariable, VARIABLES } from "./config/variables.ts";
 import { EXIT, KeelError } from "./core/errors.ts";
 import type { LogFormat, LogLevel } from "./core/log.ts";
@@ -36,6 +37,7 @@ import { FEE_PARAMETERS, type FeeRates } from "./position/fees.ts";
 import { QUOTE_PARAMETERS, type QuoteParameters } from "./quote/parameters.ts";
 import { RFQ_PARAMETERS, type RfqParameters } from "./rfq/parameters.ts";
 import { RISK_LIMITS, type RiskLimits } from "./risk/limits.ts";
+import { LOAD_PARAMETERS } from "./risk/load-parameters.ts";
 import type { MismatchRule, VenuePosition } from "./risk/reconciliation.ts";
 
 export interface ConfiguredEndpoint extends VenueEndpoint {
@@ -84,6 +86,8 @@ export interface Config {
   readonly warmUpMs: number;
   /** Quotes are decided once for all frames that came in together. */
   readonly conflate: boolean;
+  /** `KEEL_SHED…`; null when nothing is shed. */
+  readonly shedding: SheddingSettings | null;
   /** Fit the model's probabilities to what comes of them, instrument by instrument. */
   readonly recalibrate: boolean;
   /** Words of `KEEL_TRAIN_COMMAND` and `KEEL_QUANTISE_COMMAND`; null where there is none. */
@@ -238,6 +242,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const challenge = parameterValues(CHALLENGE_PARAMETERS, values);
   const models = readRegistry(env, values, challenge, problems);
   const hedging = values.KEEL_HEDGE_INSTRUMENTS;
+  const shedding = readShedding(values, parameterValues(LOAD_PARAMETERS, values), problems);
   const serviceManager = readServiceManager(env, process.pid, problems);
   if (problems.length > 0) throw new ConfigError(problems);
   return {
@@ -264,6 +269,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     seed: values.KEEL_SEED,
     warmUpMs: values.KEEL_WARM_UP_MS,
     conflate: values.KEEL_CONFLATE,
+    shedding,
     recalibrate: values.KEEL_RECALIBRATE,
     trainCommand: wordsOf(values.KEEL_TRAIN_COMMAND),
     quantiseCommand: wordsOf(values.KEEL_QUANTISE_COMMAND),

@@ -19,6 +19,7 @@ import { FEE_PARAMETERS } from "../position/fees.ts";
 import { QUOTE_PARAMETERS } from "../quote/parameters.ts";
 import { RFQ_PARAMETERS } from "../rfq/parameters.ts";
 import { RISK_LIMITS } from "../risk/limits.ts";
+import { LOAD_PARAMETERS } from "../risk/load-parameters.ts";
 import { MISMATCH_RULES } from "../risk/reconciliation.ts";
 import { CLIENT_VARIABLES } from "./client-variables.ts";
 import { DERIBIT_VARIABLES } from "./deribit-variables.ts";
@@ -62,6 +63,9 @@ export function urlVariable(venue: VenueName): string {
 
 /** What is done about drift. */
 export const DRIFT_MODES = ["off", "watch", "act"] as const;
+
+/** The last thing that is done about load beyond capacity. */
+export const SHED_LIMITS = ["off", "conflate", "widen", "pull"] as const;
 
 /** Threads that feeds may be spread over. */
 const SHARDS_MAX = 16;
@@ -179,6 +183,11 @@ const NAMED = {
     flag,
     "on",
     "Decides quotes once for all frames that came in together, of which only the last could have left; off: for each frame",
+  ),
+  KEEL_SHED: variable(
+    oneOf(...SHED_LIMITS),
+    "pull",
+    "How far the desk goes when more comes in than it can take: conflate, then widen, then pull; off: nothing is shed",
   ),
   KEEL_LOOP_CPU: variable(
     integerIn(0, 1_023),
@@ -521,7 +530,7 @@ const NAMED = {
   KEEL_LOG_LEVEL: variable(oneOf(...LOG_LEVELS), "info", "Least severe level that is logged"),
 } as const;
 
-/** Quoting parameters, risk limits, hedging, fees and drift: numbers whose table stands in their own room. */
+/** Quoting parameters, risk limits, hedging, fees, drift and load shedding: numbers whose table stands in their own room. */
 const PARAMETERS: Readonly<Record<string, Variable<number>>> = Object.fromEntries(
   [
     ...QUOTE_PARAMETERS,
@@ -532,6 +541,7 @@ const PARAMETERS: Readonly<Record<string, Variable<number>>> = Object.fromEntrie
     ...FEE_PARAMETERS,
     ...CHALLENGE_PARAMETERS,
     ...DRIFT_PARAMETERS,
+    ...LOAD_PARAMETERS,
   ].map((parameter) => [
     parameter.variable,
     variable(

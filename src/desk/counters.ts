@@ -11,6 +11,8 @@ export interface DeskCounters {
   predictions: number;
   /** Events that came while a submit was in flight and were answered by the next one. */
   conflated: number;
+  /** Frames beyond the desk's capacity: applied, and answered together with later ones. */
+  conflatedFrames: number;
   /** Quotes (rows, not messages) handed to the gateway. */
   quotesSent: number;
   quotesAcked: number;
@@ -32,6 +34,7 @@ export function newDeskCounters(): DeskCounters {
     referenceChanges: 0,
     predictions: 0,
     conflated: 0,
+    conflatedFrames: 0,
     quotesSent: 0,
     quotesAcked: 0,
     quotesRejected: 0,

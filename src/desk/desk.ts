@@ -28,6 +28,7 @@ import type { RfqInput } from "../rfq/message.ts";
 import type { RfqDesk } from "../rfq/rfq-desk.ts";
 import { RiskGate } from "../risk/gate.ts";
 import type { RiskLimits } from "../risk/limits.ts";
+import { LOAD_STAGE } from "../risk/load-shedder.ts";
 import type { OrderState } from "../risk/order.ts";
 import type { MismatchRule, ReconciliationReport, ReconciliationResult } from "../risk/reconciliation.ts";
 import { CounterpartySession } from "./counterparty-session.ts";
@@ -74,6 +75,8 @@ export class Desk implements GatewayEvents {
   readonly #sides = new Map<string, number>();
   readonly #port: DeskPort;
   readonly #conflate: boolean;
+  /** Beyond capacity: frames are applied, and the model and the quotes follow with {@link onBatchEnd}. */
+  #sheds = false;
   readonly #timer: StageTimer;
   readonly #line: DeskFeeds;
   readonly #remote: RemoteFeeds | null;
@@ -234,19 +237,23 @@ export class Desk implements GatewayEvents {
     if (batch.count > 0) this.clocks[feed].observe(batch.exchangeTimeUs[0], timeUs);
     this.#timer.mark(STAGE.decode);
     if (!this.#line.apply(feed, timeUs)) this.#timer.end(false);
-    else this.#answer(timeUs, this.#conflate);
+    else this.#answer(timeUs, this.#conflate || this.#sheds);
   }
 
   /**
    * The frames that came in together have all been handed in: what they call for is decided and leaves. Does nothing unless
-   * `DeskOptions.conflate` is set. Every other input answers what is open as well.
+   * `DeskOptions.conflate` is set or the desk is beyond its capacity. Every other input answers what is open as well.
    */
   onBatchEnd(timeUs: number): void {
-    if (!this.#conflate) return;
+    if (!this.#conflate && !this.#sheds) return;
     this.#publisher.published = false;
     this.#timer.gather();
-    this.#publisher.requote(this.market, timeUs);
-    this.#timer.end(this.#publisher.published);
+    if (this.#sheds) {
+      this.#infer(timeUs, false);
+    } else {
+      this.#publisher.requote(this.market, timeUs);
+      this.#timer.end(this.#publisher.published);
+    }
     if (this.#publisher.published) this.#port.flush?.();
   }
 
@@ -305,7 +312,7 @@ export class Desk implements GatewayEvents {
     }
     this.#line.takeAll(batch, JUDGED, timeUs);
     // A turn whose events all were another line's before answers what is open, as it does on one thread.
-    if (hadEvents) this.#answer(timeUs, isFrame && this.#conflate, batch);
+    if (hadEvents) this.#answer(timeUs, isFrame && (this.#conflate || this.#sheds), batch);
     else this.#timer.end(false);
   }
 
@@ -465,6 +472,25 @@ export class Desk implements GatewayEvents {
     this.#publisher.requoteAll(timeUs);
   }
 
+  /**
+   * More comes in than the desk can take, or no longer. From `conflate` on frames are applied and answered together by
+   * {@link onBatchEnd}, with one step of the model; from `widen` on quotes are wider and smaller; with `pull` there are none.
+   *
+   * @param stage one of `LOAD_STAGE`
+   * @param share in [0, 1] of the defensive adjustment that is added to every quote
+   */
+  onLoad(stage: number, share: number, timeUs: number): void {
+    invariant(stage >= LOAD_STAGE.normal && stage <= LOAD_STAGE.pull, `a stage of load, not ${stage}`);
+    invariant(share >= 0 && share <= 1, `a share in [0, 1], not ${share}`);
+    this.#sheds = stage >= LOAD_STAGE.conflate;
+    this.quoter.onLoad(share, stage === LOAD_STAGE.pull);
+    this.#publisher.published = false;
+    this.#timer.gather();
+    this.#infer(timeUs, false);
+    this.#publisher.requoteAll(timeUs);
+    if (this.#publisher.published) this.#port.flush?.();
+  }
+
   /** Cancels everything and quotes no more until {@link resetKill}. The first reason stays. */
   kill(reason: string, timeUs: number): void {
     this.#trading.kill(reason, timeUs);
@@ -536,6 +562,11 @@ export class Desk implements GatewayEvents {
 
   /** Steps the model for every underlying that moved, then requotes, now or with the batch; or begins a submit, and the turn ends there. */
   #infer(timeUs: number, withBatch: boolean): void {
+    if (withBatch && this.#sheds) {
+      this.counters.conflatedFrames += 1;
+      this.#timer.defer();
+      return;
+    }
     let rows = 0;
     try {
       rows = this.#predictor.step(this.market, timeUs);

@@ -19,6 +19,8 @@ export class VenueClock {
   readonly #counts = new Float64Array(BUCKETS);
   /** Number of the newest bucket since the epoch. */
   #newest = Number.NEGATIVE_INFINITY;
+  #recentUs = Number.POSITIVE_INFINITY;
+  #recentCount = 0;
 
   /** @param exchangeUs NaN when the message has no time @param localUs when it was received */
   observe(exchangeUs: number, localUs: number): void {
@@ -31,6 +33,20 @@ export class VenueClock {
     if (!(delayUs >= this.#minima[at])) this.#minima[at] = delayUs;
     this.#sums[at] += delayUs;
     this.#counts[at] += 1;
+    if (delayUs < this.#recentUs) this.#recentUs = delayUs;
+    this.#recentCount += 1;
+  }
+
+  /**
+   * Local minus exchange time of the message that was fastest since the last call, µs.
+   *
+   * @returns NaN when there were fewer than `countMin`: one late message is no late feed
+   */
+  takeRecentUs(countMin: number): number {
+    const delayUs = this.#recentCount < countMin ? Number.NaN : this.#recentUs;
+    this.#recentUs = Number.POSITIVE_INFINITY;
+    this.#recentCount = 0;
+    return delayUs;
   }
 
   /** Local minus exchange time of the message that was fastest within the window, µs; NaN before the first. */

@@ -31,6 +31,11 @@ export const RECORD = {
   calibration: 29,
   /** An underlying's model is trusted less, or again, because of drift. Subject: underlying; payload: JSON `{share, stage, causes}`. */
   drift: 35,
+  /**
+   * The desk is beyond its capacity, or nearer to it again. Payload: JSON `{stage, share}` with the stage's name and the share of the
+   * defensive adjustment, and for people `{cause, loopMs, ageMs, queuedBytes, ringFill}`.
+   */
+  load: 36,
   /** Payload: JSON of the risk limits that are in force from then on. */
   limits: 21,
   /** Payload: JSON `{report, adopt}`: what the counterparty holds, and whether an operator has it adopted. */

@@ -14,6 +14,7 @@ import { SIDES, type SidesName } from "../quote/target.ts";
 import type { RfqAction, RfqInput } from "../rfq/message.ts";
 import type { ApprovedOrder, ApprovedQuotes } from "../risk/gate.ts";
 import type { RiskLimits } from "../risk/limits.ts";
+import { LOAD_STAGE, type LoadStageName } from "../risk/load-shedder.ts";
 import type { ReconciliationReport } from "../risk/reconciliation.ts";
 import { applyGatewayEvent, type GatewayEvent } from "./gateway-event.ts";
 import { FailingEngine, foretold, lostStepOf } from "./lost-engine.ts";
@@ -345,6 +346,11 @@ function apply(record: JournalRecord, desk: Desk, port: ReplayPort): boolean {
     case RECORD.drift:
       desk.onDrift(subject, json<{ share: number }>(record).share, timeUs);
       return true;
+    case RECORD.load: {
+      const { stage, share } = json<{ stage: LoadStageName; share: number }>(record);
+      desk.onLoad(LOAD_STAGE[stage], share, timeUs);
+      return true;
+    }
     case RECORD.limits:
       desk.setLimits(json<RiskLimits>(record), timeUs);
       return true;

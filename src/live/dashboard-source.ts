@@ -5,6 +5,7 @@ import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
 import { JsonGateway } from "../gateway/json/gateway.ts";
 import type { AlertWatch } from "../monitor/alerts/watch.ts";
 import type { DashboardSource } from "../monitor/dashboard/source.ts";
+import { LOAD_STAGE, LOAD_STAGES } from "../risk/load-shedder.ts";
 import { rfqReport, unready } from "./http-target.ts";
 import type { LiveDesk } from "./live-desk.ts";
 import { LiveOutcomes } from "./outcomes.ts";
@@ -31,6 +32,7 @@ export function dashboardSource(live: LiveDesk, alerts: AlertWatch | null): Dash
     outcomes: () => live.taps.find((tap) => tap instanceof LiveOutcomes)?.view() ?? null,
     shadow: () => live.models?.view() ?? null,
     loopLagMs: () => live.loopLag.recentMsMax,
+    load: () => LOAD_STAGES[live.load?.shedder.stage ?? LOAD_STAGE.normal],
   };
 }
 

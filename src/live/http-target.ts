@@ -10,6 +10,7 @@ import type { MetricRegistry } from "../monitor/metrics.ts";
 import { positionReport } from "../monitor/position-report.ts";
 import { standingReports } from "../monitor/standing-report.ts";
 import { reasonNames } from "../quote/quote-batch.ts";
+import { LOAD_STAGE } from "../risk/load-shedder.ts";
 import { dashboardSource } from "./dashboard-source.ts";
 import { DriftTap } from "./drift.ts";
 import type { LiveFailover } from "./failover.ts";
@@ -93,10 +94,12 @@ export function unready(live: LiveDesk, failover: LiveFailover | null = null): s
 }
 
 /** What quoting would wait for if the counterparty's session were up. */
-export function unfit({ desk }: LiveDesk): string[] {
+export function unfit({ desk, load }: LiveDesk): string[] {
   const { underlyings } = desk.market;
   const reasons: string[] = [];
   if (desk.gate.kill.tripped) reasons.push(`the kill switch is tripped: ${desk.gate.kill.state.reason}`);
+  if (load?.shedder.stage === LOAD_STAGE.pull)
+    reasons.push("more comes in than can be taken: quotes are pulled");
   if (!desk.gate.reconciled) reasons.push("positions are not reconciled with the counterparty");
   if (desk.gate.reducing !== null) reasons.push(`only reductions are quoted: ${desk.gate.reducing.reason}`);
   for (const { venue } of firstLines(desk.feeds)) {

@@ -24,9 +24,11 @@ import { summarise } from "../monitor/summary.ts";
 import { SIDES, type SidesName } from "../quote/target.ts";
 import type { RfqInput } from "../rfq/message.ts";
 import type { RiskLimits } from "../risk/limits.ts";
+import { LOAD_STAGE, LOAD_STAGES } from "../risk/load-shedder.ts";
 import { ORDER_STATE } from "../risk/order.ts";
 import type { VenuePosition } from "../risk/reconciliation.ts";
 import { spreadFeeds } from "../shard/assignment.ts";
+import { ClockWatch } from "./clock-watch.ts";
 import { LiveBooks } from "./live-books.ts";
 import { LiveCounterparties } from "./live-counterparties.ts";
 import { LiveCounterparty } from "./live-counterparty.ts";
@@ -36,6 +38,8 @@ import type { LiveDeskOptions, LiveSummary } from "./live-options.ts";
 import { LivePort } from "./live-port.ts";
 import type { LiveShards } from "./live-shards.ts";
 import { liveStart } from "./live-start.ts";
+import { loadWatchOf } from "./load/live-load.ts";
+import type { LoadWatch } from "./load/load-watch.ts";
 import { ModelDirector } from "./model-director.ts";
 import { openJournal, type PreparedEngine, prepareEngine } from "./prepare.ts";
 import { recalibrationTaps } from "./recalibration.ts";
@@ -63,6 +67,10 @@ export class LiveDesk {
   readonly loopLag = new LoopLag(TIMER_MS);
   /** Models beside the one in force, and who changes them; null where that is not configured. */
   readonly models: ModelDirector | null;
+  /** Notices that the host's clock was put. */
+  readonly clockWatch: ClockWatch;
+  /** How far behind the desk is and what is done about it; null where nothing is shed. */
+  readonly load: LoadWatch | null;
   readonly #config: Config;
   readonly #feeds: LiveFeeds;
   readonly #journal: JournalWriter | null;
@@ -102,6 +110,7 @@ export class LiveDesk {
     this.#config = config;
     this.log = log;
     this.clock = clock;
+    this.clockWatch = new ClockWatch(clock, log);
     this.model = model;
     this.#journal = journal;
     this.#sink = journal ?? NO_JOURNAL;
@@ -136,6 +145,7 @@ export class LiveDesk {
     const { rfq } = this.desk;
     this.#counterparties = rfq === null ? null : new LiveCounterparties(rfq, counterparties, log);
     this.#feeds.attach(this.desk);
+    this.load = loadWatchOf(config, this.desk, this.#feeds.shards, TIMER_MS);
     this.#engine.attach(this.desk);
     this.gateway = options.gateway(this.desk);
     this.models = registered === null ? null : this.#directed(engine, registered);
@@ -358,8 +368,11 @@ export class LiveDesk {
   #onTimer(): void {
     const nowNs = this.clock.monotonicNs();
     this.loopLag.turn(nowNs);
+    this.clockWatch.turn(nowNs);
     this.#watchJournal();
+    if (this.load?.turn(nowNs) === true) this.#shed(this.load);
     this.#feeds.take();
+    this.#feeds.decideOpen();
     const timeUs = this.#input(RECORD.timer, 0, "");
     this.desk.onTimer(timeUs);
     this.gateway.onTimer(timeUs);
@@ -374,6 +387,16 @@ export class LiveDesk {
     return recalibrationTaps(this.desk, engine, (slot, head, platt) => {
       this.#input(RECORD.calibration, slot, JSON.stringify({ head, ...platt }));
     });
+  }
+
+  /** Another stage of load shedding is in force: an input of the desk. */
+  #shed({ shedder, share, loopMs, ageMs, queuedBytes, ringFill }: LoadWatch): void {
+    const stage = LOAD_STAGES[shedder.stage];
+    const told = { stage, share, cause: shedder.cause, loopMs, ageMs, queuedBytes, ringFill };
+    this.#feeds.shed(shedder.stage >= LOAD_STAGE.conflate);
+    this.desk.onLoad(shedder.stage, share, this.#input(RECORD.load, 0, JSON.stringify(told)));
+    if (shedder.stage === LOAD_STAGE.normal) this.log.info("load is within capacity again", told);
+    else this.log.warn("load beyond capacity", told);
   }
 
   /** A desk that must not trade without a record reduces from the first one that is lost. */

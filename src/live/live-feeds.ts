@@ -34,6 +34,8 @@ export class LiveFeeds {
   /** Frames since the last batch's end. */
   #batched = 0;
   #closed = false;
+  /** Beyond capacity: quotes are decided by {@link decideOpen} alone. */
+  #sheds = false;
 
   constructor(options: LiveFeedsOptions) {
     this.#options = options;
@@ -71,6 +73,19 @@ export class LiveFeeds {
     this.shards?.onTimer(this.#options.clock.wallUs());
   }
 
+  /** The desk is beyond its capacity, or within it again, and decides in this turn what has come in so far. */
+  shed(sheds: boolean): void {
+    this.#sheds = sheds;
+    this.#batched = 0;
+  }
+
+  /** Beyond capacity, has everything decided that has come in since the last turn of the desk's timer. */
+  decideOpen(): void {
+    if (!this.#sheds || this.#batched === 0) return;
+    this.#batched = 0;
+    this.#decide();
+  }
+
   /** Logs what is new of the feeds' troubles. */
   onTimer(): void {
     this.#problems?.tell();
@@ -90,20 +105,23 @@ export class LiveFeeds {
     journal.text(RECORD.feedFrame, feed, timeUs, text);
     timer.begin(receivedNs);
     this.#desk?.onFrame(feed, text, timeUs);
-    if (!this.#options.config.conflate) return;
+    if (!this.#options.config.conflate && !this.#sheds) return;
     this.#batched += 1;
+    if (this.#sheds) return;
     if (this.#batched === 1) setImmediate(this.#endBatch);
     else if (this.#batched % BATCH_FRAMES_MAX === 0) this.#decide();
   }
 
   /** Runs when the event loop has delivered everything that was readable together. */
   readonly #endBatch = (): void => {
+    if (this.#sheds) return;
     this.#batched = 0;
     this.#decide();
   };
 
   #onDrained(): void {
-    if (this.#options.config.conflate) this.#decide();
+    if (this.#sheds) this.#batched += 1;
+    else if (this.#options.config.conflate) this.#decide();
   }
 
   #decide(): void {

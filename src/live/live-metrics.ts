@@ -17,6 +17,7 @@ import { LOOP_LAG, MetricRegistry } from "../monitor/metrics.ts";
 import { registerRiskMetrics } from "../monitor/risk-metrics.ts";
 import { DriftTap } from "./drift.ts";
 import type { LiveDesk } from "./live-desk.ts";
+import { registerLoadMetrics } from "./load/load-metrics.ts";
 import { registerModelMetrics } from "./model-metrics.ts";
 import { LiveOutcomes, registerOutcomeMetrics } from "./outcomes.ts";
 import { registerShardMetrics } from "./shard-metrics.ts";
@@ -42,6 +43,8 @@ export function liveMetrics(
   if (distributor !== null) registerDistributionMetrics(metrics, distributor);
   if (live.models !== null) registerModelMetrics(metrics, live.models);
   if (live.shards !== null) registerShardMetrics(metrics, live.shards);
+  if (live.load !== null) registerLoadMetrics(metrics, live.load, desk.counters);
+  live.clockWatch.register(metrics);
   registerReloads(metrics, live);
   registerGateway(metrics, live);
   registerJournal(metrics, live);

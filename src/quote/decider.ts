@@ -41,6 +41,8 @@ export class Decider {
   reducing = false;
   /** {@link REASON} bits for which nothing at all is quoted. */
   haltReasons = 0;
+  /** The same because the desk is beyond its capacity. */
+  overloadReasons = 0;
   /** The quoteId that the next row gets. */
   nextQuoteId = 1;
 
@@ -293,6 +295,7 @@ export class Decider {
     const suspended = this.suspendedUntilUs[id] > timeUs ? REASON.rejected : 0;
     const reasons =
       this.haltReasons |
+      this.overloadReasons |
       suspended |
       this.#lostEngine(underlying) |
       markets.obstacles(instrument, underlying, this.#state.values.sourceUs[id], timeUs);

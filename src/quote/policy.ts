@@ -172,8 +172,12 @@ export class QuotePolicy {
     );
   }
 
-  /** Adds a share, in (0, 1), of the defensive adjustment to what the model calls for. */
-  distrust(out: Adjustment, share: number): void {
+  /**
+   * Adds a share, in (0, 1], of the defensive adjustment to what is called for.
+   *
+   * @param cause {@link REASON} bits that say why
+   */
+  distrust(out: Adjustment, share: number, cause: number): void {
     const parameters = this.#parameters;
     const kept = 1 - share * (1 - parameters.defensiveSizeFactor);
     out.set(
@@ -182,7 +186,7 @@ export class QuotePolicy {
       out.volatilityPoints + share * parameters.defensiveVol,
       Math.round(out.sizeLong * kept * SIZE_GRID) / SIZE_GRID,
       Math.round(out.sizeShort * kept * SIZE_GRID) / SIZE_GRID,
-      out.reasons | REASON.drift,
+      out.reasons | cause,
     );
   }
 

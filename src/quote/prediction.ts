@@ -34,6 +34,8 @@ export class Predictions {
   readonly #calledUs: Float64Array;
   /** Share of the defensive adjustment that is added because the model drifts, in [0, 1]. */
   readonly #drift: Float64Array;
+  /** The same because the desk is beyond its capacity, of every underlying. */
+  #load = 0;
 
   constructor(underlyings: number, parameters: QuoteParameters) {
     const make = (): Adjustment[] => Array.from({ length: underlyings }, () => new Adjustment());
@@ -81,6 +83,11 @@ export class Predictions {
     this.#drift[underlying] = share;
   }
 
+  /** @param share in [0, 1] of the defensive adjustment that is added to whatever is called for, of every underlying */
+  onLoad(share: number): void {
+    this.#load = share;
+  }
+
   /** Brings the adjustment in force up to the time. @returns true when it moved by more than noise since this last was true. */
   refresh(underlying: number, timeUs: number): boolean {
     const parameters = this.#parameters;
@@ -95,7 +102,8 @@ export class Predictions {
     if (cause !== 0) this.#policy.defend(wanted, cause);
     else if (ageUs > parameters.predictionLifeMs * 1_000 && !isDefensive(predicted)) wanted.setNeutral();
     else wanted.copy(predicted);
-    if (cause === 0 && drift > 0 && !isDefensive(wanted)) this.#policy.distrust(wanted, drift);
+    if (cause === 0 && drift > 0 && !isDefensive(wanted)) this.#policy.distrust(wanted, drift, REASON.drift);
+    if (this.#load > 0) this.#policy.distrust(wanted, this.#load, REASON.overload);
     this.#ease(underlying, inForce, wanted, timeUs);
     const reported = this.#reported[underlying];
     if (!differs(inForce, reported)) return false;
@@ -139,6 +147,6 @@ function differs(a: Adjustment, b: Adjustment): boolean {
     Math.abs(a.volatilityPoints - b.volatilityPoints) >= VOLATILITY_NOISE_POINTS ||
     Math.abs(a.sizeLong - b.sizeLong) >= SIZE_NOISE ||
     Math.abs(a.sizeShort - b.sizeShort) >= SIZE_NOISE ||
-    ((a.reasons ^ b.reasons) & (REASON.defensive | REASON.engineLost | REASON.drift)) !== 0
+    ((a.reasons ^ b.reasons) & (REASON.defensive | REASON.engineLost | REASON.drift | REASON.overload)) !== 0
   );
 }

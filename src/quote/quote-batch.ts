@@ -40,6 +40,8 @@ export const REASON = {
   sides: 1 << 22,
   /** Wider and smaller, or defensive, because the model's input or what comes of its predictions is no longer what it was made for. */
   drift: 1 << 23,
+  /** Wider and smaller, or pulled, because more comes in than the desk can take. */
+  overload: 1 << 24,
 } as const;
 export type ReasonName = keyof typeof REASON;
 

@@ -316,6 +316,18 @@ export class Quoter {
     this.#dirty[instrument] = 1;
   }
 
+  /**
+   * The desk is beyond its capacity, or within it again.
+   *
+   * @param share in [0, 1] of the defensive adjustment that is added for every underlying
+   * @param pulled nothing is quoted
+   */
+  onLoad(share: number, pulled: boolean): void {
+    this.predictions.onLoad(share);
+    this.#decider.overloadReasons = pulled ? REASON.overload : 0;
+    this.#look.fill(LOOK.all);
+  }
+
   /** Stops quoting for the given {@link REASON} bits (killed, shutdown, riskLimit); 0 starts it again. */
   onHalt(reasonMask: number): void {
     if (reasonMask === this.#decider.haltReasons) return;

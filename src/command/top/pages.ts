@@ -1,7 +1,15 @@
 import type { SectionName } from "../../monitor/dashboard/protocol.ts";
 import { COLUMNS, type ColumnName } from "../../monitor/dashboard/protocol.ts";
 import { REASON, reasonNames } from "../../quote/quote-batch.ts";
+import type { LoadStageName } from "../../risk/load-shedder.ts";
 import type { Snapshot } from "./running.ts";
+
+const LOADS: Readonly<Record<LoadStageName, string>> = {
+  normal: "load within capacity",
+  conflate: "LOAD: quotes are decided once in 10 ms",
+  widen: "LOAD: quotes are conflated and wider",
+  pull: "LOAD: quotes are pulled",
+};
 
 export type Tone = "plain" | "head" | "good" | "warn" | "bad" | "dim";
 
@@ -53,6 +61,10 @@ export const PAGES: readonly TopPage[] = [
         plain(
           `event to answer p50 ${micros(now.p50Us)}, p99 ${micros(now.p99Us)} (last 10 s); loop ${now.loopLagMs.toFixed(1)} ms late; ${count(now.residentMb)} MB`,
         ),
+        {
+          text: LOADS[now.load],
+          tone: now.load === "normal" ? "plain" : now.load === "pull" ? "bad" : "warn",
+        } as const,
         ...(pulse?.underlyings ?? []).flatMap(({ base, price, status, probabilities }) => [
           {
             text: `model on ${base} at ${price === null ? "–" : money(price)}: ${status === 0 ? "in force" : `not in force: ${reasonNames(status).join(", ")}`}`,

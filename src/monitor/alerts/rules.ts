@@ -131,6 +131,18 @@ export const ALERT_RULES: readonly AlertRule[] = [
     },
   ),
   rule(
+    "KeelConflating",
+    "warning",
+    30,
+    "More comes in than can be answered event by event: quotes are decided once in 10 ms",
+    {
+      ...gauge("keel_load_stage", "above", 0.5),
+    },
+  ),
+  rule("KeelOverloaded", "critical", 0, "More comes in than the desk can take: quotes are wider, or pulled", {
+    ...gauge("keel_load_stage", "above", 1.5),
+  }),
+  rule(
     "KeelJournalBehind",
     "warning",
     5,
@@ -192,6 +204,9 @@ export const ALERT_RULES: readonly AlertRule[] = [
   }),
   rule("KeelClockUnkept", "warning", 5 * MINUTE, "Nothing keeps the host's clock", {
     ...gauge("keel_clock_error_seconds", "unknown", 0),
+  }),
+  rule("KeelClockPut", "warning", 0, "The host's clock was put; the desk's time goes on as it was", {
+    ...increase("keel_clock_steps_total", 0, 15 * MINUTE),
   }),
 ];
 

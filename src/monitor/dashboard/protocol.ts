@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { LoadStageName } from "../../risk/load-shedder.ts";
+
 /** Rows that one client may look at, updates a second that it may ask for, and clients at one time. */
 export const WATCHED_ROWS_MAX = 128;
 export const RATE_MAX = 60;
@@ -139,6 +141,8 @@ export interface OverviewSection {
   readonly p50Us: number | null;
   readonly p99Us: number | null;
   readonly loopLagMs: number;
+  /** What is done about load: `normal`, `conflate`, `widen` or `pull`. */
+  readonly load: LoadStageName;
   readonly residentMb: number;
 }
 

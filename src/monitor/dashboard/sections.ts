@@ -69,6 +69,7 @@ export function overviewSection(source: DashboardSource, window: LatencyWindow):
     critical: alerts.filter(({ severity }) => severity === "critical").length,
     ...window.total(),
     loopLagMs: Math.round(source.loopLagMs() * 10) / 10,
+    load: source.load?.() ?? "normal",
     residentMb: Math.round(process.memoryUsage.rss() / 1_048_576),
   };
 }

@@ -1,5 +1,6 @@
 import type { Desk } from "../../desk/desk.ts";
 import type { StageHistograms } from "../../desk/latency.ts";
+import type { LoadStageName } from "../../risk/load-shedder.ts";
 import type { AlertView } from "./protocol.ts";
 
 /** What the dashboard shows of a process. It only reads; nothing here is called while nobody looks on. */
@@ -29,4 +30,6 @@ export interface DashboardSource {
   shadow(): unknown;
   /** How late the event loop was at most of late, ms. */
   loopLagMs(): number;
+  /** What is done about load beyond capacity; left out: nothing is. */
+  load?(): LoadStageName;
 }

@@ -1,0 +1,122 @@
+import type { SheddingSettings } from "../../config/shedding.ts";
+import type { Desk } from "../../desk/desk.ts";
+import { LOAD_STAGES, type LoadMeasures, LoadShedder } from "../../risk/load-shedder.ts";
+import { LoadAge } from "./load-age.ts";
+
+/** With fewer turns of the timer in it a window goes on: one late turn says nothing about a standing queue. */
+const TURNS_MIN = 3;
+
+/** What the watch looks at besides the desk. */
+export interface LoadSources {
+  /** Interval of the timer whose turns are told, ms. */
+  readonly timerMs: number;
+  /** Bytes of feeds that wait in this host's sockets; NaN where that cannot be told. */
+  readonly queuedBytes: () => number;
+  /** Connections may have come and gone; called about once a second. */
+  readonly refresh: () => void;
+  /** Part of the fullest shard's ring that is in use; NaN without shards. */
+  readonly ringFill: () => number;
+}
+
+const REFRESH_NS = 1_000_000_000;
+
+/**
+ * Measures how far behind a live desk is, a window at a time, and has a {@link LoadShedder} judge it. Of every measure the least
+ * value in the window counts: what was never less than that stands in a queue.
+ */
+export class LoadWatch implements LoadMeasures {
+  readonly shedder: LoadShedder;
+  readonly settings: SheddingSettings;
+  /** Of the last window that has ended; NaN before and where it cannot be told. */
+  loopMs = Number.NaN;
+  ageMs = Number.NaN;
+  queuedBytes = Number.NaN;
+  ringFill = Number.NaN;
+  /** Time spent in each stage so far, ns; the one in force up to the last turn. */
+  readonly stageNs = new Float64Array(LOAD_STAGES.length);
+  readonly #sources: LoadSources;
+  readonly #age: LoadAge;
+  readonly #keepsUp: LoadMeasures;
+  #turnNs = Number.NaN;
+  #windowNs = Number.NaN;
+  #refreshedNs = Number.NEGATIVE_INFINITY;
+  #turns = 0;
+  #leastLoopMs = Number.NaN;
+  #leastQueued = Number.NaN;
+  #leastFill = Number.NaN;
+
+  constructor(
+    desk: Pick<Desk, "clocks" | "lines" | "market" | "quoter">,
+    settings: SheddingSettings,
+    sources: LoadSources,
+  ) {
+    const { conflateMs, conflateKb, conflateRing, calmShare } = settings.parameters;
+    this.settings = settings;
+    this.shedder = new LoadShedder(settings.parameters, settings.highest);
+    this.#sources = sources;
+    this.#age = new LoadAge(desk);
+    this.#keepsUp = {
+      loopMs: conflateMs * calmShare,
+      ageMs: Number.POSITIVE_INFINITY,
+      queuedBytes: conflateKb * 1_024 * calmShare,
+      ringFill: conflateRing * calmShare,
+    };
+  }
+
+  /** Share of the defensive adjustment that the stage in force adds. */
+  get share(): number {
+    return this.shedder.stage >= 2 ? this.settings.parameters.widenShare : 0;
+  }
+
+  /**
+   * The desk's timer has come, and the desk has not yet taken what came with it.
+   *
+   * @param nowNs monotonic
+   * @returns whether another stage is in force
+   */
+  turn(nowNs: number): boolean {
+    const sources = this.#sources;
+    if (nowNs - this.#refreshedNs >= REFRESH_NS) {
+      this.#refreshedNs = nowNs;
+      sources.refresh();
+    }
+    if (Number.isNaN(this.#turnNs)) {
+      this.#turnNs = nowNs;
+      this.#windowNs = nowNs;
+      return false;
+    }
+    const passedNs = nowNs - this.#turnNs;
+    this.#turnNs = nowNs;
+    this.stageNs[this.shedder.stage] += passedNs;
+    this.#turns += 1;
+    this.#leastLoopMs = least(this.#leastLoopMs, Math.max(passedNs / 1e6 - sources.timerMs, 0));
+    this.#leastQueued = least(this.#leastQueued, sources.queuedBytes());
+    this.#leastFill = least(this.#leastFill, sources.ringFill());
+    if (this.#turns < TURNS_MIN || nowNs - this.#windowNs < this.settings.parameters.windowMs * 1e6)
+      return false;
+    this.#windowNs = nowNs;
+    this.#endWindow(nowNs);
+    return this.shedder.onWindow(this, nowNs / 1_000);
+  }
+
+  #endWindow(nowNs: number): void {
+    this.loopMs = this.#leastLoopMs;
+    this.queuedBytes = this.#leastQueued;
+    this.ringFill = this.#leastFill;
+    this.ageMs = this.#age.endWindow(this.#isKeepingUp(), nowNs);
+    this.#turns = 0;
+    this.#leastLoopMs = Number.NaN;
+    this.#leastQueued = Number.NaN;
+    this.#leastFill = Number.NaN;
+  }
+
+  /** What this host can be measured by says that nothing waits here. */
+  #isKeepingUp(): boolean {
+    const { loopMs, queuedBytes, ringFill } = this.#keepsUp;
+    return !(this.loopMs >= loopMs) && !(this.queuedBytes >= queuedBytes) && !(this.ringFill >= ringFill);
+  }
+}
+
+function least(before: number, value: number): number {
+  return before <= value ? before : Number.isNaN(value) ? before : value;
+}
