@@ -66,6 +66,7 @@ enum {
   VARIANCE_10000 = 70,
   MOVED = 71,
   WITHDRAWN = 73,
+  IV_TIME = 75,
   STRIDE = 76,
 };
 
@@ -150,7 +151,6 @@ static void advance(double *s, double time_us) {
   s[MID_200] = blend(mid, s[MID_200], d200);
   s[MID_1000] = blend(mid, s[MID_1000], d1000);
   s[BASIS_MEAN] = blend(basis_bp(s), s[BASIS_MEAN], d10000);
-  s[IV_MEAN] = blend(s[IV], s[IV_MEAN], d10000);
   s[FLOW_50] *= d50;
   s[FLOW_50 + 1] *= d100;
   s[FLOW_50 + 2] *= d500;
@@ -162,6 +162,16 @@ static void advance(double *s, double time_us) {
   s[VARIANCE_100] *= d100;
   s[VARIANCE_1000] *= d1000;
   s[VARIANCE_10000] *= d10000;
+}
+
+/* `advanceContext` of src/feature/context.ts: the volatility has a time of its own. */
+static void advance_context(double *s, double time_us) {
+  const double delta = time_us - s[IV_TIME];
+  if (delta > 0) {
+    s[IV_TIME] = time_us;
+    s[IV_MEAN] = blend(s[IV], s[IV_MEAN], exponential(-delta / 10000000));
+  } else if (delta < -CLOCK_JITTER_US) s[IV_TIME] += delta;
+  else if (s[IV_TIME] != s[IV_TIME] && fabs(time_us) < INFINITY) s[IV_TIME] = time_us;
 }
 
 /* Moves the slot to `time_us` and counts an event there. */
@@ -398,6 +408,7 @@ INLINE void write_ages(double p1, double *to) {
 void JOIN(keel_feature_write_, KEEL_ISA)(const keel_features *f, int32_t slot, double time_us, float *row) {
   double *const s = f->state + (size_t)slot * STRIDE;
   advance(s, time_us);
+  advance_context(s, time_us);
   const double *const bid = f->metrics + (size_t)slot * 2 * DEPTH_METRICS;
   const double *const ask = bid + DEPTH_METRICS;
   const double now = s[TIME], mid = s[MID];

@@ -1,6 +1,8 @@
 import type { Config } from "../config.ts";
 import { Desk, type DeskFeed, UNDERLYING_CAPACITY } from "../desk/desk.ts";
+import type { DeskPort } from "../desk/desk-port.ts";
 import { noTimer, type StageTimer } from "../desk/latency.ts";
+import { FEATURE_COUNT } from "../feature/schema.ts";
 import type { CaptureEntry } from "../feed/capture.ts";
 import type { FeedPort } from "../feed/feed.ts";
 import type { StepEngine } from "../inference/engine.ts";
@@ -43,6 +45,10 @@ export interface ShardRunOptions {
   readonly engine: StepEngine;
   readonly config: Pick<Config, "quote" | "risk">;
   readonly seed: number;
+  /** Whether shards make the features, or the desk does. Default: they do. */
+  readonly makesFeatures?: boolean;
+  /** Whether the rows of features that the model is stepped with are digested too. */
+  readonly digestsRows?: boolean;
 }
 
 const NO_PROBABILITIES: Float32Array = new Float32Array(0);
@@ -50,6 +56,7 @@ const NO_PROBABILITIES: Float32Array = new Float32Array(0);
 /** Digests what a desk decides and predicts. */
 class DigestPort extends MemoryPort {
   decisions = 0;
+  stepped: DeskPort["stepped"];
   readonly #hasher = new Bun.CryptoHasher("sha256");
   readonly #times = new Float64Array(1);
 
@@ -73,6 +80,14 @@ class DigestPort extends MemoryPort {
   ): void {
     this.#take(underlying * 1e6 + status, timeUs);
     this.#hasher.update(probabilities.subarray(offset, offset + heads));
+  }
+
+  /** Digests the rows that the model is stepped with as well. */
+  digestRows(): void {
+    this.stepped = (slot, features, offset, timeUs) => {
+      this.#take(slot, timeUs);
+      this.#hasher.update(features.subarray(offset, offset + FEATURE_COUNT));
+    };
   }
 
   digest(): string {
@@ -150,7 +165,7 @@ export async function runShards(
   ringBytes?: number,
 ): Promise<RunOutcome> {
   const { feeds, inputs, startUs, timersUs } = reference;
-  const { engine, seed } = options;
+  const { engine, seed, makesFeatures = true } = options;
   for (let slot = 0; slot < engine.slotCount; slot += 1) engine.resetSlot(slot);
   const port = new DigestPort(NOWHERE);
   if (shards === 0) {
@@ -161,7 +176,7 @@ export async function runShards(
     replayHere(desk, reference);
     return outcomeOf(desk, port, (Bun.nanoseconds() - begunNs) / 1e9);
   }
-  const remote = new RemoteFeeds(feeds);
+  const remote = new RemoteFeeds(feeds, makesFeatures);
   const desk = makeDesk(options, feeds, port, { remote, shards: 2, timer });
   const recorded = new RecordedShards({
     ...{ feeds, inputs, shards, desk, remote, seed, startUs, timer },
@@ -204,7 +219,7 @@ function replayHere(desk: Desk, { inputs, timersUs }: ReferenceRun): void {
 }
 
 function makeDesk(
-  { engine, config, seed }: ShardRunOptions,
+  { engine, config, seed, digestsRows }: ShardRunOptions,
   feeds: readonly DeskFeed[],
   port: DigestPort,
   more: { readonly remote?: RemoteFeeds; readonly shards?: number; readonly timer?: StageTimer },
@@ -215,6 +230,7 @@ function makeDesk(
     ...more,
   });
   port.attach(desk.market.instruments);
+  if (digestsRows === true) port.digestRows();
   return desk;
 }
 

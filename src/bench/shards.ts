@@ -130,6 +130,7 @@ async function hopCost(): Promise<Histogram> {
   const shard = new Shard({
     ...{ feeds: [feed], keys: { deribit: null, coinbase: null }, silenceMs: 60_000, requestTimeoutMs: 1_000 },
     ...{ instrumentCapacity: 16, wake, wallOriginUs: wallOriginOf(wallUs), keepsPayloads: false },
+    makesFeatures: true,
   });
   shard.start(wallUs());
   try {

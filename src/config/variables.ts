@@ -93,7 +93,7 @@ const NAMED = {
   KEEL_SHARDS: variable(
     integerIn(1, SHARDS_MAX),
     "1",
-    "Threads over which the venues' connections, decoding and books are spread; 1: all on the quoting thread",
+    "Threads over which the venues' connections, decoding, books and features are spread; 1: all on the quoting thread",
   ),
   KEEL_REFERENCE: variable(
     oneOf("first", "next"),

@@ -38,6 +38,8 @@ export interface DecodedTurn {
 export interface RemoteFeeds {
   readonly feeds: readonly FeedReport[];
   readonly lines: LineReport;
+  /** Features of the books that lead are made there and come with each turn. For synchronous engines only. */
+  readonly makesFeatures: boolean;
 }
 
 export interface DeskOptions {

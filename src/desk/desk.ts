@@ -9,6 +9,7 @@
  */
 import type { Histogram } from "../core/histogram.ts";
 import { invariant } from "../core/invariant.ts";
+import type { FeatureRows } from "../feature/published.ts";
 import type { FeedReport } from "../feed/feed.ts";
 import type { LineReport } from "../feed/lines.ts";
 import { SignalFeed } from "../feed/signal.ts";
@@ -82,6 +83,7 @@ export class Desk implements GatewayEvents {
   readonly #remote: RemoteFeeds | null;
   /** The feeds are told the time by the desk's own timer. */
   readonly #ticksFeeds: boolean;
+  readonly #features: DeskFeatures;
   readonly #predictor: Predictor;
   readonly #orders: DeskOrders;
   readonly #publisher: Publisher;
@@ -103,7 +105,9 @@ export class Desk implements GatewayEvents {
     });
     const { quoter } = this;
     if (engine !== null) quoter.setHeads(engine.card.heads);
-    const features = new DeskFeatures(engine, UNDERLYING_CAPACITY);
+    const published = options.remote?.makesFeatures ?? false;
+    const features = new DeskFeatures(engine, UNDERLYING_CAPACITY, published);
+    this.#features = features;
     this.#predictor = new Predictor({
       ...{ engine, underlyingCapacity: UNDERLYING_CAPACITY },
       ...{ features, quoter, timer, counters, port },
@@ -301,14 +305,20 @@ export class Desk implements GatewayEvents {
    * An input of a feed that is kept on another thread, as it was decoded and judged there.
    *
    * @param batch all of its rows are taken as they are; instruments that it names are in the table
+   * @param rows features of the books that it moves, where they are made there
    */
-  onDecoded({ feed, isFrame, hadEvents, exchangeUs, timeUs }: DecodedTurn, batch: EventBatch): void {
+  onDecoded(turn: DecodedTurn, batch: EventBatch, rows: FeatureRows): void {
+    const { feed, isFrame, hadEvents, exchangeUs, timeUs } = turn;
     this.#publisher.published = false;
     if (isFrame) this.counters.frames += 1;
     if (!Number.isNaN(exchangeUs)) this.clocks[feed].observe(exchangeUs, timeUs);
     this.#timer.mark(STAGE.decode);
     if (this.market.books.length < this.market.instruments.size) {
       this.market.admit(this.lines.primary(feed), timeUs);
+    }
+    for (let row = 0; row < rows.count; row += 1) {
+      const underlying = this.market.ledBy(rows.instrument[row]);
+      if (underlying >= 0) this.#features.publish(underlying, rows, row, timeUs);
     }
     this.#line.takeAll(batch, JUDGED, timeUs);
     // A turn whose events all were another line's before answers what is open, as it does on one thread.
@@ -328,6 +338,10 @@ export class Desk implements GatewayEvents {
     let batch = this.#begin();
     for (const { id } of this.market.instruments.all()) {
       if (!groups.has(this.market.feedOf(id))) continue;
+      // Books and features begin anew with the thread that takes over, also of a book that was not live.
+      this.market.books[id].clear();
+      const underlying = this.market.ledBy(id);
+      if (underlying >= 0) this.#predictor.forget(underlying);
       if (batch.count === batch.maxEvents) {
         this.#take(batch, timeUs);
         batch = this.#begin();

@@ -55,6 +55,8 @@ export class MarketState {
   readonly underlyings: Underlyings;
   /** {@link TOUCHED_STEP} and {@link TOUCHED_QUOTE} by underlying; cleared by whoever answers them. */
   readonly touched: Uint8Array;
+  /** Time of the last event that an underlying's features took of its leading book while that was live, µs. */
+  readonly featuresUs: Float64Array;
   /** Which of an underlying's books moves first. */
   readonly leadLag = new LeadLag();
   readonly #options: MarketStateOptions;
@@ -76,6 +78,7 @@ export class MarketState {
     this.eventUs = new Float64Array(instrumentCapacity);
     this.underlyings = new Underlyings(underlyingCapacity);
     this.touched = new Uint8Array(underlyingCapacity);
+    this.featuresUs = new Float64Array(underlyingCapacity).fill(Number.NaN);
     this.#atm = new AtmVolatility(underlyingCapacity);
     this.#underlyingOf = new Int32Array(instrumentCapacity).fill(-1);
     this.#tick = new Float64Array(instrumentCapacity);
@@ -90,6 +93,12 @@ export class MarketState {
   /** The first line of the feed that described an instrument. */
   feedOf(instrument: number): number {
     return this.#trusted.feedOf(instrument);
+  }
+
+  /** The underlying that an instrument's book leads; −1 when it leads none. */
+  ledBy(instrument: number): number {
+    const underlying = this.#underlyingOf[instrument];
+    return underlying >= 0 && this.underlyings.reference[underlying] === instrument ? underlying : -1;
   }
 
   /** The book that leads an underlying is live. */
@@ -117,7 +126,7 @@ export class MarketState {
       }
       if (this.underlyings.offer(underlying, instrument, feed)) {
         this.#options.quoter.setReference(underlying, id);
-        this.#options.onReferenceBroken(underlying, timeUs);
+        this.#break(underlying, timeUs);
         this.#options.onReferenceState(underlying, timeUs);
       }
     }
@@ -140,16 +149,22 @@ export class MarketState {
 
   /** Another book leads from now on: features and the model's state begin anew, fair values go on from where they are. */
   #lead(underlying: number, id: number, timeUs: number): void {
-    const { quoter, gate, counters, onReferenceBroken, onReferenceState } = this.#options;
+    const { quoter, gate, counters, onReferenceState } = this.#options;
     const price = microprice(this.books[id]) * this.#tick[id];
     counters.referenceChanges += 1;
     this.underlyings.reference[underlying] = id;
     quoter.setReference(underlying, id, price);
-    onReferenceBroken(underlying, timeUs);
+    this.#break(underlying, timeUs);
     quoter.onUnderlying(underlying, price, Number.NaN, timeUs);
     gate.onReference(underlying, price, timeUs);
     onReferenceState(underlying, timeUs);
     this.touched[underlying] |= TOUCHED_QUOTE;
+  }
+
+  /** What the features of an underlying have come to is void, and so is the step that they called for. */
+  #break(underlying: number, timeUs: number): void {
+    this.touched[underlying] &= ~TOUCHED_STEP;
+    this.#options.onReferenceBroken(underlying, timeUs);
   }
 
   /** Applies one event of a batch. A book that turns out crossed makes its feed append to the same batch. */
@@ -272,7 +287,9 @@ export class MarketState {
         break;
     }
     timer.mark(STAGE.feature);
-    if (kind === EVENT.ticker || this.feedState[instrument.id] !== FEED_STATE.live) return;
+    if (this.feedState[instrument.id] !== FEED_STATE.live) return;
+    this.featuresUs[underlying] = timeUs;
+    if (kind === EVENT.ticker) return;
     if (kind !== EVENT.trade) {
       const price = microprice(book) * this.#tick[instrument.id];
       quoter.onUnderlying(underlying, price, batch.exchangeTimeUs[row], timeUs);
@@ -288,7 +305,7 @@ export class MarketState {
     const broken = !live && before === FEED_STATE.live;
     if (underlying < 0) return;
     if (live && before !== FEED_STATE.live) this.#liveSinceUs[id] = timeUs;
-    const { quoter, gate, standIns, onReferenceBroken, onReferenceState } = this.#options;
+    const { quoter, gate, standIns, onReferenceState } = this.#options;
     if (standIns && broken && this.underlyings.reference[underlying] === id) {
       const next = this.underlyings.best(underlying, (other) => this.feedState[other] === FEED_STATE.live);
       if (next >= 0) this.#lead(underlying, next, timeUs);
@@ -296,7 +313,7 @@ export class MarketState {
     gate.onFeedState(id, live);
     quoter.onFeedState(id, live, live ? 0 : reason === UNSOUND.silence ? REASON.stale : REASON.bookUnsound);
     if (this.underlyings.reference[underlying] === id) {
-      if (broken) onReferenceBroken(underlying, timeUs);
+      if (broken) this.#break(underlying, timeUs);
       onReferenceState(underlying, timeUs);
     }
     this.touched[underlying] |= TOUCHED_QUOTE;

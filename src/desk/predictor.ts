@@ -90,7 +90,9 @@ export class Predictor {
         this.#waiting[underlying] = 1;
         counters.conflated += 1;
       } else {
-        features.source.write(underlying, timeUs, engine.features, rows * engine.card.featureCount);
+        // The last event is the moment that the model learnt rows of; under load it lies before this call.
+        const rowUs = engine.synchronous ? market.featuresUs[underlying] : timeUs;
+        features.source.write(underlying, rowUs, engine.features, rows * engine.card.featureCount);
         engine.slots[rows] = underlying;
         this.#submitted[rows] = underlying;
         rows += 1;
@@ -148,7 +150,8 @@ export class Predictor {
     this.#inFlight = 0;
     this.#voided.fill(0);
     for (let underlying = 0; underlying < market.underlyings.size; underlying += 1) {
-      this.forget(underlying);
+      this.#void(underlying);
+      this.#options.features.source.restart(underlying);
       this.updateStatus(underlying, market, timeUs);
     }
   }
@@ -166,6 +169,10 @@ export class Predictor {
   /** What is remembered of an underlying is void: its features and the model's state begin anew. */
   forget(underlying: number): void {
     this.#options.features.source.reset(underlying);
+    this.#void(underlying);
+  }
+
+  #void(underlying: number): void {
     this.#waiting[underlying] = 0;
     this.stateUs[underlying] = Number.NaN;
     this.probabilities.fill(Number.NaN, underlying * this.heads, (underlying + 1) * this.heads);

@@ -1,6 +1,6 @@
+import { writeContext } from "./context.ts";
 import { DEPTH_METRIC, DEPTH_METRICS, type DepthView } from "./depth.ts";
 import { naturalLog } from "./elementary.ts";
-import { FEATURE_COUNT } from "./schema.ts";
 import {
   ASK_TICKS,
   BASIS_MEAN,
@@ -19,8 +19,6 @@ import {
   FLOW_2000,
   FUNDING,
   INDEX,
-  IV,
-  IV_MEAN,
   LAST_DIFF,
   LAST_MOVE,
   LAST_TRADE,
@@ -44,7 +42,7 @@ import {
 import { contrast, signedLog, soft, writeAges } from "./window.ts";
 
 /**
- * Writes the features of the slot whose state starts at `at`, {@link FEATURE_COUNT} values in schema order from `offset`. The
+ * Writes the features of the slot whose state starts at `at`, `FEATURE_COUNT` values in schema order from `offset`. The
  * state has been advanced to the time of the row. What cannot be told (an empty book, no index price) is 0.
  */
 export function writeRow(
@@ -143,14 +141,12 @@ export function writeRow(
   out[i++] = basis;
   out[i++] = basis - s[at + BASIS_MEAN];
   out[i++] = s[at + FUNDING] * 10_000;
-  out[i++] = s[at + IV];
-  out[i++] = (s[at + IV] - s[at + IV_MEAN]) * 100;
-  for (let signal = 0; signal < signals.length; signal += 1) out[i++] = signals[signal];
 
-  for (let feature = offset; feature < offset + FEATURE_COUNT; feature += 1) {
+  for (let feature = offset; feature < i; feature += 1) {
     const value = out[feature];
     if (!(value - value === 0)) out[feature] = 0;
   }
+  writeContext(s, at, signals, out, i);
 }
 
 /** Mid over index less one, bp; NaN while either is unknown. */

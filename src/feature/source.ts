@@ -9,6 +9,8 @@ import type { Instrument } from "../market/instrument.ts";
 export interface FeatureSource {
   /** Forgets everything about a slot; for a new connection or after a book was unsound. */
   reset(slot: number): void;
+  /** The model's state of the slot began anew: its warm-up does, too, while the windows go on. */
+  restart(slot: number): void;
   /** After the book took the snapshot or delta of `batch` at `row`. */
   onBook(slot: number, book: Book, batch: EventBatch, row: number, timeUs: number): void;
   /** After the book took a new best bid and ask. */

@@ -64,4 +64,6 @@ export const VARIANCE_10000 = 70;
 /** 1 while the mid lies away from its recent mean to the side, 1 while depth lies below its own; judged at events. */
 export const MOVED = 71;
 export const WITHDRAWN = 73;
+/** Time that the volatility and its mean stand at. */
+export const IV_TIME = 75;
 export const STRIDE = 76;

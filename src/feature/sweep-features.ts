@@ -5,7 +5,7 @@ import { DEPTH_METRICS, DepthView } from "./depth.ts";
 import { FEATURE_COUNT, SIGNALS } from "./schema.ts";
 import type { FeatureSource } from "./source.ts";
 import { SWEEP_EVENT, SweepUpload } from "./sweep-upload.ts";
-import { CLOCK_JITTER_US, WARM_UP_EVENTS, WARM_UP_US } from "./tick.ts";
+import { WarmUp } from "./warm-up.ts";
 
 /** A wall clock in µs holds quarters of a µs in a double: times are exact in this unit. */
 const QUARTERS_PER_US = 4;
@@ -25,32 +25,24 @@ export class SweepFeatures implements FeatureSource {
   readonly upload: SweepUpload;
   readonly #flush: () => void;
   readonly #depth: DepthView;
-  readonly #timeUs: Float64Array;
-  readonly #firstUs: Float64Array;
-  readonly #events: Float64Array;
-  readonly #seenBook: Uint8Array;
-  readonly #twoSided: Uint8Array;
+  readonly #warmUp: WarmUp;
 
   constructor(slotCount: number, recordWords: number, flush: () => void) {
     this.slotCount = slotCount;
     this.upload = new SweepUpload(slotCount, recordWords);
     this.#flush = flush;
     this.#depth = new DepthView(slotCount);
-    this.#timeUs = new Float64Array(slotCount).fill(Number.NaN);
-    this.#firstUs = new Float64Array(slotCount).fill(Number.NaN);
-    this.#events = new Float64Array(slotCount);
-    this.#seenBook = new Uint8Array(slotCount);
-    this.#twoSided = new Uint8Array(slotCount);
+    this.#warmUp = new WarmUp(slotCount);
   }
 
   reset(slot: number): void {
-    this.#timeUs[slot] = Number.NaN;
-    this.#firstUs[slot] = Number.NaN;
-    this.#events[slot] = 0;
-    this.#seenBook[slot] = 0;
-    this.#twoSided[slot] = 0;
+    this.#warmUp.reset(slot);
     this.#depth.reset(slot);
     this.upload.reset(slot);
+  }
+
+  restart(slot: number): void {
+    this.#warmUp.restart(slot);
   }
 
   onBook(slot: number, book: Book, batch: EventBatch, row: number, timeUs: number): void {
@@ -58,7 +50,7 @@ export class SweepFeatures implements FeatureSource {
     const depth = this.#depth;
     depth.refresh(slot, book, batch.kind[row] === EVENT.bookDelta);
     this.#top(at, slot, book);
-    this.#seenBook[slot] = 1;
+    this.#warmUp.book(slot);
     const { upload } = this;
     upload.integer(at + 6, depth.bestTicks(slot, 0));
     upload.integer(at + 7, depth.bestTicks(slot, 1));
@@ -109,12 +101,7 @@ export class SweepFeatures implements FeatureSource {
   }
 
   ready(slot: number, timeUs: number): boolean {
-    return (
-      this.#events[slot] >= WARM_UP_EVENTS &&
-      timeUs - this.#firstUs[slot] >= WARM_UP_US &&
-      this.#seenBook[slot] === 1 &&
-      this.#twoSided[slot] === 1
-    );
+    return this.#warmUp.ready(slot, timeUs);
   }
 
   write(slot: number, timeUs: number, _out: Float32Array, offset: number): void {
@@ -123,8 +110,7 @@ export class SweepFeatures implements FeatureSource {
 
   #event(slot: number, kind: number, timeUs: number): number {
     const at = this.#record(slot, kind, timeUs);
-    if (Number.isNaN(this.#firstUs[slot])) this.#firstUs[slot] = this.#timeUs[slot];
-    this.#events[slot] += 1;
+    this.#warmUp.count(slot);
     return at;
   }
 
@@ -136,26 +122,15 @@ export class SweepFeatures implements FeatureSource {
 
   /** Moves the slot to `timeUs`, by the rules of the tick path. @returns how far, in quarters of a µs */
   #advance(slot: number, timeUs: number): number {
-    const before = this.#timeUs[slot];
-    const delta = timeUs - before;
-    if (delta > 0 && timeUs < Infinity) {
-      this.#timeUs[slot] = timeUs;
-      return Math.min(Math.round(delta * QUARTERS_PER_US), QUARTERS_MAX);
-    }
-    if (delta < -CLOCK_JITTER_US && timeUs > -Infinity) {
-      this.#timeUs[slot] = timeUs;
-      this.#firstUs[slot] += delta;
-    } else if (Number.isNaN(before) && Math.abs(timeUs) < Infinity) {
-      this.#timeUs[slot] = timeUs;
-    }
-    return 0;
+    const us = this.#warmUp.advance(slot, timeUs);
+    return Math.min(Math.round(us * QUARTERS_PER_US), QUARTERS_MAX);
   }
 
   #top(at: number, slot: number, book: Book): void {
     const { upload } = this;
     const bidTicks = book.bestBidTicks;
     const askTicks = book.bestAskTicks;
-    this.#twoSided[slot] = bidTicks >= 0 && askTicks >= 0 ? 1 : 0;
+    this.#warmUp.top(slot, bidTicks, askTicks);
     upload.integer(at, bidTicks);
     upload.integer(at + 1, askTicks);
     upload.float(at + 2, bidTicks >= 0 ? book.bestBidLots : 0);

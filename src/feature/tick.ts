@@ -2,6 +2,7 @@ import { loadedNative, type NativeFunctions, nativeDoubles } from "../core/nativ
 import type { BookView } from "../market/book.ts";
 import { EVENT, type EventBatch, TICKER, TICKER_FIELDS } from "../market/event-batch.ts";
 import type { Instrument } from "../market/instrument.ts";
+import { advanceContext, resetContext, takeVolatility } from "./context.ts";
 import { DEPTH_METRIC, DEPTH_METRICS, DepthView } from "./depth.ts";
 import { NativeFeatures } from "./native.ts";
 import { basisBp, writeRow } from "./row.ts";
@@ -31,8 +32,6 @@ import {
   FLOW_2000,
   FUNDING,
   INDEX,
-  IV,
-  IV_MEAN,
   LAST_DIFF,
   LAST_MOVE,
   LAST_TRADE,
@@ -64,15 +63,9 @@ import {
   WITHDRAW_RATE,
   WITHDRAWN,
 } from "./state.ts";
+import { CLOCK_JITTER_US, WARM_UP_EVENTS, WARM_UP_US } from "./warm-up.ts";
 import { D10, D50, D100, D200, D500, D1000, D2000, D5000, D10000, DECAY_MS, decayFactors } from "./window.ts";
 
-/** An instrument's features may be used once it has seen this many events … */
-export const WARM_UP_EVENTS = 100;
-/** … over at least this long. */
-export const WARM_UP_US = 2_000_000;
-
-/** A clock that steps back by less is taken to stand still; by more, the state moves to the new time. */
-export const CLOCK_JITTER_US = 1_000_000;
 /** A move of the mid away from its recent mean that counts for the move rates, bp. */
 const RATE_MOVE_BP = 0.5;
 /** Depth below this part of its recent mean counts for the withdrawal rates. */
@@ -123,10 +116,14 @@ export class FeatureState implements FeatureSource {
     s[at + LAST_TRADE] = -Infinity;
     s[at + LAST_MOVE] = -Infinity;
     s[at + INDEX] = Number.NaN;
-    s[at + IV] = Number.NaN;
     s[at + BASIS_MEAN] = Number.NaN;
-    s[at + IV_MEAN] = Number.NaN;
+    resetContext(s, at);
     this.#depth.reset(slot);
+  }
+
+  restart(slot: number): void {
+    this.#state[slot * STRIDE + EVENTS] = 0;
+    this.#state[slot * STRIDE + FIRST_TIME] = Number.NaN;
   }
 
   /** After the book took the snapshot or delta of `batch` at `row`. */
@@ -225,12 +222,7 @@ export class FeatureState implements FeatureSource {
 
   /** At-the-money implied volatility of the options on this underlying, as a fraction. */
   onVolatility(slot: number, atmIv: number, timeUs: number): void {
-    const s = this.#state;
-    const at = slot * STRIDE;
-    this.#advance(at, timeUs);
-    if (!(atmIv > 0 && atmIv < Infinity)) return;
-    if (Number.isNaN(s[at + IV_MEAN])) s[at + IV_MEAN] = atmIv;
-    s[at + IV] = atmIv;
+    takeVolatility(this.#state, slot * STRIDE, atmIv, timeUs);
   }
 
   /** An external signal changed; it is the same for all slots. Numbers beyond {@link SIGNALS} and values not finite are ignored. */
@@ -267,6 +259,7 @@ export class FeatureState implements FeatureSource {
     const s = this.#state;
     const at = slot * STRIDE;
     this.#advance(at, timeUs);
+    advanceContext(s, at, timeUs);
     writeRow(s, at, this.#depth, slot, this.#signals, out, offset);
   }
 
@@ -327,7 +320,6 @@ export class FeatureState implements FeatureSource {
     s[at + MID_200] = blend(mid, s[at + MID_200], d200);
     s[at + MID_1000] = blend(mid, s[at + MID_1000], d1000);
     s[at + BASIS_MEAN] = blend(basisBp(s, at), s[at + BASIS_MEAN], d10000);
-    s[at + IV_MEAN] = blend(s[at + IV], s[at + IV_MEAN], d10000);
     s[at + FLOW_50] *= d50;
     s[at + FLOW_100] *= d100;
     s[at + FLOW_500] *= d500;

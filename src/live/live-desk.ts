@@ -117,7 +117,7 @@ export class LiveDesk {
     this.#startedNs = clock.monotonicNs();
     this.timer = new StageHistograms(clock.monotonicNs);
     const shared = { config, clock, log, journal: this.#sink };
-    this.#feeds = new LiveFeeds({ ...shared, timer: this.timer });
+    this.#feeds = new LiveFeeds({ ...shared, timer: this.timer, engine });
     this.#engine = new LiveEngine({ ...shared, model, engine });
     this.#state = new StateDirectory(config, clock, log);
     const { left, books, counterparties } = this.#state;

@@ -6,6 +6,7 @@ import type { StageTimer } from "../desk/latency.ts";
 import { KafkaFeedSource } from "../distribution/feed/source.ts";
 import { type FeedEndpoint, type FeedSource, LiveFeedPort } from "../feed/live-port.ts";
 import { isRelayed } from "../feed/relay/subscription.ts";
+import type { StepEngine } from "../inference/engine.ts";
 import { type JournalSink, RECORD, type RecordType } from "../journal/record.ts";
 import { feedLogins } from "./feed-logins.ts";
 import { LiveShards } from "./live-shards.ts";
@@ -17,6 +18,7 @@ export interface LiveFeedsOptions {
   readonly log: Logger;
   readonly journal: JournalSink;
   readonly timer: StageTimer;
+  readonly engine: StepEngine;
 }
 
 /** Frames after which quotes are decided without waiting for the batch's end. */

@@ -3,6 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import type { Desk } from "../desk/desk.ts";
 import type { StageTimer } from "../desk/latency.ts";
+import type { StepEngine } from "../inference/engine.ts";
 import { type JournalSink, RECORD, type RecordType } from "../journal/record.ts";
 import { dealFeeds } from "../shard/assignment.ts";
 import { type PlainKeys, type ShardFeed, WAKE_BYTES, wallOriginOf } from "../shard/protocol.ts";
@@ -17,6 +18,8 @@ export interface LiveShardsOptions {
   readonly log: Logger;
   readonly journal: JournalSink;
   readonly timer: StageTimer;
+  /** The first the desk is made with. */
+  readonly engine: StepEngine;
   /** Turns have been taken: the frames among them came in together. */
   readonly onDrained: () => void;
 }
@@ -34,7 +37,8 @@ export class LiveShards {
   constructor(options: LiveShardsOptions) {
     const { clock, config } = options;
     this.#options = options;
-    this.remote = new RemoteFeeds(config.feeds);
+    const makesFeatures = featuresAreSharded(config, options.engine);
+    this.remote = new RemoteFeeds(config.feeds, makesFeatures);
     const plan = {
       keys: plainKeys(config),
       silenceMs: config.timeouts.silenceMs,
@@ -43,6 +47,7 @@ export class LiveShards {
       wake: this.#wake,
       wallOriginUs: wallOriginOf(clock.wallUs),
       keepsPayloads: config.journal !== undefined,
+      makesFeatures,
     };
     this.shards = dealFeeds(config.feeds, config.shards).map((hand) => {
       const feeds = hand.map((id): ShardFeed => {
@@ -95,6 +100,14 @@ export class LiveShards {
       }
     }
   }
+}
+
+/**
+ * Whether the threads make the features. A book that stands in begins with features of its own from that turn on, which a thread
+ * cannot know; an engine that answers later asks for rows as of times of its own, and one on a GPU makes them there.
+ */
+function featuresAreSharded({ reference }: Config, { synchronous, featureSource }: StepEngine): boolean {
+  return reference === "first" && synchronous && featureSource === undefined;
 }
 
 function plainKeys({ feedKeys: { deribit, coinbase } }: Config): PlainKeys {

@@ -69,6 +69,8 @@ export interface ShardStart {
   readonly startUs: number;
   /** Whether inputs are wanted as they came in, for a journal. */
   readonly keepsPayloads: boolean;
+  /** Whether the shard makes the features of the books that may lead an underlying. */
+  readonly makesFeatures: boolean;
   /** A ring of inputs that is played in place of the network; null: sockets. */
   readonly recording: SharedArrayBuffer | null;
 }

@@ -50,6 +50,7 @@ export class RecordedShards {
         {
           ...{ feeds: own, keys, silenceMs, requestTimeoutMs: 0, instrumentCapacity, wake },
           ...{ wallOriginUs: Number.NaN, keepsPayloads: journal !== undefined },
+          makesFeatures: remote.makesFeatures,
         },
         options.ringBytes,
       );

@@ -53,11 +53,14 @@ class RemoteFeed implements FeedReport {
 export class RemoteFeeds implements RemoteFeedReports {
   readonly feeds: readonly RemoteFeed[];
   readonly lines: LineReport;
+  readonly makesFeatures: boolean;
   readonly #lineCounters: readonly LineCounters[];
   /** When each instrument stopped being live, µs; NaN while it is, or before the first time. */
   readonly #lostUs = new Map<number, number>();
 
-  constructor(feeds: readonly DeskFeed[]) {
+  /** @param makesFeatures the shards do, and publish them */
+  constructor(feeds: readonly DeskFeed[], makesFeatures: boolean) {
+    this.makesFeatures = makesFeatures;
     this.feeds = feeds.map(({ venue }, id) => new RemoteFeed(id, venue));
     const primary = primaries(feeds);
     this.#lineCounters = feeds.map(() => ({ first: 0, duplicates: 0, covered: 0 }));

@@ -1,12 +1,13 @@
 import { invariant } from "../core/invariant.ts";
 import { RING_NONE, type RingProducer } from "../core/ring.ts";
-import { DeskFeeds, type EventTaker } from "../desk/desk-feeds.ts";
-import { type Distrusted, TrustedBooks } from "../desk/trusted-books.ts";
+import { DeskFeeds } from "../desk/desk-feeds.ts";
+import type { FeatureRows } from "../feature/published.ts";
 import type { FeedPort } from "../feed/feed.ts";
 import { RECORD } from "../journal/record.ts";
-import { EVENT, type EventBatch, FEED_STATE } from "../market/event-batch.ts";
+import type { EventBatch } from "../market/event-batch.ts";
 import { InstrumentTable } from "../market/instrument.ts";
 import { type Described, type FeedNews, SHARD_RECORD, type ShardFeed, toWire } from "./protocol.ts";
+import { ShardMarket } from "./shard-market.ts";
 import { type TurnRows, turnBytes, writeTurn } from "./turn-codec.ts";
 
 /** Worst case of UTF-8 bytes for one UTF-16 unit. */
@@ -20,6 +21,8 @@ export interface ShardLineOptions {
   readonly port: FeedPort;
   readonly ring: RingProducer;
   readonly keepsPayloads: boolean;
+  /** See {@link ShardMarket}. */
+  readonly makesFeatures: boolean;
   /** The ring is full: waits a while for room. @returns false when there will be none; the line then ends by `full` */
   readonly wait: () => boolean;
   /** Something was published. */
@@ -30,14 +33,15 @@ export interface ShardLineOptions {
 export class ShardOverflow extends Error {}
 
 /**
- * What a shard does: feeds, their lines and books, and every input of theirs put into the ring with what it was decoded to. Without
- * sockets and clock, so the same inputs give the same ring. Feeds are named by their place in the shard.
+ * What a shard does: feeds, their lines, books and features, and every input of theirs put into the ring with what it was decoded to and
+ * the features of what it moved. Without sockets and clock, so the same inputs give the same ring. Feeds are named by their place in the shard.
  */
 export class ShardLine {
   readonly #options: ShardLineOptions;
   readonly #line: DeskFeeds;
   readonly #instruments: InstrumentTable;
-  readonly #rows: { batch: EventBatch; rows: Int32Array; count: number };
+  readonly #market: ShardMarket;
+  readonly #rows: { batch: EventBatch; rows: Int32Array; count: number; features: FeatureRows | null };
   readonly #nothing: TurnRows;
   readonly #carried: number[];
   #described = 0;
@@ -47,13 +51,15 @@ export class ShardLine {
     const { feeds, port, silenceMs, instrumentCapacity } = options;
     this.#options = options;
     this.#instruments = new InstrumentTable(instrumentCapacity);
+    this.#market = new ShardMarket(this.#instruments, options.makesFeatures);
     this.#line = new DeskFeeds({
       ...{ feeds, port, silenceMs, instruments: this.#instruments },
       seeds: feeds.map(({ seed }) => seed),
-      taker: new ShardBooks(this.#instruments),
+      taker: this.#market,
     });
-    this.#rows = { batch: this.#line.batch, rows: this.#line.applied, count: 0 };
-    this.#nothing = { ...this.#rows };
+    const { batch, applied: rows } = this.#line;
+    this.#rows = { batch, rows, count: 0, features: this.#market.rows };
+    this.#nothing = { batch, rows, count: 0 };
     this.#carried = feeds.map(() => 0);
   }
 
@@ -139,6 +145,7 @@ export class ShardLine {
 
   #publish(type: number, feed: number, payload: string, timeUs: number, exchangeUs: number): void {
     this.#hadEvents = this.#line.apply(feed, timeUs);
+    this.#market.endTurn(timeUs);
     if (this.#instruments.size > this.#described || this.#carries(feed)) this.#describe(feed, timeUs);
     this.#rows.count = this.#line.appliedCount;
     const text = this.#options.keepsPayloads || isNews(type) ? payload : "";
@@ -202,30 +209,4 @@ export class ShardLine {
 /** Events of which people are told, by their payload, whether or not there is a journal. */
 function isNews(type: number): boolean {
   return type === RECORD.feedClose || type === RECORD.feedResponse;
-}
-
-/** A shard's own books: they tell whether a feed's book is crossed, in the turn in which it comes to be. */
-class ShardBooks implements EventTaker {
-  readonly #instruments: InstrumentTable;
-  readonly #trusted: TrustedBooks;
-
-  constructor(instruments: InstrumentTable) {
-    this.#instruments = instruments;
-    this.#trusted = new TrustedBooks(instruments.capacity);
-  }
-
-  admit(feed: number): void {
-    const { books } = this.#trusted;
-    while (books.length < this.#instruments.size) {
-      this.#trusted.add(this.#instruments.get(books.length), feed);
-    }
-  }
-
-  apply(batch: EventBatch, row: number, distrusted: Distrusted, timeUs: number): void {
-    const id = batch.instrument[row];
-    if (batch.kind[row] === EVENT.status) {
-      this.#trusted.enter(id, batch.code[row]);
-      if (batch.code[row] === FEED_STATE.live) this.#trusted.judge(id, distrusted, timeUs, batch);
-    } else if (this.#trusted.move(batch, row)) this.#trusted.judge(id, distrusted, timeUs, batch);
-  }
 }

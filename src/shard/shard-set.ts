@@ -1,6 +1,7 @@
 import { RING_NONE } from "../core/ring.ts";
 import type { Desk } from "../desk/desk.ts";
 import type { StageTimer } from "../desk/latency.ts";
+import { FEATURE_ROWS_MAX, FeatureRows } from "../feature/published.ts";
 import { type JournalSink, RECORD, type RecordType } from "../journal/record.ts";
 import { EventBatch } from "../market/event-batch.ts";
 import { type Described, type FeedNews, SHARD_RECORD } from "./protocol.ts";
@@ -53,6 +54,7 @@ export class ShardSet {
   readonly #losses = Object.fromEntries(SHARD_LOSSES.map((loss) => [loss, 0])) as Record<ShardLoss, number>;
   readonly #wake: Int32Array;
   readonly #batch = new EventBatch();
+  readonly #features: FeatureRows;
   readonly #reader = new TurnReader();
   #lastUs = Number.NEGATIVE_INFINITY;
   #armed = false;
@@ -60,6 +62,7 @@ export class ShardSet {
 
   constructor(options: ShardSetOptions) {
     this.#options = options;
+    this.#features = new FeatureRows(options.remote.makesFeatures ? FEATURE_ROWS_MAX : 0);
     this.#wake = new Int32Array(options.wake);
     this.losses = this.#losses;
   }
@@ -163,9 +166,10 @@ export class ShardSet {
     if (!isFrame && kind !== RECORD.feedTimer)
       onNews(kind, feed, ring.bytes.toString("utf8", payloadAt, end));
     reader.events(ring, shard.instruments, this.#batch);
+    reader.features(ring, shard.instruments, this.#features);
     ring.release();
     remote.observe(feed, this.#batch, timeUs);
-    desk.onDecoded(reader, this.#batch);
+    desk.onDecoded(reader, this.#batch, this.#features);
   }
 
   #hear(shard: Shard, type: number, text: string): void {

@@ -113,9 +113,11 @@ export class Shard {
       wake,
       wallOriginUs,
       keepsPayloads,
+      makesFeatures,
     } = this.#plan;
     const start: ShardStart = {
       ...{ feeds, keys, silenceMs, requestTimeoutMs, instrumentCapacity, wake, wallOriginUs, keepsPayloads },
+      makesFeatures,
       ...{ ring: memory, control, startUs, recording },
     };
     worker.postMessage(start);

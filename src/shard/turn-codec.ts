@@ -1,5 +1,7 @@
 import type { RingConsumer, RingProducer } from "../core/ring.ts";
 import type { DecodedTurn } from "../desk/desk-options.ts";
+import { BOOK_FEATURE_COUNT } from "../feature/context.ts";
+import type { FeatureRows } from "../feature/published.ts";
 import { RECORD } from "../journal/record.ts";
 import { EVENT, type EventBatch, TICKER_FIELDS } from "../market/event-batch.ts";
 
@@ -8,17 +10,22 @@ const HEADER_BYTES = 40;
 const EVENT_BYTES = 56;
 const VALUES_BYTES = TICKER_FIELDS * 8;
 const LEVEL_BYTES = 16;
+/** Words of a row of features: its instrument, its values, to a whole number of doubles. */
+const FEATURE_WORDS = (1 + BOOK_FEATURE_COUNT + 1) & ~1;
 
 /** The rows of a batch that leave with a turn. */
 export interface TurnRows {
   readonly batch: EventBatch;
   readonly rows: Int32Array;
   readonly count: number;
+  /** Rows of features of the books that the turn has moved; null or left out: none. */
+  readonly features?: FeatureRows | null;
 }
 
 /** Bytes that a turn takes in a ring. @param payloadBytes of the input's own text */
-export function turnBytes({ batch, rows, count }: TurnRows, payloadBytes: number): number {
+export function turnBytes({ batch, rows, count, features }: TurnRows, payloadBytes: number): number {
   let bytes = HEADER_BYTES + aligned(payloadBytes) + count * EVENT_BYTES;
+  bytes += (features?.count ?? 0) * FEATURE_WORDS * 4;
   for (let i = 0; i < count; i += 1) {
     const row = rows[i];
     bytes += batch.levelCount[row] * LEVEL_BYTES;
@@ -28,7 +35,7 @@ export function turnBytes({ batch, rows, count }: TurnRows, payloadBytes: number
 }
 
 /**
- * Writes a turn into a ring's room: header, the input's payload, its events. Numbers are 32-bit words and doubles at their natural
+ * Writes a turn into a ring's room: header, the input's payload, its events, features. Numbers are 32-bit words and doubles at their natural
  * places; nothing is allocated.
  *
  * @param at where {@link RingProducer.reserve} said, with room for {@link turnBytes} of the payload's most bytes
@@ -40,7 +47,7 @@ export function writeTurn(
   turn: Omit<DecodedTurn, "isFrame"> & { readonly type: number },
   payload: string,
   payloadMost: number,
-  { batch, rows, count }: TurnRows,
+  { batch, rows, count, features }: TurnRows,
 ): number {
   const { u32, f64 } = ring;
   const payloadBytes =
@@ -55,6 +62,15 @@ export function writeTurn(
   u32[word + 8] = turn.hadEvents ? 1 : 0;
   let to = at + HEADER_BYTES + aligned(payloadBytes);
   for (let i = 0; i < count; i += 1) to = writeEvent(ring, to, batch, rows[i]);
+  u32[word + 9] = 0;
+  if (features == null) return to - at;
+  u32[word + 9] = features.count;
+  for (let row = 0; row < features.count; row += 1) {
+    const from = row * features.width;
+    u32[to >> 2] = features.instrument[row];
+    for (let i = 0; i < BOOK_FEATURE_COUNT; i += 1) u32[(to >> 2) + 1 + i] = features.bits[from + i];
+    to += FEATURE_WORDS * 4;
+  }
   return to - at;
 }
 
@@ -101,6 +117,8 @@ export class TurnReader implements DecodedTurn {
   payloadAt = 0;
   payloadBytes = 0;
   #count = 0;
+  #features = 0;
+  #featuresAt = 0;
 
   /** Reads a record's header. */
   open({ u32, f64 }: RingConsumer, at: number): void {
@@ -112,6 +130,7 @@ export class TurnReader implements DecodedTurn {
     this.#count = u32[word + 5];
     this.exchangeUs = f64[(at >> 3) + 3];
     this.hadEvents = u32[word + 8] === 1;
+    this.#features = u32[word + 9];
     this.isFrame = this.type === RECORD.feedFrame;
     this.payloadAt = at + HEADER_BYTES;
   }
@@ -147,6 +166,19 @@ export class TurnReader implements DecodedTurn {
         out.level(u32[at >> 2], u32[(at >> 2) + 1] | 0, f64[(at >> 3) + 1]);
         at += LEVEL_BYTES;
       }
+    }
+    this.#featuresAt = at;
+  }
+
+  /** Reads the record's rows of features; its events must have been read before. */
+  features({ u32 }: RingConsumer, instruments: Int32Array, out: FeatureRows): void {
+    out.count = this.#features;
+    let word = this.#featuresAt >> 2;
+    for (let row = 0; row < out.count; row += 1) {
+      const to = row * out.width;
+      out.instrument[row] = instruments[u32[word]];
+      for (let i = 0; i < BOOK_FEATURE_COUNT; i += 1) out.bits[to + i] = u32[word + 1 + i];
+      word += FEATURE_WORDS;
     }
   }
 }

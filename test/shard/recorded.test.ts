@@ -43,7 +43,7 @@ describe.skipIf(!isThere)("recorded frames on several threads", () => {
       log: () => {},
     });
     engine = started.engine;
-    options = { engine, config, seed: 1 };
+    options = { engine, config, seed: 1, digestsRows: true };
     reference = await runReference(CAPTURES, SECONDS, options);
   });
 
@@ -55,8 +55,17 @@ describe.skipIf(!isThere)("recorded frames on several threads", () => {
     expect(new Set(reference.inputs.map(({ feed }) => feed)).size).toBe(CAPTURES.length);
   });
 
-  test.each([0, 1, 2, 4])("with %i threads every prediction and quote is the same", async (shards) => {
-    const { seconds: _, ...outcome } = await runShards(reference, shards, options);
+  test.each([0, 1, 2, 4])(
+    "with %i threads every row of features, prediction and quote is the same",
+    async (shards) => {
+      const { seconds: _, ...outcome } = await runShards(reference, shards, options);
+      const { seconds: __, ...expected } = reference.outcome;
+      expect(outcome).toEqual(expected);
+    },
+  );
+
+  test("so it is with features made on the quoting thread", async () => {
+    const { seconds: _, ...outcome } = await runShards(reference, 2, { ...options, makesFeatures: false });
     const { seconds: __, ...expected } = reference.outcome;
     expect(outcome).toEqual(expected);
   });

@@ -37,13 +37,14 @@ let journalled: [type: number, feed: number, timeUs: number][];
 beforeEach(() => {
   const config = loadConfig({});
   const wake = new SharedArrayBuffer(WAKE_BYTES);
-  const remote = new RemoteFeeds(FEEDS);
+  const remote = new RemoteFeeds(FEEDS, false);
   rings = [];
   shards = FEEDS.map((feed) => {
     const keys = { deribit: null, coinbase: null };
     const shard = new Shard({
       ...{ feeds: [feed], keys, silenceMs: 1_000, requestTimeoutMs: 1_000, instrumentCapacity: 16, wake },
       ...{ wallOriginUs: Number.NaN, keepsPayloads: true },
+      makesFeatures: false,
     });
     const memory = ringMemory(RING_BYTES);
     rings.push(new RingProducer(memory));

@@ -27,6 +27,7 @@ function newShard(): Shard {
     ...{ feeds: [FEED], keys: { deribit: null, coinbase: null }, silenceMs: 1_000, requestTimeoutMs: 1_000 },
     ...{ instrumentCapacity: 16, wake: new SharedArrayBuffer(WAKE_BYTES), wallOriginUs: Number.NaN },
     keepsPayloads: true,
+    makesFeatures: false,
   });
   shards.push(shard);
   return shard;
@@ -80,6 +81,7 @@ test("a ring that stays full ends the shard, and nothing is left out silently", 
   let waits = 0;
   const line = new ShardLine({
     ...{ feeds: [FEED], silenceMs: 1_000, instrumentCapacity: 16, port: NOWHERE, keepsPayloads: true },
+    makesFeatures: true,
     ring: new RingProducer(memory),
     wait: () => {
       waits += 1;
