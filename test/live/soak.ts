@@ -6,6 +6,7 @@
  * and what the two of them differ by is what the host adds.
  *
  * @example bun test/live/soak.ts 60      # minutes
+ * @example bun test/live/soak.ts 5 --each      # desks with one part on each: which of them takes memory or time
  *
  * Ends with 1 when memory grew by more than 2 %, anything was lost, something that was on stood still, or the median of the ratios
  * of the 99th percentiles is above 1.10.
@@ -16,7 +17,7 @@ import { STAGES } from "../../src/desk/latency.ts";
 import type { LatencySection, StageView } from "../../src/monitor/dashboard/protocol.ts";
 import type { RunSummary } from "../../src/monitor/summary.ts";
 import type { Samples } from "./soak/desk-process.ts";
-import { type DeskName, Scene } from "./soak/scene.ts";
+import { type DeskName, PARTS, Scene } from "./soak/scene.ts";
 import {
   idle,
   losses,
@@ -69,12 +70,48 @@ export interface SoakReport {
 type Windows = Map<DeskName, LatencySection>;
 
 export async function soak(options: SoakOptions): Promise<SoakReport> {
-  const scene = new Scene(options.kafka);
+  return await inScene(options.kafka, (scene) => soakIn(scene, options));
+}
+
+async function inScene<T>(kafka: boolean, work: (scene: Scene) => Promise<T>): Promise<T> {
+  const scene = new Scene(kafka);
+  const interrupted = (): void => void scene.stop().finally(() => process.exit(1));
+  process.on("SIGINT", interrupted);
+  process.on("SIGTERM", interrupted);
   try {
-    return await soakIn(scene, options);
+    return await work(scene);
   } finally {
     await scene.stop();
+    process.off("SIGINT", interrupted);
+    process.off("SIGTERM", interrupted);
   }
+}
+
+/** Desks with a part each beside a bare one: which of them takes memory, and which time. */
+async function eachPart(seconds: number, progress: (line: string) => void): Promise<void> {
+  await inScene(true, async (scene) => {
+    const names: DeskName[] = ["bare", ...PARTS];
+    await scene.start(names);
+    const viewer = await Viewer.open(scene.desk("viewer").base);
+    const windows: Windows[] = [];
+    const begunMs = performance.now();
+    progress(["minute", ...names].map((name) => name.padStart(13)).join(" "));
+    for (let second = LOOK_SECONDS; second <= seconds; second += LOOK_SECONDS) {
+      await Bun.sleep(Math.max(0, begunMs + second * 1_000 - performance.now()));
+      const seen: Windows = new Map();
+      for (const name of names) seen.set(name, await scene.desk(name).latency());
+      if (second % WINDOW_SECONDS !== 0) continue;
+      windows.push(seen);
+      if (second % 60 !== 0) continue;
+      const cells = names.map((name) => {
+        const ratio = ratioVerdict(pairs(windows, "total", name), "p99").median;
+        return `${(scene.desk(name).memory().residentBytes / 1_048_576).toFixed(1)} MB ×${ratio.toFixed(2)}`;
+      });
+      progress([(second / 60).toFixed(0), ...cells].map((cell) => cell.padStart(13)).join(" "));
+    }
+    viewer.close();
+    for (const name of names) await scene.desk(name).stop();
+  });
 }
 
 async function soakIn(scene: Scene, options: SoakOptions): Promise<SoakReport> {
@@ -233,6 +270,10 @@ function told(report: SoakReport): string {
 
 if (import.meta.main) {
   const minutes = Number(process.argv[2] ?? 60);
+  if (process.argv[3] === "--each") {
+    await eachPart(minutes * 60, console.log);
+    process.exit(0);
+  }
   const report = await soak({
     seconds: minutes * 60,
     settleSeconds: Math.min(60, minutes * 12),

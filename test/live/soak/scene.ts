@@ -29,7 +29,12 @@ const RECORDINGS = [
   { venue: "BINANCE_SPOT", feed: "binance-spot:BTCUSDT", file: "spot-btcusdt-20240808.gz" },
 ] as const;
 
-export type DeskName = "full" | "bare" | "control";
+/** What can be on besides metrics, the risk and the quotes themselves. */
+export const PARTS = ["journal", "outcomes", "challenger", "distribution", "viewer"] as const;
+export type Part = (typeof PARTS)[number];
+
+/** A desk with everything on, one with nothing, another one with nothing, or one with a part alone. */
+export type DeskName = "full" | "bare" | "control" | Part;
 
 /** Everything around the desks of a soak, and the desks: one with everything on, one or two with nothing. */
 export class Scene {
@@ -81,8 +86,8 @@ export class Scene {
     };
     await this.#registry();
     for (const [at, name] of names.entries()) {
-      const everything = name === "full" ? this.#everything() : {};
-      const environment = { ...this.#common(name, at), ...everything };
+      const parts = name === "full" ? PARTS : PARTS.filter((part) => part === name);
+      const environment = { ...this.#common(name, at), ...this.#on(name, parts) };
       this.desks.set(name, new DeskProcess(name, freePort(), environment, launchers[name] ?? []));
     }
     await Promise.all([...this.desks.values()].map((desk) => desk.ready(START_MS)));
@@ -96,10 +101,11 @@ export class Scene {
 
   /** Size of what the journal has written. */
   journalBytes(): number {
-    const folder = join(this.folder, "journal");
+    const folder = this.#folderOf("full", "journal");
     return readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
   }
 
+  /** Ends all of it, at any time. */
   async stop(): Promise<void> {
     for (const desk of this.desks.values()) if (desk.exitCode === null) desk.kill();
     for (const child of this.#children) child.kill("SIGTERM");
@@ -123,19 +129,30 @@ export class Scene {
     };
   }
 
-  #everything(): Record<string, string> {
+  #on(name: DeskName, parts: readonly Part[]): Record<string, string> {
+    const environments: Record<Part, Record<string, string>> = {
+      journal: { KEEL_JOURNAL_DIR: this.#folderOf(name, "journal") },
+      outcomes: {
+        KEEL_OUTCOMES_DIR: this.#folderOf(name, "outcomes"),
+        KEEL_OUTCOMES_MAX_MB: "512",
+        KEEL_DRIFT: "act",
+      },
+      challenger: {
+        KEEL_REGISTRY: join(this.folder, "registry"),
+        KEEL_MODEL: "registry:champion",
+        KEEL_CHALLENGERS: "1",
+      },
+      distribution: this.#distribution(name),
+      viewer: { KEEL_ALERT_URL: `http://127.0.0.1:${this.#receiver.port}/` },
+    };
+    return Object.assign({}, ...parts.map((part) => environments[part]));
+  }
+
+  #distribution(name: DeskName): Record<string, string> {
     const redis = this.#redis;
     if (redis !== null) writeFileSync(join(this.folder, "redis-password"), redis.password);
     return {
-      KEEL_JOURNAL_DIR: join(this.folder, "journal"),
-      KEEL_OUTCOMES_DIR: join(this.folder, "outcomes"),
-      KEEL_OUTCOMES_MAX_MB: "512",
-      KEEL_DRIFT: "act",
-      KEEL_REGISTRY: join(this.folder, "registry"),
-      KEEL_MODEL: "registry:champion",
-      KEEL_CHALLENGERS: "1",
-      KEEL_SHM: `keel-soak-${process.pid}`,
-      KEEL_ALERT_URL: `http://127.0.0.1:${this.#receiver.port}/`,
+      KEEL_SHM: `keel-soak-${name}-${process.pid}`,
       ...(redis === null
         ? {}
         : { KEEL_REDIS_URL: redis.url, KEEL_REDIS_PASSWORD_FILE: join(this.folder, "redis-password") }),
@@ -146,6 +163,10 @@ export class Scene {
             KEEL_KAFKA_PUBLISH: "top,trades,tickers,predictions,quotes,feed",
           }),
     };
+  }
+
+  #folderOf(name: DeskName, part: Part): string {
+    return join(this.folder, `${part}-${name}`);
   }
 
   /** Recordings of a real venue where the data folder is there, a simulated one otherwise. */

@@ -12,7 +12,7 @@ const TRADE_MS = 500;
 const TIMER_MS = 5;
 
 const desks = Number(process.argv[2] ?? 1);
-const simulation = new Simulation({ seed: 11, clock: systemClock, price: PRICE, speed: 0.5 });
+const simulation = new Simulation({ seed: 11, clock: systemClock, price: PRICE });
 const peers = Array.from({ length: desks }, () => {
   return new FixCounterparty({
     ...{ host: "127.0.0.1", port: 0, version: "4.4", senderCompId: "PEER", targetCompId: "KEEL" },
