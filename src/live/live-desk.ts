@@ -117,7 +117,10 @@ export class LiveDesk {
     this.#startedNs = clock.monotonicNs();
     this.timer = new StageHistograms(clock.monotonicNs);
     const shared = { config, clock, log, journal: this.#sink };
-    this.#feeds = new LiveFeeds({ ...shared, timer: this.timer, engine });
+    const onOverdue = (nowNs: number): void => {
+      if (this.#stopped === null) this.#turn(nowNs, false);
+    };
+    this.#feeds = new LiveFeeds({ ...shared, onOverdue, timer: this.timer, engine });
     this.#engine = new LiveEngine({ ...shared, model, engine });
     this.#state = new StateDirectory(config, clock, log);
     const { left, books, counterparties } = this.#state;
@@ -368,9 +371,15 @@ export class LiveDesk {
   #onTimer(): void {
     const nowNs = this.clock.monotonicNs();
     this.loopLag.turn(nowNs);
+    this.#turn(nowNs, true);
+  }
+
+  /** @param isTimer the event loop came back to the timer; else it is overdue, and its turn is taken between two frames */
+  #turn(nowNs: number, isTimer: boolean): void {
+    this.#feeds.turnedNs = nowNs;
     this.clockWatch.turn(nowNs);
     this.#watchJournal();
-    if (this.load?.turn(nowNs) === true) this.#shed(this.load);
+    if (this.load?.turn(nowNs, isTimer) === true) this.#shed(this.load);
     this.#feeds.take();
     this.#feeds.decideOpen();
     const timeUs = this.#input(RECORD.timer, 0, "");

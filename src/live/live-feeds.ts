@@ -18,11 +18,16 @@ export interface LiveFeedsOptions {
   readonly log: Logger;
   readonly journal: JournalSink;
   readonly timer: StageTimer;
+  /** Frames keep coming and the desk's timer is overdue: its turn is to be taken between two of them. */
+  readonly onOverdue: (nowNs: number) => void;
   readonly engine: StepEngine;
 }
 
 /** Frames after which quotes are decided without waiting for the batch's end. */
 const BATCH_FRAMES_MAX = 64;
+
+/** A timer that has not come for this long, because one read of a socket brought so many frames, is overdue. */
+const OVERDUE_NS = 20_000_000;
 
 /** The feeds' way into the desk: what comes in from the network is journalled, and the desk is told of it with its time. */
 export class LiveFeeds {
@@ -36,6 +41,8 @@ export class LiveFeeds {
   /** Frames since the last batch's end. */
   #batched = 0;
   #closed = false;
+  /** Monotonic time of the last turn of the desk's timer, ns. */
+  turnedNs = Number.POSITIVE_INFINITY;
   /** Beyond capacity: quotes are decided by {@link decideOpen} alone. */
   #sheds = false;
 
@@ -107,7 +114,11 @@ export class LiveFeeds {
     journal.text(RECORD.feedFrame, feed, timeUs, text);
     timer.begin(receivedNs);
     this.#desk?.onFrame(feed, text, timeUs);
-    if (!this.#options.config.conflate && !this.#sheds) return;
+    if (this.#options.config.conflate || this.#sheds) this.#gather();
+    if (receivedNs - this.turnedNs > OVERDUE_NS && !this.#closed) this.#options.onOverdue(receivedNs);
+  }
+
+  #gather(): void {
     this.#batched += 1;
     if (this.#sheds) return;
     if (this.#batched === 1) setImmediate(this.#endBatch);

@@ -1,4 +1,18 @@
-import type { Desk } from "../../desk/desk.ts";
+import type { VenueClock } from "../../feed/venue-clock.ts";
+
+/** What is looked at of a desk. */
+export interface WatchedDesk {
+  /** By feed. */
+  readonly clocks: readonly VenueClock[];
+  readonly lines: { primary(feed: number): number };
+  readonly market: {
+    readonly instruments: { readonly size: number };
+    readonly books: { readonly length: number };
+    readonly underlyings: { readonly size: number; readonly reference: ArrayLike<number> };
+    feedOf(instrument: number): number;
+  };
+  readonly quoter: { quotes(instrument: number): boolean };
+}
 
 /** Messages that a feed must have brought in a window for its age to count. */
 const MESSAGES_MIN = 8;
@@ -16,7 +30,7 @@ const STEP_US = 50_000;
  * makes data older by more than the time that passes: where it is, a clock was put, and the usual delay with it.
  */
 export class LoadAge {
-  readonly #desk: Pick<Desk, "clocks" | "lines" | "market" | "quoter">;
+  readonly #desk: WatchedDesk;
   /** Usual delay by feed, µs; NaN before its first message. */
   readonly #usualUs: Float64Array;
   /** Delay in the last window that counted, µs, and its end, monotonic ns; by feed. */
@@ -28,7 +42,7 @@ export class LoadAge {
   readonly #quoted: Uint8Array;
   #known = 0;
 
-  constructor(desk: Pick<Desk, "clocks" | "lines" | "market" | "quoter">) {
+  constructor(desk: WatchedDesk) {
     this.#desk = desk;
     this.#usualUs = new Float64Array(desk.clocks.length).fill(Number.NaN);
     this.#beforeUs = new Float64Array(desk.clocks.length).fill(Number.NaN);

@@ -1,7 +1,6 @@
 import type { SheddingSettings } from "../../config/shedding.ts";
-import type { Desk } from "../../desk/desk.ts";
-import { LOAD_STAGES, type LoadMeasures, LoadShedder } from "../../risk/load-shedder.ts";
-import { LoadAge } from "./load-age.ts";
+import { LOAD_STAGE, LOAD_STAGES, type LoadMeasures, LoadShedder } from "../../risk/load-shedder.ts";
+import { LoadAge, type WatchedDesk } from "./load-age.ts";
 
 /** With fewer turns of the timer in it a window goes on: one late turn says nothing about a standing queue. */
 const TURNS_MIN = 3;
@@ -38,6 +37,7 @@ export class LoadWatch implements LoadMeasures {
   readonly #age: LoadAge;
   readonly #keepsUp: LoadMeasures;
   #turnNs = Number.NaN;
+  #timerNs = Number.NaN;
   #windowNs = Number.NaN;
   #refreshedNs = Number.NEGATIVE_INFINITY;
   #turns = 0;
@@ -45,11 +45,7 @@ export class LoadWatch implements LoadMeasures {
   #leastQueued = Number.NaN;
   #leastFill = Number.NaN;
 
-  constructor(
-    desk: Pick<Desk, "clocks" | "lines" | "market" | "quoter">,
-    settings: SheddingSettings,
-    sources: LoadSources,
-  ) {
+  constructor(desk: WatchedDesk, settings: SheddingSettings, sources: LoadSources) {
     const { conflateMs, conflateKb, conflateRing, calmShare } = settings.parameters;
     this.settings = settings;
     this.shedder = new LoadShedder(settings.parameters, settings.highest);
@@ -65,16 +61,17 @@ export class LoadWatch implements LoadMeasures {
 
   /** Share of the defensive adjustment that the stage in force adds. */
   get share(): number {
-    return this.shedder.stage >= 2 ? this.settings.parameters.widenShare : 0;
+    return this.shedder.stage >= LOAD_STAGE.widen ? this.settings.parameters.widenShare : 0;
   }
 
   /**
    * The desk's timer has come, and the desk has not yet taken what came with it.
    *
    * @param nowNs monotonic
+   * @param isTimer the event loop came back to the timer; a turn that is taken between two frames tells nothing of its lateness
    * @returns whether another stage is in force
    */
-  turn(nowNs: number): boolean {
+  turn(nowNs: number, isTimer = true): boolean {
     const sources = this.#sources;
     if (nowNs - this.#refreshedNs >= REFRESH_NS) {
       this.#refreshedNs = nowNs;
@@ -82,6 +79,7 @@ export class LoadWatch implements LoadMeasures {
     }
     if (Number.isNaN(this.#turnNs)) {
       this.#turnNs = nowNs;
+      this.#timerNs = nowNs;
       this.#windowNs = nowNs;
       return false;
     }
@@ -89,7 +87,11 @@ export class LoadWatch implements LoadMeasures {
     this.#turnNs = nowNs;
     this.stageNs[this.shedder.stage] += passedNs;
     this.#turns += 1;
-    this.#leastLoopMs = least(this.#leastLoopMs, Math.max(passedNs / 1e6 - sources.timerMs, 0));
+    if (isTimer) {
+      const lateMs = Math.max((nowNs - this.#timerNs) / 1e6 - sources.timerMs, 0);
+      this.#leastLoopMs = least(this.#leastLoopMs, lateMs);
+      this.#timerNs = nowNs;
+    }
     this.#leastQueued = least(this.#leastQueued, sources.queuedBytes());
     this.#leastFill = least(this.#leastFill, sources.ringFill());
     if (this.#turns < TURNS_MIN || nowNs - this.#windowNs < this.settings.parameters.windowMs * 1e6)
