@@ -4,6 +4,7 @@ import type { InstrumentTable } from "../../market/instrument.ts";
 import type { RfqAction, RfqInput, RfqQuote } from "../../rfq/message.ts";
 import type { ExecutionDetail } from "../gateway.ts";
 import type { DeskTap } from "../tap.ts";
+import { BlockQuotes, type BlockRfqCounters, type QuotedRfq } from "./block-quotes.ts";
 import {
   type BlockRfq,
   plain,
@@ -14,12 +15,11 @@ import {
   requestOf,
   takerOf,
 } from "./block-rfq-messages.ts";
-import { BlockSide, type SideCommand } from "./block-side.ts";
+import { BlockSide } from "./block-side.ts";
 import { BlockTrades } from "./block-trades.ts";
 import { type JsonRecord, numberOf } from "./json.ts";
 import type { LogonCall } from "./logon.ts";
 import type { RpcClient } from "./rpc-client.ts";
-import { actionOf, RpcError } from "./rpc-error.ts";
 
 export interface BlockRfqsOptions {
   readonly instruments: InstrumentTable;
@@ -34,23 +34,9 @@ export interface BlockRfqsOptions {
   readonly onProblem: (text: string, timeUs: number) => void;
 }
 
-export interface BlockRfqCounters {
-  requests: number;
-  quotesAdded: number;
-  quotesEdited: number;
-  quotesCancelled: number;
-  quotesRefused: number;
-  unknownOutcomes: number;
-  fills: number;
-  doneAway: number;
-  mmpTriggers: number;
-  unreadable: number;
-}
-
 /** One request of the venue. */
-interface Asked {
+interface Asked extends QuotedRfq {
   rfq: BlockRfq;
-  readonly sides: readonly [bid: BlockSide, offer: BlockSide];
   /** Of the desk's quote in force; empty = there is none. */
   quoteId: string;
   /** When the desk is asked again; Infinity = it has answered, or never will. */
@@ -67,7 +53,6 @@ const ASK_FIRST_US = 1_000_000;
 const ASK_LONGEST_US = 30_000_000;
 /** Trades and the end of a request come by different channels, in no promised order. */
 const TRADE_WAIT_US = 2_000_000;
-const CANCEL_ATTEMPTS = 4;
 /** Refusals of the desk that another second may change. */
 const ASK_AGAIN = new Set(["no-market", "exceeds-limit"]);
 
@@ -93,17 +78,12 @@ export class BlockRfqs implements DeskTap {
   readonly #options: BlockRfqsOptions;
   readonly #trades: BlockTrades;
   readonly #asked = new Map<number, Asked>();
-  #epoch = 0;
-  #up = false;
-  /** A cancellation of everything whose answer has not come; nothing is sent meanwhile. */
-  #cancelling: Promise<void> | null = null;
-  #frozenUntilUs = 0;
-  /** The venue's clock less ours, µs. */
-  #offsetUs = 0;
+  readonly #quotes: BlockQuotes;
 
   constructor(options: BlockRfqsOptions) {
     this.#options = options;
     this.#trades = new BlockTrades(options.instruments);
+    this.#quotes = new BlockQuotes({ ...options, counters: this.counters, asked: this.#asked });
   }
 
   /** Requests that are open at the venue. */
@@ -142,10 +122,10 @@ export class BlockRfqs implements DeskTap {
 
   /** Last part of the logon: requests that were made meanwhile, and those from before that are over. */
   async begin(call: LogonCall, offsetUs: number): Promise<void> {
-    this.#offsetUs = offsetUs;
+    this.#quotes.offsetUs = offsetUs;
     const open = readBlockRfqs(await call("private/get_block_rfqs", { state: "open", role: "maker" }));
     const timeUs = this.#options.clock.wallUs();
-    this.#up = true;
+    this.#quotes.up = true;
     const ids = new Set(open.map(({ block_rfq_id: id }) => id));
     for (const [id, asked] of this.#asked) {
       if (!ids.has(id)) asked.overAtUs = Math.min(asked.overAtUs, timeUs + TRADE_WAIT_US);
@@ -155,10 +135,8 @@ export class BlockRfqs implements DeskTap {
 
   /** The connection is gone: nothing is known to stand, and the desk's quotes are withdrawn. */
   onLost(reason: string): void {
-    this.#epoch += 1;
-    this.#cancelling = null;
-    const wasUp = this.#up;
-    this.#up = false;
+    const wasUp = this.#quotes.up;
+    this.#quotes.onLost();
     for (const asked of this.#asked.values()) {
       for (const side of asked.sides) side.reset();
       if (wasUp && asked.overAtUs === Number.POSITIVE_INFINITY) this.#withdraw(asked, reason);
@@ -211,12 +189,12 @@ export class BlockRfqs implements DeskTap {
   /** The venue's protection of block RFQ quotes has gone off: it has cancelled them, and takes none until then. */
   onFrozen(untilUs: number): void {
     this.counters.mmpTriggers += 1;
-    this.#frozenUntilUs = untilUs;
-    for (const { sides } of this.#asked.values()) for (const side of sides) side.gone();
+    this.#quotes.frozenUntilUs = untilUs;
+    this.#quotes.gone();
   }
 
   thaw(): void {
-    this.#frozenUntilUs = 0;
+    this.#quotes.frozenUntilUs = 0;
   }
 
   onPrediction(): void {}
@@ -240,11 +218,11 @@ export class BlockRfqs implements DeskTap {
   }
 
   onCancelAll(timeUs: number): void {
-    if (this.#up) void this.cancelAll(timeUs);
+    if (this.#quotes.up) void this.cancelAll(timeUs);
   }
 
   onTimer(timeUs: number): void {
-    if (!this.#up) return;
+    if (!this.#quotes.up) return;
     for (const [id, asked] of this.#asked) {
       if (timeUs >= asked.overAtUs) {
         this.#asked.delete(id);
@@ -252,39 +230,14 @@ export class BlockRfqs implements DeskTap {
       } else if (timeUs >= asked.askAtUs && asked.overAtUs === Number.POSITIVE_INFINITY)
         this.#ask(asked, true);
     }
-    this.#flush(timeUs);
+    this.#quotes.flush(timeUs);
   }
 
   close(): void {}
 
   /** Cancels every quote; resolves when the venue has answered. The connection is cut where it stays unknown. */
   cancelAll(timeUs: number): Promise<void> {
-    this.#cancelling ??= this.#cancelAll(timeUs);
-    return this.#cancelling;
-  }
-
-  async #cancelAll(timeUs: number): Promise<void> {
-    const epoch = this.#epoch;
-    const { client, clock } = this.#options;
-    try {
-      for (let attempt = 1; ; attempt += 1) {
-        try {
-          const atUs = attempt === 1 ? timeUs : clock.wallUs();
-          await client.call("private/cancel_all_block_rfq_quotes", {}, atUs);
-          break;
-        } catch (error) {
-          const again = error instanceof RpcError && (error.action === "retry" || error.action === "login");
-          if (!again || attempt === CANCEL_ATTEMPTS || this.#epoch !== epoch) throw error;
-        }
-      }
-      if (this.#epoch !== epoch) return;
-      this.#cancelling = null;
-      for (const { sides } of this.#asked.values()) for (const side of sides) side.gone();
-    } catch (error) {
-      if (!(error instanceof KeelError)) throw error;
-      if (this.#epoch === epoch)
-        client.cut(`not sure that block RFQ quotes are cancelled: ${error.message}`, clock.wallUs());
-    }
+    return this.#quotes.cancelAll(timeUs);
   }
 
   #onRfq(rfq: BlockRfq, timeUs: number): void {
@@ -324,8 +277,8 @@ export class BlockRfqs implements DeskTap {
   #ask(asked: Asked, again: boolean): void {
     asked.askAtUs = Number.POSITIVE_INFINITY;
     const { instruments, clock } = this.#options;
-    this.#options.onInput(requestOf(asked.rfq, instruments, this.#offsetUs, again));
-    this.#flush(clock.wallUs());
+    this.#options.onInput(requestOf(asked.rfq, instruments, this.#quotes.offsetUs, again));
+    this.#quotes.flush(clock.wallUs());
   }
 
   #want(asked: Asked, quote: RfqQuote | null): void {
@@ -389,7 +342,7 @@ export class BlockRfqs implements DeskTap {
     const side = asked?.sides[direction === "buy" ? 0 : 1];
     if (asked === undefined || side === undefined || state === "open" || side.venueId !== quoteId) return;
     side.gone();
-    if (state !== "cancelled" || side.busy || side.wanted === null || this.#cancelling !== null) return;
+    if (state !== "cancelled" || side.busy || side.wanted === null || this.#quotes.cancelling) return;
     // Somebody else has cancelled it: it is not put back at once.
     side.wanted = null;
     if (asked.overAtUs !== Number.POSITIVE_INFINITY || reason.startsWith("rfq_")) return;
@@ -397,105 +350,5 @@ export class BlockRfqs implements DeskTap {
       `the venue cancelled quote ${quoteId} of block RFQ ${id} (${reason || "no reason"})`,
       timeUs,
     );
-  }
-
-  /** Sends what brings the venue nearer to what is wanted: cancellations first. */
-  #flush(timeUs: number): void {
-    if (!this.#up || this.#cancelling !== null) return;
-    const { labelPrefix, client } = this.#options;
-    for (const kinds of [["cancel"], ["edit", "add"]]) {
-      for (const asked of this.#asked.values()) {
-        for (const side of asked.sides) {
-          const prefix = `${labelPrefix}${asked.rfq.block_rfq_id}`;
-          const command = side.next(asked.rfq, prefix, this.#offsetUs, timeUs);
-          if (command === null || !kinds.includes(command.kind)) continue;
-          if (command.kind !== "cancel" && timeUs < this.#frozenUntilUs) continue;
-          if (!client.allows(command.method, timeUs)) return;
-          this.#send(asked, side, command, timeUs);
-        }
-      }
-    }
-  }
-
-  #send(asked: Asked, side: BlockSide, { kind, method, params, terms }: SideCommand, timeUs: number): void {
-    const epoch = this.#epoch;
-    const { client, onProblem } = this.#options;
-    const current = (): boolean => this.#epoch === epoch;
-    side.busy = true;
-    const handler = {
-      onResult: (result: unknown, atUs: number): void => {
-        if (!current()) return;
-        side.busy = false;
-        if (!this.#apply(side, result, terms))
-          this.#askVenue(side, `an answer to ${method} that cannot be read`, atUs);
-        else if (kind === "add") this.counters.quotesAdded += 1;
-        else if (kind === "edit") this.counters.quotesEdited += 1;
-        else this.counters.quotesCancelled += 1;
-        this.#flush(atUs);
-      },
-      onError: (code: number, text: string, atUs: number): void => {
-        if (!current()) return;
-        side.busy = false;
-        const action = actionOf(code);
-        if (action === "retry" || action === "login") return;
-        this.counters.quotesRefused += 1;
-        onProblem(`${method} of block RFQ ${asked.rfq.block_rfq_id}: ${code} ${text}`, atUs);
-        if (action === "frozen") this.#frozenUntilUs = Math.max(this.#frozenUntilUs, atUs + 1_000_000);
-        else if (action === "forbidden") client.cut(`${method} is refused: ${code} ${text}`, atUs);
-        else if (side.wanted?.quoteId === terms?.quoteId) side.wanted = null;
-        if (kind !== "add") this.#askVenue(side, "", atUs);
-      },
-      onUnknown: (reason: string, atUs: number): void => {
-        if (!current()) return;
-        side.busy = false;
-        // With the connection everything ends, and the next one begins by cancelling.
-        if (client.loggedIn) this.#askVenue(side, `${method}: ${reason}`, atUs);
-        else this.counters.unknownOutcomes += 1;
-      },
-    };
-    if (!client.send(method, null, params, handler, timeUs)) side.busy = false;
-  }
-
-  /** @returns false where the result does not say what stands */
-  #apply(side: BlockSide, result: unknown, terms: BlockSide["standing"]): boolean {
-    try {
-      const [quote] = readBlockQuotes(result);
-      if (quote.quote_state === "open" && terms !== null) {
-        side.standing = terms;
-        side.venueId = quote.block_rfq_quote_id;
-      } else side.gone();
-      return true;
-    } catch (error) {
-      if (!(error instanceof KeelError)) throw error;
-      return false;
-    }
-  }
-
-  /** Asks what stands before anything else is sent for the side; what stands is cancelled, as its terms are not sure. */
-  #askVenue(side: BlockSide, why: string, timeUs: number): void {
-    const epoch = this.#epoch;
-    const { client, clock, onProblem } = this.#options;
-    side.busy = true;
-    if (why !== "") {
-      this.counters.unknownOutcomes += 1;
-      onProblem(`${why}: the venue is asked`, timeUs);
-    }
-    client
-      .call("private/get_block_rfq_quotes", { label: side.label }, timeUs)
-      .then((result) => {
-        if (this.#epoch !== epoch) return;
-        const [open] = readBlockQuotes(result).filter(({ quote_state: state }) => state === "open");
-        side.busy = false;
-        side.gone();
-        if (open !== undefined) {
-          side.venueId = open.block_rfq_quote_id;
-          side.standing = { quoteId: "", legPrices: [], price: "", validUntilUs: Number.POSITIVE_INFINITY };
-        }
-        this.#flush(clock.wallUs());
-      })
-      .catch((error: unknown) => {
-        if (!(error instanceof KeelError)) throw error;
-        if (this.#epoch === epoch) client.cut(`not known what stands: ${error.message}`, clock.wallUs());
-      });
   }
 }

@@ -2,12 +2,10 @@ import type { Clock } from "../../core/clock.ts";
 import { KeelError } from "../../core/errors.ts";
 import { readOpenOrders } from "./account.ts";
 import type { DeribitGatewayCounters } from "./gateway-options.ts";
+import { insist } from "./insist.ts";
 import type { JsonRecord } from "./json.ts";
 import type { QuoteWriter } from "./quote-writer.ts";
 import type { RpcClient } from "./rpc-client.ts";
-import { RpcError } from "./rpc-error.ts";
-
-const ATTEMPTS = 4;
 
 export interface CancellationOptions {
   readonly client: RpcClient;
@@ -75,15 +73,7 @@ export class Cancellations {
     const method = quotesOnly ? "private/cancel_quotes" : "private/cancel_all";
     const params = quotesOnly ? { cancel_type: "all" } : {};
     try {
-      for (let attempt = 1; ; attempt += 1) {
-        try {
-          await client.call(method, params, attempt === 1 ? timeUs : clock.wallUs());
-          break;
-        } catch (error) {
-          const again = error instanceof RpcError && (error.action === "retry" || error.action === "login");
-          if (!again || attempt === ATTEMPTS || current() !== epoch) throw error;
-        }
-      }
+      await insist(this.#options, method, params, timeUs, () => current() === epoch);
       if (recovering) {
         const open = readOpenOrders(await client.call("private/get_open_orders", {}, clock.wallUs()));
         if (open.some(({ quote }) => quote === true))

@@ -3,7 +3,7 @@ import type { DeribitCredentials } from "../../feed/deribit/login.ts";
 import type { InstrumentTable } from "../../market/instrument.ts";
 import type { RfqInput } from "../../rfq/message.ts";
 import type { Portfolio } from "./account.ts";
-import type { BlockRfqCounters } from "./block-rfqs.ts";
+import type { BlockRfqCounters } from "./block-quotes.ts";
 import type { BudgetOptions } from "./credits.ts";
 import type { QuoteCounters } from "./quote-writer.ts";
 import type { RpcClientCounters } from "./rpc-client.ts";
