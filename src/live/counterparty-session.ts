@@ -2,7 +2,7 @@ import type { TLSOptions } from "bun";
 import type { FixConfig, FixTlsConfig } from "../config/fix.ts";
 import { Dictionary } from "../gateway/fix/dictionary/dictionary.ts";
 import { openMessageLog } from "../gateway/fix/message-log.ts";
-import type { FixQuoteGatewayOptions } from "../gateway/fix/quote-gateway.ts";
+import type { FixQuoteGatewayOptions } from "../gateway/fix/quote-gateway-options.ts";
 import { Schedule } from "../gateway/fix/schedule.ts";
 import { type FixVersion, TAG } from "../gateway/fix/tags.ts";
 

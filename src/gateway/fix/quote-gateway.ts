@@ -1,105 +1,34 @@
 import { join } from "node:path";
-import type { TLSOptions } from "bun";
-import type { Clock } from "../../core/clock.ts";
 import { Rng } from "../../core/rng.ts";
-import type { InstrumentTable } from "../../market/instrument.ts";
 import type { QuoteBatch } from "../../quote/quote-batch.ts";
 import type { ApprovedOrder, ApprovedQuotes } from "../../risk/gate.ts";
 import { ORDER_STATE } from "../../risk/order.ts";
 import type { GatewayEvents, QuoteGateway, SessionNumbers } from "../gateway.ts";
-import type { WireFence } from "../wire-fence.ts";
 import { FieldTree } from "./application/field-tree.ts";
 import { newsSignals, readNews } from "./application/news.ts";
 import { Backoff } from "./backoff.ts";
 import { type ConnectionEvents, Connector } from "./connector.ts";
 import { DeferredQuotes } from "./deferred-quotes.ts";
-import type { Dictionary } from "./dictionary/dictionary.ts";
 import { readFill } from "./execution-report.ts";
 import { FileStore, openSessionStore } from "./file-store.ts";
-import { FollowedStore, type SessionFollower, type SessionWord } from "./followed-store.ts";
+import { FollowedStore, type SessionWord } from "./followed-store.ts";
 import { MassQuoteEncoder } from "./mass-quote.ts";
 import type { FixMessage } from "./message.ts";
-import type { MessageLog } from "./message-log.ts";
 import { commissionOf, OrderDesk, type OrderWord, orderIdOf } from "./order-desk.ts";
 import { QuoteAcks } from "./quote-ack.ts";
-import type { Schedule } from "./schedule.ts";
+import {
+  type FixQuoteGatewayCounters,
+  type FixQuoteGatewayOptions,
+  type FixSessionDescription,
+  initiatorOptions,
+} from "./quote-gateway-options.ts";
 import { SeenIds } from "./seen-ids.ts";
-import { FixSession, type SessionState } from "./session.ts";
+import { FixSession } from "./session.ts";
 import { sessionFolder } from "./session-folder.ts";
-import { SESSION_DEFAULTS, type SessionApplication } from "./session-options.ts";
+import type { SessionApplication } from "./session-options.ts";
 import { MemoryStore } from "./store.ts";
-import { BEGIN_STRING, type FixVersion, MSG, TAG } from "./tags.ts";
+import { BEGIN_STRING, MSG, TAG } from "./tags.ts";
 import { TcpPort } from "./tcp-port.ts";
-
-export interface FixQuoteGatewayOptions {
-  readonly host: string;
-  readonly port: number;
-  readonly version: FixVersion;
-  readonly senderCompId: string;
-  readonly targetCompId: string;
-  readonly heartbeatSeconds: number;
-  readonly resetOnLogon: boolean;
-  /** Folder under which the session's store has its own folder; null = sequence numbers live as long as the process. */
-  readonly storeDir: string | null;
-  readonly instruments: InstrumentTable;
-  readonly seed: number;
-  readonly clock: Clock;
-  /** true or options = TLS, with the peer's certificate verified unless the options say otherwise. */
-  readonly tls?: boolean | TLSOptions;
-  /** Further fields of the Logon, e.g. Username and Password. */
-  readonly logonFields?: readonly (readonly [tag: number, value: string])[];
-  readonly nextExpected?: boolean;
-  readonly logonTimeoutMs?: number;
-  readonly dictionary?: Dictionary | null;
-  readonly schedule?: Schedule | null;
-  readonly sendingTimeToleranceMs?: number;
-  readonly maxMessageBytes?: number;
-  readonly maxMessagesPerSecond?: number;
-  /** Closed with the gateway. */
-  readonly messageLog?: MessageLog | null;
-  readonly maxEntriesPerMessage?: number;
-  /** Levels quoted on each side; 1 when left out. */
-  readonly levels?: number;
-  /** Bytes that may wait for a socket that does not drain, before the connection is cut. */
-  readonly maxPendingBytes?: number;
-  readonly reconnectFirstMs?: number;
-  readonly reconnectCapMs?: number;
-  /** One of a pair: connects only while it leads, and the fence has the last word on every write. Wants a `storeDir`. */
-  readonly pair?: { readonly fence: WireFence; readonly follower: SessionFollower };
-  /** Told of the signals in News (35=B), each as a frame of the signal feed; absent = News is refused as unsupported. */
-  readonly onSignal?: (frame: string) => void;
-  /** Told of every message that could not be used, in words. */
-  readonly onProblem?: (text: string, timeUs: number) => void;
-}
-
-export interface FixQuoteGatewayCounters {
-  connects: number;
-  connectFailures: number;
-  massQuotes: number;
-  entries: number;
-  cancels: number;
-  acks: number;
-  executions: number;
-  duplicateExecutions: number;
-  roundedExecutions: number;
-  badMessages: number;
-  news: number;
-}
-
-/** A session as the console shows it. */
-export interface FixSessionDescription {
-  readonly session: string;
-  readonly version: string;
-  readonly senderCompId: string;
-  readonly targetCompId: string;
-  readonly counterparty: string;
-  readonly state: SessionState;
-  readonly nextOutgoing: number;
-  readonly nextIncoming: number;
-  /** NaN = not known. */
-  readonly startedUs: number;
-  readonly counters: Readonly<Record<string, number>>;
-}
 
 const SEEN_EXECUTIONS = 65_536;
 const SENT_RING = 4_096;
@@ -165,29 +94,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
       options.storeDir === null ? new MemoryStore() : openSessionStore(options.storeDir, options);
     this.#followed =
       pair === undefined || !(opened instanceof FileStore) ? null : new FollowedStore(opened, pair.follower);
-    this.session = new FixSession(
-      {
-        ...SESSION_DEFAULTS,
-        role: "initiator",
-        version: options.version,
-        senderCompId: options.senderCompId,
-        targetCompId: options.targetCompId,
-        heartbeatSeconds: options.heartbeatSeconds,
-        resetOnLogon: options.resetOnLogon,
-        nextExpected: options.nextExpected ?? false,
-        logonFields: options.logonFields ?? [],
-        logonTimeoutMs: options.logonTimeoutMs ?? SESSION_DEFAULTS.logonTimeoutMs,
-        dictionary: options.dictionary ?? null,
-        schedule: options.schedule ?? null,
-        sendingTimeToleranceMs: options.sendingTimeToleranceMs ?? SESSION_DEFAULTS.sendingTimeToleranceMs,
-        maxMessageBytes: options.maxMessageBytes ?? SESSION_DEFAULTS.maxMessageBytes,
-        maxMessagesPerSecond: options.maxMessagesPerSecond ?? SESSION_DEFAULTS.maxMessagesPerSecond,
-        messageLog: options.messageLog ?? null,
-      },
-      this.#followed ?? opened,
-      this.#port,
-      this,
-    );
+    this.session = new FixSession(initiatorOptions(options), this.#followed ?? opened, this.#port, this);
     this.#seen = new SeenIds(
       SEEN_EXECUTIONS,
       options.storeDir === null ? null : join(options.storeDir, sessionFolder(options), "executions.log"),
