@@ -6,7 +6,7 @@ import { noTimer } from "../desk/latency.ts";
 import { HEADS } from "../inference/card.ts";
 import { DEFAULT_SURFACE_PARAMETERS } from "../option/surface/parameters.ts";
 import { DEFAULT_QUOTE_PARAMETERS } from "../quote/parameters.ts";
-import type { StandingQuote } from "../quote/quoter.ts";
+import type { StandingQuote } from "../quote/standing-quotes.ts";
 import type { ApprovedQuotes } from "../risk/gate.ts";
 import { NOT_TRIPPED } from "../risk/kill-switch.ts";
 import { DEFAULT_RISK_LIMITS } from "../risk/limits.ts";

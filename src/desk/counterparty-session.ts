@@ -58,14 +58,14 @@ export class CounterpartySession {
     const answered = publisher.onAnswer(quoteId, timeUs);
     if (status === QUOTE_STATUS.rejected) {
       counters.quotesRejected += answered;
-      quoter.onRejected(quoteId, timeUs);
+      quoter.answers.onRejected(quoteId, timeUs);
       gate.onRejected(answered, timeUs);
       trading.afterGate(timeUs);
     } else if (status === QUOTE_STATUS.cancelled) {
-      quoter.onCancelled(quoteId, timeUs);
+      quoter.answers.onCancelled(quoteId, timeUs);
     } else {
       counters.quotesAcked += answered;
-      quoter.onAccepted(quoteId);
+      quoter.answers.onAccepted(quoteId);
     }
   }
 
@@ -115,7 +115,7 @@ export class CounterpartySession {
   onFrozen(base: string, untilUs: number, timeUs: number): void {
     const { market, quoter, publisher } = this.#parts;
     for (const instrument of market.instruments.all()) {
-      if (instrument.base === base) quoter.onFrozen(instrument.id, untilUs, timeUs);
+      if (instrument.base === base) quoter.answers.onFrozen(instrument.id, untilUs, timeUs);
     }
     publisher.requoteAll(timeUs);
   }

@@ -104,7 +104,7 @@ export class TradingSwitch {
     const { gate, quoter, orders, port } = this.#options;
     port.cancelAll(timeUs);
     gate.onAllCancelled();
-    quoter.onAllCancelled(timeUs);
+    quoter.answers.onAllCancelled(timeUs);
     orders.cancelAll(timeUs);
   }
 

@@ -4,7 +4,7 @@ import { percentilesUs, STAGES, type StageHistograms } from "../desk/latency.ts"
 import { FEED_STATE_NAMES } from "../market/event-batch.ts";
 import type { Instrument } from "../market/instrument.ts";
 import { reasonNames } from "../quote/quote-batch.ts";
-import type { StandingQuote } from "../quote/quoter.ts";
+import type { StandingQuote } from "../quote/standing-quotes.ts";
 
 /** What the view shows beside the desk itself. */
 export interface ViewLabels {

@@ -2,6 +2,7 @@ import type { ModelCard } from "../inference/card.ts";
 import type { EventBatch } from "../market/event-batch.ts";
 import type { Instrument } from "../market/instrument.ts";
 import type { SurfaceParameters } from "../option/surface/parameters.ts";
+import { CounterpartyAnswers } from "./counterparty-answers.ts";
 import { Decider } from "./decider.ts";
 import { FairValues } from "./fair-value.ts";
 import { Inventory } from "./inventory.ts";
@@ -12,8 +13,8 @@ import { Predictions } from "./prediction.ts";
 import { QuoteQuality } from "./quality.ts";
 import { type QuoteBatch, REASON } from "./quote-batch.ts";
 import { Stability, type StabilityCounters } from "./stability.ts";
+import { type StandingQuote, StandingQuotes } from "./standing-quotes.ts";
 import { Surfaces } from "./surfaces.ts";
-import { namedTerms, TERMS, type TermName } from "./term.ts";
 import { Universe } from "./universe.ts";
 
 /** How much of an underlying must be looked at again. */
@@ -31,33 +32,11 @@ export interface QuoterOptions {
   readonly surface?: SurfaceParameters | null;
 }
 
-/** What stands at the counterparty for one level of an instrument, and why. */
-export interface StandingQuote {
-  readonly instrument: number;
-  readonly level: number;
-  readonly quoteId: number;
-  /** −1 and 0 where the side is not quoted. */
-  readonly bidTicks: number;
-  readonly bidLots: number;
-  readonly askTicks: number;
-  readonly askLots: number;
-  readonly fair: number;
-  readonly delta: number;
-  readonly vega: number;
-  readonly impliedVolatility: number;
-  readonly widenBp: number;
-  readonly sizeFactor: number;
-  /** {@link REASON} bits of the last decision, sent or not. */
-  readonly reasons: number;
-  /** What the last quote sent was made of. */
-  readonly terms: Readonly<Record<TermName, number>>;
-}
-
 /**
  * Decides two-sided quotes for a set of instruments, by underlying. Deterministic: every input carries its time, nothing is
  * read from a clock and nothing is allocated once the instruments are added.
  *
- * Use per turn: any number of `on…` inputs; then {@link requote} for an underlying or {@link requoteAll}; then the batch goes
+ * Use per turn: any number of `on…` inputs, {@link answers} among them; then {@link requote} for an underlying or {@link requoteAll}; then the batch goes
  * through the risk gate to the gateway; then {@link onSent} with what came of it. Until then the batch's instruments are not
  * decided again. Times are local receive times in epoch µs unless named otherwise.
  */
@@ -71,6 +50,8 @@ export class Quoter {
   readonly predictions: Predictions;
   readonly budget: MessageBudget;
   readonly quality: QuoteQuality;
+  /** Takes what the counterparty says of quotes that were sent. */
+  readonly answers: CounterpartyAnswers;
   /** {@link REASON} bits of each slot's last decision, sent or not; a slot is `level × capacity + instrument`. */
   readonly reasons: Int32Array;
 
@@ -78,6 +59,7 @@ export class Quoter {
   readonly #decider: Decider;
   readonly #markets: MarketState;
   readonly #universe: Universe;
+  readonly #standing: StandingQuotes;
   readonly #dirty: Uint8Array;
   readonly #decidedPrice: Float64Array;
   readonly #look: Uint8Array;
@@ -85,7 +67,6 @@ export class Quoter {
 
   #sessionUp = false;
   #sampledUs = Number.NEGATIVE_INFINITY;
-  #acknowledgedId = 0;
 
   constructor(options: QuoterOptions) {
     const { capacity, underlyings, parameters } = options;
@@ -112,6 +93,12 @@ export class Quoter {
     });
     this.reasons = this.#decider.reasons;
     this.#dirty = new Uint8Array(capacity);
+    const { stability, values } = this;
+    this.#standing = new StandingQuotes({ capacity, stability, values, decider: this.#decider });
+    this.answers = new CounterpartyAnswers({
+      ...{ capacity, parameters, universe: this.#universe, stability },
+      ...{ decider: this.#decider, dirty: this.#dirty },
+    });
     this.#decidedPrice = new Float64Array(underlyings).fill(Number.NaN);
     this.#look = new Uint8Array(underlyings);
     this.#sweptUs = new Float64Array(underlyings).fill(Number.NEGATIVE_INFINITY);
@@ -178,25 +165,7 @@ export class Quoter {
 
   /** What stands for a level of an instrument, for display. Allocates. */
   standing(instrument: number, level = 0): StandingQuote {
-    const { ticks, lots, quoteId, widenBp, sizeFactor, terms } = this.stability;
-    const slot = level * this.#capacity + instrument;
-    return {
-      instrument,
-      level,
-      quoteId: quoteId[slot],
-      bidTicks: ticks[2 * slot],
-      bidLots: lots[2 * slot],
-      askTicks: ticks[2 * slot + 1],
-      askLots: lots[2 * slot + 1],
-      fair: this.values.fair[instrument],
-      delta: this.values.delta[instrument],
-      vega: this.values.vega[instrument],
-      impliedVolatility: this.values.impliedVolatility[instrument],
-      widenBp: widenBp[slot],
-      sizeFactor: sizeFactor[slot],
-      reasons: this.reasons[slot],
-      terms: namedTerms(terms, slot * TERMS),
-    };
+    return this.#standing.get(instrument, level);
   }
 
   /** Fair value behind the last row sent for a level of an instrument; NaN before the first. */
@@ -358,63 +327,7 @@ export class Quoter {
   /** The counterparty dropped our quotes with the session. */
   onSessionDown(timeUs: number): void {
     this.#sessionUp = false;
-    this.#decider.endTurn();
-    this.#universe.forEach((id) => {
-      this.stability.forget(id, timeUs);
-      this.stability.renew(id);
-      for (let slot = id; slot < this.reasons.length; slot += this.#capacity) {
-        this.reasons[slot] = REASON.pulled | REASON.sessionDown;
-      }
-    });
-  }
-
-  /** Everything up to the quote was accepted. */
-  onAccepted(quoteId: number): void {
-    this.#acknowledgedId = Math.max(this.#acknowledgedId, quoteId);
-  }
-
-  /**
-   * The quotes after the last answered one, up to this one, were rejected. Whether what they were to replace still stands is
-   * not known: it is pulled, and the instruments rest for `rejectBackoffMs`.
-   */
-  onRejected(quoteId: number, timeUs: number): void {
-    const untilUs = timeUs + this.parameters.rejectBackoffMs * 1_000;
-    const from = this.#acknowledgedId;
-    this.#universe.forEach((id) => {
-      for (let slot = id; slot < this.reasons.length; slot += this.#capacity) {
-        const sent = this.stability.quoteId[slot];
-        if (sent <= from || sent > quoteId || !this.stability.standing(slot)) continue;
-        this.#decider.suspendedUntilUs[id] = untilUs;
-        this.#dirty[id] = 1;
-      }
-    });
-    this.onAccepted(quoteId);
-  }
-
-  /** The counterparty has cancelled the instrument's quotes and takes none before `untilUs`; one in the past lifts that. */
-  onFrozen(instrument: number, untilUs: number, timeUs: number): void {
-    if (this.#universe.get(instrument) === undefined) return;
-    this.#decider.suspendedUntilUs[instrument] = untilUs;
-    if (untilUs > timeUs) this.stability.forget(instrument, timeUs);
-    this.#dirty[instrument] = 1;
-  }
-
-  /** The counterparty cancelled everything up to this quote. */
-  onCancelled(quoteId: number, timeUs: number): void {
-    this.#universe.forEach((id) => {
-      this.stability.forget(id, timeUs, quoteId);
-      this.#dirty[id] = 1;
-    });
-    this.onAccepted(quoteId);
-  }
-
-  /** Every standing quote was cancelled by us in one message. */
-  onAllCancelled(timeUs: number): void {
-    this.#decider.endTurn();
-    this.#universe.forEach((id) => {
-      this.stability.forget(id, timeUs);
-      this.#dirty[id] = 1;
-    });
+    this.answers.onSessionDown(timeUs);
   }
 
   /**
@@ -446,33 +359,7 @@ export class Quoter {
    * @returns that number after this call; at {@link slots} everything has been appended
    */
   restate(from: number, out: QuoteBatch): number {
-    const { stability, values } = this;
-    const { slots } = this;
-    let slot = from;
-    for (; slot < slots && out.count < out.capacity; slot += 1) {
-      if (!stability.standing(slot)) continue;
-      const id = slot % this.#capacity;
-      const row = out.count;
-      out.instrument[row] = id;
-      out.level[row] = Math.floor(slot / this.#capacity);
-      out.quoteId[row] = this.#decider.nextQuoteId;
-      this.#decider.nextQuoteId += 1;
-      out.bidTicks[row] = stability.ticks[2 * slot];
-      out.bidLots[row] = stability.lots[2 * slot];
-      out.askTicks[row] = stability.ticks[2 * slot + 1];
-      out.askLots[row] = stability.lots[2 * slot + 1];
-      out.reasons[row] = this.reasons[slot];
-      out.fair[row] = values.fair[id];
-      out.widenBp[row] = stability.widenBp[slot];
-      out.sizeFactor[row] = stability.sizeFactor[slot];
-      out.delta[row] = values.delta[id];
-      out.vega[row] = values.vega[id];
-      out.standing[row] = 1;
-      out.value[row] = Number.POSITIVE_INFINITY;
-      out.terms.set(stability.terms.subarray(slot * TERMS, (slot + 1) * TERMS), row * TERMS);
-      out.count += 1;
-    }
-    return slot;
+    return this.#standing.restate(from, this.slots, out);
   }
 
   /** Slots for quotes: one for each instrument and level. */

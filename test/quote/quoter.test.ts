@@ -358,7 +358,7 @@ test("a rejected quote is pulled and left alone for a while", () => {
   const scenario = new Scenario().ready();
   const option = scenario.option();
   scenario.requote();
-  scenario.quoter.onRejected(scenario.quoter.lastQuoteId, scenario.timeUs);
+  scenario.quoter.answers.onRejected(scenario.quoter.lastQuoteId, scenario.timeUs);
   expect(scenario.requote()).toEqual([option.id]);
   expect(scenario.stands(option)).toEqual(NOT_QUOTED);
   expect(scenario.reasons(option)).toBe(REASON.pulled | REASON.rejected);
@@ -372,8 +372,8 @@ test("a quote that was accepted before is not touched by a later rejection", () 
   const scenario = new Scenario().ready();
   const option = scenario.option();
   scenario.requote();
-  scenario.quoter.onAccepted(scenario.quoter.lastQuoteId);
-  scenario.quoter.onRejected(scenario.quoter.lastQuoteId + 1, scenario.timeUs);
+  scenario.quoter.answers.onAccepted(scenario.quoter.lastQuoteId);
+  scenario.quoter.answers.onRejected(scenario.quoter.lastQuoteId + 1, scenario.timeUs);
   expect(scenario.requote()).toEqual([]);
   expect(scenario.stands(option).bid).toBeGreaterThan(0);
 });
