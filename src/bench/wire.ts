@@ -27,13 +27,16 @@ export interface WireBenchOptions {
   readonly rounds: number;
   readonly framesPerRound: number;
   readonly perSecond: number;
+  /**
+   * Events come for so long on each path before the first measured one. The model's features are warm within two seconds; the code
+   * that runs once a batch takes longer to be compiled as far as in a process that has run for a while.
+   */
+  readonly warmUpMs: number;
 }
 
 const READY_TIMEOUT_MS = 20_000;
 /** The venue's last depth frame has come by then. */
 const SETTLE_MS = 800;
-/** Events before the first measured one: the model's features have to warm up, and the code too. */
-const WARM_UP_MS = 2_500;
 
 /**
  * Venue WebSocket frame → FIX quote on the counterparty's socket, over loopback, with the whole live desk between; and by turns
@@ -43,8 +46,7 @@ const WARM_UP_MS = 2_500;
 export async function runWireBench(options: WireBenchOptions): Promise<BenchReport> {
   const outside = await Outside.start();
   const stateDir = mkdtempSync(join(tmpdir(), "keel-wire-"));
-  /** By the highest quote id of a message: how many frames the desk had seen when it was decided. */
-  const frameOfQuote = new Map<number, number>();
+  const decided = new DecidedQuotes(options.framesPerRound * 2);
   const live = await LiveDesk.prepare({
     config: wireConfig(outside.address, stateDir),
     log: new Logger({ format: "text", level: "error" }),
@@ -63,7 +65,7 @@ export async function runWireBench(options: WireBenchOptions): Promise<BenchRepo
         seed: options.seed,
         clock: systemClock,
       });
-      return noteQuotes(gateway, (quoteId) => void frameOfQuote.set(quoteId, desk.counters.frames));
+      return noteQuotes(gateway, (quoteId) => decided.note(quoteId, desk.counters.frames));
     },
   });
   const relay = await Relay.start(outside.address);
@@ -74,7 +76,7 @@ export async function runWireBench(options: WireBenchOptions): Promise<BenchRepo
     const bare = new Histogram();
     let unanswered = 0;
     let quotes = 0;
-    const warmUpFrames = Math.ceil((options.perSecond * WARM_UP_MS) / 1_000);
+    const warmUpFrames = Math.ceil((options.perSecond * options.warmUpMs) / 1_000);
     await outside.round("keel", warmUpFrames, options.perSecond);
     await outside.round("relay", warmUpFrames, options.perSecond);
     for (let round = 0; round < options.rounds; round += 1) {
@@ -82,8 +84,9 @@ export async function runWireBench(options: WireBenchOptions): Promise<BenchRepo
       for (let at = 0; at < relayed.arrived; at += 1) {
         bare.record(Math.round(relayed.arrivedNs[at] - relayed.sentNs[at]));
       }
-      frameOfQuote.clear();
+      decided.clear();
       const quoted = await outside.round("keel", options.framesPerRound, options.perSecond);
+      const frameOfQuote = decided.frames();
       let next = 0;
       for (let at = 0; at < quoted.arrived; at += 1) {
         const frames = frameOfQuote.get(quoted.arrivedId[at]) ?? 0;
@@ -155,7 +158,9 @@ function noteQuotes(gateway: FixQuoteGateway, note: (quoteId: number) => void): 
     start: (events) => gateway.start(events),
     publish: (quotes, timeUs) => {
       const { batch } = quotes;
-      note(batch.quoteId.subarray(0, batch.count).reduce((a, b) => Math.max(a, b), 0));
+      let highest = 0;
+      for (let row = 0; row < batch.count; row += 1) highest = Math.max(highest, batch.quoteId[row]);
+      note(highest);
       return gateway.publish(quotes, timeUs);
     },
     cancelAll: (timeUs) => gateway.cancelAll(timeUs),
@@ -172,6 +177,35 @@ async function ready(live: LiveDesk): Promise<void> {
     await Bun.sleep(20);
   }
   await Bun.sleep(SETTLE_MS);
+}
+
+/** By the highest quote id of each message: how many frames the desk had seen when it was decided. Noting allocates nothing. */
+class DecidedQuotes {
+  readonly #quoteId: Float64Array;
+  readonly #frames: Float64Array;
+  #count = 0;
+
+  constructor(capacity: number) {
+    this.#quoteId = new Float64Array(capacity);
+    this.#frames = new Float64Array(capacity);
+  }
+
+  note(quoteId: number, frames: number): void {
+    if (this.#count === this.#quoteId.length) return;
+    this.#quoteId[this.#count] = quoteId;
+    this.#frames[this.#count] = frames;
+    this.#count += 1;
+  }
+
+  clear(): void {
+    this.#count = 0;
+  }
+
+  frames(): ReadonlyMap<number, number> {
+    const byQuote = new Map<number, number>();
+    for (let at = 0; at < this.#count; at += 1) byQuote.set(this.#quoteId[at], this.#frames[at]);
+    return byQuote;
+  }
 }
 
 /** The other thread. */

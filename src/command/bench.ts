@@ -24,6 +24,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
       ...options,
       framesPerRound: 20_000,
       perSecond: 10_000,
+      warmUpMs: 10_000,
     }),
   book: async (options) => (await import("../bench/book.ts")).runBookBench(options),
   fix: async ({ seed, rounds }) =>

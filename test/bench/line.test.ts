@@ -72,7 +72,13 @@ describe("benchmarks of the line", () => {
   });
 
   test("wire answers frames over real sockets, beside the relay", async () => {
-    const report = await runWireBench({ seed: 1, rounds: 1, framesPerRound: 400, perSecond: 1_000 });
+    const report = await runWireBench({
+      seed: 1,
+      rounds: 1,
+      framesPerRound: 400,
+      perSecond: 1_000,
+      warmUpMs: 2_500,
+    });
     expectSound(report, ["wire/keel", "wire/relay"], ["wire/keel:relay", "wire/keel:relay/p99"]);
   });
 });
