@@ -1,6 +1,7 @@
 import { invariant } from "../core/invariant.ts";
 import type { VenueName } from "../market/instrument.ts";
 import { BOOK_SHAPE, L2Book } from "../market/l2-book.ts";
+import { RecentEvents } from "./recent-events.ts";
 import { VENUE_ENTRIES } from "./venues.ts";
 
 /** No line's book is followed, or none has told anything yet. */
@@ -14,11 +15,11 @@ export class LineGroup {
   readonly live: Uint8Array;
   /** The line that the desk's book follows; without numbers only. */
   readonly source: Int16Array;
-  /** Number and local and exchange time of the last book event taken. */
+  /** Number and exchange time of the last book event taken. */
   readonly applied: Float64Array;
-  readonly appliedUs: Float64Array;
   readonly bookTimeUs: Float64Array;
-  readonly bookLine: Int16Array;
+  /** The last ones; with numbers only. */
+  readonly recent = new RecentEvents();
   readonly topSequence: Float64Array;
   readonly topLine: Int16Array;
   readonly tradeSequence: Float64Array;
@@ -38,9 +39,7 @@ export class LineGroup {
     this.live = new Uint8Array(capacity);
     this.source = byLine();
     this.applied = column();
-    this.appliedUs = column();
     this.bookTimeUs = column();
-    this.bookLine = byLine();
     this.topSequence = column();
     this.topLine = byLine();
     this.tradeSequence = column();
@@ -70,5 +69,6 @@ export class LineGroup {
     this.applied[id] = Number.NaN;
     this.bookTimeUs[id] = Number.NaN;
     this.topSequence[id] = Number.NaN;
+    this.recent.forget(id);
   }
 }

@@ -229,9 +229,8 @@ export class LineArbiter implements LineReport {
         return false;
       }
       group.applied[id] = last;
-      group.appliedUs[id] = timeUs;
+      group.recent.note(id, last, feed, timeUs);
       if (exchangeUs > 0) group.bookTimeUs[id] = exchangeUs;
-      group.bookLine[id] = feed;
       this.counters[feed].first += 1;
       return true;
     }
@@ -242,8 +241,10 @@ export class LineArbiter implements LineReport {
       return false;
     }
     this.counters[feed].duplicates += 1;
-    if (last === applied && group.bookLine[id] !== feed)
-      this.lagUs[feed].record(timeUs - group.appliedUs[id]);
+    if (batch.kind[row] === EVENT.bookDelta) {
+      const lagUs = group.recent.lagUs(id, last, feed, timeUs);
+      if (lagUs >= 0) this.lagUs[feed].record(lagUs);
+    }
     return false;
   }
 

@@ -1,9 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { Rng } from "../../src/core/rng.ts";
+import { VENUE_ENTRIES } from "../../src/feed/venues.ts";
 import { FAKE_VENUES } from "./fake-venues.ts";
 import { LineBed } from "./line-bed.ts";
 
 const PASS_MS = 2_000;
+const LATE_MS = 300;
 
 /** One of each way to follow a venue; those of the same make differ in names only. */
 const FOLLOWED = FAKE_VENUES.filter(([name]) => !/coinm|option|inverse|bybit-spot/.test(name));
@@ -66,8 +68,13 @@ describe.each(FOLLOWED.map(([name, makeVenue]) => ({ name, makeVenue })))(
 
     test.each([0, 1])("line %d is late, then the other one is cut", (late) => {
       const bed = start();
-      bed.lines[late].delayMs = 300;
+      bed.lines[late].delayMs = LATE_MS;
       bed.pass(PASS_MS);
+      const lagUs = bed.arbiter.lagUs[late];
+      // Also of events that are long past when the late line brings them.
+      if (VENUE_ENTRIES[bed.lines[late].feed.venue].arbitration === "sequence") {
+        expect(lagUs.quantile(0.5) / 1_000).toBeCloseTo(LATE_MS, -1.5);
+      } else expect(lagUs.count).toBe(0);
       expect({ log: bed.log, unsound: bed.unsound }).toEqual({ log: [], unsound: [] });
       bed.lines[1 - late].cut();
       bed.pass(200);
