@@ -1,7 +1,6 @@
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { KeelError } from "../../core/errors.ts";
-
-const heldHere = new Set<string>();
+import { FileLock } from "../../core/file-lock.ts";
 
 /** When a process was started, in clock ticks since boot (proc(5), field 22); empty where the host does not say. */
 function startedAt(pid: number): string {
@@ -13,36 +12,30 @@ function startedAt(pid: number): string {
   }
 }
 
-/** The living process, other than this one, that has the store open; null when there is none. */
+/** The living process, other than this one, that says it has the store open; null when there is none. For people: the lock itself decides. */
 export function lockHolder(path: string): number | null {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch {
-    return null;
-  }
-  const [pid, started] = text.trim().split(" ");
+  const [pid, started] = FileLock.note(path).trim().split(" ");
   const alive = Number(pid) !== process.pid && started !== "" && startedAt(Number(pid)) === started;
   return alive ? Number(pid) : null;
 }
 
 /**
- * Takes a session's store for this process: two writers would use the same sequence numbers. A lock left by a process that
- * no longer lives is taken over.
+ * Takes a session's store for this process: two writers would use the same sequence numbers. The kernel lets go of the lock of a
+ * process that ends, however it ends, and gives it to one only of those that try at the same time, from whatever container.
  *
- * @throws KeelError when another living process, or another session of this one, has the store open.
+ * @throws KeelError when another process, or another session of this one, has the store open.
  */
 export function lockStore(path: string): () => void {
-  if (heldHere.has(path) || lockHolder(path) !== null) {
+  const lock = FileLock.take(path, () => `${process.pid} ${startedAt(process.pid)}\n`);
+  if (lock === null) {
+    const holder = lockHolder(path);
     throw new KeelError(
       "store-locked",
-      `FIX session store: ${path} is held by a running process; stop it first`,
+      `FIX session store: ${path} is held by a running process${holder === null ? "" : `, ${holder}`}; stop it first`,
     );
   }
-  writeFileSync(path, `${process.pid} ${startedAt(process.pid)}\n`);
-  heldHere.add(path);
   return () => {
-    heldHere.delete(path);
     rmSync(path, { force: true });
+    lock.release();
   };
 }

@@ -1,7 +1,7 @@
-import { chmodSync, closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
+import { chmodSync, closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { EXIT, KeelError } from "../../core/errors.ts";
-import { HEADER, HEADER_BYTES, MAGIC, WRITER_STATE } from "./layout.ts";
+import { FileLock } from "../../core/file-lock.ts";
 
 /** Where Linux keeps POSIX shared memory: `shm_open("/name")` opens `name` here. */
 export const SHM_DIR = "/dev/shm";
@@ -11,30 +11,40 @@ const MODE = 0o640;
 /** Set aside at a time. */
 const RESERVE_BYTES = 1 << 20;
 
+/** A shared memory object that this process alone writes. */
+export interface Segment {
+  readonly memory: ArrayBuffer;
+  /** Lets others write under the name. What was written stays. */
+  release(): void;
+}
+
 /**
  * Makes a shared memory object of the given name and maps it. What stood under the name is replaced in one step, so readers
  * see the old one or a whole new one: `prepare` fills the memory before the name leads to it. It stays there when the process
  * has ended, for readers to see in which state.
  *
- * @throws KeelError when a living process writes under this name, or the memory cannot be had
+ * The name is taken by a lock on a file beside it that readers cannot open. Its end with the process, whatever ends that, is the
+ * kernel's doing, so neither a number that another process was given since nor a reader can keep the writer out.
+ *
+ * @throws KeelError when another writes under this name, or the memory cannot be had
  */
 export function createSegment(
   name: string,
   totalBytes: number,
   prepare: (memory: ArrayBuffer) => void,
   directory = SHM_DIR,
-): ArrayBuffer {
+): Segment {
   const path = join(directory, name);
-  const owner = writerOf(path);
-  if (owner !== null && owner !== process.pid && alive(owner)) {
-    throw new KeelError(
-      "shm-in-use",
-      `shared memory ${name} is written by process ${owner}: stop it or choose another name`,
-      EXIT.badConfiguration,
+  const failed = (error: unknown): KeelError =>
+    new KeelError(
+      "shm-failed",
+      `shared memory ${name} of ${totalBytes} bytes cannot be made in ${directory}: ${error instanceof Error ? error.message : String(error)}`,
+      EXIT.failed,
     );
-  }
-  const fresh = `${path}.${process.pid}.new`;
+  const release = own(`${path}.lock`, name, failed);
+  const fresh = `${path}.new`;
   try {
+    rmSync(fresh, { force: true });
     const file = openSync(fresh, "wx+", MODE);
     try {
       reserve(file, totalBytes);
@@ -45,16 +55,33 @@ export function createSegment(
     const memory = Bun.mmap(fresh, { shared: true });
     prepare(memory.buffer);
     renameSync(fresh, path);
-    return memory.buffer;
+    return { memory: memory.buffer, release };
   } catch (error) {
     rmSync(fresh, { force: true });
-    const why = error instanceof Error ? error.message : String(error);
+    release();
+    throw failed(error);
+  }
+}
+
+function own(path: string, name: string, failed: (error: unknown) => KeelError): () => void {
+  let lock: FileLock | null;
+  try {
+    lock = FileLock.take(path, () => `${process.pid}\n`);
+  } catch (error) {
+    throw failed(error);
+  }
+  if (lock === null) {
     throw new KeelError(
-      "shm-failed",
-      `shared memory ${name} of ${totalBytes} bytes cannot be made in ${directory}: ${why}`,
-      EXIT.failed,
+      "shm-in-use",
+      `shared memory ${name} is written by process ${FileLock.note(path).trim()}: stop it or choose another name`,
+      EXIT.badConfiguration,
     );
   }
+  const held = lock;
+  return () => {
+    rmSync(path, { force: true });
+    held.release();
+  };
 }
 
 /**
@@ -65,27 +92,5 @@ function reserve(file: number, totalBytes: number): void {
   const zeros = new Uint8Array(Math.min(totalBytes, RESERVE_BYTES));
   for (let at = 0; at < totalBytes; ) {
     at += writeSync(file, zeros, 0, Math.min(zeros.length, totalBytes - at), at);
-  }
-}
-
-/** Process that writes what stands at the path, unless it has said that it stopped; null when nothing of ours stands there. */
-function writerOf(path: string): number | null {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(path);
-  } catch {
-    return null;
-  }
-  if (bytes.length < HEADER_BYTES || bytes.toString("latin1", 0, MAGIC.length) !== MAGIC) return null;
-  if (bytes.readUInt32LE(HEADER.state) === WRITER_STATE.stopped) return null;
-  return bytes.readUInt32LE(HEADER.pid);
-}
-
-function alive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
   }
 }

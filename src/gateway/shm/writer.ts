@@ -55,6 +55,7 @@ export class ShmWriter implements DeskTap {
   readonly #desk: ShmDesk;
   readonly #offsets: ShmOffsets;
   readonly #shared: Int32Array;
+  readonly #release: () => void;
   readonly #names: Uint8Array;
   readonly #heartbeat: Float64Array;
   /** The record under way, as words, floats and doubles. It is copied as words: a double could change the bits of a NaN. */
@@ -74,7 +75,7 @@ export class ShmWriter implements DeskTap {
   #namedUnderlyings = 0;
   #ringHead = 0;
 
-  /** @throws KeelError when a living process writes under this name, or the memory cannot be had */
+  /** @throws KeelError when another writes under this name, or the memory cannot be had */
   constructor(options: ShmWriterOptions) {
     const { desk, name, ringCapacity } = options;
     invariant((ringCapacity & (ringCapacity - 1)) === 0, "the ring's capacity is a power of two");
@@ -91,12 +92,13 @@ export class ShmWriter implements DeskTap {
     };
     this.#desk = desk;
     this.#offsets = offsetsOf(shape);
-    const memory = createSegment(
+    const { memory, release } = createSegment(
       name,
       this.#offsets.totalBytes,
       (buffer) => writeHeader(buffer, shape, this.#offsets, desk),
       options.directory,
     );
+    this.#release = release;
     this.#shared = new Int32Array(memory);
     this.#names = new Uint8Array(memory);
     this.#heartbeat = new Float64Array(memory, HEADER.heartbeatUs, 1);
@@ -158,6 +160,7 @@ export class ShmWriter implements DeskTap {
 
   close(): void {
     Atomics.store(this.#shared, HEADER.state / 4, WRITER_STATE.stopped);
+    this.#release();
   }
 
   #quote(quotes: QuoteBatch, row: number, timeUs: number): void {

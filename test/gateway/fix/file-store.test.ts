@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
   appendFileSync,
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -12,6 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FileStore, openSessionStore, RESERVE_BLOCK } from "../../../src/gateway/fix/file-store.ts";
+import { lockHolder } from "../../../src/gateway/fix/store-lock.ts";
 
 let folder = "";
 let copies = 0;
@@ -154,6 +156,24 @@ describe("FileStore", () => {
     expect(() => openSessionStore(folder, identity)).toThrow("held by a running process");
     store.close();
     openSessionStore(folder, identity).close();
+  });
+
+  test("is refused while another process has it, and taken when that was killed", async () => {
+    mkdirSync(join(folder, "a"));
+    const source = `import { lockStore } from ${JSON.stringify(join(import.meta.dir, "../../../src/gateway/fix/store-lock.ts"))};
+      globalThis.release = lockStore(process.argv[1]);
+      console.log("held");
+      setInterval(() => {}, 1_000);`;
+    const lock = join(folder, "a", "session.lock");
+    const holder = Bun.spawn([process.execPath, "-e", source, lock], { stdout: "pipe" });
+    await holder.stdout.getReader().read();
+    expect(lockHolder(lock)).toBe(holder.pid);
+    expect(() => new FileStore(join(folder, "a"))).toThrow(`held by a running process, ${holder.pid}`);
+    holder.kill("SIGKILL");
+    await holder.exited;
+    expect(lockHolder(lock)).toBeNull();
+    new FileStore(join(folder, "a")).close();
+    expect(existsSync(lock)).toBe(false);
   });
 
   test("takes over the lock of a process that is gone", () => {

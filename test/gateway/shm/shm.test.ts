@@ -1,5 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findCompiler } from "../../../ffi/compile.ts";
@@ -166,19 +176,52 @@ describe("shared memory", () => {
     expect(statSync(join(directory, "keel")).mode & 0o777).toBe(0o640);
   });
 
-  test("refuses a name that a living process writes under, takes one that a dead process left", async () => {
+  test("refuses a name that a living process writes under, takes it when that was killed", async () => {
+    const source = `import { FileLock } from ${JSON.stringify(join(import.meta.dir, "../../../src/core/file-lock.ts"))};
+      globalThis.lock = FileLock.take(process.argv[1], () => String(process.pid));
+      console.log("held");
+      setInterval(() => {}, 1_000);`;
+    const holder = Bun.spawn([process.execPath, "-e", source, join(directory, "keel.lock")], {
+      stdout: "pipe",
+    });
+    expect((await linesOf(holder.stdout).next()).value).toBe("held");
+    expect(() => writer()).toThrow(`shared memory keel is written by process ${holder.pid}`);
+    holder.kill("SIGKILL");
+    await holder.exited;
+    writer();
+    expect(new ShmReader("keel", directory).state).toBe("running");
+  });
+
+  test("one desk at a time writes under a name, in this process too", () => {
+    const shm = writer();
+    expect(() => writer()).toThrow("shared memory keel is written by process");
+    shm.close();
+    writer().close();
+    expect(readdirSync(directory)).toEqual(["keel"]);
+  });
+
+  test("takes what a dead process left, though another has its number by now, and what it did not finish", () => {
     const header = new Uint8Array(256);
     header.set(Buffer.from("KEELSHM1"));
     const view = new DataView(header.buffer);
     view.setUint32(HEADER.state, WRITER_STATE.running, true);
-    const sleeper = Bun.spawn(["sleep", "60"]);
-    view.setUint32(HEADER.pid, sleeper.pid, true);
+    view.setUint32(HEADER.pid, process.ppid, true);
     writeFileSync(join(directory, "keel"), header);
-    expect(() => writer()).toThrow(`shared memory keel is written by process ${sleeper.pid}`);
-    sleeper.kill();
-    await sleeper.exited;
-    writer();
-    expect(new ShmReader("keel", directory).state).toBe("running");
+    writeFileSync(join(directory, "keel.new"), "half");
+    writeFileSync(join(directory, "keel.lock"), `${process.ppid}\n`);
+    writer().close();
+    expect(readdirSync(directory)).toEqual(["keel"]);
+    expect(new ShmReader("keel", directory).state).toBe("stopped");
+  });
+
+  test("keeps readers from the lock, and follows no link that stands in its place", () => {
+    const shm = writer();
+    expect(statSync(join(directory, "keel.lock")).mode & 0o777).toBe(0o600);
+    shm.close();
+    writeFileSync(join(directory, "victim"), "kept");
+    symlinkSync(join(directory, "victim"), join(directory, "keel.lock"));
+    expect(() => writer()).toThrow("cannot be made");
+    expect(readFileSync(join(directory, "victim"), "utf8")).toBe("kept");
   });
 
   test("its memory is set aside before anything is written on the line", () => {
