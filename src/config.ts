@@ -140,6 +140,7 @@ export interface Config {
     readonly connectMs: number;
     readonly requestMs: number;
     readonly shutdownMs: number;
+    readonly handoverMs: number;
   };
   /** `KEEL_QUOTE_…` */
   readonly quote: QuoteParameters;
@@ -337,6 +338,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       connectMs: values.KEEL_CONNECT_TIMEOUT_MS,
       requestMs: values.KEEL_REQUEST_TIMEOUT_MS,
       shutdownMs: values.KEEL_SHUTDOWN_TIMEOUT_MS,
+      handoverMs: values.KEEL_HANDOVER_WAIT_MS,
     },
     quote: parameterValues(QUOTE_PARAMETERS, values),
     surface: values.KEEL_FAIR_VALUE === "venue" ? null : parameterValues(SURFACE_PARAMETERS, values),

@@ -175,6 +175,12 @@ const NAMED = {
     "Wait for cancels and the logout at the end",
     "ms",
   ),
+  KEEL_HANDOVER_WAIT_MS: variable(
+    integerIn(1_000, 3_600_000),
+    "120000",
+    "With `keel run --handover`, for how long the new process may prepare itself before it gives up and the running one goes on",
+    "ms",
+  ),
   KEEL_LOG: variable(oneOf(...LOG_FORMATS), "text", "Form of the log on stderr"),
   KEEL_LOG_LEVEL: variable(oneOf(...LOG_LEVELS), "info", "Least severe level that is logged"),
 } as const;

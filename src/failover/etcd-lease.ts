@@ -105,6 +105,14 @@ export class EtcdLease implements LeaseService {
     return held;
   }
 
+  get handle(): string {
+    return this.#id;
+  }
+
+  adopt(handle: string): void {
+    this.#id = handle;
+  }
+
   async look(): Promise<LeaseView> {
     return this.#look();
   }

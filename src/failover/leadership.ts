@@ -137,6 +137,37 @@ export class Leadership {
     this.#silent = false;
   }
 
+  /**
+   * Another process of this host had the lease under this token and has let go of it for this one: it is this one's once the service
+   * has prolonged it, counted from when this process asked.
+   *
+   * @param handle the service's own name of the lease
+   */
+  adopt(token: number, handle: string): void {
+    invariant(this.#role === "passive" && this.#asking === null, "a process takes over a term as its first");
+    this.#options.service.adopt(handle);
+    this.#ask(() => this.#takeOn(token));
+  }
+
+  /**
+   * Ends for good without giving the lease back: it is another process's to prolong. The session must have been closed before.
+   *
+   * @returns null where this process does not lead
+   */
+  async handOver(): Promise<{ token: number; handle: string; numbers: SessionNumbers } | null> {
+    await this.#asking;
+    const { service, numbers, fence } = this.#options;
+    const led = this.#role === "leader";
+    this.#stopped = true;
+    fence.close();
+    this.#role = "passive";
+    // The one that takes it on has the whole of its length to do so.
+    const held = led && (await service.renew(this.#token, this.#request()).catch(() => false));
+    const { handle } = service;
+    service.close();
+    return held ? { token: this.#token, handle, numbers: numbers() } : null;
+  }
+
   /** Ends for good; the lease is given back once the session has been logged out. */
   async stop(logOut: () => Promise<void>): Promise<void> {
     const led = this.#role === "leader";
@@ -191,6 +222,24 @@ export class Leadership {
     this.#lastTransition = "took the lead";
     this.#nextNs = sentNs + ttlMs * 1e6 * RENEW_AFTER;
     onLead(answer.token, answer.before);
+  }
+
+  async #takeOn(token: number): Promise<void> {
+    const { service, fence, monotonicNs, ttlMs, onLead } = this.#options;
+    this.#token = Math.max(this.#token, token);
+    const request = this.#request();
+    const sentNs = monotonicNs();
+    const held = await service.renew(token, request);
+    if (!held || this.#stopped) return;
+    this.#grantedNs = sentNs;
+    if (monotonicNs() >= this.#silentNs) return;
+    this.#token = token;
+    fence.open(token, sentNs + ttlMs * 1e6 * SHUT_AFTER, request.numbers.outgoing + NUMBER_BLOCK);
+    this.#role = "leader";
+    this.counters.terms += 1;
+    this.#lastTransition = "took the lead on from the process before it";
+    this.#nextNs = sentNs + ttlMs * 1e6 * RENEW_AFTER;
+    onLead(token, null);
   }
 
   async #renew(): Promise<void> {

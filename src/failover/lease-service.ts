@@ -55,6 +55,10 @@ export interface LeaseService {
   renew(token: number, request: LeaseRequest): Promise<boolean>;
   /** Gives the lease back with the numbers exactly as they are. @returns false when it was not held any more */
   release(token: number, request: LeaseRequest): Promise<boolean>;
+  /** The service's own name of the lease that is held, for {@link adopt}; empty where the token is enough. */
+  readonly handle: string;
+  /** A lease that another process of this host had is to be prolonged by this one. */
+  adopt(handle: string): void;
   look(): Promise<LeaseView>;
   close(): void;
 }

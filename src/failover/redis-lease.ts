@@ -64,6 +64,7 @@ return 1`;
  */
 export class RedisLease implements LeaseService {
   readonly name: string;
+  readonly handle = "";
   readonly #options: RedisLeaseOptions;
   readonly #keys: {
     readonly lease: string;
@@ -120,6 +121,8 @@ export class RedisLease implements LeaseService {
     const values = [`${token}:${holder}`, String(numbers.outgoing), startedText(numbers)];
     return Number(await this.#eval(RELEASE, [lease, state], values)) === 1;
   }
+
+  adopt(): void {}
 
   async look(): Promise<LeaseView> {
     const { lease, token, state } = this.#keys;

@@ -8,6 +8,8 @@
 import { z } from "zod";
 import { VENUES } from "../market/instrument.ts";
 import { bookSnapshot } from "../position/snapshot.ts";
+import { savedSides } from "../quote/sides-store.ts";
+import { SIDES, type SidesName } from "../quote/target.ts";
 import { REDUCING_LIMITS } from "../risk/trading-state.ts";
 
 export const STREAM_VERSION = 1;
@@ -15,6 +17,8 @@ export const STREAM_VERSION = 1;
 export const MESSAGE_BYTES_MAX = 64 << 20;
 /** Reasons for which the leader closes a follower's connection. */
 export const STREAM_CLOSE = { notLeading: 4001, badMessage: 4002, slow: 4003 } as const;
+
+const SIDES_NAMES = Object.keys(SIDES) as [SidesName, ...SidesName[]];
 
 const kill = z.strictObject({ tripped: z.boolean(), reason: z.string(), timeUs: z.number() });
 const reducing = z
@@ -50,6 +54,8 @@ export const streamRecord = z.discriminatedUnion("what", [
     ]),
   }),
   z.strictObject({ what: z.literal("trading"), kill, reducing }),
+  /** An operator has said which sides are quoted; `symbol` is empty for every instrument. */
+  z.strictObject({ what: z.literal("sides"), symbol: z.string(), sides: z.enum(SIDES_NAMES) }),
   /** The lease has been given back: it is free now. */
   z.strictObject({ what: z.literal("released") }),
 ]);
@@ -69,6 +75,8 @@ export const streamSnapshot = z.strictObject({
   ),
   kill,
   reducing,
+  /** Which sides are quoted, as operators have said. */
+  sides: savedSides,
   /** Null where there is no FIX session. */
   session: z
     .strictObject({

@@ -2,10 +2,11 @@ import { readFileSync } from "node:fs";
 import type { SignatureChecker } from "../core/signature.ts";
 import { fileDigest } from "./chain.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import { CRC_FROM, RECORD_BYTES } from "./format.ts";
+import { CRC_FROM, RECORD_BYTES, type SegmentHeader } from "./format.ts";
 import { JournalReader, journalRuns } from "./reader.ts";
 import { RECORD } from "./record.ts";
 import { type RetiredLine, retiredSegments } from "./retention.ts";
+import { linkOf } from "./staging.ts";
 
 /** Something that is not as it was written. */
 export interface AuditProblem {
@@ -135,7 +136,9 @@ function auditRun(
     if (clock?.synchronised === true) seen.clockErrorUsMax = maximum(seen.clockErrorUsMax, clock.maxErrorUs);
     else seen.clockUnknown += 1;
   };
-  for (const { type, timeUs } of reader.records()) {
+  let linked: string | null = null;
+  for (const { type, timeUs, payload } of reader.records()) {
+    if (type === RECORD.link) linked = linkOf(payload)?.digest ?? linked;
     if (Number.isNaN(fromUs)) fromUs = timeUs;
     toUs = timeUs;
     complete = type === RECORD.end;
@@ -151,8 +154,7 @@ function auditRun(
   links.push({
     runId,
     file: run.files[0] ?? "",
-    previous:
-      first === null || (first.version === 1 && first.segment === 1) ? null : hex(first.previousDigest),
+    previous: previousOf(first, linked),
     last: hex(lastDigest ?? fileDigest(run.files.at(-1) ?? "")),
     firstSegment: first?.segment ?? 1,
   });
@@ -169,6 +171,13 @@ function auditRun(
     clockErrorUsMax: Number.isNaN(seen.clockErrorUsMax) ? null : seen.clockErrorUsMax,
     clockUnknown: seen.clockUnknown,
   };
+}
+
+/** What a run follows: its first header tells it, or of a run that was begun beside another one the record of when it took over. */
+function previousOf(first: SegmentHeader | null, linked: string | null): string | null {
+  if (first === null || (first.version === 1 && first.segment === 1)) return null;
+  const previous = hex(first.previousDigest);
+  return previous === NOTHING && first.segment === 1 ? (linked ?? NOTHING) : previous;
 }
 
 /** Whether a whole record lies somewhere behind `from`: then the damage before it is no end that a crash left. */

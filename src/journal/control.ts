@@ -28,4 +28,6 @@ export interface JournalWorkerReply {
   readonly records: number;
   readonly bytes: number;
   readonly segments: number;
+  /** Hex SHA-256 of the run's last segment; null when none was finished. */
+  readonly digest: string | null;
 }

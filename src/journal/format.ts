@@ -8,12 +8,12 @@ import { BadInputError } from "../core/errors.ts";
  * | at | what |
  * |---|---|
  * | 0 | `KEELJRNL` |
- * | 8 | u32 version: {@link VERSION}, or 1 of before there were checkpoints and links between runs |
+ * | 8 | u32 version: {@link VERSION}; 2 before a run could be begun beside another one, 1 before there were checkpoints and links between runs |
  * | 12 | u32 CRC-32 of everything from 16 to the end of the header, run id included |
  * | 16 | u32 number of the segment, from 1 |
  * | 20 | u32 bytes of the run id |
  * | 24 | u64 sequence of its first record |
- * | 32 | 32 bytes: SHA-256 of the whole segment before it; in a run's first, of the last segment of the run before; zeros where there is none. This chains everything in a folder |
+ * | 32 | 32 bytes: SHA-256 of the whole segment before it; in a run's first, of the last segment of the run before; zeros where there is none, or where the run was begun beside another one, which its `link` record names. This chains everything in a folder |
  * | 64 | run id, UTF-8 |
  *
  * Record, {@link RECORD_BYTES} bytes and then the payload:
@@ -29,8 +29,8 @@ import { BadInputError } from "../core/errors.ts";
  * | 32 | payload |
  */
 export const MAGIC = "KEELJRNL";
-export const VERSION = 2;
-const READABLE_VERSIONS: readonly number[] = [1, VERSION];
+export const VERSION = 3;
+const READABLE_VERSIONS: readonly number[] = [1, 2, VERSION];
 export const HEADER_BYTES = 64;
 export const DIGEST_BYTES = 32;
 export const RECORD_BYTES = 32;
@@ -51,6 +51,23 @@ export interface SegmentHeader {
   readonly firstSequence: number;
   readonly previousDigest: Uint8Array;
   readonly version: number;
+}
+
+/** Run id of a process that takes another one's place: it sorts behind that one's, whatever the clock did meanwhile. */
+export function runIdAfter(before: string, wallUs: number, salt: number): string {
+  let id = runIdAt(wallUs, salt);
+  for (let timeUs = Math.max(wallUs, secondOf(before)); id <= before; timeUs += 1e6)
+    id = runIdAt(timeUs, salt);
+  return id;
+}
+
+/** Start of the second that a run id names, µs since the epoch; 0 for other names. */
+function secondOf(runId: string): number {
+  const [, date, hour, minute, second] = /^(\d{8})T(\d\d)(\d\d)(\d\d)-/.exec(runId) ?? [];
+  if (date === undefined) return 0;
+  const day = `${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}`;
+  const ms = Date.parse(`${day}T${hour}:${minute}:${second}Z`);
+  return Number.isNaN(ms) ? 0 : ms * 1_000;
 }
 
 /** A run id that sorts by time: `20261122T134500-1f3a9c`. `salt` tells apart runs of the same second. */
@@ -98,7 +115,8 @@ export function decodeHeader(bytes: Buffer): SegmentHeader | string {
   if (bytes.toString("latin1", 0, 8) !== MAGIC) return `the file does not begin with ${MAGIC}`;
   const version = bytes.readUInt32LE(8);
   if (!READABLE_VERSIONS.includes(version)) {
-    return `version ${version}, expected ${READABLE_VERSIONS.join(" or ")}: a later keel wrote it`;
+    const known = `expected ${READABLE_VERSIONS.join(", ")}`;
+    return `version ${version}, ${known}${version > VERSION ? ": a later keel wrote it" : ""}`;
   }
   const end = HEADER_BYTES + bytes.readUInt32LE(20);
   if (end > bytes.length) return "the header's run id has no end";

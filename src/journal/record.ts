@@ -5,6 +5,11 @@
 export const RECORD = {
   /** First record of a run: JSON of configuration, build, model digest, schema hash, seed. */
   start: 1,
+  /**
+   * A run that was begun beside another one, whose place it takes from here on. Payload: JSON `{run, digest}` of the other one and of its
+   * last segment, both null where it kept no journal.
+   */
+  link: 4,
   /** Inputs. `subject` = feed (or request) number; payload as named. */
   feedOpen: 10,
   /** Payload: the frame's UTF-8 text. */

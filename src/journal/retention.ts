@@ -73,7 +73,9 @@ export function retire(
 function digestOf(file: SegmentFile, next: SegmentFile | undefined): string {
   const header = next === undefined ? null : readHeader(next.path);
   const isNamed =
-    header !== null && typeof header !== "string" && (next?.runId === file.runId || header.version > 1);
+    header !== null &&
+    typeof header !== "string" &&
+    (next?.runId === file.runId || (header.version > 1 && header.previousDigest.some((byte) => byte !== 0)));
   return Buffer.from(isNamed ? header.previousDigest : fileDigest(file.path)).toString("hex");
 }
 

@@ -1,11 +1,21 @@
-import { closeSync, fdatasyncSync, ftruncateSync, mkdirSync, openSync, unlinkSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fdatasyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { isSynchronised, readKernelClock } from "../core/kernel-clock.ts";
 import { Signer } from "../core/signature.ts";
 import { chainHead } from "./chain.ts";
 import { CHECKPOINT, type CheckpointBody, encodeCheckpoint } from "./checkpoint.ts";
-import { CRC_FROM, encodeHeader, RECORD_BYTES, segmentName, writeU64 } from "./format.ts";
+import { CRC_FROM, DIGEST_BYTES, encodeHeader, RECORD_BYTES, segmentName, writeU64 } from "./format.ts";
 import { type Retention, retire } from "./retention.ts";
+import { recoverStaged, STAGING } from "./staging.ts";
 
 /** Records gathered before they are handed to the file system. */
 const BUFFER_BYTES = 1024 * 1024;
@@ -30,11 +40,15 @@ export interface SegmentOptions {
   /** Ed25519 private key in PEM that signs checkpoints; null leaves them unsigned. */
   readonly signingKey: string | null;
   readonly retention: Retention;
+  /** Segments lie in {@link STAGING} until {@link SegmentFiles.settle}. */
+  readonly staged: boolean;
 }
 
 /** Appends encoded records to the segments of one run; belongs to the thread that drains the ring. */
 export class SegmentFiles {
   segment = 0;
+  /** Hex SHA-256 of the last segment that was finished; null before. */
+  lastDigest: string | null = null;
   /** Bytes handed to the file system, headers included. */
   writtenBytes = 0;
   readonly #options: SegmentOptions;
@@ -47,6 +61,7 @@ export class SegmentFiles {
   #unsynced = false;
   #syncedMs = 0;
   readonly #signer: Signer | null;
+  #staged: boolean;
   /** Bytes of the file that is being written. */
   #fileBytes = 0;
   /** Records in this segment, and those of them that no checkpoint covers. */
@@ -59,8 +74,11 @@ export class SegmentFiles {
   constructor(options: SegmentOptions) {
     this.#options = options;
     this.#signer = options.signingKey === null ? null : new Signer(options.signingKey, "journal");
+    this.#staged = options.staged;
     mkdirSync(options.directory, { recursive: true });
-    this.#previousDigest = chainHead(options.directory);
+    recoverStaged(options.directory);
+    if (this.#staged) mkdirSync(join(options.directory, STAGING), { recursive: true });
+    this.#previousDigest = this.#staged ? new Uint8Array(DIGEST_BYTES) : chainHead(options.directory);
   }
 
   /** Appends one encoded record. @throws what the file system throws: full disk, no permission. */
@@ -93,11 +111,25 @@ export class SegmentFiles {
     this.#sync();
   }
 
+  /** The run whose place this one takes has ended: the segments so far, and those to come, lie in the folder itself. */
+  settle(): void {
+    if (!this.#staged) return;
+    this.flush();
+    this.#sync();
+    this.#staged = false;
+    const { directory, runId } = this.#options;
+    for (let segment = 1; segment <= this.segment; segment += 1) {
+      const name = segmentName(runId, segment);
+      renameSync(join(directory, STAGING, name), join(directory, name));
+    }
+  }
+
   close(): void {
     if (this.#file < 0) return;
     if (this.#unsworn > 0) this.#checkpoint();
     this.flush();
     this.#sync();
+    this.lastDigest = this.#digest.copy().digest("hex");
     closeSync(this.#file);
     this.#file = -1;
   }
@@ -110,7 +142,7 @@ export class SegmentFiles {
     }
     const { directory, runId, retention } = this.#options;
     const segment = this.segment + 1;
-    const path = join(directory, segmentName(runId, segment));
+    const path = join(directory, ...(this.#staged ? [STAGING] : []), segmentName(runId, segment));
     const previousDigest = this.#previousDigest;
     const header = encodeHeader({ runId, segment, firstSequence: sequence, previousDigest });
     const file = openSync(path, APPEND_NEW);
@@ -127,7 +159,7 @@ export class SegmentFiles {
     this.#inSegment = header.length;
     this.#records = 0;
     this.#wrote(header);
-    retire(directory, retention, path, Date.now(), this.#signer);
+    if (!this.#staged) retire(directory, retention, path, Date.now(), this.#signer);
   }
 
   #take(record: Uint8Array): void {

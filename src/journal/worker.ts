@@ -7,6 +7,7 @@
 import { RING_NONE, RingConsumer } from "../core/ring.ts";
 import { CONTROL, type JournalWorkerReply, type JournalWorkerStart } from "./control.ts";
 import { CRC_FROM, TWO_32 } from "./format.ts";
+import { RECORD } from "./record.ts";
 import { SegmentFiles } from "./segments.ts";
 
 declare const self: Worker;
@@ -37,6 +38,7 @@ self.onmessage = (message: MessageEvent<JournalWorkerStart>) => {
       records: 0,
       bytes: 0,
       segments: 0,
+      digest: null,
     };
   }
   Atomics.store(words, CONTROL.done, 1);
@@ -69,7 +71,7 @@ function drain(ring: RingConsumer, words: Int32Array, files: SegmentFiles): Jour
     Atomics.store(words, CONTROL.failed, 1);
     failure = error instanceof Error ? error.message : String(error);
   }
-  return { failure, records, bytes: files.writtenBytes, segments: files.segment };
+  return { failure, records, bytes: files.writtenBytes, segments: files.segment, digest: files.lastDigest };
 }
 
 /** A disk without room may get some again: what could not be written waits in the ring. @returns what was taken */
@@ -94,7 +96,9 @@ function takeBurst(ring: RingConsumer, files: SegmentFiles): number {
     const word = at >> 2;
     ring.u32[word + 1] = Bun.hash.crc32(ring.bytes.subarray(at + CRC_FROM, end));
     files.append(ring.bytes.subarray(at, end), ring.u32[word + 5] * TWO_32 + ring.u32[word + 4]);
+    const isLink = ring.u32[word + 2] === RECORD.link;
     ring.release();
+    if (isLink) files.settle();
     taken += 1;
   }
   return taken;

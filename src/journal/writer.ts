@@ -1,9 +1,10 @@
 import { KeelError } from "../core/errors.ts";
 import { workerUrl } from "../core/executable.ts";
 import { RING_NONE, RingProducer, ringMemory } from "../core/ring.ts";
+import { chainHead } from "./chain.ts";
 import { CONTROL, CONTROL_BYTES, type JournalWorkerReply, type JournalWorkerStart } from "./control.ts";
 import { RECORD_BYTES, segmentName, TWO_32 } from "./format.ts";
-import type { JournalSink, RecordType } from "./record.ts";
+import { type JournalSink, RECORD, type RecordType } from "./record.ts";
 import type { Retention } from "./retention.ts";
 import type { FsyncPolicy } from "./segments.ts";
 
@@ -25,6 +26,8 @@ export interface JournalOptions {
   readonly signingKey?: string | null;
   /** Everything is kept when left out. */
   readonly retention?: Retention;
+  /** The run is begun beside another one: its segments lie apart until {@link JournalWriter.link}. */
+  readonly staged?: boolean;
   /** Capacity of the ring, a power of two. A single record may take at most half of it. */
   readonly ringBytes?: number;
 }
@@ -36,6 +39,8 @@ export interface JournalSummary {
   readonly dropped: number;
   readonly bytes: number;
   readonly segments: number;
+  /** Hex SHA-256 of the last segment; null when none was finished. */
+  readonly digest: string | null;
   /** Why writing stopped early; null when it did not. */
   readonly failure: string | null;
 }
@@ -58,6 +63,7 @@ export class JournalWriter implements JournalSink {
   #sequenceLow = 0;
   #sequenceHigh = 0;
   #closed = false;
+  readonly #directory: string;
   readonly #ring: RingProducer;
   readonly #control: Int32Array;
   readonly #worker: Worker;
@@ -76,6 +82,7 @@ export class JournalWriter implements JournalSink {
 
   private constructor(options: JournalOptions) {
     this.runId = options.runId;
+    this.#directory = options.directory;
     const memory = ringMemory(options.ringBytes ?? DEFAULT_RING_BYTES);
     const control = new SharedArrayBuffer(CONTROL_BYTES);
     this.#ring = new RingProducer(memory);
@@ -86,7 +93,7 @@ export class JournalWriter implements JournalSink {
       this.#worker.onmessage = (message: MessageEvent<JournalWorkerReply>) => resolve(message.data);
       this.#worker.onerror = (event) => {
         Atomics.store(this.#control, CONTROL.failed, 1);
-        resolve({ failure: event.message, records: 0, bytes: 0, segments: 0 });
+        resolve({ failure: event.message, records: 0, bytes: 0, segments: 0, digest: null });
       };
     });
     const start: JournalWorkerStart = {
@@ -101,6 +108,7 @@ export class JournalWriter implements JournalSink {
         checkpointMs: options.checkpointMs ?? 5_000,
         signingKey: options.signingKey ?? null,
         retention: options.retention ?? { bytes: null, ageMs: null },
+        staged: options.staged ?? false,
       },
     };
     this.#worker.postMessage(start);
@@ -151,6 +159,17 @@ export class JournalWriter implements JournalSink {
     }
     this.#ring.bytes.set(payload, at + RECORD_BYTES);
     this.#publish(at, type, subject, timeUs, payload.length);
+  }
+
+  /**
+   * Of a run that was begun beside another one: that one has ended, and this one takes its place. Its segments are put into the folder.
+   *
+   * @param run the other one; null where it kept no journal
+   * @param digest hex SHA-256 of its last segment; null where it kept none: then the last one in the folder is linked to
+   */
+  link(run: string | null, digest: string | null, timeUs: number): void {
+    const last = digest ?? Buffer.from(chainHead(this.#directory)).toString("hex");
+    this.text(RECORD.link, 0, timeUs, JSON.stringify({ run, digest: last }));
   }
 
   /** Waits until every record is on disk and ends the thread. Calling it again gives the same summary. */

@@ -28,10 +28,11 @@ export function registerFailoverMetrics(metrics: MetricRegistry, failover: LiveF
     help: "What happened to the lease and to what is followed, by kind.",
     collect: (emit) => {
       const { terms = 0, renewals = 0, failures = 0, lost = 0 } = failover.leadership?.counters ?? {};
-      const counted = { terms, renewals, failures, lost, adoptions: follower.adoptions };
+      const { adoptions, fills, fillsLost } = follower.counters;
+      const counted = { terms, renewals, failures, lost, adoptions };
       for (const [event, count] of Object.entries(counted)) emit(count, { event });
-      emit(follower.fillsFollowed, { event: "fills" });
-      emit(follower.fillsLost, { event: "fills-lost" });
+      emit(fills, { event: "fills" });
+      emit(fillsLost, { event: "fills-lost" });
       emit(fence.refused, { event: "writes-refused" });
     },
   });

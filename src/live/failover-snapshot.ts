@@ -1,6 +1,7 @@
 import { stepsToDecimal } from "../core/decimal.ts";
 import type { StreamRecord, StreamSnapshot } from "../failover/stream.ts";
 import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
+import type { ExecutionDetail } from "../gateway/gateway.ts";
 import type { LiveDesk } from "./live-desk.ts";
 
 /** What the desk holds, as one that stands by has to know it. */
@@ -12,6 +13,7 @@ export function snapshotOf(live: LiveDesk): StreamSnapshot {
     positions: positionsOf(live),
     kill: desk.gate.kill.state,
     reducing: desk.gate.reducing,
+    sides: live.sides,
     session:
       store === null
         ? null
@@ -44,4 +46,19 @@ export function sessionRecords({ session }: StreamSnapshot): StreamRecord[] {
   const incoming = { what: "session", word: { said: "incoming", next: nextIncoming } } as const;
   if (startedUs === null) return [incoming];
   return [{ what: "session", word: { said: "reset", timeUs: startedUs } }, incoming];
+}
+
+/** What a fill is told as. */
+export function fillRecord(
+  { desk }: LiveDesk,
+  executionId: string,
+  instrument: number,
+  side: number,
+  priceTicks: number,
+  sizeLots: number,
+  detail: ExecutionDetail,
+): StreamRecord {
+  const { venue, symbol } = desk.market.instruments.get(instrument);
+  const fill = { executionId, venue, symbol, side: side === 0 ? 0 : 1, priceTicks, sizeLots } as const;
+  return { what: "fill", ...fill, detail: { ...detail } };
 }

@@ -4,6 +4,7 @@ import type { Clock } from "../core/clock.ts";
 import { KeelError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { LeaseFence } from "../failover/fence.ts";
+import type { MovedTerm } from "../failover/handover/messages.ts";
 import { Leadership, NUMBER_BLOCK } from "../failover/leadership.ts";
 import type { LeaseService } from "../failover/lease-service.ts";
 import { leaseService } from "../failover/service.ts";
@@ -14,10 +15,11 @@ import type { SessionWord } from "../gateway/fix/followed-store.ts";
 import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
 import type { ExecutionDetail, SessionNumbers } from "../gateway/gateway.ts";
 import type { DeskTap } from "../gateway/tap.ts";
+import type { SidesName } from "../quote/target.ts";
 import type { KillState } from "../risk/kill-switch.ts";
 import type { ReducingState } from "../risk/trading-state.ts";
 import { LeaderFollower } from "./failover-follower.ts";
-import { snapshotOf } from "./failover-snapshot.ts";
+import { fillRecord, snapshotOf } from "./failover-snapshot.ts";
 import { TokenFile } from "./failover-token.ts";
 import type { LiveDesk } from "./live-desk.ts";
 
@@ -75,10 +77,13 @@ export class LiveFailover implements DeskTap {
   #beatNs = 0;
   /** Since when a leader could not quote, monotonic ns; NaN while it can. */
   #unfitNs = Number.NaN;
+  /** What this process is called in the coordination service. */
+  #holder: string;
 
   constructor(options: LiveFailoverOptions) {
     this.#options = options;
     const { config, stateDir, clock, log } = options;
+    this.#holder = config.lease.holder;
     this.#token = new TokenFile(stateDir, log);
     this.follower = new LeaderFollower(options, () => this.#leadership?.hurry());
     this.fence = new LeaseFence(clock.monotonicNs);
@@ -115,11 +120,21 @@ export class LiveFailover implements DeskTap {
     this.#tell({ what: "trading", kill, reducing });
   }
 
-  /** The desk runs. @param unfit why it could not quote if the session were up */
-  start(live: LiveDesk, unfit: () => readonly string[]): void {
+  onSides(symbol: string, sides: SidesName): void {
+    this.#tell({ what: "sides", symbol, sides });
+  }
+
+  /**
+   * The desk runs.
+   *
+   * @param unfit why it could not quote if the session were up
+   * @param moved the term of the process whose place this one takes; it is this one's once the service has prolonged it
+   */
+  start(live: LiveDesk, unfit: () => readonly string[], moved: MovedTerm | null = null): void {
     const { config, clock, log } = this.#options;
     this.#live = live;
     this.#unfit = unfit;
+    if (moved !== null) this.#holder = moved.holder;
     const numbers = (): SessionNumbers => {
       const store = live.gateway instanceof FixQuoteGateway ? live.gateway.session.store : null;
       const startedUs = store?.startedUs ?? Number.NaN;
@@ -131,7 +146,7 @@ export class LiveFailover implements DeskTap {
     const { gateway } = live;
     if (gateway instanceof FixQuoteGateway) this.fence.watch(() => gateway.session.store.nextOutgoing);
     const leadership = new Leadership({
-      ...{ service: this.#service, fence: this.fence, holder: config.lease.holder },
+      ...{ service: this.#service, fence: this.fence, holder: this.#holder },
       ttlMs: config.lease.ttlMs,
       monotonicNs: clock.monotonicNs,
       tokenFloor: this.#token.read(),
@@ -155,12 +170,13 @@ export class LiveFailover implements DeskTap {
       onProblem: (text) => log.error("the coordination service cannot be asked", { problem: text }),
     });
     this.#leadership = leadership;
+    if (moved !== null) leadership.adopt(moved.token, moved.handle);
     const { peer } = config;
     if (peer !== undefined) {
       this.#server = new StreamServer({
         ...{ host: peer.listen.host, port: peer.listen.port, token: peer.token },
         ...(peer.tls === undefined ? {} : { tls: tlsOptionsOf(peer.tls) }),
-        run: `${config.lease.holder} ${clock.wallUs()}`,
+        run: `${this.#holder} ${clock.wallUs()}`,
         leading: () => leadership.role === "leader" && clock.monotonicNs() < this.fence.untilNs,
         snapshot: () => snapshotOf(live),
         outgoing: () => numbers().outgoing + NUMBER_BLOCK,
@@ -168,19 +184,19 @@ export class LiveFailover implements DeskTap {
       });
     }
     this.follower.start(live);
+    this.#client?.follow();
     this.#interval = setInterval(() => this.#onTimer(), TIMER_MS);
   }
 
   /** What this process is of the pair, for people and scripts. */
   report(): FailoverReport {
     const leadership = this.#leadership;
-    const { config } = this.#options;
     const number = this.#server?.number ?? 0;
     const followers = this.#server?.followers() ?? [];
     const leads = leadership?.role === "leader";
     return {
       role: leadership?.role ?? "passive",
-      holder: config.lease.holder,
+      holder: this.#holder,
       token: leadership?.token ?? 0,
       remainingMs: Math.round(leadership?.remainingMs ?? 0),
       leader: leadership?.holder ?? "",
@@ -227,6 +243,19 @@ export class LiveFailover implements DeskTap {
     this.#tell({ what: "released" });
   }
 
+  /**
+   * For a process whose place another one of this host takes, when its session has been closed: the lease is not given back but moves.
+   *
+   * @returns null where this process does not lead
+   */
+  async handOver(): Promise<MovedTerm | null> {
+    this.#client?.leave();
+    const moved = (await this.#leadership?.handOver()) ?? null;
+    clearInterval(this.#interval);
+    await this.#server?.stop();
+    return moved === null ? null : { ...moved, holder: this.#holder };
+  }
+
   async stop(): Promise<void> {
     clearInterval(this.#interval);
     this.#client?.leave();
@@ -248,10 +277,8 @@ export class LiveFailover implements DeskTap {
     detail: ExecutionDetail,
   ): void {
     const live = this.#live;
-    if (live === null || this.follower.applying) return;
-    const { venue, symbol } = live.desk.market.instruments.get(instrument);
-    const fill = { executionId, venue, symbol, side: side === 0 ? 0 : 1, priceTicks, sizeLots } as const;
-    this.#tell({ what: "fill", ...fill, detail: { ...detail } });
+    if (live === null) return;
+    this.#tell(fillRecord(live, executionId, instrument, side, priceTicks, sizeLots, detail));
   }
 
   onPrediction(): void {}

@@ -94,13 +94,15 @@ export function unready(live: LiveDesk, failover: LiveFailover | null = null): s
 }
 
 /** What quoting would wait for if the counterparty's session were up. */
-export function unfit({ desk, load }: LiveDesk): string[] {
+export function unfit(live: LiveDesk): string[] {
+  const { desk, load } = live;
   const { underlyings } = desk.market;
   const reasons: string[] = [];
   if (desk.gate.kill.tripped) reasons.push(`the kill switch is tripped: ${desk.gate.kill.state.reason}`);
   if (load?.shedder.stage === LOAD_STAGE.pull)
     reasons.push("more comes in than can be taken: quotes are pulled");
-  if (!desk.gate.reconciled) reasons.push("positions are not reconciled with the counterparty");
+  if (!live.standsBy && !desk.gate.reconciled)
+    reasons.push("positions are not reconciled with the counterparty");
   if (desk.gate.reducing !== null) reasons.push(`only reductions are quoted: ${desk.gate.reducing.reason}`);
   for (const { venue } of firstLines(desk.feeds)) {
     const lines = desk.feeds.filter((feed) => feed.venue === venue);

@@ -11,7 +11,7 @@ const RECONCILE_RETRY_MS = 1_000;
 
 export interface LiveCounterpartyOptions {
   readonly desk: Desk;
-  readonly gateway: QuoteGateway;
+  readonly gateway: () => QuoteGateway;
   readonly taps: readonly DeskTap[];
   readonly journal: JournalSink;
   readonly clock: Clock;
@@ -41,7 +41,7 @@ export class LiveCounterparty {
    * @returns false when the counterparty cannot be asked or the session is down
    */
   adoptPositions(): boolean {
-    const { gateway } = this.#options;
+    const gateway = this.#options.gateway();
     if (gateway.reconciliation === undefined || !gateway.ready) return false;
     void this.#reconcile(true);
     return true;
@@ -57,7 +57,8 @@ export class LiveCounterparty {
   }
 
   #onEvent(event: GatewayEvent, timeUs: number): void {
-    const { gateway, journal, log, taps } = this.#options;
+    const { journal, log, taps } = this.#options;
+    const gateway = this.#options.gateway();
     journal.text(RECORD.gateway, 0, timeUs, JSON.stringify(event));
     switch (event.on) {
       case "down":
@@ -75,7 +76,8 @@ export class LiveCounterparty {
 
   /** Asks until an answer comes or the session is over. */
   async #reconcile(adopt: boolean): Promise<void> {
-    const { gateway, log } = this.#options;
+    const { log } = this.#options;
+    const gateway = this.#options.gateway();
     const source = gateway.reconciliation;
     while (source !== undefined && gateway.ready && !this.#stopping) {
       try {

@@ -10,7 +10,9 @@ import type { Logger } from "../core/log.ts";
 import { Desk } from "../desk/desk.ts";
 import { StageHistograms } from "../desk/latency.ts";
 import { applyModelAct } from "../desk/model-act.ts";
+import type { JournalEnd } from "../failover/handover/messages.ts";
 import type { GatewayEvents, QuoteGateway, SessionNumbers } from "../gateway/gateway.ts";
+import { NoGateway } from "../gateway/no-gateway.ts";
 import type { DeskTap } from "../gateway/tap.ts";
 import type { StepEngine } from "../inference/engine.ts";
 import type { StepModel } from "../inference/step-model.ts";
@@ -21,7 +23,9 @@ import type { JournalSummary, JournalWriter } from "../journal/writer.ts";
 import type { DriftChange } from "../learn/drift/monitor.ts";
 import { LoopLag } from "../monitor/loop-lag.ts";
 import { summarise } from "../monitor/summary.ts";
+import type { SavedSides } from "../quote/sides-store.ts";
 import { SIDES, type SidesName } from "../quote/target.ts";
+import type { SavedCounterparty } from "../rfq/counterparty-store.ts";
 import type { RfqInput } from "../rfq/message.ts";
 import type { RiskLimits } from "../risk/limits.ts";
 import { LOAD_STAGE, LOAD_STAGES } from "../risk/load-shedder.ts";
@@ -29,6 +33,7 @@ import { ORDER_STATE } from "../risk/order.ts";
 import type { VenuePosition } from "../risk/reconciliation.ts";
 import { spreadFeeds } from "../shard/assignment.ts";
 import { ClockWatch } from "./clock-watch.ts";
+import type { Connections } from "./connections.ts";
 import { LiveBooks } from "./live-books.ts";
 import { LiveCounterparties } from "./live-counterparties.ts";
 import { LiveCounterparty } from "./live-counterparty.ts";
@@ -45,6 +50,7 @@ import { openJournal, type PreparedEngine, prepareEngine } from "./prepare.ts";
 import { recalibrationTaps } from "./recalibration.ts";
 import type { ConfiguredModel } from "./registry-model.ts";
 import { StateDirectory } from "./state-directory.ts";
+import type { StateWrites } from "./state-writes.ts";
 
 const TIMER_MS = 10;
 const ABANDON_MS = 2_000;
@@ -60,9 +66,8 @@ export class LiveDesk {
   readonly log: Logger;
   readonly clock: Clock;
   readonly model: StepModel;
-  readonly gateway: QuoteGateway;
   /** Those who follow the desk's decisions. */
-  readonly taps: readonly DeskTap[];
+  readonly taps: DeskTap[];
   /** Longest time between two timer calls beyond their interval since the last read, ms: how late the event loop was. */
   readonly loopLag = new LoopLag(TIMER_MS);
   /** Models beside the one in force, and who changes them; null where that is not configured. */
@@ -76,9 +81,12 @@ export class LiveDesk {
   readonly #journal: JournalWriter | null;
   readonly #sink: JournalSink;
   readonly #port: LivePort;
-  readonly #books: LiveBooks;
+  readonly #options: LiveDeskOptions;
+  #gateway: QuoteGateway;
+  /** Null while the state directory is another process's. */
+  #books: LiveBooks | null = null;
   readonly #state: StateDirectory;
-  readonly #counterparties: LiveCounterparties | null;
+  #counterparties: LiveCounterparties | null = null;
   readonly #counterparty: LiveCounterparty;
   /** Times that risk limits were read anew, and that they could not be. */
   limitReloads = 0;
@@ -97,7 +105,8 @@ export class LiveDesk {
   static async prepare(options: LiveDeskOptions): Promise<LiveDesk> {
     const { config, clock, log } = options;
     const prepared = await prepareEngine(config, clock, log);
-    return new LiveDesk(options, prepared, await openJournal(config.journal, clock));
+    const before = options.successor?.journalRun;
+    return new LiveDesk(options, prepared, await openJournal(config.journal, clock, before));
   }
 
   private constructor(
@@ -108,6 +117,7 @@ export class LiveDesk {
     const { log, clock } = options;
     const config = { ...options.config, feeds: spreadFeeds(options.config.feeds, options.config.shards) };
     this.#config = config;
+    this.#options = options;
     this.log = log;
     this.clock = clock;
     this.clockWatch = new ClockWatch(clock, log);
@@ -122,9 +132,9 @@ export class LiveDesk {
     };
     this.#feeds = new LiveFeeds({ ...shared, onOverdue, timer: this.timer, engine });
     this.#engine = new LiveEngine({ ...shared, model, engine });
-    this.#state = new StateDirectory(config, clock, log);
-    const { left, books, counterparties } = this.#state;
-    const start = liveStart(config, model, engine, left);
+    const { successor } = options;
+    this.#state = new StateDirectory(config, clock, log, successor?.left);
+    const start = liveStart(config, model, engine, this.#state.left);
     this.#port = new LivePort({
       feeds: this.#feeds.port,
       journal: this.#sink,
@@ -135,7 +145,7 @@ export class LiveDesk {
         if (state.tripped) log.warn("kill switch tripped", { ...state });
         else if (reduced !== null) log.warn("only what reduces a position is quoted", { ...reduced });
         else log.warn("kill switch reset", { ...state });
-        options.pair?.onTrading(state, reduced);
+        options.onTrading?.(state, reduced);
         this.#state.saveTrading(state, reduced);
       },
       onOrderNotSent: (orderId) => {
@@ -144,29 +154,60 @@ export class LiveDesk {
     });
     const remote = this.#feeds.shards?.remote;
     this.desk = new Desk({ ...start, engine, remote, port: this.#port, timer: this.timer });
-    this.#books = new LiveBooks(this.desk.book, books, log);
-    const { rfq } = this.desk;
-    this.#counterparties = rfq === null ? null : new LiveCounterparties(rfq, counterparties, log);
     this.#feeds.attach(this.desk);
     this.load = loadWatchOf(config, this.desk, this.#feeds.shards, TIMER_MS);
     this.#engine.attach(this.desk);
-    this.gateway = options.gateway(this.desk);
+    this.#gateway = successor === undefined ? options.gateway(this.desk) : new NoGateway();
     this.models = registered === null ? null : this.#directed(engine, registered);
     this.taps = [
-      ...(options.taps?.(this.desk, model, this.gateway) ?? []),
+      ...(successor === undefined ? (options.taps?.(this.desk, model, this.gateway) ?? []) : []),
       ...(config.recalibrate ? this.#recalibration(engine) : []),
       ...(this.models === null ? [] : [this.models.tap]),
     ];
     this.#port.attach(this.gateway, this.taps);
-    const reconcile = this.gateway.reconciliation === undefined ? null : config.positionMismatch;
+    const reconciles = successor?.reconciles ?? this.gateway.reconciliation !== undefined;
+    const reconcile = reconciles ? config.positionMismatch : null;
     if (reconcile !== null) this.desk.requireReconciliation(reconcile);
     this.#startUs = clock.wallUs();
     this.#sink.text(RECORD.start, 0, this.#startUs, JSON.stringify({ ...start, reconcile }));
-    this.#isPair = options.pair !== undefined;
+    this.#isPair = options.pair === true || successor !== undefined;
     this.#standsBy = this.#isPair;
     this.#counterparty = new LiveCounterparty({
-      ...{ desk: this.desk, gateway: this.gateway, taps: this.taps, journal: this.#sink, clock, log },
+      ...{ desk: this.desk, gateway: () => this.gateway, taps: this.taps, journal: this.#sink, clock, log },
     });
+    if (successor === undefined) this.#keepState();
+  }
+
+  get gateway(): QuoteGateway {
+    return this.#gateway;
+  }
+
+  /** Which sides operators have said are quoted. */
+  get sides(): SavedSides {
+    return this.#state.sides;
+  }
+
+  /** What has been learnt of counterparties. */
+  get counterparties(): SavedCounterparty[] {
+    return this.desk.rfq?.saved() ?? [];
+  }
+
+  /**
+   * The process whose place this one takes has closed everything: the state directory, the journal's folder, the counterparty's session
+   * and every address are this one's from here on.
+   *
+   * @param before the run that ended, and the digest of its last segment; null where it kept no journal
+   * @param term under which this one leads from now on; null where a lease says who does
+   */
+  takePlace(before: JournalEnd | null, term: number | null): void {
+    this.#journal?.link(before?.runId ?? null, before?.digest ?? null, this.clock.wallUs());
+    this.#state.own();
+    this.#keepState();
+    if (term !== null) this.lead(term, null);
+    this.#gateway = this.#options.gateway(this.desk);
+    this.taps.unshift(...(this.#options.taps?.(this.desk, this.model, this.#gateway) ?? []));
+    this.#port.attach(this.#gateway, this.taps);
+    this.#gateway.start(this.#counterparty.events);
   }
 
   /** Connects everything and begins to quote. */
@@ -223,6 +264,7 @@ export class LiveDesk {
     const timeUs = this.#input(RECORD.control, 0, JSON.stringify(command));
     const concerned = this.desk.setSides(command.instrument, SIDES[sides], timeUs);
     this.#state.saveSides(symbol, sides);
+    this.#options.onSides?.(symbol, sides);
     this.log.warn("other sides are quoted", { instrument: symbol === "" ? "all" : symbol, sides });
     return concerned;
   }
@@ -300,6 +342,15 @@ export class LiveDesk {
     return this.#feeds.shards;
   }
 
+  get connections(): Connections {
+    return this.#feeds.connections;
+  }
+
+  /** What of the state folder could not be written. */
+  get stateWrites(): StateWrites {
+    return this.#state.writes;
+  }
+
   get engineName(): string {
     return this.#engine.name;
   }
@@ -339,7 +390,7 @@ export class LiveDesk {
       tap.onCancelAll(timeUs);
       tap.close();
     }
-    this.#books.flush();
+    this.#books?.flush();
     this.#journal?.closeSync(ABANDON_MS);
   }
 
@@ -356,7 +407,7 @@ export class LiveDesk {
     this.#counterparty.stop();
     this.desk.shutdown(this.#control("shutdown", ""));
     await this.gateway.stop(this.#config.timeouts.shutdownMs);
-    await this.#books.stop();
+    await this.#books?.stop();
     await this.#state.synced();
     await this.#counterparties?.stop();
     for (const tap of this.taps) tap.close();
@@ -387,8 +438,16 @@ export class LiveDesk {
     this.gateway.onTimer(timeUs);
     for (const tap of this.taps) tap.onTimer(timeUs);
     this.#feeds.onTimer();
-    this.#books.onTimer(timeUs);
+    this.#books?.onTimer(timeUs);
     this.#counterparties?.onTimer(timeUs);
+  }
+
+  /** From now on what a restart must not forget is written. */
+  #keepState(): void {
+    const { log } = this;
+    const { rfq, book } = this.desk;
+    this.#books = new LiveBooks(book, this.#state.books, log, this.#state.writes);
+    this.#counterparties = rfq === null ? null : new LiveCounterparties(rfq, this.#state.counterparties, log);
   }
 
   /** Every change of a calibration is an input of the desk. */

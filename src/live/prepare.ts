@@ -13,7 +13,7 @@ import type { StepEngine } from "../inference/engine.ts";
 import { loadModels } from "../inference/model.ts";
 import { startEngine } from "../inference/registry.ts";
 import type { StepModel } from "../inference/step-model.ts";
-import { runIdAt } from "../journal/format.ts";
+import { runIdAfter } from "../journal/format.ts";
 import { JournalWriter } from "../journal/writer.ts";
 import { type ConfiguredModel, configuredModel, switchable } from "./registry-model.ts";
 import { warmUpLine } from "./warm-up.ts";
@@ -52,15 +52,22 @@ export async function prepareEngine(config: Config, clock: Clock, log: Logger): 
   return { engine, model, registered };
 }
 
-/** Null where none is configured. @throws KeelError when its folder cannot be used */
+/**
+ * Null where none is configured.
+ *
+ * @param before the run beside which this one begins, of a process whose place it is to take; null where that keeps none
+ * @throws KeelError when its folder cannot be used
+ */
 export async function openJournal(
   journal: Config["journal"],
   { wallUs }: Clock,
+  before?: string | null,
 ): Promise<JournalWriter | null> {
   if (journal === undefined) return null;
   return await JournalWriter.open({
     directory: journal.dir,
-    runId: runIdAt(wallUs(), process.pid),
+    runId: runIdAfter(before ?? "", wallUs(), process.pid),
+    staged: before !== undefined,
     segmentBytes: journal.segmentBytes,
     checkpointMs: journal.checkpointMs,
     signingKey: journal.signingKey?.reveal() ?? null,

@@ -8,6 +8,7 @@ import type { Logger } from "../core/log.ts";
 import { PlacedLoop } from "../core/placed-loop.ts";
 import type { Desk } from "../desk/desk.ts";
 import { Distributor } from "../distribution/distributor.ts";
+import type { MovedTerm, Released } from "../failover/handover/messages.ts";
 import { DeribitGateway } from "../gateway/deribit/gateway.ts";
 import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
 import type { QuoteGateway } from "../gateway/gateway.ts";
@@ -23,12 +24,15 @@ import { Peers } from "../sim/peers.ts";
 import { sessionOf } from "./counterparty-session.ts";
 import { LiveFailover } from "./failover.ts";
 import { registerFailoverMetrics } from "./failover-metrics.ts";
+import { LiveHandover, leftBy } from "./handover.ts";
 import { httpTarget, unfit, unready } from "./http-target.ts";
 import { LiveDesk, type LiveSummary } from "./live-desk.ts";
 import { liveMetrics } from "./live-metrics.ts";
 import { LiveOutcomes } from "./outcomes.ts";
 import { RetrainWatch } from "./retrain-watch.ts";
+import { RunLock } from "./run-lock.ts";
 import { ServiceTap } from "./service-tap.ts";
+import { checkNumbers, Succession } from "./succession.ts";
 import { configuredTaps } from "./taps.ts";
 
 const PAPER_COMP_ID = "PAPER";
@@ -41,17 +45,27 @@ export interface SessionSummary extends LiveSummary {
   readonly counterparty: string;
   /** What the paper counterparty counted; null with a real one. */
   readonly paper: CounterpartyCounters | null;
+  /** Process that has taken this one's place; null where none has. */
+  readonly successor: number | null;
 }
 
 export interface SessionOptions {
   readonly config: Config;
   readonly log: Logger;
   readonly clock: Clock;
+  /** Takes the place of the process that runs with the same state directory, where one does. */
+  readonly handover?: boolean;
+  /** Told to end before the session has started. */
+  readonly shutdown?: AbortSignal;
   /** Peers that are there already (the demo's); otherwise a paper counterparty is started where none is configured. */
   readonly peers?: Peers;
 }
 
 interface SessionParts {
+  readonly lock: RunLock;
+  readonly handover: LiveHandover;
+  /** What the process left whose place this one took; null where there was none. */
+  readonly released: Released | null;
   readonly failover: LiveFailover | null;
   readonly live: LiveDesk;
   readonly http: HttpServer | null;
@@ -75,8 +89,28 @@ export class Session {
   readonly #onUsr1: () => void;
   readonly #onUncaught: (error: unknown) => void;
 
-  /** @throws KeelError naming what is missing. */
+  /** @throws KeelError naming what is missing, RunningEndedError when the process ended whose place this one was to take. */
   static async start(options: SessionOptions): Promise<Session> {
+    const { config, log } = options;
+    const succession = options.handover === true ? await Succession.begin(config.stateDir, log) : null;
+    if (succession === null && options.handover === true) {
+      log.warn("no process runs with this state directory: starts as usual");
+    }
+    const lock = succession === null ? RunLock.take(config.stateDir, log) : null;
+    try {
+      return await Session.#begin(options, succession, lock);
+    } catch (error) {
+      lock?.release();
+      succession?.taker.close();
+      throw error;
+    }
+  }
+
+  static async #begin(
+    options: SessionOptions,
+    succession: Succession | null,
+    owned: RunLock | null,
+  ): Promise<Session> {
     const { config, log, clock } = options;
     const isPaper = config.fix === undefined && config.deribit === undefined;
     const peers =
@@ -97,17 +131,26 @@ export class Session {
       config.failover === undefined
         ? null
         : new LiveFailover({ config: config.failover, stateDir: config.stateDir, clock, log });
-    await failover?.prepare();
-    const notifier = config.serviceManager === null ? null : new ServiceNotifier(config.serviceManager);
+    if (succession === null) await failover?.prepare();
+    const handover = new LiveHandover(config.stateDir, log);
+    const serviceManager = config.serviceManager ?? succession?.taker.estate.serviceManager ?? null;
+    const notifier = serviceManager === null ? null : new ServiceNotifier(serviceManager);
     let prepared: LiveDesk | null = null;
     let distributor: Distributor | null = null;
     const live = await LiveDesk.prepare({
       config,
       log,
       clock,
-      ...(failover === null
-        ? {}
-        : { pair: { onTrading: (kill, reducing) => failover.onTrading(kill, reducing) } }),
+      pair: failover !== null,
+      ...(succession === null ? {} : { successor: succession.successor(config) }),
+      onTrading: (kill, reducing) => {
+        failover?.onTrading(kill, reducing);
+        handover.onTrading(kill, reducing);
+      },
+      onSides: (symbol, sides) => {
+        failover?.onSides(symbol, sides);
+        handover.onSides(symbol, sides);
+      },
       gateway: (desk) =>
         gateway(options, desk, isPaper ? peers : null, failover, {
           onSignal: (frame) => prepared?.takeSignal(frame),
@@ -128,10 +171,14 @@ export class Session {
           notifier === null
             ? []
             : [new ServiceTap(notifier, () => (prepared === null ? "" : standing(prepared, failover)))];
-        return [...taps, ...service, ...(failover === null ? [] : [failover])];
+        return [...taps, ...service, ...(failover === null ? [] : [failover]), handover];
       },
     });
     prepared = live;
+    const taken = succession === null ? null : await takePlace(succession, live, options, failover === null);
+    const lock = owned ?? taken?.lock;
+    invariant(lock !== undefined, "a session that took nobody's place has the state directory already");
+    const told = taken === null ? null : succession?.taker.taken(taken.lock.token);
     const disk = new DiskSpace(writtenFolders(config));
     const metrics = liveMetrics(live, distributor, disk);
     if (failover !== null) registerFailoverMetrics(metrics, failover);
@@ -156,7 +203,9 @@ export class Session {
     const counterparty =
       config.deribit === undefined ? (config.fix?.targetCompId ?? "paper") : new URL(config.deribit.url).host;
     const placed = new PlacedLoop(config.placement);
+    await told;
     return new Session({
+      ...{ lock, handover, released: taken?.released ?? null },
       failover,
       live,
       http,
@@ -196,31 +245,95 @@ export class Session {
     void parts.disk.refresh();
     this.#diskTimer = setInterval(() => void parts.disk.refresh(), DISK_MS);
     this.#diskTimer.unref();
-    live.start();
-    failover?.start(live, () => unfit(live));
+    const { released, handover } = parts;
+    if (released === null) live.start();
+    failover?.start(live, () => unfit(live), released?.lease ?? null);
+    handover.start(live, () => unfit(live), notifier?.manager ?? null);
+    if (released !== null) notifier?.mainProcess(process.pid);
     notifier?.ready(standing(live, failover));
   }
 
+  /** Fulfilled when another process is ready to take this one's place: it is to be stopped. */
+  get replaced(): Promise<void> {
+    return this.#parts.handover.asked;
+  }
+
+  /** Ends in order; where another process takes this one's place, gives it everything that is to go on. */
   async stop(): Promise<SessionSummary> {
-    const { failover, peers, counterparty, distributor, placed, notifier, alerts } = this.#parts;
+    const { lock, handover, failover, peers, counterparty, distributor, placed, notifier, alerts } =
+      this.#parts;
+    const { giver } = handover;
+    const successor = giver?.releasing === true ? giver.successor : null;
     alerts.stop();
     clearInterval(this.#diskTimer);
     this.#parts.retrain.stop();
-    notifier?.stopping("cancels all quotes and logs out");
-    await failover?.stop();
-    const summary = await this.live.stop();
+    let summary: LiveSummary;
+    let lease: MovedTerm | null = null;
+    if (successor === null) {
+      notifier?.stopping("cancels all quotes and logs out");
+      giver?.stop();
+      await failover?.stop();
+      summary = await this.live.stop();
+    } else {
+      notifier?.status(`process ${successor.pid} takes over`);
+      summary = await this.live.stop();
+      lease = (await failover?.handOver()) ?? null;
+      giver?.stop();
+    }
     process.off("SIGHUP", this.#onHup);
     process.off("SIGUSR1", this.#onUsr1);
     process.off("uncaughtException", this.#onUncaught);
     process.off("unhandledRejection", this.#onUncaught);
     await this.http?.stop();
+    lock.release();
+    const taken = successor !== null && (await this.#letGo(successor.pid, summary, lease));
     await distributor?.ended();
     for (const tap of this.live.taps) if (tap instanceof LiveOutcomes) await tap.ended();
     await this.live.models?.ended();
     const counters = (await peers?.stop()) ?? null;
     placed.stop();
     notifier?.close();
-    return { ...summary, counterparty, paper: counters };
+    return { ...summary, counterparty, paper: counters, successor: taken ? (successor?.pid ?? null) : null };
+  }
+
+  /** @returns whether the successor has this process's place now; otherwise nobody has it */
+  async #letGo(pid: number, { journal }: LiveSummary, lease: MovedTerm | null): Promise<boolean> {
+    const { lock, handover, notifier } = this.#parts;
+    const { log } = this.live;
+    const end = journal?.digest == null ? null : { runId: journal.runId, digest: journal.digest };
+    const left = leftBy(this.live, { token: lock.token, journal: end, lease });
+    const taken = (await handover.giver?.release(left)) === true;
+    if (!taken) {
+      handover.giver?.abandon();
+      log.error("the process that was to take over has not done so", { pid });
+      return false;
+    }
+    notifier?.mainProcess(pid);
+    handover.giver?.succeed();
+    log.info("another process has taken over", { pid });
+    return true;
+  }
+}
+
+/** Has the running process let go and takes what it leaves. @param alone no lease says who leads */
+async function takePlace(
+  succession: Succession,
+  live: LiveDesk,
+  { config, log, shutdown }: SessionOptions,
+  alone: boolean,
+): Promise<{ readonly lock: RunLock; readonly released: Released }> {
+  let lock: RunLock | null = null;
+  try {
+    live.start();
+    const released = await succession.take(live, () => unfit(live), config.timeouts.handoverMs, shutdown);
+    lock = RunLock.take(config.stateDir, log);
+    live.takePlace(released.journal, alone ? lock.token : null);
+    checkNumbers(live, released);
+    return { lock, released };
+  } catch (error) {
+    await live.stop();
+    lock?.release();
+    throw error;
   }
 }
 

@@ -3,7 +3,7 @@ import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import { BOOK_FILE, BookStore } from "../position/book-store.ts";
-import { SIDES_FILE, SidesStore } from "../quote/sides-store.ts";
+import { type SavedSides, SIDES_FILE, SidesStore, withSides } from "../quote/sides-store.ts";
 import type { SidesName } from "../quote/target.ts";
 import { COUNTERPARTY_FILE, CounterpartyStore } from "../rfq/counterparty-store.ts";
 import type { KillState } from "../risk/kill-switch.ts";
@@ -11,6 +11,7 @@ import { KILL_SWITCH_FILE, KillSwitchStore } from "../risk/kill-switch-store.ts"
 import type { ReducingState } from "../risk/trading-state.ts";
 import { openCounterparties } from "./live-counterparties.ts";
 import type { LeftBehind } from "./live-start.ts";
+import { StateWrites } from "./state-writes.ts";
 
 /**
  * The files through which a run tells the next one what must not be forgotten: kill switch, sides, books, counterparties. What cannot
@@ -18,20 +19,49 @@ import type { LeftBehind } from "./live-start.ts";
  */
 export class StateDirectory {
   /** What the last run left behind; what cannot be read counts as the most careful that it may have been. */
-  readonly left: LeftBehind;
+  left: LeftBehind;
   readonly books: BookStore;
+  readonly writes = new StateWrites();
   readonly counterparties: CounterpartyStore;
   readonly #kill: KillSwitchStore;
   readonly #sides: SidesStore;
   readonly #log: Logger;
+  readonly #load: () => LeftBehind;
+  /** The files are this process's to write. */
+  #owned: boolean;
 
-  constructor({ stateDir, rfq }: Pick<Config, "stateDir" | "rfq">, clock: Clock, log: Logger) {
+  /** @param given what a process holds that still runs and whose place this one is to take: its files are left alone until {@link own} */
+  constructor(
+    { stateDir, rfq }: Pick<Config, "stateDir" | "rfq">,
+    clock: Clock,
+    log: Logger,
+    given?: LeftBehind,
+  ) {
     this.#log = log;
+    this.#owned = given === undefined;
+    this.#load = () => this.#read(rfq !== null, clock.wallUs());
     this.#kill = new KillSwitchStore(join(stateDir, KILL_SWITCH_FILE));
     this.#sides = new SidesStore(join(stateDir, SIDES_FILE));
     this.books = new BookStore(join(stateDir, BOOK_FILE));
     this.counterparties = new CounterpartyStore(join(stateDir, COUNTERPARTY_FILE));
-    const { kill, reducing } = this.#kill.loadState(clock.wallUs());
+    this.left = given ?? this.#load();
+    if (given?.sides !== undefined) this.#sides.begin(given.sides);
+  }
+
+  /** What operators have told of sides. */
+  get sides(): SavedSides {
+    return this.#sides.sides;
+  }
+
+  /** The process before this one has written its last: the files go on with this one. */
+  own(): void {
+    this.#owned = true;
+    this.left = this.#load();
+  }
+
+  #read(clients: boolean, timeUs: number): LeftBehind {
+    const log = this.#log;
+    const { kill, reducing } = this.#kill.loadState(timeUs);
     const { sides, unreadable } = this.#sides.load();
     if (unreadable !== null)
       log.error("which sides are quoted cannot be read; only what reduces a position is", { unreadable });
@@ -42,18 +72,21 @@ export class StateDirectory {
       log.warn("only what reduces a position is quoted until it is reset", { ...reducing });
     if (kill.tripped)
       log.warn("the kill switch is tripped: nothing is quoted until it is reset", { ...kill });
-    const known = rfq === null ? [] : openCounterparties(this.counterparties, log);
+    const known = clients ? openCounterparties(this.counterparties, log) : [];
     const rfqCounterparties = known.length === 0 ? {} : { rfqCounterparties: known };
-    this.left = { kill, reducing, sides, opening, ...rfqCounterparties };
+    return { kill, reducing, sides, opening, ...rfqCounterparties };
   }
 
   saveTrading(kill: KillState, reducing: ReducingState | null): void {
-    this.#save("the kill switch's state", (failed) => this.#kill.save(kill, reducing, failed));
+    if (this.#owned)
+      this.#save("the kill switch's state", (failed) => this.#kill.save(kill, reducing, failed));
   }
 
   /** @param symbol empty for every instrument */
   saveSides(symbol: string, sides: SidesName): void {
-    this.#save("which sides are quoted", (failed) => this.#sides.tell(symbol, sides, failed));
+    if (this.#owned)
+      this.#save("which sides are quoted", (failed) => this.#sides.tell(symbol, sides, failed));
+    else this.#sides.begin(withSides(this.#sides.sides, symbol, sides));
   }
 
   /** Fulfilled when the disk has taken or refused what was saved last. */
@@ -63,8 +96,11 @@ export class StateDirectory {
   }
 
   #save(what: string, write: (failed: (error: unknown) => void) => void): void {
-    const failed = (error: unknown): void =>
+    this.writes.written(what);
+    const failed = (error: unknown): void => {
+      this.writes.failed(what);
       this.#log.error(`${what} cannot be written; it holds for this process only`, { error });
+    };
     try {
       write(failed);
     } catch (error) {

@@ -10,12 +10,15 @@ export interface ServiceManager {
 /** Tells the service manager of the state of this process. What it has no room for is counted, never waited for. */
 export class ServiceNotifier {
   readonly watchdogUs: number | null;
+  readonly manager: ServiceManager;
   /** Notifications that the manager did not take. */
   lost = 0;
   readonly #sender: UnixDatagramSender;
 
   /** @throws Error when the socket's name is no name of a socket */
-  constructor({ socket, watchdogUs }: ServiceManager) {
+  constructor(manager: ServiceManager) {
+    const { socket, watchdogUs } = manager;
+    this.manager = manager;
     this.watchdogUs = watchdogUs;
     this.#sender = new UnixDatagramSender(socket);
   }
@@ -40,6 +43,11 @@ export class ServiceNotifier {
 
   stopping(status: string): void {
     this.#tell(`STOPPING=1\nSTATUS=${oneLine(status)}`);
+  }
+
+  /** Another process is the service's main one from now on; sd_notify(3), `MAINPID`. */
+  mainProcess(pid: number): void {
+    this.#tell(`MAINPID=${pid}`);
   }
 
   close(): void {

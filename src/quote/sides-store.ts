@@ -50,13 +50,38 @@ export class SidesStore {
    * @throws Error of the file system when it cannot be written
    */
   tell(symbol: string, sides: SidesName, onUnsynced: (error: unknown) => void): void {
-    const { [symbol]: _told, ...others } = symbol === "" ? {} : this.#sides;
-    this.#sides = sides === "both" ? others : { ...others, [symbol]: sides };
-    this.#file.save(`${JSON.stringify(this.#sides)}\n`, onUnsynced);
+    this.#sides = withSides(this.#sides, symbol, sides);
+    this.#file.save(this.#text(), onUnsynced);
+  }
+
+  #text(): string {
+    return `${JSON.stringify(this.#sides)}\n`;
+  }
+
+  /** What is told now. */
+  get sides(): SavedSides {
+    return { ...this.#sides };
+  }
+
+  /** Takes over what another process was told, which writes it itself. */
+  begin(sides: SavedSides): void {
+    this.#sides = { ...sides };
+  }
+
+  /** Takes over what another process was told. @throws Error of the file system when it cannot be written */
+  replace(sides: SavedSides): void {
+    this.#sides = { ...sides };
+    this.#file.save(this.#text());
   }
 
   /** Fulfilled when the disk has taken or refused what was told last. */
   get synced(): Promise<void> {
     return this.#file.synced;
   }
+}
+
+/** What is told once `sides` is said of a symbol; of the empty one, of every instrument. */
+export function withSides(told: SavedSides, symbol: string, sides: SidesName): SavedSides {
+  const { [symbol]: _told, ...others } = symbol === "" ? {} : told;
+  return sides === "both" ? others : { ...others, [symbol]: sides };
 }

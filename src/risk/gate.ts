@@ -163,6 +163,13 @@ export class RiskGate {
     this.#state.reconciled = reconciled;
   }
 
+  /** What a position in the instrument is worth can be told: its underlying has had a price. */
+  canValue(instrument: number): boolean {
+    const { price, underlyingOf, instruments } = this.#state;
+    if (instruments[instrument] === undefined) return false;
+    return Number.isFinite(this.positions.notionalPerLot(instrument, price[underlyingOf[instrument]]));
+  }
+
   /** Other limits from now on, without a gap: nothing that was counted or switched is forgotten. */
   setLimits(limits: RiskLimits, timeUs: number): void {
     const { stressSpotPct, stressVolPct } = this.limits;

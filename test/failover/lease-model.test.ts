@@ -26,6 +26,8 @@ class Model {
   service(timeoutMs: number): LeaseService {
     return {
       name: "model",
+      handle: "",
+      adopt: () => {},
       acquire: (request) => this.#asked(timeoutMs, () => this.#acquire(request)),
       renew: (token, request) => this.#asked(timeoutMs, () => this.#renew(token, request)),
       release: (token, request) => this.#asked(timeoutMs, () => this.#release(token, request)),

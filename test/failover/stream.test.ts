@@ -17,6 +17,7 @@ const SNAPSHOT: StreamSnapshot = {
   positions: [],
   kill: { tripped: false, reason: "", timeUs: 0 },
   reducing: null,
+  sides: {},
   session: { nextIncoming: 3, startedUs: null },
 };
 const record = (next: number): StreamRecord => ({ what: "session", word: { said: "incoming", next } });
