@@ -144,7 +144,8 @@ function wireConfig(address: WireListening, stateDir: string): Config {
       ...config.endpoints,
       "binance-usdm": { ...endpointAt("binance-usdm", address.venueUrl), standIn: true },
     },
-    // Every frame has to be answered, so the budgets of messages are out of the way.
+    // Every frame has to be answered, so the budgets of messages and load shedding are out of the way.
+    shedding: null,
     quote: { ...config.quote, messagesPerSecond: 1e6, messageBurst: 1e6, minQuoteLifeMs: 0 },
     risk: { ...config.risk, maxMessagesPerSecond: 1e6, maxMessageBurst: 1e6 },
   };

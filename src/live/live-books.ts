@@ -1,19 +1,23 @@
 import type { Logger } from "../core/log.ts";
 import type { Book } from "../position/book.ts";
 import type { BookStore } from "../position/book-store.ts";
+import type { StateWrites } from "./state-writes.ts";
 
 /** Beside every change, the books are written as a whole this often. */
 const SAVE_US = 5_000_000;
+const WHAT = "the books";
 
 /** Writes the books as they change: each change when its turn is over and the quotes that answer it have left. */
 export class LiveBooks {
   readonly #book: Book;
   readonly #store: BookStore;
   readonly #log: Logger;
+  readonly #writes: StateWrites;
   #savedUs = 0;
   #appending = false;
 
-  constructor(book: Book, store: BookStore, log: Logger) {
+  constructor(book: Book, store: BookStore, log: Logger, writes: StateWrites) {
+    this.#writes = writes;
     this.#book = book;
     this.#store = store;
     this.#log = log;
@@ -29,7 +33,10 @@ export class LiveBooks {
     this.#savedUs = timeUs;
     if (this.#book.revision === 0 || this.#store.saving !== null) return;
     this.#try(() => {
-      this.#store.save(this.#book.snapshot()).catch((error: unknown) => this.#failed(error));
+      this.#store.save(this.#book.snapshot()).then(
+        () => this.#writes.written(WHAT),
+        (error: unknown) => this.#failed(error),
+      );
     });
   }
 
@@ -61,6 +68,7 @@ export class LiveBooks {
   }
 
   #failed(error: unknown): void {
-    this.#log.error("the books cannot be written", { error });
+    this.#writes.failed(WHAT);
+    this.#log.error(`${WHAT} cannot be written`, { error });
   }
 }

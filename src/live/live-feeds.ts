@@ -8,6 +8,7 @@ import { type FeedEndpoint, type FeedSource, LiveFeedPort } from "../feed/live-p
 import { isRelayed } from "../feed/relay/subscription.ts";
 import type { StepEngine } from "../inference/engine.ts";
 import { type JournalSink, RECORD, type RecordType } from "../journal/record.ts";
+import { Connections } from "./connections.ts";
 import { feedLogins } from "./feed-logins.ts";
 import { LiveShards } from "./live-shards.ts";
 import { ProblemLog } from "./problem-log.ts";
@@ -33,6 +34,7 @@ const OVERDUE_NS = 20_000_000;
 export class LiveFeeds {
   /** What the feeds that are kept on this thread ask of the network. */
   readonly port: LiveFeedPort;
+  readonly connections: Connections;
   /** Null: all feeds are kept on this thread. */
   readonly shards: LiveShards | null;
   readonly #options: LiveFeedsOptions;
@@ -49,8 +51,12 @@ export class LiveFeeds {
   constructor(options: LiveFeedsOptions) {
     this.#options = options;
     const { config } = options;
+    this.connections = new Connections(config.feeds);
+    const { connections } = this;
     this.shards =
-      config.shards > 1 ? new LiveShards({ ...options, onDrained: () => this.#onDrained() }) : null;
+      config.shards > 1
+        ? new LiveShards({ ...options, connections, onDrained: () => this.#onDrained() })
+        : null;
     this.port = new LiveFeedPort({
       endpoints: endpoints(config),
       logins: feedLogins(config),
@@ -143,12 +149,14 @@ export class LiveFeeds {
 
   #onOpen(feed: number): void {
     const timeUs = this.#input(RECORD.feedOpen, feed, "");
+    this.connections.opened(feed);
     this.#options.log.info("feed connected", { feed: this.#venue(feed) });
     this.#desk?.onFeedOpen(feed, timeUs);
   }
 
   #onClose(feed: number, code: number, reason: string): void {
     const timeUs = this.#input(RECORD.feedClose, feed, JSON.stringify({ code, reason }));
+    this.connections.closed(feed);
     this.#options.log.warn("feed disconnected", { feed: this.#venue(feed), code, reason });
     this.#desk?.onFeedClose(feed, code, reason, timeUs);
     this.#problems?.told(feed);

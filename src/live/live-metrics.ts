@@ -20,6 +20,7 @@ import type { LiveDesk } from "./live-desk.ts";
 import { registerLoadMetrics } from "./load/load-metrics.ts";
 import { registerModelMetrics } from "./model-metrics.ts";
 import { LiveOutcomes, registerOutcomeMetrics } from "./outcomes.ts";
+import { registerOpenFiles } from "./process-metrics.ts";
 import { registerShardMetrics } from "./shard-metrics.ts";
 
 /** Everything that a live desk has to tell. Names are listed in `docs/metrics.md`. */
@@ -45,6 +46,9 @@ export function liveMetrics(
   if (live.shards !== null) registerShardMetrics(metrics, live.shards);
   if (live.load !== null) registerLoadMetrics(metrics, live.load, desk.counters);
   live.clockWatch.register(metrics);
+  live.stateWrites.register(metrics);
+  live.connections.register(metrics);
+  registerOpenFiles(metrics);
   registerReloads(metrics, live);
   registerGateway(metrics, live);
   registerJournal(metrics, live);

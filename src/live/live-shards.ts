@@ -10,6 +10,7 @@ import { type PlainKeys, type ShardFeed, WAKE_BYTES, wallOriginOf } from "../sha
 import { RemoteFeeds } from "../shard/remote-feeds.ts";
 import { Shard } from "../shard/shard.ts";
 import { ShardSet } from "../shard/shard-set.ts";
+import type { Connections } from "./connections.ts";
 import { INSTRUMENT_CAPACITY } from "./live-options.ts";
 
 export interface LiveShardsOptions {
@@ -20,6 +21,7 @@ export interface LiveShardsOptions {
   readonly timer: StageTimer;
   /** The first the desk is made with. */
   readonly engine: StepEngine;
+  readonly connections: Connections;
   /** Turns have been taken: the frames among them came in together. */
   readonly onDrained: () => void;
 }
@@ -60,13 +62,16 @@ export class LiveShards {
   }
 
   attach(desk: Desk): void {
-    const { clock, config, journal, log, onDrained, timer } = this.#options;
+    const { clock, config, connections, journal, log, onDrained, timer } = this.#options;
     this.set = new ShardSet({
       ...{ shards: this.shards, remote: this.remote, desk, journal, timer, wake: this.#wake, onDrained },
       ...{ journals: config.journal !== undefined },
       ...{ wallUs: clock.wallUs, monotonicNs: clock.monotonicNs },
       onNews: (type, feed, payload) => this.#tell(type, feed, payload),
-      onLost: (shard, loss, problem) => log.error(problem, { shard, loss }),
+      onLost: (shard, loss, problem) => {
+        for (const { id } of this.shards[shard]?.feeds ?? []) connections.closed(id);
+        log.error(problem, { shard, loss });
+      },
     });
   }
 
@@ -87,7 +92,9 @@ export class LiveShards {
   }
 
   #tell(type: RecordType, feed: number, payload: string): void {
-    const { config, log } = this.#options;
+    const { config, connections, log } = this.#options;
+    if (type === RECORD.feedOpen) connections.opened(feed);
+    else if (type === RECORD.feedClose) connections.closed(feed);
     const name = config.feeds[feed]?.venue;
     if (type === RECORD.feedOpen) log.info("feed connected", { feed: name });
     else if (type === RECORD.feedClose) {

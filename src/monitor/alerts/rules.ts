@@ -76,6 +76,9 @@ export const ALERT_RULES: readonly AlertRule[] = [
     ...gauge("keel_feed_instruments", "above", 0),
     labels: { state: "unsound" },
   }),
+  rule("KeelFeedDown", "critical", 30, "A venue cannot be reached: what rests on it is not quoted", {
+    ...gauge("keel_feed_up", "equal", 0),
+  }),
   rule("KeelFeedGaps", "warning", 0, "A venue's data has gaps again and again", {
     ...increase("keel_feed_gaps_total", 10, 5 * MINUTE),
   }),
@@ -168,6 +171,18 @@ export const ALERT_RULES: readonly AlertRule[] = [
   }),
   rule("KeelDiskLow", "warning", MINUTE, "Less than 2 GB are left on a disk that keel writes to", {
     ...gauge("keel_process_disk_free_bytes", "below", 2e9),
+  }),
+  rule(
+    "KeelStateUnwritten",
+    "critical",
+    10,
+    "What a restart must know cannot be written to the state folder",
+    {
+      ...gauge("keel_state_behind", "above", 0),
+    },
+  ),
+  rule("KeelDescriptorsLow", "warning", 0, "Nearly all file descriptors that keel may have are in use", {
+    ...gauge("keel_process_open_files_ratio", "above", 0.8),
   }),
   rule("KeelLeaseServiceDown", "critical", 1, "The service that says who of the pair leads does not answer", {
     ...gauge("keel_failover_service_up", "equal", 0),
