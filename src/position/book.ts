@@ -1,10 +1,11 @@
 import { stepToNumber } from "../core/decimal.ts";
 import type { Instrument } from "../market/instrument.ts";
 import type { RiskGate } from "../risk/gate.ts";
-import { Anchor, Attribution, type FillSums, newFillSums, type Source } from "./attribution.ts";
+import { Attribution, type FillSums, newFillSums, type Source } from "./attribution.ts";
 import { type FeeRates, feeOf } from "./fees.ts";
 import { Ledger } from "./ledger.ts";
 import { type DueMarkout, MARKOUT_HORIZONS_MS, Markouts } from "./markout.ts";
+import { ProfitSteps } from "./profit-steps.ts";
 import { RecentIds } from "./recent-ids.ts";
 import type { BookChange, BookSnapshot, SavedPosition } from "./snapshot.ts";
 
@@ -63,13 +64,10 @@ export class Book {
   readonly #models: (string | undefined)[] = [];
   readonly #instruments: (Instrument | undefined)[];
   readonly #underlyingOf: Int32Array;
-  readonly #anchors: (Anchor | undefined)[];
-  readonly #profit: Float64Array;
+  readonly #steps: ProfitSteps;
   readonly #markout: Float64Array;
   readonly #adverse: Float64Array;
-  readonly #touched: number[] = [];
   readonly #pending = new Map<string, SavedPosition>();
-  readonly #now = new Anchor();
   readonly #ids = new RecentIds(65_536);
   #next = 0;
   #day: number;
@@ -102,8 +100,10 @@ export class Book {
     this.#model = options.model;
     this.#instruments = new Array<Instrument | undefined>(capacity).fill(undefined);
     this.#underlyingOf = new Int32Array(capacity).fill(-1);
-    this.#anchors = new Array<Anchor | undefined>(capacity).fill(undefined);
-    this.#profit = new Float64Array(capacity);
+    this.#steps = new ProfitSteps({
+      ...{ capacity, gate: options.gate, ledger: this.ledger, attribution: this.attribution },
+      underlyingOf: this.#underlyingOf,
+    });
     this.#markout = new Float64Array(capacity * MARKOUT_HORIZONS_MS.length);
     this.#adverse = new Float64Array(capacity * MARKOUT_HORIZONS_MS.length);
     this.#day = opening?.day ?? Number.NaN;
@@ -136,11 +136,11 @@ export class Book {
     this.#pending.delete(key);
     this.ledger.restore(id, saved);
     this.attribution.restore(id, saved.attribution);
-    this.#profit[id] = saved.profit;
+    this.#steps.profit[id] = saved.profit;
     const at = id * MARKOUT_HORIZONS_MS.length;
     this.#markout.set(saved.markout, at);
     this.#adverse.set(saved.adverse, at);
-    const anchor = this.#anchor(id);
+    const anchor = this.#steps.anchor(id);
     for (const [field, value] of Object.entries(saved.anchor)) {
       anchor[field as keyof typeof saved.anchor] = value ?? Number.NaN;
     }
@@ -160,7 +160,7 @@ export class Book {
     const { ledger } = this;
     this.#gate.revalue(id, timeUs);
     this.step(id, timeUs);
-    const anchor = this.#anchor(id);
+    const anchor = this.#steps.anchor(id);
     const underlyingPrice = this.#gate.price(this.#underlyingOf[id]);
     const price = priceTicks * stepToNumber(instrument.tick);
     const maker = detail.liquidity !== "taker";
@@ -173,7 +173,7 @@ export class Book {
     const spread = this.#worth(id, signed, mark, price) * conversion;
     this.attribution.add(id, "spread", spread);
     this.attribution.add(id, "fees", -fee * conversion);
-    this.#profit[id] += spread - fee * conversion;
+    this.#steps.profit[id] += spread - fee * conversion;
     const key = this.#key(`${detail.counterparty ?? "counterparty"} ${this.#modelOf(id)}`);
     const sums = this.#sums.get(this.#keys[key] ?? "");
     if (sums !== undefined) {
@@ -206,16 +206,16 @@ export class Book {
     const candidates = [this.#gate.mark(id), price, this.ledger.priceOf(id, this.ledger.average[id])];
     const at = candidates.find((candidate) => candidate !== null && candidate > 0) ?? 0;
     this.ledger.adopt(id, lots, at === 0 ? this.ledger.priceOf(id, this.ledger.measure(id, 1)) : at);
-    this.#anchor(id);
+    this.#steps.anchor(id);
     this.#change(id, null, null);
   }
 
   /** About every 10 ms: brings a bounded number of positions up to date, and the markouts that are due. */
   onTimer(timeUs: number): void {
-    const count = this.#touched.length;
+    const count = this.#steps.touched.length;
     for (let i = 0; i < Math.min(STEPS_PER_TICK, count); i += 1) {
       this.#next = (this.#next + 1) % count;
-      this.step(this.#touched[this.#next] ?? 0, timeUs);
+      this.step(this.#steps.touched[this.#next] ?? 0, timeUs);
     }
     this.markouts.onTimer(timeUs, (due) => this.#mark(due, timeUs));
     const day = Math.floor(timeUs / DAY_US);
@@ -232,7 +232,7 @@ export class Book {
   /** Profit and loss since the books were opened, fees taken off, in quote currency, as of each position's last step. */
   get profit(): number {
     let profit = 0;
-    for (const id of this.#touched) profit += this.#profit[id];
+    for (const id of this.#steps.touched) profit += this.#steps.profit[id];
     return profit;
   }
 
@@ -246,31 +246,18 @@ export class Book {
   }
 
   get held(): number {
-    return this.#touched.reduce((held, id) => held + (this.ledger.lots[id] === 0 ? 0 : 1), 0);
+    return this.#steps.touched.reduce((held, id) => held + (this.ledger.lots[id] === 0 ? 0 : 1), 0);
   }
 
   /** Brings an instrument's profit up to the present mark, and says what the change came from. */
   step(id: number, timeUs: number): void {
     const instrument = this.#instruments[id];
-    if (instrument === undefined) return;
-    const anchor = this.#anchor(id);
-    const now = this.#look(instrument, timeUs);
-    if (!(now.mark > 0 && now.conversion > 0)) return;
-    const { ledger } = this;
-    const profit = (ledger.gross(id, now.mark) - ledger.fees[id]) * now.conversion;
-    if (anchor.mark > 0) {
-      const change = profit - this.#profit[id];
-      if (change !== 0) this.#attribute(instrument, anchor, now, change);
-    } else {
-      this.attribution.add(id, "residual", profit - this.#profit[id]);
-    }
-    this.#profit[id] = profit;
-    anchor.copy(now);
+    if (instrument !== undefined) this.#steps.step(instrument, timeUs);
   }
 
   /** Every instrument that was ever traded. Allocates. */
   view(): PositionView[] {
-    return this.#touched.flatMap((id) => {
+    return this.#steps.touched.flatMap((id) => {
       const instrument = this.#instruments[id];
       return instrument === undefined ? [] : [this.#viewOf(instrument)];
     });
@@ -289,7 +276,7 @@ export class Book {
   /** Cash by currency: premiums, realised profits and fees. Allocates. */
   cash(): Record<string, number> {
     const cash: Record<string, number> = {};
-    for (const id of this.#touched) {
+    for (const id of this.#steps.touched) {
       const instrument = this.#instruments[id];
       if (instrument === undefined) continue;
       cash[instrument.settle] = (cash[instrument.settle] ?? 0) + this.ledger.cash(instrument);
@@ -300,7 +287,7 @@ export class Book {
   /** Allocates. */
   snapshot(): BookSnapshot {
     const positions: Record<string, SavedPosition> = Object.fromEntries(this.#pending);
-    for (const id of this.#touched) {
+    for (const id of this.#steps.touched) {
       const instrument = this.#instruments[id];
       if (instrument === undefined) continue;
       positions[`${instrument.venue}:${instrument.symbol}`] = this.#saved(id);
@@ -349,7 +336,7 @@ export class Book {
   }
 
   #saved(id: number): SavedPosition {
-    const anchor = this.#anchor(id);
+    const anchor = this.#steps.anchor(id);
     const at = id * MARKOUT_HORIZONS_MS.length;
     const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
     return {
@@ -357,7 +344,7 @@ export class Book {
       attribution: this.attribution.of(id),
       markout: [...this.#markout.subarray(at, at + MARKOUT_HORIZONS_MS.length)],
       adverse: [...this.#adverse.subarray(at, at + MARKOUT_HORIZONS_MS.length)],
-      profit: this.#profit[id],
+      profit: this.#steps.profit[id],
       anchor: {
         mark: finite(anchor.mark),
         forward: finite(anchor.forward),
@@ -376,7 +363,7 @@ export class Book {
     const id = instrument.id;
     const { ledger } = this;
     const lots = ledger.lots[id];
-    const mark = this.#anchor(id).mark;
+    const mark = this.#steps.anchor(id).mark;
     const at = id * MARKOUT_HORIZONS_MS.length;
     return {
       venue: instrument.venue,
@@ -389,63 +376,11 @@ export class Book {
       unrealised: lots === 0 ? 0 : mark > 0 ? ledger.unrealised(id, mark) : null,
       cash: ledger.cash(instrument),
       fees: ledger.fees[id],
-      profit: this.#profit[id],
+      profit: this.#steps.profit[id],
       attribution: this.attribution.of(id),
       markout: [...this.#markout.subarray(at, at + MARKOUT_HORIZONS_MS.length)],
       adverse: [...this.#adverse.subarray(at, at + MARKOUT_HORIZONS_MS.length)],
     };
-  }
-
-  /** The market as it bears on an instrument now. */
-  #look(instrument: Instrument, timeUs: number): Anchor {
-    const id = instrument.id;
-    const now = this.#now;
-    const gate = this.#gate;
-    const { valuation } = gate.positions;
-    const price = gate.price(this.#underlyingOf[id]);
-    now.mark = gate.mark(id);
-    now.timeUs = timeUs;
-    now.conversion = instrument.inverse ? price : 1;
-    if (instrument.kind !== "option") {
-      now.forward = now.mark;
-      now.volatility = 0;
-      return now;
-    }
-    const forward = valuation.forward[id];
-    now.forward = forward;
-    now.volatility = valuation.volatility[id];
-    now.delta = valuation.delta[id];
-    now.gamma = valuation.gamma[id] / (forward * forward * 0.01);
-    now.vega = valuation.vega[id] * 100;
-    now.theta = valuation.theta[id] * 365.25;
-    return now;
-  }
-
-  #attribute(instrument: Instrument, from: Anchor, to: Anchor, change: number): void {
-    const id = instrument.id;
-    const { ledger, attribution } = this;
-    const lots = ledger.lots[id];
-    const converted = to.conversion - from.conversion;
-    if (instrument.kind !== "option") {
-      const currency = converted * (ledger.gross(id, from.mark) - ledger.fees[id]);
-      attribution.add(id, "currency", currency);
-      attribution.add(id, "delta", change - currency);
-      return;
-    }
-    const coins = lots * this.#gate.positions.valuation.coins[id];
-    const moved = to.forward - from.forward;
-    const delta = coins * from.delta * moved;
-    const gamma = 0.5 * coins * from.gamma * moved * moved;
-    const vega = coins * from.vega * (to.volatility - from.volatility);
-    const theta = (coins * from.theta * (to.timeUs - from.timeUs)) / (365.25 * DAY_US);
-    const cash = ledger.unit[id] * ledger.flow[id] - ledger.fees[id];
-    const currency = instrument.inverse ? converted * cash : 0;
-    attribution.add(id, "delta", delta);
-    attribution.add(id, "gamma", gamma);
-    attribution.add(id, "vega", vega);
-    attribution.add(id, "theta", theta);
-    attribution.add(id, "currency", currency);
-    attribution.add(id, "residual", change - delta - gamma - vega - theta - currency);
   }
 
   #mark(due: DueMarkout, timeUs: number): void {
@@ -453,7 +388,7 @@ export class Book {
     this.#gate.revalue(id, timeUs);
     const instrument = this.#instruments[id];
     if (instrument === undefined) return;
-    const now = this.#look(instrument, timeUs);
+    const now = this.#steps.look(instrument, timeUs);
     if (!(now.mark > 0 && now.conversion > 0)) return;
     const markout = this.#worth(id, signedLots, now.mark, price) * now.conversion;
     const adverse = this.#worth(id, signedLots, now.mark, mark) * now.conversion;
@@ -482,14 +417,5 @@ export class Book {
       this.#keys.push(name);
     }
     return this.#keys.indexOf(name);
-  }
-
-  #anchor(id: number): Anchor {
-    const known = this.#anchors[id];
-    if (known !== undefined) return known;
-    const anchor = new Anchor();
-    this.#anchors[id] = anchor;
-    this.#touched.push(id);
-    return anchor;
   }
 }
