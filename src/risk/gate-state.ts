@@ -7,7 +7,7 @@ import { OrderLedger } from "./order-ledger.ts";
 import { Positions } from "./positions.ts";
 import { Protection } from "./protection.ts";
 import { TokenBucket, WindowSum } from "./rate.ts";
-import { LIMIT, LIMITS, LOSS_OF_CONTROL } from "./refusal.ts";
+import { LIMIT, LIMITS, type LimitName, LOSS_OF_CONTROL } from "./refusal.ts";
 import { StandingQuotes } from "./standing-quotes.ts";
 import type { ReducingState } from "./trading-state.ts";
 import { GREEK, GREEK_NAMES, GREEKS } from "./valuation.ts";
@@ -106,13 +106,15 @@ export class GateState {
     return true;
   }
 
-  /** Counts a refusal; one that a working desk never causes counts towards the loss of control. */
-  refuse(limit: number, timeUs: number): void {
+  /** Counts a refusal; one that a working desk never causes counts towards the loss of control. @returns the limit's name */
+  refuse(limit: number, timeUs: number): LimitName {
+    const name = LIMITS[limit] ?? "malformed";
     this.refusals[limit] += 1;
-    if (!LOSS_OF_CONTROL.has(limit)) return;
+    if (!LOSS_OF_CONTROL.has(limit)) return name;
     if (this.#breaches.add(1, timeUs) >= this.limits.maxBreachesPerSecond) {
-      this.kill.trip(`limit:${LIMITS[limit]}`, timeUs);
+      this.kill.trip(`limit:${name}`, timeUs);
     }
+    return name;
   }
 
   /** @returns the limit under which nothing of the instrument may leave now, or {@link PASSED}. */

@@ -4,19 +4,17 @@ import { GateState, PASSED } from "./gate-state.ts";
 import type { KillState, KillSwitch } from "./kill-switch.ts";
 import type { RiskLimits } from "./limits.ts";
 import type { OrderIntent, OrderState, StructureQuote } from "./order.ts";
-import { orderLimit, structureLimit } from "./order-check.ts";
+import { orderLimit } from "./order-check.ts";
 import type { OrderLedger } from "./order-ledger.ts";
 import type { Positions } from "./positions.ts";
 import { QuoteCheck } from "./quote-check.ts";
 import { WindowSum } from "./rate.ts";
 import { LIMIT, LIMITS, type LimitName } from "./refusal.ts";
+import { Revaluation } from "./revaluation.ts";
+import { StructureCheck } from "./structure-check.ts";
 import type { ReducingState, TradingState } from "./trading-state.ts";
 
 export { LIMITS, type LimitName };
-
-/** Instruments valued anew with each timer tick: of those held, and of all. */
-const HELD_PER_TICK = 12;
-const OTHERS_PER_TICK = 6;
 
 /**
  * Quotes that a {@link RiskGate} has passed: the only thing that a gateway accepts. The class is not exported, so nothing but a
@@ -88,19 +86,18 @@ export interface RiskGateOptions {
 export class RiskGate {
   readonly #state: GateState;
   readonly #quotes: QuoteCheck;
-  readonly #instruments: InstrumentTable;
+  readonly #structures: StructureCheck;
+  readonly #revaluation: Revaluation;
   readonly #rejects: WindowSum;
   readonly #approved = new WeakMap<QuoteBatch, ApprovedQuotes>();
-  #lastStructureId = 0;
-  #nextHeld = 0;
-  #nextOther = 0;
 
   constructor(options: RiskGateOptions) {
     const { instruments, limits, kill } = options;
-    this.#instruments = instruments;
     this.#state = new GateState(instruments.capacity, limits, kill);
     this.#state.reducing = options.reducing ?? null;
     this.#quotes = new QuoteCheck(this.#state, instruments.capacity);
+    this.#structures = new StructureCheck(this.#state);
+    this.#revaluation = new Revaluation(this.#state, instruments);
     this.#rejects = new WindowSum(60_000);
   }
 
@@ -282,20 +279,7 @@ export class RiskGate {
   /** About every 10 ms: values a bounded number of instruments anew, and notices orders that were not answered. */
   onTimer(timeUs: number): void {
     const state = this.#state;
-    const { positions } = state;
-    const held = positions.heldCount;
-    for (let i = 0; i < Math.min(HELD_PER_TICK, held); i += 1) {
-      this.#nextHeld = (this.#nextHeld + 1) % held;
-      const instrument = state.instruments[positions.heldAt(this.#nextHeld)];
-      if (instrument !== undefined) state.revalue(instrument, timeUs);
-    }
-    const size = this.#instruments.size;
-    for (let i = 0; i < Math.min(OTHERS_PER_TICK, size); i += 1) {
-      this.#nextOther = (this.#nextOther + 1) % size;
-      const instrument = state.instruments[this.#nextOther];
-      if (instrument !== undefined) state.revalue(instrument, timeUs);
-    }
-    for (const underlying of positions.underlyings) positions.refresh(underlying);
+    this.#revaluation.onTimer(timeUs);
     if (state.orders.count > 0) state.orders.onTimer(timeUs, state.limits.orderTimeoutMs * 1_000);
   }
 
@@ -405,20 +389,7 @@ export class RiskGate {
    * to be pulled or cut; the others may stand on.
    */
   recheck(batch: QuoteBatch, timeUs: number): ApprovedQuotes {
-    const { count } = batch;
-    const bids = batch.bidLots.slice(0, count);
-    const asks = batch.askLots.slice(0, count);
-    const ids = batch.quoteId.slice(0, count);
-    this.#quotes.check(batch, timeUs, true);
-    let kept = 0;
-    let before = 0;
-    for (let row = 0; row < batch.count; row += 1) {
-      while (ids[before] !== batch.quoteId[row]) before += 1;
-      if (batch.bidLots[row] === bids[before] && batch.askLots[row] === asks[before]) continue;
-      batch.move(row, kept);
-      kept += 1;
-    }
-    batch.count = kept;
+    this.#quotes.recheck(batch, timeUs);
     return this.#approve(batch);
   }
 
@@ -433,7 +404,7 @@ export class RiskGate {
   /** Checks an order; one that passes counts as at work from now on. @returns the order, approved, or the limit it broke */
   checkOrder(order: OrderIntent, timeUs: number): ApprovedOrder | LimitName {
     const limit = orderLimit(this.#state, order, timeUs);
-    if (limit !== PASSED) return this.#refused(limit, timeUs);
+    if (limit !== PASSED) return this.#state.refuse(limit, timeUs);
     this.#state.orders.onSent(order, timeUs);
     return new ApprovedOrder(order);
   }
@@ -444,28 +415,8 @@ export class RiskGate {
    * @returns the answer with the sides that may leave, approved, or the limit that the last of them broke
    */
   checkStructure(quote: StructureQuote, timeUs: number): ApprovedStructure | LimitName {
-    const state = this.#state;
-    if (!(quote.structureId > this.#lastStructureId)) return this.#refused(LIMIT.duplicate, timeUs);
-    this.#lastStructureId = quote.structureId;
-    if (quote.legs.length === 0) return this.#refused(LIMIT.malformed, timeUs);
-    if (quote.bid !== null && quote.ask !== null && !(quote.bid < quote.ask)) {
-      return this.#refused(LIMIT.selfCross, timeUs);
-    }
-    let { bid, ask } = quote;
-    let broken: LimitName = "malformed";
-    const bidLimit = bid === null ? PASSED : structureLimit(state, quote, 0, bid, timeUs);
-    if (bidLimit !== PASSED) {
-      bid = null;
-      broken = this.#refused(bidLimit, timeUs);
-    }
-    const askLimit = ask === null ? PASSED : structureLimit(state, quote, 1, ask, timeUs);
-    if (askLimit !== PASSED) {
-      ask = null;
-      broken = this.#refused(askLimit, timeUs);
-    }
-    if (bid === null && ask === null) return broken;
-    if (!state.messages.take(timeUs)) return this.#refused(LIMIT.messageRate, timeUs);
-    return new ApprovedStructure({ ...quote, bid, ask });
+    const passed = this.#structures.check(quote, timeUs);
+    return typeof passed === "string" ? passed : new ApprovedStructure(passed);
   }
 
   /**
@@ -474,16 +425,6 @@ export class RiskGate {
    * @returns the first limit that a side breaks now; null when both may stand
    */
   standingStructure(quote: StructureQuote, timeUs: number): LimitName | null {
-    for (const [side, price] of [quote.bid, quote.ask].entries()) {
-      if (price === null) continue;
-      const limit = structureLimit(this.#state, quote, side === 0 ? 0 : 1, price, timeUs);
-      if (limit !== PASSED) return LIMITS[limit] ?? "malformed";
-    }
-    return null;
-  }
-
-  #refused(limit: number, timeUs: number): LimitName {
-    this.#state.refuse(limit, timeUs);
-    return LIMITS[limit] ?? "malformed";
+    return this.#structures.standing(quote, timeUs);
   }
 }

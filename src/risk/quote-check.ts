@@ -43,6 +43,24 @@ export class QuoteCheck {
     }
   }
 
+  /** Checks rows that stand already. Afterwards the batch holds those of which something has to be pulled or cut. */
+  recheck(batch: QuoteBatch, timeUs: number): void {
+    const { count } = batch;
+    const bids = batch.bidLots.slice(0, count);
+    const asks = batch.askLots.slice(0, count);
+    const ids = batch.quoteId.slice(0, count);
+    this.check(batch, timeUs, true);
+    let kept = 0;
+    let before = 0;
+    for (let row = 0; row < batch.count; row += 1) {
+      while (ids[before] !== batch.quoteId[row]) before += 1;
+      if (batch.bidLots[row] === bids[before] && batch.askLots[row] === asks[before]) continue;
+      batch.move(row, kept);
+      kept += 1;
+    }
+    batch.count = kept;
+  }
+
   /**
    * Takes out rows after which a bid of one level would stand at or above an ask of another.
    *
