@@ -7,8 +7,9 @@ import { BUILD } from "../../core/executable.ts";
 import { locateModel, parseCard } from "../../inference/model.ts";
 import { readManifest } from "../../learn/dataset/manifest.ts";
 import { openRegistry } from "../../learn/registry/open.ts";
-import type { Author, RegisteredVersion, Registry } from "../../learn/registry/registry.ts";
+import type { Author, Registry } from "../../learn/registry/registry.ts";
 import { STAGES } from "../../learn/registry/stage.ts";
+import type { RegisteredVersion } from "../../learn/registry/state.ts";
 import { type Output, UsageError } from "../command.ts";
 
 /** What `keel model` does with the registry. */

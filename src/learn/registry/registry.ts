@@ -6,8 +6,6 @@
  *
  * @module
  */
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import type { SignatureChecker, Signer } from "../../core/signature.ts";
 import { digestOf, MODEL_BYTES_MAX, parseCard } from "../../inference/model.ts";
 import {
@@ -20,7 +18,8 @@ import {
   RegistryError,
   sha256,
 } from "./entry.ts";
-import { illegal, type Move, type Stage } from "./stage.ts";
+import type { Move, Stage } from "./stage.ts";
+import { type RegisteredVersion, RegistryState } from "./state.ts";
 import type { RegistryStore } from "./store.ts";
 import {
   decodeManifest,
@@ -29,6 +28,7 @@ import {
   type VersionManifest,
   versionName,
 } from "./version.ts";
+import { layOut } from "./version-folder.ts";
 
 /** More versions than a registry can hold in memory are none of a desk's. */
 export const ENTRIES_MAX = 100_000;
@@ -54,16 +54,6 @@ export interface RegistryOptions {
   readonly nowMs: () => number;
 }
 
-/** A version as it stands. */
-export interface RegisteredVersion {
-  readonly version: string;
-  readonly manifestSha256: string;
-  readonly stage: Stage;
-  readonly addedMs: number;
-  readonly stageSinceMs: number;
-  readonly aliases: readonly string[];
-}
-
 /** A model to be added. */
 export interface NewVersion {
   /** `card.json` and `model.onnx` as they are. */
@@ -82,20 +72,10 @@ export interface ReadVersion {
   readonly onnx: Uint8Array<ArrayBuffer>;
 }
 
-interface Standing {
-  readonly manifestSha256: string;
-  stage: Stage;
-  readonly addedMs: number;
-  stageSinceMs: number;
-}
-
 export class Registry {
   readonly #options: RegistryOptions;
   readonly #entries: ReadEntry[] = [];
-  readonly #versions = new Map<string, Standing>();
-  readonly #aliases = new Map<string, string>();
-  /** Who was champion, oldest first; the last one is it now, if its stage says so. */
-  readonly #champions: string[] = [];
+  readonly #state = new RegistryState();
 
   private constructor(options: RegistryOptions) {
     this.#options = options;
@@ -122,24 +102,20 @@ export class Registry {
   }
 
   get champion(): string | null {
-    return this.#at("champion");
+    return this.#state.at("champion");
   }
 
   get canary(): string | null {
-    return this.#at("canary");
+    return this.#state.at("canary");
   }
 
   /** In the order in which they came. */
   list(): RegisteredVersion[] {
-    return [...this.#versions].map(([version, standing]) => ({
-      version,
-      ...standing,
-      aliases: [...this.#aliases].flatMap(([alias, to]) => (to === version ? [alias] : [])),
-    }));
+    return this.#state.list();
   }
 
   stageOf(version: string): Stage | undefined {
-    return this.#versions.get(version)?.stage;
+    return this.#state.stageOf(version);
   }
 
   /** Takes in what others wrote. @returns how many entries came @throws RegistryError when they cannot be trusted */
@@ -154,8 +130,9 @@ export class Registry {
       const bytes = await store.get(key, ENTRY_BYTES_MAX);
       if (bytes === null) return came;
       const read = decodeEntry(`${store.name}/${key}`, bytes, { sequence, previous: this.head }, trusted);
-      const wrong = this.#apply(read, false);
+      const wrong = this.#state.refusal(read.entry);
       if (wrong !== null) throw new RegistryError("registry-stage", `${store.name}/${key}: ${wrong}`);
+      this.#take(read);
     }
   }
 
@@ -165,25 +142,7 @@ export class Registry {
    * @throws RegistryError when there is none
    */
   resolve(reference: string): string {
-    const named =
-      reference === "champion"
-        ? this.champion
-        : reference === "canary"
-          ? this.canary
-          : reference === "latest"
-            ? ([...this.#versions.keys()].at(-1) ?? null)
-            : (this.#aliases.get(reference) ?? null);
-    if (named !== null) return named;
-    if (this.#versions.has(reference)) return reference;
-    const matches = /^[0-9a-f]{4,12}$/.test(reference)
-      ? [...this.#versions.keys()].filter((version) => version.split("@")[1]?.startsWith(reference))
-      : [];
-    if (matches.length === 1) return matches[0];
-    const found = matches.length === 0 ? "no such version" : `${matches.length} versions`;
-    throw new RegistryError(
-      "registry-missing",
-      `${this.name}: found ${found} for ${JSON.stringify(reference)}, expected NAME@DIGEST, digits of a digest, champion, canary, latest or an alias`,
-    );
+    return this.#state.resolve(reference, this.name);
   }
 
   /**
@@ -221,7 +180,7 @@ export class Registry {
       await store.create(`blobs/${sha256(blob)}`, blob);
     }
     await this.#write(author, () =>
-      this.#versions.has(version) ? null : { kind: "add", version, manifestSha256 },
+      this.stageOf(version) !== undefined ? null : { kind: "add", version, manifestSha256 },
     );
     return this.#get(version);
   }
@@ -262,19 +221,7 @@ export class Registry {
    */
   async materialise(reference: string, folder: string): Promise<string> {
     const { version, card, onnx } = await this.read(reference);
-    const path = join(folder, version);
-    if ((await holds(path, "card.json", card)) && (await holds(path, "model.onnx", onnx))) return path;
-    const fresh = join(folder, `.new-${version}-${process.pid}-${performance.now()}`);
-    await mkdir(fresh, { recursive: true });
-    await writeFile(join(fresh, "card.json"), card);
-    await writeFile(join(fresh, "model.onnx"), onnx);
-    await rm(path, { recursive: true, force: true });
-    await rename(fresh, path).catch(async (error: unknown) => {
-      // Another process has laid out the same files meanwhile.
-      await rm(fresh, { recursive: true, force: true });
-      if (!(await Bun.file(join(path, "model.onnx")).exists())) throw error;
-    });
-    return path;
+    return layOut(folder, version, { "card.json": card, "model.onnx": onnx });
   }
 
   /**
@@ -320,7 +267,7 @@ export class Registry {
         version = canary;
         return { kind: "move", moves: [{ version, from: "canary", to: "shadow" }] };
       }
-      const before = this.#champions.findLast((each) => each !== champion);
+      const before = this.#state.championBefore(champion);
       if (champion === null || before === undefined) {
         throw new RegistryError("registry-stage", `${this.name}: there is nothing to roll back to`);
       }
@@ -344,7 +291,7 @@ export class Registry {
   /** Reads everything there is of every version. @returns what is wrong, by version; empty when nothing is */
   async verify(): Promise<{ readonly version: string; readonly problem: string }[]> {
     const problems: { version: string; problem: string }[] = [];
-    for (const version of this.#versions.keys()) {
+    for (const { version } of this.list()) {
       try {
         await this.read(version);
         await this.trainingLog(version);
@@ -353,11 +300,6 @@ export class Registry {
       }
     }
     return problems;
-  }
-
-  #at(stage: Stage): string | null {
-    for (const [version, standing] of this.#versions) if (standing.stage === stage) return version;
-    return null;
   }
 
   #get(version: string): RegisteredVersion {
@@ -382,6 +324,11 @@ export class Registry {
     throw new RegistryError("registry-digest", `${where}: found SHA-256 ${found}, expected ${digest}`);
   }
 
+  #take(read: ReadEntry): void {
+    this.#state.apply(read.entry);
+    this.#entries.push(read);
+  }
+
   /** Writes what `decide` says of the newest state; null is nothing. Decides again where somebody else wrote first. */
   async #write({ who, why }: Author, decide: () => EntryEvent | null): Promise<void> {
     const { store, signer, nowMs } = this.#options;
@@ -394,10 +341,10 @@ export class Registry {
       const bytes = encodeEntry(content, signer);
       const place = { sequence, previous: this.head };
       const read = decodeEntry("the new entry", bytes, place, this.#options.trusted);
-      const wrong = this.#apply(read, true);
+      const wrong = this.#state.refusal(read.entry);
       if (wrong !== null) throw new RegistryError("registry-stage", wrong);
       if (await store.create(entryKey(sequence), bytes)) {
-        this.#apply(read, false);
+        this.#take(read);
         return;
       }
     }
@@ -406,53 +353,6 @@ export class Registry {
       `${store.name}: ${TRIES} times others wrote first; nothing was changed`,
     );
   }
-
-  /** @param only looks whether the entry is allowed, and changes nothing @returns what is wrong with it; null when nothing is */
-  #apply(read: ReadEntry, only: boolean): string | null {
-    const { event, timeMs } = read.entry;
-    if (event.kind === "add") {
-      if (this.#versions.has(event.version)) return `${event.version} is in the registry already`;
-      if (only) return null;
-      const { version, manifestSha256 } = event;
-      this.#versions.set(version, {
-        manifestSha256,
-        stage: "candidate",
-        addedMs: timeMs,
-        stageSinceMs: timeMs,
-      });
-    } else if (event.kind === "alias") {
-      const { alias, version } = event;
-      if (alias === "champion" || alias === "canary" || alias === "latest") return `${alias} is no free name`;
-      if (version !== null && !this.#versions.has(version)) return `${version} is not in the registry`;
-      if (only) return null;
-      if (version === null) this.#aliases.delete(alias);
-      else this.#aliases.set(alias, version);
-    } else {
-      const { champion, canary } = this;
-      const wrong = illegal(
-        event.moves,
-        (version) => this.stageOf(version),
-        (version) => this.#champions.includes(version),
-        { champion, canary },
-      );
-      if (wrong !== null) return wrong;
-      if (only) return null;
-      for (const { version, to } of event.moves) {
-        const standing = this.#versions.get(version);
-        if (standing === undefined) continue;
-        standing.stage = to;
-        standing.stageSinceMs = timeMs;
-        if (to === "champion") this.#champions.push(version);
-      }
-    }
-    this.#entries.push(read);
-    return null;
-  }
-}
-
-async function holds(folder: string, name: string, bytes: Uint8Array): Promise<boolean> {
-  const file = Bun.file(join(folder, name));
-  return (await file.exists()) && file.size === bytes.length && sha256(await file.bytes()) === sha256(bytes);
 }
 
 /** Entries sort by their number. */
