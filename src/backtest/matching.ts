@@ -7,14 +7,14 @@
 import { invariant } from "../core/invariant.ts";
 import { EVENT, EventBatch, SIDE, TICKER_FIELDS } from "../market/event-batch.ts";
 import type { InstrumentTable } from "../market/instrument.ts";
-import { gridMultiple } from "../quote/grid.ts";
 import type { OrderIntent } from "../risk/order.ts";
 import { ORDER_STATE, type OrderState } from "../risk/order.ts";
+import { Admission, type Rejects } from "./admission.ts";
 import { TransientImpact } from "./impact.ts";
 import type { QueueModel } from "./queue.ts";
 import { ORDER_EVENT, ORDER_FIELD, type Tape } from "./tape.ts";
 import { VenueMarket } from "./venue-market.ts";
-import type { VenueOrder } from "./venue-order.ts";
+import { newOrder, quoteKey, reaches, type VenueOrder } from "./venue-order.ts";
 
 export interface MatchingOptions {
   readonly queue: QueueModel;
@@ -53,7 +53,7 @@ export interface MatchingCounters {
   events: number;
   trades: number;
   fills: number;
-  rejects: Record<"rate" | "post-only" | "grid" | "size" | "no-market", number>;
+  rejects: Rejects;
   /** Quotes and orders that came for something already gone: filled, or cancelled, while they were under way. */
   late: number;
 }
@@ -65,16 +65,11 @@ const EPSILON_LOTS = 1e-9;
 
 export class Matching {
   readonly markets: VenueMarket[] = [];
-  readonly counters: MatchingCounters = {
-    events: 0,
-    trades: 0,
-    fills: 0,
-    rejects: { rate: 0, "post-only": 0, grid: 0, size: 0, "no-market": 0 },
-    late: 0,
-  };
+  readonly counters: MatchingCounters;
   readonly #instruments: InstrumentTable;
   readonly #options: MatchingOptions;
   readonly #reports: VenueReports;
+  readonly #admission: Admission;
   /** Ours, by instrument, in the order in which they came to stand. */
   readonly #resting: VenueOrder[][] = [];
   readonly #impact: TransientImpact[] = [];
@@ -87,14 +82,14 @@ export class Matching {
   readonly #prices = new Int32Array(SWEEP_LEVELS);
   readonly #sizes = new Float64Array(SWEEP_LEVELS);
   readonly #before: number[] = [];
-  #tokens: number;
-  #tokensUs = Number.NEGATIVE_INFINITY;
 
   constructor(instruments: InstrumentTable, options: MatchingOptions, reports: VenueReports) {
     this.#instruments = instruments;
     this.#options = options;
     this.#reports = reports;
-    this.#tokens = options.rate?.burst ?? 0;
+    this.#admission = new Admission(options.rate);
+    const { rejects } = this.#admission;
+    this.counters = { events: 0, trades: 0, fills: 0, rejects, late: 0 };
   }
 
   market(instrument: number): VenueMarket {
@@ -158,7 +153,7 @@ export class Matching {
   ): string {
     const market = this.market(instrument);
     const refused =
-      this.#admit(bidLots > 0 || askLots > 0, timeUs) ||
+      this.#admission.message(bidLots > 0 || askLots > 0, timeUs) ||
       this.#refusal(market, SIDE.bid, bidTicks, bidLots) ||
       this.#refusal(market, SIDE.ask, askTicks, askLots);
     if (refused !== "") {
@@ -183,14 +178,14 @@ export class Matching {
     const done = (text: string): void =>
       this.#reports.onOrderState(orderId, ORDER_STATE.done, 0, text, timeUs);
     const refused =
-      this.#admit(true, timeUs) ||
-      this.#formRefusal(market, priceTicks, sizeLots) ||
-      (postOnly ? this.#crossRefusal(market, side, priceTicks) : "");
+      this.#admission.message(true, timeUs) ||
+      this.#admission.form(market, priceTicks, sizeLots) ||
+      (postOnly ? this.#admission.crossing(market, side, priceTicks) : "");
     if (refused !== "") {
       done(refused);
       return;
     }
-    const order = newOrder(market, side, priceTicks, sizeLots, { orderId, quoteId: 0, level: 0 }, timeUs);
+    const order = newOrder(instrument, side, priceTicks, sizeLots, { orderId, quoteId: 0, level: 0 }, timeUs);
     this.#take(market, order, timeUs);
     if (order.lots <= EPSILON_LOTS) return;
     if (timeInForce === "ioc") {
@@ -206,7 +201,7 @@ export class Matching {
   /** A cancellation; one that comes too late changes nothing. */
   cancel(orderId: number, timeUs: number): void {
     const order = this.#orders.get(orderId);
-    const refused = this.#admit(false, timeUs);
+    const refused = this.#admission.message(false, timeUs);
     if (order === undefined) this.counters.late += 1;
     else this.#remove(order);
     this.#reports.onOrderState(
@@ -382,7 +377,7 @@ export class Matching {
     }
     if (standing !== undefined) this.#pull(key);
     if (!(lots > 0)) return;
-    const order = newOrder(market, side, priceTicks, lots, { orderId: 0, quoteId, level }, timeUs);
+    const order = newOrder(instrument, side, priceTicks, lots, { orderId: 0, quoteId, level }, timeUs);
     if (this.#options.crossing === "take") this.#take(market, order, timeUs);
     if (order.lots <= EPSILON_LOTS) return;
     this.#options.queue.join(order, market.shownLots(side, priceTicks));
@@ -405,41 +400,9 @@ export class Matching {
 
   #refusal(market: VenueMarket, side: number, priceTicks: number, lots: number): string {
     if (!(lots > 0)) return "";
-    const wrong = this.#formRefusal(market, priceTicks, lots);
+    const wrong = this.#admission.form(market, priceTicks, lots);
     if (wrong !== "" || this.#options.crossing === "take") return wrong;
-    return this.#crossRefusal(market, side, priceTicks);
-  }
-
-  #crossRefusal(market: VenueMarket, side: number, priceTicks: number): string {
-    const opposite = market.bestTicks(1 - side);
-    const crosses = opposite >= 0 && (side === SIDE.bid ? priceTicks >= opposite : priceTicks <= opposite);
-    return crosses ? this.#count("post-only", "post-only: it would trade at once") : "";
-  }
-
-  #formRefusal({ instrument, live }: VenueMarket, priceTicks: number, lots: number): string {
-    if (!live) return this.#count("no-market", "the instrument has no live book");
-    if (!(priceTicks > 0) || priceTicks % gridMultiple(instrument, priceTicks) !== 0)
-      return this.#count("grid", `price of ${priceTicks} ticks is not on the grid`);
-    if (!(lots >= instrument.minSizeLots) || !Number.isInteger(lots))
-      return this.#count("size", `${lots} lots, at least ${instrument.minSizeLots} whole ones are taken`);
-    return "";
-  }
-
-  /** Cancellations draw on the budget too, but are never refused by it. */
-  #admit(refusable: boolean, timeUs: number): string {
-    const { rate } = this.#options;
-    if (rate === null) return "";
-    const elapsed = Math.max(0, timeUs - this.#tokensUs);
-    this.#tokens = Math.min(rate.burst, this.#tokens + (elapsed * rate.perSecond) / 1e6);
-    this.#tokensUs = timeUs;
-    if (this.#tokens < 1 && refusable) return this.#count("rate", "too many requests");
-    this.#tokens -= 1;
-    return "";
-  }
-
-  #count(kind: keyof MatchingCounters["rejects"], text: string): string {
-    this.counters.rejects[kind] += 1;
-    return text;
+    return this.#admission.crossing(market, side, priceTicks);
   }
 }
 
@@ -452,30 +415,4 @@ function isTold(tape: Tape, slot: number, { side, priceTicks }: VenueOrder): boo
     if (tape.priceTicks[at] === priceTicks && tape.side[at] === side) return true;
   }
   return false;
-}
-
-/** One of the orders is at a price or beyond it. */
-function reaches(orders: readonly VenueOrder[], side: number, priceTicks: number): boolean {
-  for (let i = 0; i < orders.length; i += 1) {
-    const order = orders[i];
-    if (order.side !== side) continue;
-    if (side === SIDE.bid ? order.priceTicks >= priceTicks : order.priceTicks <= priceTicks) return true;
-  }
-  return false;
-}
-
-/** Levels below `LEVELS_MAX` = 8. */
-function quoteKey(instrument: number, level: number, side: number): number {
-  return (instrument * 8 + level) * 2 + side;
-}
-
-function newOrder(
-  { instrument }: VenueMarket,
-  side: number,
-  priceTicks: number,
-  lots: number,
-  owner: { readonly orderId: number; readonly quoteId: number; readonly level: number },
-  enteredUs: number,
-): VenueOrder {
-  return { instrument: instrument.id, side, priceTicks, lots, enteredUs, ahead: 0, traded: 0, ...owner };
 }
