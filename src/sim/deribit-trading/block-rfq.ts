@@ -1,4 +1,3 @@
-import { type RpcAnswer, rpcError } from "../protocol/json-rpc.ts";
 import type { SimAccount } from "./account.ts";
 import type { BlockTerms } from "./block-rfq-params.ts";
 import { amountOf, priceOf, type TradedInstrument } from "./orders.ts";
@@ -63,12 +62,6 @@ export const BLOCK_ERROR = {
   notFullyFilled: 13_907,
   quoteCrossed: 13_910,
 } as const;
-
-export function refuse(code: number, message: string, reason?: string): RpcAnswer {
-  return {
-    error: reason === undefined ? rpcError(code, message) : rpcError(code, message, "params", reason),
-  };
-}
 
 /** Price of the structure in the finest ticks of its legs' prices, as a number. */
 export function priceOfLegs(legs: readonly BlockLeg[], ticks: readonly number[]): number {

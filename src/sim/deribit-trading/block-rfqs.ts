@@ -1,21 +1,12 @@
-import { type RpcAnswer, rpcError } from "../protocol/json-rpc.ts";
+import type { RpcAnswer } from "../protocol/json-rpc.ts";
 import type { SimAccount } from "./account.ts";
 import { BlockMmp } from "./block-mmp.ts";
-import {
-  BLOCK_ERROR,
-  type BlockQuote,
-  type BlockRfq,
-  priceOfLegs,
-  quoteJson,
-  refuse,
-  rfqJson,
-} from "./block-rfq.ts";
+import { BLOCK_ERROR, type BlockQuote, type BlockRfq, priceOfLegs, quoteJson, rfqJson } from "./block-rfq.ts";
 import { readStructure, readTerms } from "./block-rfq-params.ts";
 import type { Exchange } from "./exchange.ts";
 import { amountOf, readAmount } from "./orders.ts";
+import { invalid, type Params, refuse } from "./rpc.ts";
 import { type Side, TRADING_ERROR } from "./trading-error.ts";
-
-type Params = Readonly<Record<string, unknown>>;
 
 const RFQ_LIFE_MS = 300_000;
 /** The taker sees and trades nothing for so long. Source: Deribit, "Block RFQ API Walkthrough". */
@@ -176,7 +167,7 @@ export class BlockRfqs {
     if (rfq.state !== "open") return refuse(BLOCK_ERROR.otherReject, "other_reject", `rfq is ${rfq.state}`);
     if (this.mmp.frozen(maker)) return refuse(TRADING_ERROR.mmpTrigger, "mmp_trigger");
     const side = params.direction === "buy" ? 0 : params.direction === "sell" ? 1 : null;
-    if (side === null) return { error: rpcError(-32_602, "Invalid params", "direction", "buy or sell") };
+    if (side === null) return invalid("direction", "buy or sell");
     const own = rfq.quotes.filter((quote) => quote.maker === maker && quote.state === "open");
     if (own.length >= QUOTES_PER_RFQ)
       return refuse(BLOCK_ERROR.tooManyQuotes, "too_many_quotes_per_block_rfq");
@@ -186,8 +177,7 @@ export class BlockRfqs {
     if ("code" in terms) return { error: terms };
     const nowMs = this.#exchange.timeMs;
     const expiresMs = params.expires_at === undefined ? Number.POSITIVE_INFINITY : Number(params.expires_at);
-    if (!(expiresMs > nowMs))
-      return { error: rpcError(-32_602, "Invalid params", "expires_at", "must be in the future") };
+    if (!(expiresMs > nowMs)) return invalid("expires_at", "must be in the future");
     if (crosses(own, side, priceOfLegs(rfq.legs, terms.ticks), null))
       return refuse(BLOCK_ERROR.quoteCrossed, "quote_crossed");
     const quote: BlockQuote = {
@@ -238,7 +228,7 @@ export class BlockRfqs {
     const lots = readAmount(rfq.legs[0].instrument, params.amount);
     if (typeof lots !== "number") return { error: lots };
     if (typeof price !== "number" || lots !== rfq.lots)
-      return { error: rpcError(-32_602, "Invalid params", "amount", "the amount of the Block RFQ") };
+      return invalid("amount", "the amount of the Block RFQ");
     const sign = side === 0 ? -1 : 1;
     const at = (quote: BlockQuote): number => sign * priceOfLegs(rfq.legs, quote.terms.ticks);
     const good = rfq.quotes

@@ -26,7 +26,8 @@ export interface ExchangeEvents {
   onMmp(account: SimAccount, group: MmpGroup): void;
 }
 
-const INDEX = "btc_usd";
+/** The only index that is traded here. */
+export const INDEX = "btc_usd";
 const OPTION_FEE_COIN = 0.000_3;
 const OPTION_FEE_SHARE = 0.125;
 const TAKER_FEE = 0.000_5;

@@ -9,9 +9,8 @@ import {
   type SimOrder,
   type TradedInstrument,
 } from "./orders.ts";
+import { invalid, type Params } from "./rpc.ts";
 import { type Side, TRADING_ERROR } from "./trading-error.ts";
-
-type Params = Readonly<Record<string, unknown>>;
 
 const MAX_QUOTES = 100;
 
@@ -209,10 +208,6 @@ function checkSize(
   return coins < limit
     ? null
     : rpcError(TRADING_ERROR.otherReject, "other_reject", "amount", "above the quantity limit");
-}
-
-function invalid(param: string, reason: string): RpcAnswer {
-  return { error: rpcError(-32_602, "Invalid params", param, reason) };
 }
 
 export function isParams(value: unknown): value is Params {

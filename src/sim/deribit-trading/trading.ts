@@ -1,23 +1,17 @@
 import type { SimMarket } from "../market/market.ts";
-import { type RpcAnswer, rpcError } from "../protocol/json-rpc.ts";
-import { type MmpGroup, SimAccount, type SimPosition } from "./account.ts";
+import type { RpcAnswer } from "../protocol/json-rpc.ts";
+import { type MmpGroup, SimAccount } from "./account.ts";
+import { accountSummary, ask } from "./account-methods.ts";
 import { BlockRfqs } from "./block-rfqs.ts";
-import { Exchange, type ExchangeEvents, groupKey } from "./exchange.ts";
+import { Exchange, type ExchangeEvents } from "./exchange.ts";
 import { VENUE_LIMITS, type VenueLimits } from "./limits.ts";
-import {
-  amountOf,
-  orderJson,
-  priceOf,
-  readAmount,
-  readPrice,
-  type SimOrder,
-  type TradedInstrument,
-} from "./orders.ts";
-import { checkPrice, massQuote } from "./quoting.ts";
-import { type Side, TRADING_ERROR } from "./trading-error.ts";
+import { frozenGroups, mmpConfig, mmpStatus, setMmp } from "./mmp-methods.ts";
+import { cancelWhere, edit, enter, quoteFilter } from "./order-methods.ts";
+import { orderJson, type SimOrder, type TradedInstrument } from "./orders.ts";
+import { massQuote } from "./quoting.ts";
+import { type Params, refuse } from "./rpc.ts";
+import { TRADING_ERROR } from "./trading-error.ts";
 import { type Connection, TokenOffice } from "./trading-login.ts";
-
-type Params = Readonly<Record<string, unknown>>;
 
 export interface TradingOptions {
   /** API keys: client id and secret. */
@@ -47,10 +41,7 @@ export interface Rehearsal {
   readonly code: number | null;
 }
 
-const INDEX = "btc_usd";
 const DEFAULT_TOKEN_SECONDS = 900;
-const START_EQUITY_COINS = 100;
-const MAX_GROUPS = 16;
 const OK: RpcAnswer = { result: "ok" };
 
 /** The private half of the simulated Deribit: keys, connections, and the methods of trading and of the account. */
@@ -124,7 +115,7 @@ export class DeribitTrading<Session extends object> implements ExchangeEvents {
   onTrade(account: SimAccount, symbol: string, json: Params): void {
     const instrument = this.exchange.instruments.get(symbol);
     if (instrument !== undefined) this.#tell(account, "trades", instrument, [json]);
-    this.#tellChannel(account, "user.portfolio.btc", this.#summary(account));
+    this.#tellChannel(account, "user.portfolio.btc", accountSummary(account));
   }
 
   onMmp(account: SimAccount, group: MmpGroup): void {
@@ -183,13 +174,13 @@ export class DeribitTrading<Session extends object> implements ExchangeEvents {
         return massQuote(this.exchange, account, connection, params, timeUs);
       case "cancel_quotes":
         if (!connection.cancelOnDisconnect) return refuse(TRADING_ERROR.codNotEnabled, "cod_not_enabled");
-        return this.#cancelWhere(account, params, this.#quoteFilter(params));
+        return cancelWhere(this.exchange, account, params, quoteFilter(params));
       case "buy":
-        return this.#enter(account, connection, 0, params);
+        return enter(this.exchange, account, connection, 0, params);
       case "sell":
-        return this.#enter(account, connection, 1, params);
+        return enter(this.exchange, account, connection, 1, params);
       case "edit":
-        return this.#edit(account, params);
+        return edit(this.exchange, account, params);
       case "cancel": {
         const order = account.orders.get(String(params.order_id));
         if (order === undefined) return refuse(TRADING_ERROR.orderNotFound, "order_not_found");
@@ -198,67 +189,40 @@ export class DeribitTrading<Session extends object> implements ExchangeEvents {
         return { result: orderJson(order) };
       }
       case "cancel_by_label":
-        return this.#cancelWhere(account, {}, (order) => order.label !== "" && order.label === params.label);
+        return cancelWhere(
+          this.exchange,
+          account,
+          {},
+          (order) => order.label !== "" && order.label === params.label,
+        );
       case "cancel_all":
-        return this.#cancelWhere(account, params, () => true);
+        return cancelWhere(this.exchange, account, params, () => true);
       case "cancel_all_by_currency":
-        return this.#cancelWhere(account, params, () => params.currency === "BTC");
+        return cancelWhere(this.exchange, account, params, () => params.currency === "BTC");
       case "cancel_all_by_instrument":
-        return this.#cancelWhere(
+        return cancelWhere(
+          this.exchange,
           account,
           params,
           (order) => order.instrument.symbol === params.instrument_name,
         );
       case "set_mmp_config":
-        return this.#setMmp(account, params);
+        return setMmp(this.blockRfqs, account, params);
       case "get_mmp_config":
         return { result: [...account.groups.values()].map(mmpConfig) };
       case "get_mmp_status":
         if (params.block_rfq === true) return { result: this.blockRfqs.mmp.status(account) };
-        return { result: this.#frozen(account, params).map(mmpStatus) };
+        return { result: frozenGroups(this.exchange, account, params).map(mmpStatus) };
       case "reset_mmp":
         if (params.block_rfq === true) {
           this.blockRfqs.mmp.reset(account);
           return OK;
         }
-        for (const group of this.#frozen(account, params)) group.frozenUntilUs = Number.NEGATIVE_INFINITY;
+        for (const group of frozenGroups(this.exchange, account, params))
+          group.frozenUntilUs = Number.NEGATIVE_INFINITY;
         return OK;
       default:
-        return this.blockRfqs.call(account, method, params) ?? this.#ask(account, method, params);
-    }
-  }
-
-  /** Methods that change nothing. */
-  #ask(account: SimAccount, method: string, params: Params): RpcAnswer {
-    switch (method.slice("private/".length)) {
-      case "get_open_orders":
-        return { result: account.openOrders().map(orderJson) };
-      case "get_order_state": {
-        const order = account.orders.get(String(params.order_id));
-        return order === undefined
-          ? refuse(TRADING_ERROR.orderNotFound, "order_not_found")
-          : { result: orderJson(order) };
-      }
-      case "get_order_state_by_label":
-        return {
-          result: [...account.orders.values()].filter(({ label }) => label === params.label).map(orderJson),
-        };
-      case "get_positions":
-        return { result: [...account.positions.values()].map((position) => this.#position(position)) };
-      case "get_account_summary":
-        return { result: this.#summary(account) };
-      case "get_user_trades_by_currency_and_time": {
-        const from = Number(params.start_timestamp);
-        const to = Number(params.end_timestamp);
-        const count = Number(params.count ?? 10);
-        const trades = account.trades.filter(({ timestampMs: at }) => at >= from && at <= to);
-        if (params.sorting !== "asc") trades.reverse();
-        return {
-          result: { trades: trades.slice(0, count).map(({ json }) => json), has_more: trades.length > count },
-        };
-      }
-      default:
-        return refuse(-32_601, "Method not found");
+        return this.blockRfqs.call(account, method, params) ?? ask(this.exchange, account, method, params);
     }
   }
 
@@ -268,165 +232,6 @@ export class DeribitTrading<Session extends object> implements ExchangeEvents {
     );
     for (const channel of granted) connection.channels.add(channel);
     return { result: granted };
-  }
-
-  #enter(account: SimAccount, owner: Connection, side: Side, params: Params): RpcAnswer {
-    const instrument = this.exchange.instruments.get(String(params.instrument_name));
-    if (instrument === undefined)
-      return refuse(TRADING_ERROR.unknownInstrument, "invalid_or_unsupported_instrument");
-    if (this.exchange.timeMs >= instrument.expiryMs) return refuse(TRADING_ERROR.bookClosed, "book_closed");
-    const ticks = readPrice(instrument, params.price);
-    if (typeof ticks !== "number") return { error: ticks };
-    const lots = readAmount(instrument, params.amount);
-    if (typeof lots !== "number") return { error: lots };
-    const refusal = checkPrice(this.exchange, instrument, side, ticks);
-    if (refusal !== null) return { error: refusal };
-    const mmp = params.mmp === true;
-    const group = account.groups.get(groupKey(INDEX, null));
-    if (mmp && group !== undefined && this.exchange.timeUs < group.frozenUntilUs) {
-      return refuse(TRADING_ERROR.mmpTrigger, "mmp_trigger");
-    }
-    const nowMs = this.exchange.timeMs;
-    const order: SimOrder = {
-      id: this.exchange.nextOrderId(),
-      ...{ instrument, side, ticks, lots, filled: 0, traded: 0, state: "open", cancelReason: "" },
-      label: typeof params.label === "string" ? params.label.slice(0, 64) : "",
-      timeInForce: typeof params.time_in_force === "string" ? params.time_in_force : "good_til_cancelled",
-      ...{
-        mmp,
-        mmpGroup: null,
-        quoteId: "",
-        quoteSetId: "",
-        createdMs: nowMs,
-        updatedMs: nowMs,
-        replaced: false,
-      },
-      ahead: 0,
-      owner,
-    };
-    const trades = this.exchange.place(account, order, false);
-    return { result: { order: orderJson(order), trades } };
-  }
-
-  #edit(account: SimAccount, params: Params): RpcAnswer {
-    const order = account.orders.get(String(params.order_id));
-    if (order === undefined) return refuse(TRADING_ERROR.orderNotFound, "order_not_found");
-    if (order.state !== "open") return refuse(TRADING_ERROR.notOpen, "not_open_order");
-    if (order.mmpGroup !== null) return refuse(TRADING_ERROR.invalidArguments, "invalid_arguments");
-    const ticks = params.price === undefined ? order.ticks : readPrice(order.instrument, params.price);
-    if (typeof ticks !== "number") return { error: ticks };
-    const lots = params.amount === undefined ? order.lots : readAmount(order.instrument, params.amount);
-    if (typeof lots !== "number") return { error: lots };
-    if (lots <= order.filled) return refuse(TRADING_ERROR.invalidAmount, "invalid_amount");
-    const refusal = checkPrice(this.exchange, order.instrument, order.side, ticks);
-    if (refusal !== null) return { error: refusal };
-    const keeps = ticks === order.ticks && lots <= order.lots;
-    order.ticks = ticks;
-    order.lots = lots;
-    order.replaced = true;
-    order.updatedMs = this.exchange.timeMs;
-    const trades = this.exchange.place(account, order, keeps);
-    return { result: { order: orderJson(order), trades } };
-  }
-
-  #cancelWhere(account: SimAccount, params: Params, matches: (order: SimOrder) => boolean): RpcAnswer {
-    const orders = account.openOrders().filter(matches);
-    for (const order of orders) this.exchange.cancel(account, order, "user_request");
-    if (params.freeze_quotes === true) account.quotesFrozenUntilUs = this.exchange.timeUs + 1_000_000;
-    return { result: params.detailed === true ? orders.map(orderJson) : orders.length };
-  }
-
-  #quoteFilter(params: Params): (order: SimOrder) => boolean {
-    const { cancel_type: type, instrument_name: symbol, quote_set_id: set, kind, currency } = params;
-    return (order) => {
-      if (order.mmpGroup === null) return false;
-      if (type === "instrument") return order.instrument.symbol === symbol;
-      if (type === "quote_set_id") return order.quoteSetId === set;
-      if (type === "instrument_kind") return kind === "any" || order.instrument.kind === kind;
-      return type === "all" || (type === "currency" && currency === "BTC");
-    };
-  }
-
-  #setMmp(account: SimAccount, params: Params): RpcAnswer {
-    const { index_name: index, mmp_group: name, interval, frozen_time: frozen } = params;
-    if (index !== INDEX) return invalid("index_name", "no such index");
-    if (typeof interval !== "number" || typeof frozen !== "number" || interval < 0 || frozen < 0) {
-      return invalid("interval", "interval and frozen_time must be non-negative numbers");
-    }
-    if (params.block_rfq === true) {
-      this.blockRfqs.mmp.configure(account, params);
-      return { result: [{ ...params }] };
-    }
-    const key = groupKey(INDEX, typeof name === "string" ? name : null);
-    if (interval === 0) {
-      account.groups.delete(key);
-      return { result: [] };
-    }
-    const limit = (value: unknown): number =>
-      typeof value === "number" && value > 0 ? value : Number.POSITIVE_INFINITY;
-    const quantityLimit = limit(params.quantity_limit);
-    const deltaLimit = limit(params.delta_limit);
-    if (typeof name === "string" && !(deltaLimit < quantityLimit))
-      return invalid("delta_limit", "must be below quantity_limit");
-    if (!account.groups.has(key) && account.groups.size >= MAX_GROUPS)
-      return invalid("mmp_group", "too many groups");
-    const known = account.groups.get(key);
-    const group: MmpGroup = {
-      index: INDEX,
-      name: typeof name === "string" ? name : null,
-      intervalUs: interval * 1e6,
-      frozenUs: frozen * 1e6,
-      quantityLimit,
-      deltaLimit,
-      vegaLimit: limit(params.vega_limit),
-      maxQuoteQuantity: limit(params.max_quote_quantity),
-      ...{ sinceUs: Number.NEGATIVE_INFINITY, quantity: 0, delta: 0, vega: 0 },
-      frozenUntilUs: known?.frozenUntilUs ?? Number.NEGATIVE_INFINITY,
-    };
-    account.groups.set(key, group);
-    return { result: [mmpConfig(group)] };
-  }
-
-  #frozen(account: SimAccount, params: Params): MmpGroup[] {
-    const key = groupKey(
-      String(params.index_name),
-      typeof params.mmp_group === "string" ? params.mmp_group : null,
-    );
-    const group = account.groups.get(key);
-    return group !== undefined && this.exchange.timeUs < group.frozenUntilUs ? [group] : [];
-  }
-
-  #position({ instrument, lots, averageTicks }: SimPosition): object {
-    return {
-      instrument_name: instrument.symbol,
-      kind: instrument.kind,
-      size: (lots < 0 ? -1 : 1) * amountOf(instrument, Math.abs(lots)),
-      direction: lots === 0 ? "zero" : lots > 0 ? "buy" : "sell",
-      average_price: priceOf(instrument, averageTicks),
-      mark_price: priceOf(instrument, this.exchange.markTicks(instrument)),
-    };
-  }
-
-  #summary({ limits }: SimAccount): object {
-    const rate = ({ burst, rate: perSecond }: { burst: number; rate: number }) => ({
-      burst,
-      rate: perSecond,
-    });
-    return {
-      currency: "BTC",
-      ...{ equity: START_EQUITY_COINS, balance: START_EQUITY_COINS, available_funds: START_EQUITY_COINS },
-      ...{ initial_margin: 0, maintenance_margin: 0, delta_total: 0 },
-      limits: {
-        non_matching_engine: rate(limits.nonMatching),
-        limits_per_currency: false,
-        matching_engine: {
-          trading: { total: rate(limits.trading) },
-          cancel_all: rate(limits.cancelAll),
-          maximum_quotes: rate(limits.quotes),
-          maximum_mass_quotes: rate(limits.massQuotes),
-        },
-      },
-    };
   }
 
   #tell(
@@ -446,35 +251,6 @@ export class DeribitTrading<Session extends object> implements ExchangeEvents {
         this.#wire.notify(session, channel, data);
     }
   }
-}
-
-function mmpStatus(group: MmpGroup): object {
-  return {
-    index_name: group.index,
-    frozen_until: Number.isFinite(group.frozenUntilUs) ? Math.ceil(group.frozenUntilUs / 1_000) : 0,
-    ...(group.name === null ? {} : { mmp_group: group.name }),
-  };
-}
-
-function mmpConfig(group: MmpGroup): object {
-  return {
-    index_name: group.index,
-    interval: group.intervalUs / 1e6,
-    frozen_time: group.frozenUs / 1e6,
-    quantity_limit: group.quantityLimit,
-    delta_limit: group.deltaLimit,
-    vega_limit: group.vegaLimit,
-    max_quote_quantity: group.maxQuoteQuantity,
-    ...(group.name === null ? {} : { mmp_group: group.name }),
-  };
-}
-
-function refuse(code: number, message: string): RpcAnswer {
-  return { error: rpcError(code, message) };
-}
-
-function invalid(param: string, reason: string): RpcAnswer {
-  return { error: rpcError(-32_602, "Invalid params", param, reason) };
 }
 
 function textsOf(value: unknown): string[] {
