@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { yieldToLine } from "../core/background.ts";
 import { RING_NONE, RingConsumer } from "../core/ring.ts";
 import {
   Counters,
@@ -22,6 +23,8 @@ declare const self: Worker;
 
 /** Sleep between looks at the ring. */
 const POLL_MS = 2;
+
+yieldToLine();
 /** Records taken before the sockets have their turn. */
 const BURST = 4_096;
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { Collector } from "../core/background.ts";
 import { RING_NONE, RingConsumer } from "../core/ring.ts";
 import { CONTROL, type JournalWorkerReply, type JournalWorkerStart } from "./control.ts";
 import { CRC_FROM, TWO_32 } from "./format.ts";
@@ -21,6 +22,8 @@ const STALLED = -1;
 const NO_ROOM: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT"]);
 /** Records taken before the clock is looked at. */
 const BURST = 4_096;
+/** Records after which what they left is collected. */
+const COLLECT_RECORDS = 65_536;
 
 self.onmessage = (message: MessageEvent<JournalWorkerStart>) => {
   const { memory, control, options } = message.data;
@@ -49,12 +52,14 @@ self.onmessage = (message: MessageEvent<JournalWorkerStart>) => {
 function drain(ring: RingConsumer, words: Int32Array, files: SegmentFiles): JournalWorkerReply {
   let records = 0;
   let failure: string | null = null;
+  const collector = new Collector(COLLECT_RECORDS);
   const take = (): number => {
     const taken = takeBurst(ring, files);
     records += taken;
     if (taken === BURST) return taken;
     files.flush();
     files.tick(performance.now());
+    collector.worked(taken);
     return taken;
   };
   try {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { Collector, yieldToLine } from "../core/background.ts";
 import type { OutcomeReport, OutcomeStart } from "./control.ts";
 import { OutcomeWriter } from "./outcomes/file.ts";
 import { ObservationReader } from "./outcomes/observation-ring.ts";
@@ -17,12 +18,17 @@ const POLL_MS = 10;
 /** Records taken before messages are looked at. */
 const BURST = 8_192;
 const REPORT_MS = 1_000;
+/** Observations after which what they left is collected. */
+const COLLECT_OBSERVATIONS = 65_536;
+
+yieldToLine();
 
 class Outcomes {
   readonly #ring: ObservationReader;
   readonly #writer: OutcomeWriter;
   readonly #summary = new OutcomeSummary();
   readonly #tracker: OutcomeTracker;
+  readonly #collector = new Collector(COLLECT_OBSERVATIONS);
   #failure: string | null = null;
   #reportedMs = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -57,6 +63,7 @@ class Outcomes {
       this.#writer.flush(performance.now());
     });
     if (performance.now() - this.#reportedMs >= REPORT_MS) this.#report(false);
+    if (taken < BURST) this.#collector.worked(taken);
     this.#timer = setTimeout(() => this.#poll(), taken === BURST ? 0 : POLL_MS);
   }
 

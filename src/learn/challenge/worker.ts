@@ -6,6 +6,7 @@
  */
 import { join } from "node:path";
 import packageJson from "../../../package.json";
+import { yieldToLine } from "../../core/background.ts";
 import { UNDERLYING_CAPACITY } from "../../desk/desk-options.ts";
 import { FEATURE_COUNT, SCHEMA_HASH } from "../../feature/schema.ts";
 import { parseModel } from "../../inference/model.ts";
@@ -20,6 +21,8 @@ declare const self: Worker;
 
 /** Sleep between looks at the ring. */
 const POLL_MS = 10;
+
+yieldToLine();
 /** Observations taken before messages are looked at. */
 const BURST = 4_096;
 const REPORT_MS = 1_000;

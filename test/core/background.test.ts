@@ -1,0 +1,68 @@
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { skipUnless } from "../support/shared-data.ts";
+
+const MODULE = join(import.meta.dir, "../../src/core/background.ts");
+
+const folder = mkdtempSync(join(tmpdir(), "keel-background-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Runs `body` in a thread of its own. @returns what it posts */
+function inThread(name: string, body: string): Promise<unknown> {
+  const file = join(folder, `${name}.ts`);
+  writeFileSync(file, `import { Collector, yieldToLine } from ${JSON.stringify(MODULE)};\n${body}`);
+  const worker = new Worker(file);
+  return new Promise((resolve, reject) => {
+    worker.onmessage = ({ data }) => {
+      worker.terminate();
+      resolve(data);
+    };
+    worker.onerror = (event) => reject(new Error(event.message));
+  });
+}
+
+/** Field 19 of proc_pid_stat(5), of the thread that runs the event loop. */
+const niceOfLoop = (): number => {
+  const stat = readFileSync(`/proc/self/task/${process.pid}/stat`, "utf8");
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16]);
+};
+
+test.skipIf(skipUnless(process.platform === "linux", "thread priorities are Linux's"))(
+  "a thread that yields to the line is nicer than the line, which stays as it was",
+  async () => {
+    const before = niceOfLoop();
+    const told = await inThread(
+      "nice",
+      `
+      import { readFileSync } from "node:fs";
+      const isLower = yieldToLine();
+      const stat = readFileSync("/proc/thread-self/stat", "utf8");
+      postMessage({ isLower, nice: Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16]) });`,
+    );
+    expect(told).toEqual({ isLower: true, nice: Math.max(10, before) });
+    expect(niceOfLoop()).toBe(before);
+  },
+);
+
+test("garbage of a thread that never comes back to its event loop is collected by its work", async () => {
+  const mostMb = await inThread(
+    "garbage",
+    `
+    const collector = new Collector(10_000);
+    const bytes = Buffer.from(new SharedArrayBuffer(1 << 20));
+    const work = (count: number) => {
+      for (let at = 0; at < count; at += 1) bytes.subarray(at & 1023, (at & 1023) + 64);
+    };
+    const heapMb = () => process.memoryUsage().heapUsed / 1_048_576;
+    let most = 0;
+    for (let round = 0; round < 100; round += 1) {
+      work(5_000);
+      collector.worked(5_000);
+      most = Math.max(most, heapMb());
+    }
+    postMessage(most);`,
+  );
+  expect(mostMb).toBeLessThan(40);
+});
