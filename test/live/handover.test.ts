@@ -1,5 +1,16 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { FileLock } from "../../src/core/file-lock.ts";
+import { Rng } from "../../src/core/rng.ts";
+import { HandoverGiver } from "../../src/failover/handover/giver.ts";
+import { HANDOVER_SOCKET } from "../../src/failover/handover/messages.ts";
+import { ownIdentity } from "../../src/live/formats.ts";
+import { lockHolder } from "../../src/live/run-lock.ts";
 import { skipUnlessNative } from "../support/native.ts";
+import { NotifySocket } from "../support/notify-socket.ts";
+import { RedisServer, redisMissing } from "../support/services.ts";
+import { broken } from "./handover/drill.ts";
 import { Host } from "./handover/host.ts";
 
 const skipped = await skipUnlessNative("a handover with the cpu engine");
@@ -34,4 +45,136 @@ test.skipIf(skipped)(
     expect(replay.output).toContain("identical: true");
   },
   120_000,
+);
+
+test.skipIf(skipped)(
+  "whichever process ends at whichever stage, one quotes in the end, and nothing was sent twice, lost or left over",
+  async () => {
+    const rng = new Rng(3);
+    let life = host.run("first");
+    await host.untilQuoting("first");
+    for (const kind of [
+      "new-killed-warming",
+      "new-killed-taking",
+      "old-killed-letting-go",
+      "new-killed-after",
+    ] as const) {
+      const result = await broken(host, life, kind, rng);
+      expect({ kind, problems: result.problems }).toEqual({ kind, problems: [] });
+      life = result.life;
+    }
+    await life.end();
+    expect((await host.verb("audit", "verify", "--journal", host.journal)).exitCode).toBe(0);
+  },
+  120_000,
+);
+
+test.skipIf(skipped)(
+  "a second process on the same state directory does not start",
+  async () => {
+    const first = host.run("one");
+    await first.says("counterparty session is up");
+    const second = host.run("two");
+    expect(await second.exited).toBe(1);
+    expect(second.log).toContain(`process ${first.pid} runs with this state directory`);
+    await first.end();
+  },
+  60_000,
+);
+
+test.skipIf(skipped)(
+  "a process does not take over from a later version, and says why",
+  async () => {
+    const path = join(host.environment.KEEL_STATE_DIR ?? "", HANDOVER_SOCKET);
+    const own = ownIdentity();
+    const problems: string[] = [];
+    for (const [identity, said] of [
+      [{ ...own, keel: "99.1.0" }, `keel ${own.keel} may not take over from keel 99.1.0`],
+      [
+        { ...own, keel: "99.1.0", formats: { ...own.formats, journal: 99 } },
+        `journal: the running keel 99.1.0 writes version 99, keel ${own.keel} understands version ${own.formats.journal}`,
+      ],
+    ] as const) {
+      const giver = new HandoverGiver({
+        ...{ path, identity, onReady: () => {}, onFollowed: () => {} },
+        estate: () => {
+          throw new Error("nothing is given");
+        },
+        fitness: () => ({ unfit: [], live: 0 }),
+        onProblem: (problem) => problems.push(problem),
+      });
+      const life = host.run("earlier", ["--handover"]);
+      expect(await life.exited).toBe(1);
+      expect(life.log).toContain(said);
+      expect(problems.at(-1)).toContain(said);
+      giver.stop();
+    }
+  },
+  60_000,
+);
+
+test.skipIf(skipped)(
+  "a service manager is told of its new main process by the old one, before the new one is ready",
+  async () => {
+    const path = join(host.folder, "notify.sock");
+    const manager = new NotifySocket(path);
+    const old = host.run("main", [], { NOTIFY_SOCKET: path, WATCHDOG_USEC: "20000000" });
+    await host.untilQuoting("main");
+    await manager.until("READY=1", 10_000);
+    const reload = host.run("reload", ["--handover", "--detach"]);
+    expect(await reload.exited).toBe(0);
+    expect(await old.exited).toBe(0);
+    const pid = lockHolder(host.environment.KEEL_STATE_DIR ?? "") ?? 0;
+    await host.untilQuoting("reload");
+    await manager.until(`MAINPID=${pid}`, 10_000);
+    for (let attempt = 0; attempt < 200; attempt += 1) {
+      manager.drain();
+      if (manager.received.filter(({ text }) => text.startsWith("READY=1")).length === 2) break;
+      await Bun.sleep(50);
+    }
+    const told = manager.received.map(({ text }) => text.split("\n")[0]);
+    expect(told.filter((each) => each === "READY=1")).toHaveLength(2);
+    expect(told.indexOf(`MAINPID=${pid}`)).toBeLessThan(told.lastIndexOf("READY=1"));
+    expect(told).not.toContain("STOPPING=1");
+    process.kill(pid, "SIGTERM");
+    await manager.until("STOPPING=1", 10_000);
+    manager.close();
+    while (FileLock.take(join(host.environment.KEEL_STATE_DIR ?? "", "run.lock"), () => "") === null)
+      await Bun.sleep(20);
+  },
+  60_000,
+);
+
+test.skipIf(skipped || redisMissing() !== null)(
+  "where a lease says who leads, it goes on under the same term",
+  async () => {
+    const redis = new RedisServer();
+    const paired = new Host({
+      KEEL_LEASE_URL: redis.url,
+      KEEL_LEASE_TTL_MS: "3000",
+      KEEL_LEASE_PASSWORD_FILE: join(host.folder, "redis-password"),
+    });
+    writeFileSync(join(host.folder, "redis-password"), redis.password);
+    try {
+      await redis.start();
+      await paired.start();
+      const old = paired.run("old");
+      await paired.untilQuoting("old");
+      const before = await paired.get<{ token: number; holder: string }>("/failover");
+      const next = paired.run("new", ["--handover"]);
+      expect(await old.exited).toBe(0);
+      await paired.untilQuoting("new");
+      const after = await paired.get<{ token: number; holder: string; role: string }>("/failover");
+      expect(after).toMatchObject({ token: before?.token, holder: before?.holder, role: "leader" });
+      await paired.trade();
+      expect(await paired.differences()).toEqual([]);
+      expect(paired.problems()).toEqual([]);
+      await next.end();
+    } finally {
+      await paired.stop();
+      await redis.stop();
+      redis.remove();
+    }
+  },
+  90_000,
 );
