@@ -1,6 +1,7 @@
 import type { Config } from "../config.ts";
 import { Desk, type DeskPort } from "../desk/desk.ts";
 import type { StageTimer } from "../desk/latency.ts";
+import type { SeenBook } from "../gateway/seen-book.ts";
 import type { DeskTap } from "../gateway/tap.ts";
 import type { StepEngine } from "../inference/engine.ts";
 import type { ApprovedQuotes } from "../risk/gate.ts";
@@ -22,8 +23,12 @@ export interface DeskPassOptions {
   readonly onFrame: (desk: Desk, feed: number, text: string, timeUs: number) => void;
   /** Makes who follows the desk, as a live one is followed; left out = nobody does. */
   readonly makeTap?: (desk: Desk) => DeskTap;
+  /** Awaited before the first frame. */
+  readonly ready?: () => Promise<void>;
   /** Quotes are encoded, and nobody who follows has seen them yet. */
   readonly onEncoded?: () => void;
+  /** What a frame called for has left, and nobody who follows has seen it yet; called more than once for some frames. */
+  readonly onAnswered?: () => void;
 }
 
 /** What a pass came to; the checksum is over all that the desk decided. */
@@ -37,7 +42,7 @@ export async function runDeskPass(options: DeskPassOptions): Promise<DeskPass> {
   const { path, seed, engine, config, timer } = options;
   const venue = await MemoryVenue.open(path);
   const hasher = new Bun.CryptoHasher("sha256");
-  const port = new BenchPort(venue, engine, hasher, options.onEncoded);
+  const port = new BenchPort(venue, engine, hasher, options);
   const desk = new Desk({
     feeds: [{ venue: venue.venue, subscriptions: venue.subscriptions }],
     signals: [],
@@ -53,6 +58,7 @@ export async function runDeskPass(options: DeskPassOptions): Promise<DeskPass> {
   });
   port.attach(desk.market.instruments);
   if (options.makeTap !== undefined) port.follow(options.makeTap(desk));
+  await options.ready?.();
   const drain = async (timeUs: number): Promise<void> => {
     for (let pending = port.submitted; pending !== null; pending = port.submitted) {
       port.submitted = null;
@@ -91,15 +97,18 @@ class BenchPort extends MemoryPort {
   readonly #engine: StepEngine;
   readonly #decisions: Bun.CryptoHasher;
   readonly #onEncoded: (() => void) | undefined;
+  readonly #onAnswered: (() => void) | undefined;
 
   constructor(
     venue: MemoryVenue,
     engine: StepEngine,
     decisions: Bun.CryptoHasher,
-    onEncoded: (() => void) | undefined,
+    { onEncoded, onAnswered }: DeskPassOptions,
   ) {
     super(venue);
     this.#onEncoded = onEncoded;
+    this.#onAnswered = onAnswered;
+    if (onAnswered !== undefined) this.observed = onAnswered;
     this.#engine = engine;
     this.#decisions = decisions;
   }
@@ -107,7 +116,10 @@ class BenchPort extends MemoryPort {
   /** Shows the tap what the live port shows. */
   follow(tap: DeskTap): void {
     this.#tap = tap;
-    this.observed = (events, rows, count, timeUs) => tap.onEvents?.(events, rows, count, timeUs);
+    this.observed = (events, rows, count, timeUs) => {
+      this.#onAnswered?.();
+      tap.onEvents?.(events, rows, count, timeUs);
+    };
     this.stepped = (underlying, features, offset, timeUs) =>
       tap.onFeatures?.(underlying, features, offset, timeUs);
   }
@@ -133,7 +145,9 @@ class BenchPort extends MemoryPort {
     heads: number,
     status: number,
     timeUs: number,
+    book: SeenBook,
   ): void {
-    this.#tap?.onPrediction(underlying, probabilities, offset, heads, status, timeUs);
+    this.#onAnswered?.();
+    this.#tap?.onPrediction(underlying, probabilities, offset, heads, status, timeUs, book);
   }
 }

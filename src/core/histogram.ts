@@ -61,6 +61,15 @@ export class Histogram {
     out.set(this.#counts);
   }
 
+  /** Takes in what another one has recorded. */
+  merge(other: Histogram): void {
+    for (let bucket = 0; bucket < BUCKETS; bucket += 1) this.#counts[bucket] += other.#counts[bucket];
+    this.count += other.count;
+    this.sum += other.sum;
+    this.min = Math.min(this.min, other.min);
+    this.max = Math.max(this.max, other.max);
+  }
+
   reset(): void {
     this.#counts.fill(0);
     this.count = 0;

@@ -1,5 +1,7 @@
 import type { FeedPort } from "../feed/feed.ts";
 import type { ExecutionDetail } from "../gateway/gateway.ts";
+import type { SeenBook } from "../gateway/seen-book.ts";
+import type { ModelCard } from "../inference/card.ts";
 import type { EngineLostError } from "../inference/engine.ts";
 import type { EventBatch } from "../market/event-batch.ts";
 import type { RfqAction } from "../rfq/message.ts";
@@ -39,10 +41,12 @@ export interface DeskPort extends FeedPort {
    */
   decided(underlying: number, timeUs: number, payload: Uint8Array): void;
   /**
-   * The prediction of an underlying is new, or whether it is in force has changed.
+   * The prediction of an underlying is new, or whether it is in force has changed. A new one is told after the quotes that it called
+   * for have left.
    *
    * @param probabilities one per head from `offset` on, NaN while there is none; valid during the call only
    * @param status why it is not in force, as bits of `REASON`; 0 when it is
+   * @param book that leads the underlying, as it was when the prediction was made; valid during the call only
    */
   predicted(
     underlying: number,
@@ -51,7 +55,10 @@ export interface DeskPort extends FeedPort {
     heads: number,
     status: number,
     timeUs: number,
+    book: SeenBook,
   ): void;
+  /** Another model's predictions are in force for an underlying from now on. Absent = nobody looks. */
+  named?: ((underlying: number, card: ModelCard) => void) | undefined;
   /** A fill that was not told before, after what it caused has left; as it came from the gateway. Absent = nobody looks. */
   filled?(
     executionId: string,

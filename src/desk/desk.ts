@@ -90,6 +90,8 @@ export class Desk implements GatewayEvents {
   readonly #trading: TradingSwitch;
   readonly #reconciler: Reconciler;
   readonly #session: CounterpartySession;
+  /** Time of the input whose events nobody who looks on was told of yet; NaN when there is none. */
+  #untoldUs = Number.NaN;
 
   constructor(options: DeskOptions) {
     const { engine, port, timer, instrumentCapacity } = options;
@@ -259,6 +261,7 @@ export class Desk implements GatewayEvents {
       this.#timer.end(this.#publisher.published);
     }
     if (this.#publisher.published) this.#port.flush?.();
+    this.#tell();
   }
 
   onFeedClose(feed: number, code: number, reason: string, timeUs: number): void {
@@ -367,9 +370,11 @@ export class Desk implements GatewayEvents {
     this.#timer.resume();
     this.#timer.mark(STAGE.inference);
     this.#publisher.published = false;
+    this.#tell();
     this.#predictor.resolve(this.market, timeUs);
     this.#publisher.requote(this.market, timeUs);
     this.#timer.end(this.#publisher.published);
+    this.#predictor.tell(this.market);
     this.#infer(timeUs, false);
   }
 
@@ -392,6 +397,7 @@ export class Desk implements GatewayEvents {
   /** Which model's predictions are in force for an underlying, as fills of it are kept. */
   nameModel(underlying: number, card: ModelCard): void {
     this.book.nameModel(underlying, modelName(card));
+    this.#port.named?.(underlying, card);
   }
 
   onSessionUp(timeUs: number): void {
@@ -528,6 +534,12 @@ export class Desk implements GatewayEvents {
   /** Orderly end: everything is cancelled and nothing is sent any more. */
   shutdown(timeUs: number): void {
     this.#trading.shutdown(timeUs);
+    this.#tell();
+  }
+
+  /** No input follows: whoever looks on is told what the last one came to. */
+  end(): void {
+    this.#tell();
   }
 
   /**
@@ -549,6 +561,7 @@ export class Desk implements GatewayEvents {
   }
 
   #begin(): EventBatch {
+    this.#tell();
     this.#publisher.published = false;
     return this.#line.begin();
   }
@@ -570,6 +583,17 @@ export class Desk implements GatewayEvents {
   /** Events have been applied: what they call for leaves, now or with the batch, and whoever looks on is told. */
   #answer(timeUs: number, withBatch: boolean, batch = this.#line.batch): void {
     this.#infer(timeUs, withBatch);
+    this.#untoldUs = timeUs;
+    // What was decoded elsewhere is valid during this call only.
+    if (!withBatch || batch !== this.#line.batch) this.#tell(batch);
+  }
+
+  /** Tells whoever looks on what the last input came to: when its quotes have left, at the latest before the next input. */
+  #tell(batch = this.#line.batch): void {
+    this.#predictor.tell(this.market);
+    const timeUs = this.#untoldUs;
+    if (Number.isNaN(timeUs)) return;
+    this.#untoldUs = Number.NaN;
     const { applied, appliedCount } = this.#line;
     if (appliedCount > 0) this.#port.observed?.(batch, applied, appliedCount, timeUs);
   }

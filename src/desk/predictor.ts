@@ -1,5 +1,7 @@
 import { invariant } from "../core/invariant.ts";
 import { SCHEMA_HASH } from "../feature/schema.ts";
+import { FeatureState } from "../feature/tick.ts";
+import { SeenBook } from "../gateway/seen-book.ts";
 import type { StepEngine } from "../inference/engine.ts";
 import { REASON } from "../quote/quote-batch.ts";
 import type { Quoter } from "../quote/quoter.ts";
@@ -41,6 +43,13 @@ export class Predictor {
   /** The underlying's state was reset while a submit was in flight: its row of the result is void. */
   readonly #voided: Uint8Array;
   readonly #submitted: Int32Array;
+  readonly #seen = new SeenBook();
+  /** Underlyings whose new prediction nobody who looks on was told of yet, how many, and since when. */
+  readonly #untold: Int32Array;
+  #untoldCount = 0;
+  #untoldUs = 0;
+  /** Rows of the last step whose features nobody was shown yet. */
+  #unshownRows = 0;
   /** Steps that a synchronous engine was asked for in this run, the one that lost it included. */
   steps = 0;
   #submittedUs = 0;
@@ -63,6 +72,7 @@ export class Predictor {
     this.#waiting = new Uint8Array(underlyingCapacity);
     this.#voided = new Uint8Array(underlyingCapacity);
     this.#submitted = new Int32Array(underlyingCapacity);
+    this.#untold = new Int32Array(underlyingCapacity);
   }
 
   status(underlying: number): number {
@@ -78,6 +88,7 @@ export class Predictor {
    */
   step(market: MarketState, timeUs: number): number {
     const { features, timer, counters } = this.#options;
+    this.tell(market);
     const { touched } = market;
     const engine = this.#lost ? null : this.#engine;
     let rows = 0;
@@ -110,8 +121,21 @@ export class Predictor {
     engine.step(rows);
     timer.mark(STAGE.inference);
     for (let row = 0; row < rows; row += 1) this.#take(engine, row, market, timeUs);
-    this.#show(engine, rows, timeUs);
+    this.#unshownRows = rows;
     return 0;
+  }
+
+  /**
+   * Tells whoever looks on of what the last step or result came to: to be called when the quotes have left, and before the market
+   * takes in more.
+   */
+  tell(market: MarketState): void {
+    const count = this.#untoldCount;
+    this.#untoldCount = 0;
+    for (let at = 0; at < count; at += 1) this.#tell(this.#untold[at], market, this.#untoldUs);
+    const rows = this.#unshownRows;
+    this.#unshownRows = 0;
+    if (rows > 0 && this.#engine !== null) this.#show(this.#engine, rows, this.#untoldUs);
   }
 
   #show(engine: StepEngine, rows: number, timeUs: number): void {
@@ -126,6 +150,7 @@ export class Predictor {
   resolve(market: MarketState, timeUs: number): void {
     const engine = this.#engine;
     invariant(engine !== null && this.#inFlight > 0, "a result follows a submit");
+    this.tell(market);
     const rows = this.#inFlight;
     this.#inFlight = 0;
     for (let row = 0; row < rows; row += 1) {
@@ -183,7 +208,7 @@ export class Predictor {
 
   /** Tells the quoter when the model has come into force or gone out of it. */
   updateStatus(underlying: number, market: MarketState, timeUs: number): void {
-    if (this.#statusChanged(underlying, market, timeUs)) this.#tell(underlying, timeUs);
+    if (this.#statusChanged(underlying, market, timeUs)) this.#tell(underlying, market, timeUs);
   }
 
   #statusChanged(underlying: number, market: MarketState, timeUs: number): boolean {
@@ -198,10 +223,16 @@ export class Predictor {
     return true;
   }
 
-  #tell(underlying: number, timeUs: number): void {
+  #tell(underlying: number, { books, underlyings }: MarketState, timeUs: number): void {
     const { heads, probabilities } = this;
     const status = this.#status[underlying];
-    this.#options.port.predicted(underlying, probabilities, underlying * heads, heads, status, timeUs);
+    const { source } = this.#options.features;
+    const book = this.#seen.look(
+      books[underlyings.reference[underlying]],
+      source instanceof FeatureState ? source : null,
+      underlying,
+    );
+    this.#options.port.predicted(underlying, probabilities, underlying * heads, heads, status, timeUs, book);
   }
 
   #take(engine: StepEngine, row: number, market: MarketState, timeUs: number): void {
@@ -217,6 +248,8 @@ export class Predictor {
       this.#options.quoter.onPrediction(underlying, this.probabilities, to, this.#submittedUs);
     }
     market.touched[underlying] |= TOUCHED_QUOTE;
-    this.#tell(underlying, timeUs);
+    this.#untold[this.#untoldCount] = underlying;
+    this.#untoldCount += 1;
+    this.#untoldUs = timeUs;
   }
 }

@@ -1,11 +1,14 @@
+import type { ModelCard } from "../inference/card.ts";
 import type { EventBatch } from "../market/event-batch.ts";
 import type { QuoteBatch } from "../quote/quote-batch.ts";
 import type { RfqAction } from "../rfq/message.ts";
 import type { ExecutionDetail } from "./gateway.ts";
+import type { SeenBook } from "./seen-book.ts";
 
 /**
  * Someone who follows what the desk decides without being part of it: shared memory, the JSON gateway, a publisher. A tap is
- * called on the line, after the quotes have left; it must not throw, must not block, and bounds what it keeps.
+ * called on the line, after the quotes have left; it must not throw, must not block, and bounds what it keeps. Of frames that are
+ * decided together only the last one's predictions, features and events come after the quotes: those of the others are valid no longer.
  */
 export interface DeskTap {
   /**
@@ -14,6 +17,7 @@ export interface DeskTap {
    * @param underlying dense number
    * @param probabilities one per head from `offset` on, NaN while there is none; valid during the call only
    * @param status why the prediction is not in force, as bits of `REASON`; 0 when it is
+   * @param book that leads the underlying, as it was when the prediction was made; valid during the call only
    */
   onPrediction(
     underlying: number,
@@ -22,7 +26,10 @@ export interface DeskTap {
     heads: number,
     status: number,
     timeUs: number,
+    book: SeenBook,
   ): void;
+  /** Another model's predictions are in force for an underlying; told again where it is the same one. */
+  onModel?(underlying: number, card: ModelCard): void;
   /** Quotes were handed to the gateway; valid during the call only. */
   onQuotes(quotes: QuoteBatch, timeUs: number): void;
   /** A fill, after the quotes that answer it have left. `side` is ours: 0 = we bought. */

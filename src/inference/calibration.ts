@@ -58,6 +58,10 @@ export class Calibration {
     return (logit - this.#parameters[at + 1]) / this.#parameters[at];
   }
 
+  get slotCount(): number {
+    return this.#active.length;
+  }
+
   fits(heads: number, slotCount: number): boolean {
     return heads === this.#heads && slotCount === this.#active.length;
   }

@@ -6,6 +6,7 @@ import { applyModelAct, type ModelAct } from "../desk/model-act.ts";
 import type { RiskDecision } from "../desk/risk-decision.ts";
 import { SCHEMA_HASH } from "../feature/schema.ts";
 import type { ExecutionDetail } from "../gateway/gateway.ts";
+import type { SeenBook } from "../gateway/seen-book.ts";
 import type { DeskTap } from "../gateway/tap.ts";
 import type { Platt } from "../inference/calibration.ts";
 import { EngineLostError, type StepEngine } from "../inference/engine.ts";
@@ -46,6 +47,7 @@ class ReplayPort implements DeskPort {
   taps: readonly DeskTap[] = [];
   observed: DeskPort["observed"];
   stepped: DeskPort["stepped"];
+  named: DeskPort["named"];
 
   constructor(decisions: JournalSink) {
     this.#decisions = decisions;
@@ -58,6 +60,9 @@ class ReplayPort implements DeskPort {
     };
     this.stepped = (underlying, features, offset, timeUs) => {
       for (const tap of taps) tap.onFeatures?.(underlying, features, offset, timeUs);
+    };
+    this.named = (underlying, card) => {
+      for (const tap of taps) tap.onModel?.(underlying, card);
     };
   }
 
@@ -81,9 +86,10 @@ class ReplayPort implements DeskPort {
     heads: number,
     status: number,
     timeUs: number,
+    book: SeenBook,
   ): void {
     for (const tap of this.taps) {
-      tap.onPrediction(underlying, probabilities, offset, heads, status, timeUs);
+      tap.onPrediction(underlying, probabilities, offset, heads, status, timeUs, book);
     }
   }
 
@@ -189,6 +195,7 @@ export async function replay(
     if (options.stop?.() === true) break;
   }
   if (run === null) throw new BadInputError("journal", "no record", "the start of a run");
+  run.desk.end();
   for (const tap of run.port.taps) tap.close();
   await run.engine?.dispose();
   return {

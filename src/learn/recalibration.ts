@@ -32,7 +32,7 @@ export interface RecalibratorOptions {
   readonly slotCount: number;
   /** Where the parameters stand; what it holds at first is what they are held to. */
   readonly calibration: Calibration;
-  /** Told of each change, just before it is in force. */
+  /** Told of each change, for it to be put in force: `calibration` holds it from then on. */
   readonly onChange: (slot: number, head: number, platt: Platt) => void;
 }
 
@@ -68,7 +68,7 @@ export class Recalibrator {
   observe(
     slot: number,
     timeUs: number,
-    probabilities: Float32Array,
+    probabilities: ArrayLike<number>,
     offset: number,
     midTicks: number,
     bidDepth: number,
@@ -117,7 +117,6 @@ export class Recalibrator {
       const { slope, intercept } = calibration.get(slot, head);
       if (Math.abs(fitted.slope - slope) + Math.abs(fitted.intercept - intercept) < CHANGE_MIN) return;
       onChange(slot, head, fitted);
-      calibration.set(slot, head, fitted);
       return;
     }
   }
@@ -149,7 +148,7 @@ class SlotOutcomes {
   push(
     slot: number,
     timeUs: number,
-    probabilities: Float32Array,
+    probabilities: ArrayLike<number>,
     offset: number,
     calibration: Calibration,
     midTicks: number,

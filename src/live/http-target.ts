@@ -12,11 +12,11 @@ import { standingReports } from "../monitor/standing-report.ts";
 import { reasonNames } from "../quote/quote-batch.ts";
 import { LOAD_STAGE } from "../risk/load-shedder.ts";
 import { dashboardSource } from "./dashboard-source.ts";
-import { DriftTap } from "./drift.ts";
 import type { LiveFailover } from "./failover.ts";
 import type { LiveDesk } from "./live-desk.ts";
 import { unansweredSeconds } from "./live-metrics.ts";
 import { LiveOutcomes } from "./outcomes.ts";
+import { LiveWatch } from "./watch.ts";
 
 /** A loop that was this late is not healthy. */
 const LOOP_LAG_MS_MAX = 1_000;
@@ -54,7 +54,7 @@ export function httpTarget(
     promoteModel: (version, why) => changed(live.models?.promote(version, { who: "http", why })),
     rollbackModel: (why) => changed(live.models?.rollback({ who: "http", why })),
     outcomes: () => live.taps.find((tap) => tap instanceof LiveOutcomes)?.view() ?? null,
-    drift: () => live.taps.find((tap) => tap instanceof DriftTap)?.view() ?? null,
+    drift: () => live.taps.find((tap) => tap instanceof LiveWatch)?.view() ?? null,
     positions: () => positionReport(desk),
     adoptPositions: () => live.adoptPositions(),
     resetKill: () => live.resetKill(),

@@ -14,6 +14,7 @@ import type { JournalEnd } from "../failover/handover/messages.ts";
 import type { GatewayEvents, QuoteGateway, SessionNumbers } from "../gateway/gateway.ts";
 import { NoGateway } from "../gateway/no-gateway.ts";
 import type { DeskTap } from "../gateway/tap.ts";
+import type { Platt } from "../inference/calibration.ts";
 import type { StepEngine } from "../inference/engine.ts";
 import type { StepModel } from "../inference/step-model.ts";
 import { SwitchedEngine } from "../inference/switched-engine.ts";
@@ -47,7 +48,6 @@ import { loadWatchOf } from "./load/live-load.ts";
 import type { LoadWatch } from "./load/load-watch.ts";
 import { ModelDirector } from "./model-director.ts";
 import { openJournal, type PreparedEngine, prepareEngine } from "./prepare.ts";
-import { recalibrationTaps } from "./recalibration.ts";
 import type { ConfiguredModel } from "./registry-model.ts";
 import { StateDirectory } from "./state-directory.ts";
 import type { StateWrites } from "./state-writes.ts";
@@ -161,7 +161,6 @@ export class LiveDesk {
     this.models = registered === null ? null : this.#directed(engine, registered);
     this.taps = [
       ...(successor === undefined ? (options.taps?.(this.desk, model, this.gateway) ?? []) : []),
-      ...(config.recalibrate ? this.#recalibration(engine) : []),
       ...(this.models === null ? [] : [this.models.tap]),
     ];
     this.#port.attach(this.gateway, this.taps);
@@ -244,6 +243,13 @@ export class LiveDesk {
       share,
       this.#input(RECORD.drift, underlying, JSON.stringify({ share, stage, causes })),
     );
+  }
+
+  /** Probabilities of an instrument are calibrated otherwise from the next step on. */
+  takeCalibration(slot: number, head: number, platt: Platt): void {
+    if (this.#stopped !== null) return;
+    this.#input(RECORD.calibration, slot, JSON.stringify({ head, ...platt }));
+    this.#engine.calibrate(slot, head, platt);
   }
 
   /** Only what reduces a position is quoted until {@link resetKill}. */
@@ -448,13 +454,6 @@ export class LiveDesk {
     const { rfq, book } = this.desk;
     this.#books = new LiveBooks(book, this.#state.books, log, this.#state.writes);
     this.#counterparties = rfq === null ? null : new LiveCounterparties(rfq, this.#state.counterparties, log);
-  }
-
-  /** Every change of a calibration is an input of the desk. */
-  #recalibration(engine: StepEngine): DeskTap[] {
-    return recalibrationTaps(this.desk, engine, (slot, head, platt) => {
-      this.#input(RECORD.calibration, slot, JSON.stringify({ head, ...platt }));
-    });
   }
 
   /** Another stage of load shedding is in force: an input of the desk. */

@@ -2,6 +2,7 @@ import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import { type Desk, UNDERLYING_CAPACITY } from "../desk/desk.ts";
+import type { Platt } from "../inference/calibration.ts";
 import type { StepEngine } from "../inference/engine.ts";
 import { startEngine } from "../inference/registry.ts";
 import type { StepModel } from "../inference/step-model.ts";
@@ -39,6 +40,11 @@ export class LiveEngine {
   /** To be called before anything is submitted. */
   attach(desk: Desk): void {
     this.#desk = desk;
+  }
+
+  /** Probabilities of a slot are calibrated otherwise from its next step on. */
+  calibrate(slot: number, head: number, platt: Platt): void {
+    this.#engine.calibration?.set(slot, head, platt);
   }
 
   /** What comes back after the stop has begun is of no more use. */

@@ -15,13 +15,13 @@ import { registerDeskMetrics } from "../monitor/desk-metrics.ts";
 import type { DiskSpace } from "../monitor/disk-space.ts";
 import { LOOP_LAG, MetricRegistry } from "../monitor/metrics.ts";
 import { registerRiskMetrics } from "../monitor/risk-metrics.ts";
-import { DriftTap } from "./drift.ts";
 import type { LiveDesk } from "./live-desk.ts";
 import { registerLoadMetrics } from "./load/load-metrics.ts";
 import { registerModelMetrics } from "./model-metrics.ts";
 import { LiveOutcomes, registerOutcomeMetrics } from "./outcomes.ts";
 import { registerOpenFiles } from "./process-metrics.ts";
 import { registerShardMetrics } from "./shard-metrics.ts";
+import { LiveWatch } from "./watch.ts";
 
 /** Everything that a live desk has to tell. Names are listed in `docs/metrics.md`. */
 export function liveMetrics(
@@ -37,7 +37,7 @@ export function liveMetrics(
     if (tap instanceof FixClients) registerFixClientMetrics(metrics, tap);
     if (tap instanceof JsonGateway) registerApiMetrics(metrics, tap);
     if (tap instanceof LiveOutcomes) registerOutcomeMetrics(metrics, tap);
-    if (tap instanceof DriftTap) tap.register(metrics);
+    if (tap instanceof LiveWatch) tap.register(metrics);
   }
   registerRiskMetrics(metrics, desk);
   if (live.gateway instanceof DeribitGateway) registerDeribitMetrics(metrics, live.gateway);

@@ -3,6 +3,7 @@ import type { DeskPort } from "../desk/desk.ts";
 import type { RiskDecision } from "../desk/risk-decision.ts";
 import type { LiveFeedPort } from "../feed/live-port.ts";
 import type { ExecutionDetail, QuoteGateway } from "../gateway/gateway.ts";
+import type { SeenBook } from "../gateway/seen-book.ts";
 import type { DeskTap } from "../gateway/tap.ts";
 import type { EngineLostError } from "../inference/engine.ts";
 import { type JournalSink, RECORD } from "../journal/record.ts";
@@ -28,6 +29,7 @@ export class LivePort implements DeskPort {
   firstQuoteNs = Number.NaN;
   observed: DeskPort["observed"];
   stepped: DeskPort["stepped"];
+  named: DeskPort["named"];
 
   constructor(options: {
     readonly feeds: LiveFeedPort;
@@ -62,6 +64,9 @@ export class LivePort implements DeskPort {
         for (const tap of taps) tap.onFeatures?.(underlying, features, offset, timeUs);
       };
     }
+    this.named = (underlying, card) => {
+      for (const tap of taps) tap.onModel?.(underlying, card);
+    };
   }
 
   connect(feed: number): void {
@@ -111,9 +116,10 @@ export class LivePort implements DeskPort {
     heads: number,
     status: number,
     timeUs: number,
+    book: SeenBook,
   ): void {
     for (const tap of this.#taps) {
-      tap.onPrediction(underlying, probabilities, offset, heads, status, timeUs);
+      tap.onPrediction(underlying, probabilities, offset, heads, status, timeUs, book);
     }
   }
 

@@ -34,6 +34,7 @@ import { RunLock } from "./run-lock.ts";
 import { ServiceTap } from "./service-tap.ts";
 import { checkNumbers, Succession } from "./succession.ts";
 import { configuredTaps } from "./taps.ts";
+import { LiveWatch } from "./watch.ts";
 
 const PAPER_COMP_ID = "PAPER";
 const DISK_MS = 10_000;
@@ -164,6 +165,7 @@ export class Session {
           counterpartyUp: () => prepared?.gateway.ready ?? false,
           onSignal: (frame) => prepared?.takeSignal(frame),
           onDrift: (change) => prepared?.takeDrift(change),
+          onCalibration: (slot, head, platt) => prepared?.takeCalibration(slot, head, platt),
         });
         if (gateway instanceof DeribitGateway && gateway.blockRfqs !== null) taps.push(gateway.blockRfqs);
         distributor = taps.find((tap) => tap instanceof Distributor) ?? null;
@@ -288,7 +290,9 @@ export class Session {
     lock.release();
     const taken = successor !== null && (await this.#letGo(successor.pid, summary, lease));
     await distributor?.ended();
-    for (const tap of this.live.taps) if (tap instanceof LiveOutcomes) await tap.ended();
+    for (const tap of this.live.taps) {
+      if (tap instanceof LiveOutcomes || tap instanceof LiveWatch) await tap.ended();
+    }
     await this.live.models?.ended();
     const counters = (await peers?.stop()) ?? null;
     placed.stop();

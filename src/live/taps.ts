@@ -7,14 +7,15 @@ import { JsonGateway } from "../gateway/json/gateway.ts";
 import { FixClients } from "../gateway/rfq/fix-clients.ts";
 import { ShmWriter } from "../gateway/shm/writer.ts";
 import type { DeskTap } from "../gateway/tap.ts";
+import type { Platt } from "../inference/calibration.ts";
 import type { StepModel } from "../inference/step-model.ts";
 import type { DriftChange } from "../learn/drift/monitor.ts";
 import { requestRetrain } from "../learn/retrain-request.ts";
 import type { RfqInput } from "../rfq/message.ts";
 import { jsonGatewayOf } from "./api-desk.ts";
 import { fixClientsOf } from "./client-sessions.ts";
-import { DriftTap } from "./drift.ts";
 import { LiveOutcomes } from "./outcomes.ts";
+import { LiveWatch } from "./watch.ts";
 
 export interface TapContext {
   readonly clock: Clock;
@@ -27,6 +28,8 @@ export interface TapContext {
   readonly onSignal?: (frame: string) => void;
   /** Journals that a model is trusted more or less, and hands it to the desk. */
   readonly onDrift: (change: DriftChange) => void;
+  /** Journals that probabilities of an instrument are calibrated otherwise from now on, and puts it in force. */
+  readonly onCalibration: (slot: number, head: number, platt: Platt) => void;
 }
 
 /** Those who follow the desk's decisions, as configured. @throws KeelError naming what is missing */
@@ -86,42 +89,48 @@ export function configuredTaps(
       }),
     );
   }
-  if (config.drift !== null) taps.push(driftTap(config, config.drift, desk, card, context));
+  if (config.drift !== null || config.recalibrate) taps.push(watchOf(config, desk, card, context));
   return taps;
 }
 
-function driftTap(
-  { stateDir }: Config,
-  { acts, parameters }: NonNullable<Config["drift"]>,
+function watchOf(
+  { stateDir, drift, recalibrate }: Config,
   desk: Desk,
   card: StepModel["card"],
-  { log, onDrift }: TapContext,
-): DriftTap {
+  { log, onDrift, onCalibration }: TapContext,
+): LiveWatch {
   const { underlyings } = desk.market;
-  if (card.profile === undefined) {
+  if (drift !== null && card.profile === undefined) {
     log.warn("the model's card does not tell what it was trained on: drift is told from outcomes alone");
   }
-  return new DriftTap(desk, {
-    card,
-    underlyings: UNDERLYING_CAPACITY,
-    parameters,
-    onChange: (change) => {
-      const { underlying, stage, causes } = change;
-      const level = stage === "steady" ? "info" : "warn";
-      log[level]("drift of the model's world", { underlying: underlyings.base(underlying), stage, causes });
-      if (acts) onDrift(change);
+  return new LiveWatch(desk, {
+    watch: {
+      card,
+      underlyings: UNDERLYING_CAPACITY,
+      drift: drift?.parameters ?? null,
+      recalibrates: recalibrate,
     },
-    onRetrain: (underlying, causes, timeUs) => {
-      const asked = {
-        timeUs,
-        underlying: underlyings.base(underlying),
-        causes: [...causes],
-        model: card.name,
-      };
-      log.warn("a retraining is asked for", { ...asked });
-      requestRetrain(stateDir, asked).catch((error: unknown) =>
-        log.error("a retraining cannot be asked for", { error }),
-      );
+    onProblem: (problem) => log.error("watch", { problem }),
+    findings: {
+      drift: (change) => {
+        const { underlying, stage, causes } = change;
+        const level = stage === "steady" ? "info" : "warn";
+        log[level]("drift of the model's world", { underlying: underlyings.base(underlying), stage, causes });
+        if (drift?.acts === true) onDrift(change);
+      },
+      retrain: (underlying, causes, timeUs) => {
+        const asked = {
+          timeUs,
+          underlying: underlyings.base(underlying),
+          causes: [...causes],
+          model: card.name,
+        };
+        log.warn("a retraining is asked for", { ...asked });
+        requestRetrain(stateDir, asked).catch((error: unknown) =>
+          log.error("a retraining cannot be asked for", { error }),
+        );
+      },
+      calibration: onCalibration,
     },
   });
 }

@@ -1,6 +1,7 @@
 import type { DeskPort } from "../desk/desk.ts";
 import type { FeedPort } from "../feed/feed.ts";
 import { MassQuoteEncoder } from "../gateway/fix/mass-quote.ts";
+import type { SeenBook } from "../gateway/seen-book.ts";
 import type { EngineLostError } from "../inference/engine.ts";
 import type { InstrumentTable } from "../market/instrument.ts";
 import type { ApprovedQuotes } from "../risk/gate.ts";
@@ -83,5 +84,6 @@ export class MemoryPort implements DeskPort {
     _heads: number,
     _status: number,
     _timeUs: number,
+    _book: SeenBook,
   ): void {}
 }

@@ -204,7 +204,7 @@ function watch(parameters: Partial<typeof DEFAULT_DRIFT_PARAMETERS> = {}): Watch
   const changes: Watched["changes"] = [];
   const requests: number[] = [];
   const monitor = new DriftMonitor({
-    card: { heads: [{ ...HEAD }], featureCount: WIDTH, profile },
+    card: { heads: [{ ...HEAD }], featureCount: WIDTH, profile, onnxSha256: "a" },
     underlyings: 2,
     parameters: {
       ...DEFAULT_DRIFT_PARAMETERS,
@@ -300,9 +300,26 @@ describe("a monitor", () => {
     play(world(10), 40);
     play(world(11, 3), 40);
     expect(changes.at(-1)?.stage).toBe("defensive");
-    monitor.follow({ heads: [{ ...HEAD }], featureCount: WIDTH }, 2e9);
-    expect(changes.at(-1)).toMatchObject({ stage: "steady", share: 0 });
+    const other = { heads: [{ ...HEAD }], featureCount: WIDTH, onnxSha256: "b" };
+    monitor.follow(0, other, 2e9);
+    expect(changes.at(-1)?.stage).toBe("defensive");
+    monitor.follow(1, other, 2e9);
+    expect(changes.at(-1)).toMatchObject({ stage: "steady", share: 0, underlying: 1 });
     expect(monitor.of(1)).toBeNull();
+  });
+
+  test("of a model that comes back goes on where it was", () => {
+    const { play, changes, monitor } = watch(few);
+    play(world(10), 40);
+    play(world(11, 3), 40);
+    const before = monitor.of(1);
+    const champion = { heads: [{ ...HEAD }], featureCount: WIDTH, profile, onnxSha256: "a" };
+    monitor.follow(1, { ...champion, onnxSha256: "b" }, 2e9);
+    monitor.follow(1, champion, 2e9 + 1);
+    expect(monitor.of(1)).toBe(before);
+    expect(changes.at(-1)).toMatchObject({ stage: "defensive", share: 1 });
+    monitor.follow(1, champion, 2e9 + 2);
+    expect(changes.filter(({ timeUs }) => timeUs >= 2e9)).toHaveLength(2);
   });
 
   test("keeps to a memory that does not grow", () => {

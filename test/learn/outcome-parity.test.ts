@@ -92,7 +92,10 @@ describe("outcomes of a live desk", () => {
       });
       const [part] = built.manifest.parts;
       expect(part?.validation.counts.leak).toBe(0);
-      expect(built.manifest.rows).toBe(live.prediction.length);
+      // A row that no other one follows waits for its outcome when the journal ends, though the desk's own time went on.
+      const without = live.prediction.length - built.manifest.rows;
+      expect(without).toBeGreaterThanOrEqual(0);
+      expect(without).toBeLessThanOrEqual(part?.unlabelled ?? 0);
       expect(Object.fromEntries(part?.outcomes.map(({ table, rows }) => [table, rows]) ?? [])).toMatchObject({
         prediction: live.prediction.length,
         quote: live.quote.length,

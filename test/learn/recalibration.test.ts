@@ -39,7 +39,10 @@ function bed(heads = withdrawal): Bed {
     heads: heads.map(({ name }) => name),
     slotCount: 2,
     calibration,
-    onChange: (slot, head, platt) => changes.push({ slot, head, platt }),
+    onChange: (slot, head, platt) => {
+      changes.push({ slot, head, platt });
+      calibration.set(slot, head, platt);
+    },
   });
   const rng = new Rng(1);
   const row = new Float32Array(heads.length);
@@ -161,7 +164,10 @@ describe("recalibration from outcomes", () => {
       const { heads } = model.card;
       const calibration = new Calibration(heads, 1);
       const names = heads.map(({ name }) => name);
-      const recalibrator = new Recalibrator({ heads: names, slotCount: 1, calibration, onChange: () => {} });
+      const recalibrator = new Recalibrator({
+        ...{ heads: names, slotCount: 1, calibration },
+        onChange: (slot, head, platt) => calibration.set(slot, head, platt),
+      });
       const losses = [0, 0];
       const waiting: { plain: Float32Array; scaled: Float32Array }[] = [];
       const labeller = new Labeller((at, labels) => {

@@ -2,7 +2,9 @@ import { Desk, UNDERLYING_CAPACITY } from "../../src/desk/desk.ts";
 import type { DeskPort } from "../../src/desk/desk-port.ts";
 import { noTimer } from "../../src/desk/latency.ts";
 import { FEATURE_COUNT } from "../../src/feature/schema.ts";
+import type { SeenBook } from "../../src/gateway/seen-book.ts";
 import type { DeskTap } from "../../src/gateway/tap.ts";
+import type { ModelCard } from "../../src/inference/card.ts";
 import type { StepEngine } from "../../src/inference/engine.ts";
 import { type JournalSink, RECORD, type RecordType } from "../../src/journal/record.ts";
 import type { RowSource } from "../../src/learn/dataset/row.ts";
@@ -54,6 +56,9 @@ export class RegimeBed {
     this.#journal = journal;
     const bed = this;
     class Port extends MemoryPort implements DeskPort {
+      named = (underlying: number, card: ModelCard): void => {
+        for (const tap of bed.taps) tap.onModel?.(underlying, card);
+      };
       stepped = (underlying: number, features: Float32Array, offset: number, timeUs: number): void => {
         for (const tap of bed.taps) tap.onFeatures?.(underlying, features, offset, timeUs);
       };
@@ -65,9 +70,10 @@ export class RegimeBed {
         heads: number,
         status: number,
         timeUs: number,
+        book: SeenBook,
       ): void {
         for (const tap of bed.taps)
-          tap.onPrediction(underlying, probabilities, offset, heads, status, timeUs);
+          tap.onPrediction(underlying, probabilities, offset, heads, status, timeUs, book);
       }
     }
     this.desk = new Desk({

@@ -34,7 +34,8 @@ import { type RetrainOptions, retrain } from "../../src/learn/retrain/job.ts";
 import type { Trainer } from "../../src/learn/retrain/trainer.ts";
 import { linearGraph, writeLinearModel } from "../../src/learn/train/linear-export.ts";
 import { type LinearModel, trainLinear } from "../../src/learn/train/linear-trainer.ts";
-import { DriftTap } from "../../src/live/drift.ts";
+import { ModelWatch } from "../../src/learn/watch/watch.ts";
+import { WatchTap } from "../../src/live/watch-tap.ts";
 import { REASON } from "../../src/quote/quote-batch.ts";
 import { skipUnless } from "../support/shared-data.ts";
 import { bookOf, RegimeBed, type RegimePlan, regimeSource } from "./regime-bed.ts";
@@ -140,18 +141,21 @@ test.skipIf(skipUnless(hasCpu, "the native library"))(
     const bed = new RegimeBed(models, { seed: 7, startUs: 1_700_100_000e6, changed: false });
     const changes: DriftChange[] = [];
     let asked = 0;
-    const drift = new DriftTap(bed.desk, {
-      card: champion.card,
-      underlyings: UNDERLYING_CAPACITY,
-      parameters: DRIFT,
-      onChange: (change, timeUs) => {
-        changes.push(change);
-        bed.desk.onDrift(change.underlying, change.share, timeUs);
+    // What a live desk has on a thread of its own.
+    const watched = new ModelWatch(
+      { card: champion.card, underlyings: UNDERLYING_CAPACITY, drift: DRIFT, recalibrates: false },
+      {
+        drift: (change, timeUs) => {
+          changes.push(change);
+          bed.desk.onDrift(change.underlying, change.share, timeUs);
+        },
+        retrain: () => {
+          asked += 1;
+        },
+        calibration: () => {},
       },
-      onRetrain: () => {
-        asked += 1;
-      },
-    });
+    );
+    const drift = new WatchTap(watched, champion.card, UNDERLYING_CAPACITY);
     const meter = new LossMeter();
     const follow = {
       onPrediction: (_u: number, p: Float32Array, at: number, _h: number, status: number, timeUs: number) => {
@@ -251,10 +255,9 @@ test.skipIf(skipUnless(hasCpu, "the native library"))(
       bed.desk,
       loaded,
     );
-    applyModelAct({ do: "exchange" }, models, bed.desk);
     bed.taps = [drift, follow];
+    applyModelAct({ do: "exchange" }, models, bed.desk);
     meter.take();
-    drift.follow(candidate.card, bed.timeUs);
     expect(stageNow()).toBe("steady");
     bed.run(30);
     expect(stageNow()).not.toBe("defensive");

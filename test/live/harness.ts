@@ -113,6 +113,7 @@ export class Harness {
           log,
           onRfq: (input) => prepared?.takeRfq(input),
           onDrift: (change) => prepared?.takeDrift(change),
+          onCalibration: (slot, head, platt) => prepared?.takeCalibration(slot, head, platt),
           counterpartyUp: () => prepared?.gateway.ready ?? false,
         }),
     });

@@ -14,9 +14,9 @@ import { replay } from "../../src/journal/replay.ts";
 import { parseRunStart, type RunStart } from "../../src/journal/run-start.ts";
 import { showDecision } from "../../src/journal/show.ts";
 import { DecisionComparer } from "../../src/journal/verify.ts";
-import { Recalibrator } from "../../src/learn/recalibration.ts";
-import { RecalibrationTap } from "../../src/live/recalibration.ts";
+import { ModelWatch } from "../../src/learn/watch/watch.ts";
 import { engineForReplay } from "../../src/live/replay-engine.ts";
+import { WatchTap } from "../../src/live/watch-tap.ts";
 import { DEFAULT_FEE_RATES } from "../../src/position/fees.ts";
 import { DEFAULT_QUOTE_PARAMETERS } from "../../src/quote/parameters.ts";
 import { NOT_TRIPPED } from "../../src/risk/kill-switch.ts";
@@ -109,7 +109,8 @@ async function recordRun(
     cancelOrder: () => {},
     askOrder: () => {},
     decidedRisk: () => {},
-    predicted: (...prediction) => tap?.onPrediction(...prediction),
+    predicted: (underlying, probabilities, offset, heads, status, timeUs, book) =>
+      tap?.onPrediction(underlying, probabilities, offset, heads, status, timeUs, book),
     engineLost: (step, _error, timeUs) => {
       write(RECORD.engineLost, 0, timeUs, JSON.stringify({ step }));
       restoreMs = (timeUs - START_US) / 1_000 + RESTART_MS;
@@ -119,14 +120,19 @@ async function recordRun(
   };
   const desk = new Desk({ ...start, engine, port, timer: noTimer });
   let nowUs = START_US;
-  const recalibrator = new Recalibrator({
-    heads: heads.map(({ name }) => name),
-    slotCount: UNDERLYING_CAPACITY,
-    calibration: calibrated.calibration,
-    onChange: (slot, head, platt) =>
-      write(RECORD.calibration, slot, nowUs, JSON.stringify({ head, ...platt })),
-  });
-  const tap = recalibrates ? new RecalibrationTap(desk, recalibrator) : null;
+  const watch = new ModelWatch(
+    { card: engine.card, underlyings: UNDERLYING_CAPACITY, drift: null, recalibrates },
+    {
+      drift: () => {},
+      retrain: () => {},
+      calibration: (slot, head, platt) => {
+        write(RECORD.calibration, slot, nowUs, JSON.stringify({ head, ...platt }));
+        calibrated.calibration.set(slot, head, platt);
+        tap?.onCalibration(slot, head, platt);
+      },
+    },
+  );
+  const tap = recalibrates ? new WatchTap(watch, engine.card, UNDERLYING_CAPACITY) : null;
   write(RECORD.start, 0, START_US, JSON.stringify(start));
   desk.start(START_US);
   write(RECORD.gateway, 0, START_US, JSON.stringify({ on: "up" }));

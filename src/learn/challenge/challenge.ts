@@ -22,6 +22,8 @@ import { WouldBeQuotes } from "./would-be.ts";
 const VALUE_HORIZON = HORIZON_NAMES.indexOf("1s");
 /** The time budget is kept over this time. */
 const BUDGET_NS = 1e9;
+/** No turn sends more quotes than this. */
+const HELD_MAX = 16_384;
 /** Rows of the champion whose losses wait for the challengers' of the same observation. */
 const LOSSES_MAX = 262_144;
 
@@ -64,6 +66,8 @@ export class Challenge implements ObservationSink {
   /** By underlying: the prediction whose features come next; its first value is NaN where none waits. */
   readonly #waiting: Float64Array[] = [];
   readonly #values = new Float64Array(OBSERVED_VALUES_MAX);
+  /** Quotes that left before what they rest on was told: they wait for their underlying's step, at most until a later time. */
+  #held: HeldQuote[] = [];
   #champion: Participant | null = null;
   #events = 0;
   #shed = 0;
@@ -117,6 +121,7 @@ export class Challenge implements ObservationSink {
       this.#underlyings.set(text, subject);
       this.#described.push({ kind, subject, timeUs, text });
     }
+    if (this.#held.length > 0) this.#releaseAll(timeUs);
     // Fills are the desk's own: what would have been filled of a quote that was not sent is found by the tracker.
     if (kind === OBSERVED.fill) return;
     for (const model of this.#inOrder()) model.tracker.describe(kind, subject, timeUs, text);
@@ -124,12 +129,16 @@ export class Challenge implements ObservationSink {
   }
 
   observe(kind: ObservedKind, subject: number, timeUs: number, values: Float64Array, count: number): void {
+    if (this.#held.length > 0) {
+      if (kind === OBSERVED.cancelAll) this.#releaseAll(Number.POSITIVE_INFINITY);
+      else this.#releaseAll(timeUs);
+    }
     if (kind === OBSERVED.prediction) {
       this.#onPrediction(subject, timeUs, values, count);
     } else if (kind === OBSERVED.features) {
       this.#onFeatures(subject, timeUs, values, count);
     } else if (kind === OBSERVED.quote) {
-      this.#onQuote(subject, timeUs, values, count);
+      this.#hold(subject, timeUs, values, count);
     } else {
       for (const model of this.#inOrder()) model.tracker.observe(kind, subject, timeUs, values, count);
     }
@@ -138,6 +147,7 @@ export class Challenge implements ObservationSink {
 
   /** The stream has ended. */
   finish(timeUs: number): void {
+    this.#releaseAll(Number.POSITIVE_INFINITY);
     for (const model of this.#inOrder()) model.tracker.finish(timeUs);
     this.#settle();
   }
@@ -174,6 +184,7 @@ export class Challenge implements ObservationSink {
     if (!this.#mayStep()) {
       this.#shed += 1;
       waiting[0] = Number.NaN;
+      this.#release(({ underlying: of }) => of === underlying);
       return;
     }
     for (const model of this.#inOrder()) {
@@ -186,11 +197,30 @@ export class Challenge implements ObservationSink {
       model.tracker.observe(OBSERVED.prediction, underlying, timeUs, this.#values, 4 + model.heads.length);
     }
     waiting[0] = Number.NaN;
+    this.#release(({ underlying: of }) => of === underlying);
   }
 
-  #onQuote(instrument: number, timeUs: number, values: Float64Array, count: number): void {
+  #hold(instrument: number, timeUs: number, values: Float64Array, count: number): void {
     const about = this.#instruments.get(instrument);
     const underlying = about === undefined ? undefined : this.#underlyings.get(about.base);
+    if (this.#held.length === HELD_MAX) this.#releaseAll(Number.POSITIVE_INFINITY);
+    this.#held.push({ instrument, underlying, timeUs, values: values.slice(0, count) });
+  }
+
+  #releaseAll(beforeUs: number): void {
+    this.#release(({ timeUs }) => timeUs < beforeUs);
+  }
+
+  #release(which: (quote: HeldQuote) => boolean): void {
+    if (this.#held.length === 0) return;
+    const held = this.#held;
+    this.#held = held.filter((quote) => !which(quote));
+    for (const quote of held) if (which(quote)) this.#onQuote(quote);
+  }
+
+  #onQuote({ instrument, underlying, timeUs, values }: HeldQuote): void {
+    const about = this.#instruments.get(instrument);
+    const count = values.length;
     for (const model of this.#inOrder()) {
       this.#values.set(values.subarray(0, count));
       if (about !== undefined && underlying !== undefined) {
@@ -236,6 +266,13 @@ export class Challenge implements ObservationSink {
     }
     return waiting;
   }
+}
+
+interface HeldQuote {
+  readonly instrument: number;
+  readonly underlying: number | undefined;
+  readonly timeUs: number;
+  readonly values: Float64Array;
 }
 
 interface RowLoss {

@@ -62,7 +62,7 @@ export class ChallengeLine {
 
   /** The features of a step; as the sink, it never waits and never throws. */
   features(underlying: number, timeUs: number, features: Float32Array, offset: number, count: number): void {
-    this.#writer.observe(OBSERVED.features, underlying, timeUs, features, count, offset);
+    this.#writer.observeSingles(OBSERVED.features, underlying, timeUs, features, offset, count);
   }
 
   /** As the thread told last, at most a second ago; null before, and while something that was asked for has not been done. */

@@ -15,7 +15,10 @@ export interface DriftChange {
 }
 
 /** What has to be known of the model in force. */
-export type WatchedCard = Pick<ModelCard, "heads" | "featureCount" | "profile">;
+export type WatchedCard = Pick<ModelCard, "heads" | "featureCount" | "profile" | "onnxSha256">;
+
+/** Models whose windows are kept of an underlying: the champion's, and a canary's that takes turns with it. */
+const MODELS_KEPT = 2;
 
 export interface DriftMonitorOptions {
   readonly card: WatchedCard;
@@ -35,11 +38,14 @@ export class DriftMonitor {
   /** Retrainings asked for. */
   requests = 0;
   readonly #options: DriftMonitorOptions;
-  #card: WatchedCard;
-  #columns: readonly number[];
+  /** By underlying: the model in force. */
+  readonly #cards: WatchedCard[];
+  /** By underlying: what was seen of the models that were in force last, by the digest of their graph. */
+  readonly #kept: (Map<string, UnderlyingDrift> | undefined)[] = [];
+  readonly #featureCount: number;
   readonly #underlyings: (UnderlyingDrift | null)[];
   /** `[underlyings, featureCount]`: rows that wait to be counted. */
-  #rows: Float32Array;
+  readonly #rows: Float32Array;
   /** When they were shown; NaN where none waits. */
   readonly #rowUs: Float64Array;
   #next = 0;
@@ -50,17 +56,17 @@ export class DriftMonitor {
     const { card, underlyings } = options;
     expectOwnProfile(card);
     this.#options = options;
-    this.#card = card;
-    this.#columns = columnsOf(card);
+    this.#cards = new Array<WatchedCard>(underlyings).fill(card);
+    this.#featureCount = card.featureCount;
     this.#underlyings = new Array<UnderlyingDrift | null>(underlyings).fill(null);
     this.#rows = new Float32Array(underlyings * card.featureCount);
     this.#rowUs = new Float64Array(underlyings).fill(Number.NaN);
   }
 
   /** Features that a step was made on; valid during the call only. */
-  onFeatures(underlying: number, features: Float32Array, offset: number, timeUs: number): void {
+  onFeatures(underlying: number, features: ArrayLike<number>, offset: number, timeUs: number): void {
     if (!Number.isNaN(this.#rowUs[underlying]) || !this.#of(underlying).samples(timeUs)) return;
-    const { featureCount } = this.#card;
+    const featureCount = this.#featureCount;
     const to = underlying * featureCount;
     for (let at = 0; at < featureCount; at += 1) this.#rows[to + at] = features[offset + at];
     this.#rowUs[underlying] = timeUs;
@@ -74,7 +80,7 @@ export class DriftMonitor {
    */
   onPrediction(
     underlying: number,
-    probabilities: Float32Array,
+    probabilities: ArrayLike<number>,
     offset: number,
     timeUs: number,
     midTicks: number,
@@ -92,7 +98,7 @@ export class DriftMonitor {
 
   /** To be called about every 10 ms. */
   onTimer(timeUs: number): void {
-    const { featureCount } = this.#card;
+    const featureCount = this.#featureCount;
     for (let underlying = 0; underlying < this.#underlyings.length; underlying += 1) {
       const rowUs = this.#rowUs[underlying];
       if (Number.isNaN(rowUs)) continue;
@@ -108,22 +114,42 @@ export class DriftMonitor {
   }
 
   get memoryBytes(): number {
-    return this.#underlyings.reduce((sum, one) => sum + (one?.memoryBytes ?? 0), this.#rows.byteLength);
+    let bytes = this.#rows.byteLength;
+    for (const kept of this.#kept) for (const one of kept?.values() ?? []) bytes += one.memoryBytes;
+    return bytes;
   }
 
-  /** Another model is in force: what was seen of the one before says nothing of it, and it is trusted until something does. */
-  follow(card: WatchedCard, timeUs: number): void {
+  /**
+   * Another model is in force for an underlying: what was seen of the one before says nothing of it, and it is trusted until something
+   * does. One that comes back, as the champion does when a canary's slice of time is over, is trusted as it was when it went.
+   */
+  follow(underlying: number, card: WatchedCard, timeUs: number): void {
+    invariant(card.featureCount === this.#featureCount, "a model of the same features");
     expectOwnProfile(card);
-    const before = [...this.#underlyings];
-    this.#card = card;
-    this.#columns = columnsOf(card);
-    this.#underlyings.fill(null);
-    this.#rows = new Float32Array(before.length * card.featureCount);
-    this.#rowUs.fill(Number.NaN);
-    this.#requestedUs = Number.NEGATIVE_INFINITY;
-    for (const [underlying, one] of before.entries()) {
-      if (one == null || one.keeper.stage === 0) continue;
+    if (card.onnxSha256 === this.#cards[underlying]?.onnxSha256) return;
+    const before = this.#underlyings[underlying];
+    const stageBefore = before?.keeper.stage ?? 0;
+    before?.interrupt();
+    this.#cards[underlying] = card;
+    this.#rowUs[underlying] = Number.NaN;
+    const known = this.#kept[underlying]?.get(card.onnxSha256);
+    if (known === undefined) this.#requestedUs = Number.NEGATIVE_INFINITY;
+    this.#underlyings[underlying] = known ?? null;
+    if (known !== undefined) this.#keep(underlying, card.onnxSha256, known);
+    if ((known?.keeper.stage ?? 0) === stageBefore) return;
+    if (known === undefined)
       this.#options.onChange({ underlying, stage: "steady", share: 0, causes: [] }, timeUs);
+    else this.#tell(underlying, known, timeUs);
+  }
+
+  #keep(underlying: number, model: string, drift: UnderlyingDrift): void {
+    const kept = this.#kept[underlying] ?? new Map<string, UnderlyingDrift>();
+    this.#kept[underlying] = kept;
+    kept.delete(model);
+    kept.set(model, drift);
+    for (const oldest of kept.keys()) {
+      if (kept.size <= MODELS_KEPT) break;
+      kept.delete(oldest);
     }
   }
 
@@ -131,8 +157,10 @@ export class DriftMonitor {
     const known = this.#underlyings[underlying];
     if (known !== null && known !== undefined) return known;
     invariant(underlying >= 0 && underlying < this.#underlyings.length, "an underlying of this monitor");
-    const made = new UnderlyingDrift(this.#columns, this.#card.profile ?? null, this.#options.parameters);
+    const card = this.#cards[underlying];
+    const made = new UnderlyingDrift(columnsOf(card), card.profile ?? null, this.#options.parameters);
     this.#underlyings[underlying] = made;
+    this.#keep(underlying, card.onnxSha256, made);
     return made;
   }
 

@@ -98,14 +98,14 @@ export class UnderlyingDrift {
     return true;
   }
 
-  takeFeatures(features: Float32Array, offset: number, timeUs: number): void {
+  takeFeatures(features: ArrayLike<number>, offset: number, timeUs: number): void {
     this.#features?.advance(timeUs);
     this.#features?.add(features, offset);
   }
 
   /** A prediction that is in force, with the book that it was made from. */
   takePrediction(
-    probabilities: Float32Array,
+    probabilities: ArrayLike<number>,
     offset: number,
     timeUs: number,
     midTicks: number,

@@ -1,8 +1,10 @@
 import { RING_NONE, RingConsumer, RingProducer } from "../../core/ring.ts";
 import { FEATURE_COUNT } from "../../feature/schema.ts";
-import { OBSERVED_VALUES_MAX, type ObservationSink, type ObservedKind } from "./observation.ts";
+import { OBSERVED, OBSERVED_VALUES_MAX, type ObservationSink, type ObservedKind } from "./observation.ts";
 
-/** Bytes of a record in the ring before its values: u32 kind, i32 subject, u32 1 for text, 0, f64 time. */
+/** What follows a record's head. */
+const FORM = { doubles: 0, text: 1, singles: 2 } as const;
+/** Bytes of a record in the ring before its values: u32 kind, i32 subject, u32 {@link FORM}, 0, f64 time. */
 const HEAD_BYTES = 24;
 /** Worst case of UTF-8 bytes for one UTF-16 unit. */
 const UTF8_BYTES_MAX = 3;
@@ -13,10 +15,13 @@ export class ObservationWriter implements ObservationSink {
   /** Time of the last observation that fitted, µs; 0 before. */
   lastUs = 0;
   readonly #ring: RingProducer;
+  readonly #singles: Float32Array;
   #closed = false;
+  #missing = 0;
 
   constructor(memory: SharedArrayBuffer) {
     this.#ring = new RingProducer(memory);
+    this.#singles = singlesOf(this.#ring);
   }
 
   /** Nothing is taken any more. */
@@ -24,55 +29,86 @@ export class ObservationWriter implements ObservationSink {
     this.#closed = true;
   }
 
-  observe(
+  observe(kind: ObservedKind, subject: number, timeUs: number, values: Float64Array, count: number): void {
+    const bytes = HEAD_BYTES + count * 8;
+    const at = this.#begin(kind, subject, FORM.doubles, timeUs, bytes);
+    if (at === RING_NONE) return;
+    const { f64 } = this.#ring;
+    const from = (at + HEAD_BYTES) >> 3;
+    for (let value = 0; value < count; value += 1) f64[from + value] = values[value];
+    this.#ring.commit(bytes);
+  }
+
+  /** As {@link observe}, of values in single precision from `offset` on. */
+  observeSingles(
     kind: ObservedKind,
     subject: number,
     timeUs: number,
-    values: Float64Array | Float32Array,
+    values: Float32Array,
+    offset: number,
     count: number,
-    offset = 0,
   ): void {
-    const bytes = HEAD_BYTES + count * 8;
-    const at = this.#begin(kind, subject, 0, timeUs, bytes);
+    const bytes = HEAD_BYTES + count * 4;
+    const at = this.#begin(kind, subject, FORM.singles, timeUs, bytes);
     if (at === RING_NONE) return;
-    const from = (at + HEAD_BYTES) >> 3;
-    for (let value = 0; value < count; value += 1) this.#ring.f64[from + value] = values[offset + value];
+    const singles = this.#singles;
+    const from = (at + HEAD_BYTES) >> 2;
+    for (let value = 0; value < count; value += 1) singles[from + value] = values[offset + value];
     this.#ring.commit(bytes);
   }
 
   describe(kind: ObservedKind, subject: number, timeUs: number, text: string): void {
     const most = text.length * UTF8_BYTES_MAX;
-    const at = this.#begin(kind, subject, 1, timeUs, HEAD_BYTES + most);
+    const at = this.#begin(kind, subject, FORM.text, timeUs, HEAD_BYTES + most);
     if (at === RING_NONE) return;
     const written = this.#ring.bytes.write(text, at + HEAD_BYTES, most, "utf8");
     this.#ring.commit(HEAD_BYTES + written);
   }
 
-  #begin(kind: number, subject: number, text: number, timeUs: number, bytes: number): number {
-    const at = this.#closed ? RING_NONE : this.#ring.reserve(bytes);
+  #begin(kind: number, subject: number, form: number, timeUs: number, bytes: number): number {
+    if (this.#missing > 0) this.#tellMissing(timeUs);
+    const at = this.#closed || this.#missing > 0 ? RING_NONE : this.#ring.reserve(bytes);
     if (at === RING_NONE) {
       this.dropped += 1;
+      this.#missing += 1;
       return at;
     }
+    this.#head(at, kind, subject, form, timeUs);
+    return at;
+  }
+
+  /** Whoever reads is told of a gap before anything that comes after it. */
+  #tellMissing(timeUs: number): void {
+    const bytes = HEAD_BYTES + 8;
+    const at = this.#closed ? RING_NONE : this.#ring.reserve(bytes);
+    if (at === RING_NONE) return;
+    this.#head(at, OBSERVED.lost, -1, FORM.doubles, timeUs);
+    this.#ring.f64[(at + HEAD_BYTES) >> 3] = this.#missing;
+    this.#ring.commit(bytes);
+    this.#missing = 0;
+  }
+
+  #head(at: number, kind: number, subject: number, form: number, timeUs: number): void {
     this.lastUs = timeUs;
     const { u32, f64 } = this.#ring;
     const word = at >> 2;
     u32[word] = kind;
     u32[word + 1] = subject;
-    u32[word + 2] = text;
+    u32[word + 2] = form;
     u32[word + 3] = 0;
     f64[(at >> 3) + 2] = timeUs;
-    return at;
   }
 }
 
 /** Takes observations out of a ring, on the other thread. */
 export class ObservationReader {
   readonly #ring: RingConsumer;
+  readonly #singles: Float32Array;
   readonly #values = new Float64Array(Math.max(OBSERVED_VALUES_MAX, FEATURE_COUNT));
 
   constructor(memory: SharedArrayBuffer) {
     this.#ring = new RingConsumer(memory);
+    this.#singles = singlesOf(this.#ring);
   }
 
   /** Hands over at most `most` observations. @returns how many there were */
@@ -89,13 +125,20 @@ export class ObservationReader {
       const timeUs = ring.f64[(at >> 3) + 2];
       const from = at + HEAD_BYTES;
       const end = at + ring.length;
-      if (ring.u32[word + 2] === 1) {
+      const form = ring.u32[word + 2];
+      if (form === FORM.text) {
         const text = ring.bytes.toString("utf8", from, end);
         ring.release();
         sink.describe(kind, subject, timeUs, text);
       } else {
-        const count = (end - from) >> 3;
-        for (let value = 0; value < count; value += 1) values[value] = ring.f64[(from >> 3) + value];
+        const isSingle = form === FORM.singles;
+        const count = (end - from) >> (isSingle ? 2 : 3);
+        if (isSingle) {
+          const singles = this.#singles;
+          for (let value = 0; value < count; value += 1) values[value] = singles[(from >> 2) + value];
+        } else {
+          for (let value = 0; value < count; value += 1) values[value] = ring.f64[(from >> 3) + value];
+        }
         ring.release();
         sink.observe(kind, subject, timeUs, values, count);
       }
@@ -103,4 +146,8 @@ export class ObservationReader {
     }
     return taken;
   }
+}
+
+function singlesOf({ bytes }: RingProducer | RingConsumer): Float32Array {
+  return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2);
 }

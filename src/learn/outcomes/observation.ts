@@ -4,6 +4,8 @@
  *
  * @module
  */
+import type { SeenBook } from "../../gateway/seen-book.ts";
+import { SIDE } from "../../market/event-batch.ts";
 import { TERMS } from "../../quote/term.ts";
 
 /** Kinds of observation. `values` as named; `text` where it says so. */
@@ -16,7 +18,7 @@ export const OBSERVED = {
   mark: 3,
   /** aggressor's side (0 bought), price in ticks. */
   trade: 4,
-  /** Subject: underlying. status, mid in ticks, bid depth, ask depth, probabilities. */
+  /** Subject: underlying. See {@link PREDICTED}. */
   prediction: 5,
   /** See {@link QUOTED}. */
   quote: 6,
@@ -32,8 +34,42 @@ export const OBSERVED = {
   underlying: 11,
   /** Subject: underlying. The features that a step was made on. */
   features: 12,
+  /** Subject: underlying. Text: JSON of what `WatchedCard` names of the model that is in force from now on. */
+  model: 13,
+  /** Subject: underlying. head, slope, intercept: in force from now on. */
+  calibration: 14,
+  /** Observations did not fit and are missing here: how many. */
+  lost: 15,
 } as const;
 export type ObservedKind = (typeof OBSERVED)[keyof typeof OBSERVED];
+
+/** Values of a prediction; where its status is not 0 there is nothing else. */
+export const PREDICTED = { status: 0, midTicks: 1, bidDepth: 2, askDepth: 3, probabilities: 4 } as const;
+
+/**
+ * Writes a prediction's values as {@link PREDICTED} has them.
+ *
+ * @param status as `DeskTap.onPrediction` tells it; a prediction without a book counts as one that is not in force
+ * @returns how many values there are
+ */
+export function writePrediction(
+  values: Float64Array,
+  probabilities: Float32Array,
+  offset: number,
+  heads: number,
+  status: number,
+  book: SeenBook,
+): number {
+  values[PREDICTED.status] = book.exists ? status : status || 1;
+  if (values[PREDICTED.status] !== 0) return 1;
+  values[PREDICTED.midTicks] = book.midTicks;
+  values[PREDICTED.bidDepth] = book.depth(SIDE.bid);
+  values[PREDICTED.askDepth] = book.depth(SIDE.ask);
+  for (let head = 0; head < heads; head += 1) {
+    values[PREDICTED.probabilities + head] = probabilities[offset + head];
+  }
+  return PREDICTED.probabilities + heads;
+}
 
 /** Values of a quote; its terms follow. */
 export const QUOTED = {
@@ -51,7 +87,7 @@ export const QUOTED = {
 } as const;
 export const QUOTED_VALUES = QUOTED.terms + TERMS;
 /** No observation has more values. */
-export const OBSERVED_VALUES_MAX = Math.max(QUOTED_VALUES, 4 + 64);
+export const OBSERVED_VALUES_MAX = Math.max(QUOTED_VALUES, PREDICTED.probabilities + 64);
 
 export interface ObservedInstrument {
   readonly venue: string;

@@ -1,8 +1,9 @@
 import { stepToNumber } from "../../core/decimal.ts";
 import type { ExecutionDetail } from "../../gateway/gateway.ts";
+import type { SeenBook } from "../../gateway/seen-book.ts";
 import type { DeskTap } from "../../gateway/tap.ts";
 import type { Book } from "../../market/book.ts";
-import { EVENT, type EventBatch, SIDE, TICKER, TICKER_FIELDS } from "../../market/event-batch.ts";
+import { EVENT, type EventBatch, TICKER, TICKER_FIELDS } from "../../market/event-batch.ts";
 import type { InstrumentTable } from "../../market/instrument.ts";
 import type { QuoteBatch } from "../../quote/quote-batch.ts";
 import { TERMS } from "../../quote/term.ts";
@@ -14,10 +15,9 @@ import {
   type ObservedInstrument,
   QUOTED,
   QUOTED_VALUES,
+  writePrediction,
 } from "./observation.ts";
 
-/** Levels that the withdrawal labels look at. */
-const DEPTH_LEVELS = 10;
 /** Time is told this often where nothing else happens. */
 const TIMER_US = 100_000;
 
@@ -42,8 +42,6 @@ export class OutcomeTap implements DeskTap {
   readonly #sink: ObservationSink;
   readonly #values = new Float64Array(OBSERVED_VALUES_MAX);
   readonly #shown: Float64Array;
-  readonly #prices = new Int32Array(DEPTH_LEVELS);
-  readonly #sizes = new Float64Array(DEPTH_LEVELS);
   readonly #onClose: () => void;
   #named = 0;
   #namedUnderlyings = 0;
@@ -63,20 +61,11 @@ export class OutcomeTap implements DeskTap {
     heads: number,
     status: number,
     timeUs: number,
+    book: SeenBook,
   ): void {
-    const { books, underlyings } = this.#desk;
-    if (underlyings.size > this.#namedUnderlyings) this.#nameUnderlyings(timeUs);
-    const book = books[underlyings.reference[underlying]];
+    if (this.#desk.underlyings.size > this.#namedUnderlyings) this.#nameUnderlyings(timeUs);
     const values = this.#values;
-    values[0] = book === undefined ? status || 1 : status;
-    let count = 1;
-    if (values[0] === 0 && book !== undefined) {
-      values[1] = (book.bestBidTicks + book.bestAskTicks) / 2;
-      values[2] = this.#depth(book, SIDE.bid);
-      values[3] = this.#depth(book, SIDE.ask);
-      for (let head = 0; head < heads; head += 1) values[4 + head] = probabilities[offset + head];
-      count = 4 + heads;
-    }
+    const count = writePrediction(values, probabilities, offset, heads, status, book);
     this.#sink.observe(OBSERVED.prediction, underlying, timeUs, values, count);
   }
 
@@ -215,12 +204,5 @@ export class OutcomeTap implements DeskTap {
       const base = underlyings.base(this.#namedUnderlyings);
       this.#sink.describe(OBSERVED.underlying, this.#namedUnderlyings, timeUs, base);
     }
-  }
-
-  #depth(book: Book, side: number): number {
-    const levels = book.top(side, DEPTH_LEVELS, this.#prices, this.#sizes);
-    let depth = 0;
-    for (let level = 0; level < levels; level += 1) depth += this.#sizes[level];
-    return depth;
   }
 }

@@ -93,7 +93,8 @@ export class OutcomeTracker implements ObservationSink {
   observe(kind: ObservedKind, subject: number, timeUs: number, values: Float64Array, _count: number): void {
     const nowUs = this.#advance(timeUs);
     if (kind === OBSERVED.prediction) {
-      this.#onPrediction(subject, nowUs, values);
+      // Of frames that were decided together it is told after later ones; its horizons begin at its own time.
+      this.#onPrediction(subject, timeUs, values);
       return;
     }
     if (kind === OBSERVED.cancelAll) {
@@ -101,6 +102,12 @@ export class OutcomeTracker implements ObservationSink {
       return;
     }
     if (kind === OBSERVED.timer) return;
+    if (kind === OBSERVED.lost) {
+      // A label that rests on a row which is missing could be a wrong one.
+      for (const labelled of this.#labelled) labelled?.labeller.reset();
+      this.#count();
+      return;
+    }
     const market = this.#markets[subject];
     if (market === undefined) {
       this.counters.unknown += 1;
