@@ -81,7 +81,7 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
       this,
     );
     this.orders = new DeribitOrders({
-      instruments,
+      ...{ instruments, clock },
       client: this.client,
       labelPrefix: `${options.name}-`,
       events: () => this.events,
@@ -266,11 +266,11 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
     return this.client.loggedIn ? "logging on" : "down";
   }
 
-  onLogin(timeUs: number): void {
+  onLogin(): void {
     this.#epoch += 1;
     this.writer.reset();
     this.#cancellations.reset();
-    void this.#logon(this.#epoch, timeUs);
+    void this.#logon(this.#epoch);
   }
 
   onLost(reason: string, timeUs: number): void {
@@ -318,7 +318,7 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
     }
   }
 
-  async #logon(epoch: number, timeUs: number): Promise<void> {
+  async #logon(epoch: number): Promise<void> {
     const { clock, indexes, cancelOnDisconnect } = this.#options;
     const { blockRfqs } = this;
     const call = async (method: string, params: JsonRecord): Promise<unknown> => {
@@ -360,7 +360,7 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
       }
       this.#up = true;
       this.events.onSessionUp(clock.wallUs());
-      this.#protection.tellAll(timeUs);
+      this.#protection.tellAll(clock.wallUs());
       await blockRfqs?.begin(call, this.#clockOffsetUs);
     } catch (error) {
       if (!(error instanceof KeelError)) throw error;

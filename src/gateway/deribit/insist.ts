@@ -1,12 +1,13 @@
 import type { Clock } from "../../core/clock.ts";
 import type { JsonRecord } from "./json.ts";
 import type { RpcClient } from "./rpc-client.ts";
-import { RpcError } from "./rpc-error.ts";
+import { RpcError, UnknownOutcomeError } from "./rpc-error.ts";
 
 const ATTEMPTS = 4;
 
 /**
- * Makes a call that must not stay undone, and makes it again where the venue was too busy for it or the session has to log in anew.
+ * Makes a call that must not stay undone and may be made twice, and makes it again where the venue was too busy for it, does not know
+ * whether it did it, or has the session log in anew.
  *
  * @param isCurrent the connection is still the one that the call was meant for; another one is not asked again
  * @throws KeelError when it was refused or its outcome is unknown
@@ -23,7 +24,10 @@ export async function insist(
       await client.call(method, params, attempt === 1 ? timeUs : clock.wallUs());
       return;
     } catch (error) {
-      const again = error instanceof RpcError && (error.action === "retry" || error.action === "login");
+      const again =
+        error instanceof RpcError
+          ? error.action === "retry" || error.action === "login"
+          : error instanceof UnknownOutcomeError && error.rpcCode !== null;
       if (!again || attempt === ATTEMPTS || !isCurrent()) throw error;
     }
   }

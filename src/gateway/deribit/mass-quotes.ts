@@ -205,11 +205,15 @@ export class MassQuotes implements QuoteWriter {
     return true;
   }
 
-  /** Decides which sides of the row are news to the venue. @returns how many */
+  /**
+   * Decides which sides of the row are news to the venue. None of a row that had to be tried again is, where a newer quote was
+   * sent or waits by now. @returns how many
+   */
   #choose(message: SentQuotes, row: number): number {
-    const slot = this.#slot(message.level, message.instrument[row]);
+    const instrument = message.instrument[row];
+    const slot = this.#slot(message.level, instrument);
     let sides = 0;
-    if (this.#lastSent[slot] <= message.quoteId[row]) {
+    if (this.#lastSent[slot] <= message.quoteId[row] && !this.#deferred.has(instrument, message.level)) {
       if (this.#isNews(2 * slot, message.bidTicks[row], message.bidLots[row])) sides |= BID;
       if (this.#isNews(2 * slot + 1, message.askTicks[row], message.askLots[row])) sides |= ASK;
     }

@@ -1,3 +1,4 @@
+import type { Clock } from "../../core/clock.ts";
 import { stepsToDecimal } from "../../core/decimal.ts";
 import { nearestSteps } from "../../feed/decoder.ts";
 import type { Instrument, InstrumentTable } from "../../market/instrument.ts";
@@ -6,11 +7,12 @@ import { ORDER_STATE, type OrderIntent } from "../../risk/order.ts";
 import type { GatewayEvents } from "../gateway.ts";
 import { isRecord, type JsonRecord, numberOf, recordsOf, textOf } from "./json.ts";
 import type { AnswerHandler, RpcClient } from "./rpc-client.ts";
-import { actionOf } from "./rpc-error.ts";
+import { actionOf, RpcError } from "./rpc-error.ts";
 
 export interface OrdersOptions {
   readonly instruments: InstrumentTable;
   readonly client: RpcClient;
+  readonly clock: Clock;
   /** Begins the label of every order, and tells ours from those of other desks and earlier runs. */
   readonly labelPrefix: string;
   readonly events: () => GatewayEvents;
@@ -25,6 +27,8 @@ interface Known {
   /** Empty until the venue has given it one. */
   venueId: string;
   done: boolean;
+  /** Over because the venue did not know it, which it may not have known yet. */
+  lost: boolean;
 }
 
 /** Orders remembered after their end, for trades and words that come late. */
@@ -69,7 +73,7 @@ export class DeribitOrders {
     };
     if (!this.#options.client.send(method, null, params, this.#entryHandler(intent.orderId), timeUs))
       return false;
-    this.#remember(intent.orderId, { intent, instrument, venueId: "", done: false });
+    this.#remember(intent.orderId, { intent, instrument, venueId: "", done: false, lost: false });
     return true;
   }
 
@@ -116,6 +120,10 @@ export class DeribitOrders {
     if (orderId === 0 || known === undefined) return false;
     known.venueId = textOf(order.order_id);
     const state = textOf(order.order_state);
+    if (known.lost && (state === "open" || state === "untriggered")) {
+      this.#cancelLost(orderId, known, timeUs);
+      return true;
+    }
     const tell = (
       told: (typeof ORDER_STATE)[keyof typeof ORDER_STATE],
       leaves: number,
@@ -171,10 +179,10 @@ export class DeribitOrders {
         const orders = isRecord(result) ? [result] : recordsOf(result);
         const mine = orders.filter((order) => this.orderIdOf(order.label) === orderId);
         for (const order of mine) this.onOrder(order, timeUs);
-        if (mine.length === 0) this.#over(orderId, "the venue knows no such order", timeUs);
+        if (mine.length === 0) this.#lose(orderId, "the venue knows no such order", timeUs);
       },
       onError: (code, text, timeUs) => {
-        if (actionOf(code) === "gone") this.#over(orderId, `${code} ${text}`, timeUs);
+        if (actionOf(code) === "gone") this.#lose(orderId, `${code} ${text}`, timeUs);
         else this.#options.onProblem(`order ${orderId}: ${code} ${text}`, timeUs);
       },
       onUnknown: (reason, timeUs) => this.#options.onProblem(`order ${orderId}: ${reason}`, timeUs),
@@ -186,6 +194,24 @@ export class DeribitOrders {
     if (known === undefined || known.done) return;
     known.done = true;
     this.#options.events().onOrderState?.(orderId, ORDER_STATE.done, 0, text, timeUs);
+  }
+
+  #lose(orderId: number, text: string, timeUs: number): void {
+    const known = this.#orders.get(orderId);
+    if (known !== undefined && !known.done) known.lost = true;
+    this.#over(orderId, text, timeUs);
+  }
+
+  /** The desk counts the order as over, but it had only been late. When it is not sure to be cancelled the connection is cut. */
+  #cancelLost(orderId: number, known: Known, timeUs: number): void {
+    const { client, clock, onProblem } = this.#options;
+    known.lost = false;
+    onProblem(`order ${orderId} is open, though the venue did not know it before: it is cancelled`, timeUs);
+    client.call("private/cancel", { order_id: known.venueId }, timeUs).catch((error: unknown) => {
+      if (error instanceof RpcError && error.action === "gone") return;
+      const why = error instanceof Error ? error.message : String(error);
+      client.cut(`not sure that order ${orderId} is cancelled: ${why}`, clock.wallUs());
+    });
   }
 
   #unknown(orderId: number, reason: string, timeUs: number): void {

@@ -77,7 +77,9 @@ export class Protection {
     this.freeze(index, untilUs, "market-maker protection of the venue", timeUs);
   }
 
-  freeze(index: string, untilUs: number, why: string, timeUs: number): void {
+  /** One group of an index after another may go off: what is said of a shorter time does not end a longer one. */
+  freeze(index: string, endUs: number, why: string, timeUs: number): void {
+    const untilUs = Math.max(endUs, this.frozenUntilUs.get(index) ?? endUs);
     this.frozenUntilUs.set(index, untilUs);
     this.#options.writer.freeze(index, untilUs);
     if (this.#options.up()) this.#tell(index, untilUs, why, timeUs);

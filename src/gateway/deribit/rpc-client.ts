@@ -25,8 +25,11 @@ export interface RpcClientOptions {
 export interface AnswerHandler {
   onResult(result: unknown, timeUs: number): void;
   onError(code: number, message: string, timeUs: number): void;
-  /** No answer came in time, or the connection broke: whether the venue has carried it out is not known. */
-  onUnknown(reason: string, timeUs: number): void;
+  /**
+   * No answer came in time, or the connection broke, or the venue answered `code`, which leaves it open: whether the request has
+   * been carried out is not known.
+   */
+  onUnknown(reason: string, timeUs: number, code?: number): void;
 }
 
 export interface RpcClientEvents {
@@ -237,7 +240,7 @@ export class RpcClient {
           {
             onResult: (result) => resolve(result),
             onError: (code, message) => reject(new RpcError(method, code, message)),
-            onUnknown: (reason) => reject(new UnknownOutcomeError(method, reason)),
+            onUnknown: (reason, _timeUs, code) => reject(new UnknownOutcomeError(method, reason, code)),
           },
           timeUs,
         );
@@ -376,12 +379,13 @@ export class RpcClient {
     const code = typeof message.error.code === "number" ? message.error.code : 0;
     const text = this.redact(errorText(message.error));
     const action = actionOf(code);
-    if (action === "retry") budget.refused(pending.pool, timeUs);
+    if (action === "retry" || action === "unknown") budget.refused(pending.pool, timeUs);
     if (action === "login" && pending.method !== "public/auth" && Number.isFinite(this.#login.refreshUs)) {
       this.#login.forget();
       this.#authenticate(timeUs);
     }
-    pending.handler.onError(code, text, timeUs);
+    if (action === "unknown") pending.handler.onUnknown(`${code} ${text}`, timeUs, code);
+    else pending.handler.onError(code, text, timeUs);
   }
 
   #garbage(shown: string, timeUs: number): void {

@@ -4,6 +4,8 @@ import { KeelError } from "../../core/errors.ts";
 export type ErrorAction =
   /** The venue could not take it now: again after a pause. */
   | "retry"
+  /** The venue broke off or gave up waiting for a part of itself: it may have carried the request out. */
+  | "unknown"
   /** The connection's authentication is void: log in again. */
   | "login"
   /** The venue takes no quotes for now. */
@@ -59,18 +61,19 @@ export const RPC_ERRORS: Readonly<Record<number, KnownError>> = {
   11050: e("bad_request", "refused"),
   11051: e("system_maintenance", "retry"),
   11054: e("post_only_reject", "refused"),
-  11094: e("internal_server_error", "refused"),
+  11094: e("internal_server_error", "unknown"),
   11098: e("account_locked", "forbidden"),
   13004: e("invalid_credentials", "forbidden"),
   13009: e("unauthorized", "login"),
   13021: e("forbidden", "forbidden"),
-  13028: e("temporarily_unavailable", "retry"),
+  13028: e("temporarily_unavailable", "unknown"),
   13030: e("mmp_trigger", "frozen"),
   13040: e("mmp_required", "forbidden"),
   13042: e("cod_not_enabled", "forbidden"),
   13043: e("quotes_frozen", "frozen"),
   13403: e("scope_exceeded", "forbidden"),
   13777: e("replaced", "refused"),
+  13888: e("timed_out", "unknown"),
   13905: e("too_many_quotes_per_block_rfq", "refused"),
   13906: e("too_many_quotes_per_block_rfq_side", "refused"),
   13910: e("quote_crossed", "refused"),
@@ -102,9 +105,13 @@ export class RpcError extends KeelError {
   }
 }
 
-/** Whether a request was carried out is not known: its answer did not come, or not in a form that can be read. */
+/** Whether a request was carried out is not known: its answer did not come, cannot be read, or says that the venue does not know. */
 export class UnknownOutcomeError extends KeelError {
-  constructor(method: string, reason: string) {
+  /** What the venue answered; null when it did not. */
+  readonly rpcCode: number | null;
+
+  constructor(method: string, reason: string, rpcCode: number | null = null) {
     super("deribit-unknown-outcome", `deribit: what became of ${method} is unknown: ${reason}`);
+    this.rpcCode = rpcCode;
   }
 }

@@ -37,6 +37,11 @@ export class WaitingQuotes {
     return this.#first;
   }
 
+  /** A quote of the instrument and level waits. */
+  has(instrument: number, level: number): boolean {
+    return this.#rowOf[level * this.#instruments + instrument] !== 0;
+  }
+
   add(from: QuoteBatch, row: number): void {
     const batch = this.#batch;
     const slot = from.level[row] * this.#instruments + from.instrument[row];

@@ -39,6 +39,8 @@ export interface Rehearsal {
   left: number;
   /** Null: the request is carried out and its answer lost. */
   readonly code: number | null;
+  /** The request is carried out all the same. */
+  readonly done?: boolean;
 }
 
 const DEFAULT_TOKEN_SECONDS = 900;
@@ -134,9 +136,8 @@ export class DeribitTrading<Session extends object> implements ExchangeEvents {
     const rehearsal = this.rehearsals.find((one) => one.method === method && one.left > 0);
     if (rehearsal === undefined) return perform();
     rehearsal.left -= 1;
-    if (rehearsal.code !== null) return refuse(rehearsal.code, "rehearsed");
-    perform();
-    return "lost";
+    if (rehearsal.code === null || rehearsal.done === true) perform();
+    return rehearsal.code === null ? "lost" : refuse(rehearsal.code, "rehearsed");
   }
 
   #perform(

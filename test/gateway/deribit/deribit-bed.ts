@@ -29,14 +29,17 @@ export interface Execution {
 /** Everything that the desk would be told. */
 export class Heard implements GatewayEvents {
   ups = 0;
+  /** Of the last session. */
+  upUs = Number.NaN;
   readonly downs: string[] = [];
   readonly acks: { quoteId: number; status: number; text: string }[] = [];
   readonly executions: Execution[] = [];
   readonly orders: { orderId: number; state: number; leavesLots: number; text: string }[] = [];
   readonly frozen: { base: string; untilUs: number; text: string; timeUs: number }[] = [];
 
-  onSessionUp(): void {
+  onSessionUp(timeUs: number): void {
     this.ups += 1;
+    this.upUs = timeUs;
   }
 
   onSessionDown(reason: string): void {

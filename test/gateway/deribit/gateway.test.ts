@@ -191,8 +191,13 @@ test("protection without an end is lifted by a reset", async () => {
   bed.trading.exchange.hit(option.symbol, 1, 9);
   await until(() => bed.heard.frozen.length === 1);
   expect(bed.heard.frozen[0].untilUs).toBe(Number.POSITIVE_INFINITY);
-  bed.gateway.resetProtection(systemClock.wallUs());
+  bed.gateway.client.cut("tried", systemClock.wallUs());
   await until(() => bed.heard.frozen.length === 2);
+  expect(bed.heard.ups).toBe(2);
+  expect(bed.heard.frozen[1].untilUs).toBe(Number.POSITIVE_INFINITY);
+  expect(bed.heard.frozen[1].timeUs).toBeGreaterThanOrEqual(bed.heard.upUs);
+  bed.gateway.resetProtection(systemClock.wallUs());
+  await until(() => bed.heard.frozen.length === 3);
   bed.quote(quotes);
   await until(() => bed.account.openOrders().length === 2);
 });
@@ -238,6 +243,61 @@ test("too_many_requests and a full queue are answered by a pause and another att
   expect(bed.heard.acks).toEqual([{ quoteId: id, status: 0, text: "" }]);
   expect(bed.gateway.counters.quoteRetries).toBe(2);
   expect(bed.account.openOrders()).toHaveLength(2);
+});
+
+test("a quote that has to be tried again is not, when a newer one waits by then", async () => {
+  const bed = await started();
+  const option = bed.option();
+  const fair = bed.fair(option);
+  bed.trading.rehearsals.push({ method: "private/mass_quote", left: 1, code: 10_028 });
+  bed.quote([{ instrument: option, bid: [fair - 100, 5], ask: [fair + 100, 7] }]);
+  await until(() => bed.gateway.counters.quoteRetries === 1);
+  const id = bed.quote([{ instrument: option, bid: [fair - 300, 5], ask: [fair + 300, 7] }]);
+  await until(() => bed.heard.acks.some(({ quoteId }) => quoteId === id));
+  expect(bed.trading.requests.get("private/mass_quote")).toBe(2);
+  expect(bed.account.openOrders().map(({ ticks }) => ticks)).toEqual([fair - 300, fair + 300]);
+  expect(bed.heard.acks.every(({ status }) => status === 0)).toBe(true);
+});
+
+test("an error that leaves open what became of quotes is no refusal: all of them are cancelled", async () => {
+  for (const code of [13_888, 13_028, 11_094]) {
+    const bed = await started();
+    bed.trading.rehearsals.push({ method: "private/mass_quote", left: 1, code, done: true });
+    const option = bed.option();
+    const fair = bed.fair(option);
+    const id = bed.quote([{ instrument: option, bid: [fair - 100, 5], ask: [fair + 100, 7] }]);
+    await until(() => bed.heard.acks.length === 1);
+    expect(bed.heard.acks[0]).toMatchObject({ quoteId: id, status: 2 });
+    expect(bed.account.openOrders()).toEqual([]);
+    expect(bed.gateway.counters.recoveries).toBe(1);
+    expect(bed.heard.downs).toEqual([]);
+  }
+});
+
+test("a cancellation that the venue does not know the outcome of is asked for again", async () => {
+  const bed = await started();
+  const option = bed.option();
+  const fair = bed.fair(option);
+  bed.quote([{ instrument: option, bid: [fair - 100, 5], ask: [fair + 100, 7] }]);
+  await until(() => bed.heard.acks.length === 1);
+  bed.trading.rehearsals.push({ method: "private/cancel_all", left: 2, code: 13_888 });
+  bed.gateway.cancelAll(systemClock.wallUs());
+  await until(() => bed.heard.acks.length === 2);
+  expect(bed.account.openOrders()).toEqual([]);
+  expect(bed.heard.downs).toEqual([]);
+});
+
+test("protection that goes off for a shorter time does not end a longer one", async () => {
+  const bed = await started();
+  const nowMs = Date.now();
+  for (const [forMs, group] of [
+    [60_000, "keel-btc_usd"],
+    [5_000, "keel-btc_usd"],
+  ] as const) {
+    const data = { frozen_until: nowMs + forMs, mmp_group: group };
+    bed.gateway.onNotification("user.mmp_trigger.btc_usd", data, systemClock.wallUs());
+  }
+  expect(bed.gateway.describe().frozen.btc_usd / 1_000 - nowMs).toBeGreaterThan(30_000);
 });
 
 test("a lost answer is never taken for anything: all quotes are cancelled and the desk is told so", async () => {

@@ -88,6 +88,32 @@ test("an order that the venue does not know is done once the venue has said so",
   expect(bed.heard.orders.at(-1)?.text).toBe("10004 order_not_found");
 });
 
+test("an error that leaves open whether an order was entered: it is asked about, and found", async () => {
+  const bed = await started();
+  bed.trading.rehearsals.push({ method: "private/buy", left: 1, code: 13_888, done: true });
+  bed.gateway.sendOrder(perpetual(bed, 0, 20, 50), systemClock.wallUs());
+  await until(() => bed.heard.orders.some(({ state }) => state === ORDER_STATE.unknown));
+  await until(() => bed.heard.orders.at(-1)?.state === ORDER_STATE.working);
+  expect(bed.account.openOrders()).toHaveLength(1);
+});
+
+test("an order that the venue did not know, and that is open all the same, is cancelled", async () => {
+  const bed = await started();
+  bed.trading.rehearsals.push({ method: "private/buy", left: 1, code: 13_888 });
+  const order = perpetual(bed, 0, 20, 50);
+  bed.gateway.sendOrder(order, systemClock.wallUs());
+  await until(() => bed.heard.orders.at(-1)?.state === ORDER_STATE.done);
+  const { orderId, priceTicks } = order.intent;
+  const late = {
+    ...{ instrument_name: "BTC-PERPETUAL", amount: 50, type: "limit", price: priceTicks / 2 },
+    label: bed.gateway.orders.label(orderId),
+  };
+  await bed.gateway.client.call("private/buy", late, systemClock.wallUs());
+  await until(() => bed.account.orders.size === 1 && bed.account.openOrders().length === 0);
+  expect(bed.problems.some((text) => text.includes(`order ${orderId} is open, though`))).toBe(true);
+  expect(bed.heard.orders.at(-1)?.state).toBe(ORDER_STATE.done);
+});
+
 test("a cancellation of an order that has been filled asks what became of it", async () => {
   const bed = await started();
   const order = perpetual(bed, 0, 20, 50);
