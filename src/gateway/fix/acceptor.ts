@@ -17,6 +17,7 @@ export interface FixAcceptorOptions {
   readonly clock: Clock;
   /** With `requestCert`, a peer without a certificate that `ca` vouches for is cut before it can say anything. */
   readonly tls?: TLSOptions;
+  /** When there are as many, a new one takes the place of the oldest that has not logged on, and is refused where all have. */
   readonly maxConnections?: number;
   /** Connections from one address at a time. */
   readonly maxConnectionsPerAddress?: number;
@@ -193,10 +194,21 @@ export class FixAcceptor {
 
   #admits(address: string): boolean {
     const { allowed, maxConnections = 256, maxConnectionsPerAddress = 64 } = this.#options;
-    if (this.#connections.size >= maxConnections || allowed?.has(address) === false) return false;
+    if (allowed?.has(address) === false) return false;
     let sameAddress = 0;
     for (const connection of this.#connections.values()) if (connection.address === address) sameAddress += 1;
-    return sameAddress < maxConnectionsPerAddress;
+    if (sameAddress >= maxConnectionsPerAddress) return false;
+    return this.#connections.size < maxConnections || this.#refuseOldestUnknown();
+  }
+
+  /** Peers that connect from many addresses and say nothing keep nobody out. @returns false when every connection has its session */
+  #refuseOldestUnknown(): boolean {
+    for (const [socket, { member }] of this.#connections) {
+      if (member !== null) continue;
+      this.#refuse(socket);
+      return true;
+    }
+    return false;
   }
 
   #received(socket: Socket<Connection>, chunk: Uint8Array, timeUs: number): void {

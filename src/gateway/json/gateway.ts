@@ -218,10 +218,6 @@ export class JsonGateway implements DeskTap {
     if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
       return new Response("a WebSocket is expected; `keel print api` shows the messages\n", { status: 426 });
     }
-    if (this.#connections.size >= this.#options.maxConnections) {
-      this.counters.refused += 1;
-      return new Response("too many connections\n", { status: 503 });
-    }
     const origin = request.headers.get("origin");
     if (origin !== null && !this.#options.origins.includes(origin)) {
       this.counters.refused += 1;
@@ -233,9 +229,24 @@ export class JsonGateway implements DeskTap {
       this.counters.refused += 1;
       return new Response("unknown token\n", { status: 401, headers: { "www-authenticate": "Bearer" } });
     }
+    if (this.#connections.size >= this.#options.maxConnections && !this.#refuseOldestUnknown()) {
+      this.counters.refused += 1;
+      return new Response("too many connections\n", { status: 503 });
+    }
     return server.upgrade(request, { data: { identity, connection: null } })
       ? undefined
       : new Response("the upgrade failed\n", { status: 400 });
+  }
+
+  /** Those who connect and do not say who they are keep nobody out. @returns false when everybody has */
+  #refuseOldestUnknown(): boolean {
+    for (const connection of this.#connections) {
+      if (connection.identity !== null) continue;
+      this.#connections.delete(connection);
+      this.#refuse(connection, NOT_AUTHENTICATED);
+      return true;
+    }
+    return false;
   }
 
   #onOpen(socket: Socket): void {

@@ -268,6 +268,27 @@ describe("a hostile peer is cut off without touching another session", () => {
     for (const peer of peers) peer.end();
   });
 
+  test("many that say nothing do not keep out one that logs on, and never end a session", async () => {
+    listen({ maxConnections: 4 });
+    await logOnHonest();
+    const silent = await Promise.all(Array.from({ length: 12 }, () => RawPeer.connect(port)));
+    await until(() => silent.filter((peer) => peer.closed).length === 9);
+    const late = await RawPeer.connect(port);
+    late.logon("BAD");
+    await until(() => bad.established);
+    expect(acceptor.connections).toBe(4);
+    expect(silent.filter((peer) => !peer.closed)).toHaveLength(2);
+    for (const peer of [...silent, late]) peer.end();
+  });
+
+  test("one that finds every connection logged on", async () => {
+    listen({ maxConnections: 1 });
+    await logOnHonest();
+    const peer = await RawPeer.connect(port);
+    await until(() => peer.closed);
+    expect(acceptor.refused).toBe(1);
+  });
+
   test("one at an address that may not connect, or not to that session", async () => {
     listen();
     await logOnHonest();

@@ -179,6 +179,20 @@ describe("the JSON gateway", () => {
     expect(bed.gateway.counters.cutOff).toBe(2);
   });
 
+  test("connections that do not say who they are keep nobody out who does", async () => {
+    bed = new GatewayBed({ maxConnections: 3 });
+    const silent = [await bed.connect(null), await bed.connect(null), await bed.connect(null)];
+    const [reader, trader] = [await bed.connect(READ, true), await bed.connect(TRADE)];
+    expect(await reader.next("welcome")).toMatchObject({ client: "risk" });
+    expect(await trader.next("welcome")).toMatchObject({ client: "book" });
+    await silent[0].closedWith(CLOSE.unauthorised);
+    await silent[1].closedWith(CLOSE.unauthorised);
+    expect(bed.gateway.connections).toBe(3);
+    await (await bed.connect(READ)).next("welcome");
+    await silent[2].closedWith(CLOSE.unauthorised);
+    expect(bed.gateway.connections).toBe(3);
+  });
+
   test("a message beyond the bound closes its connection and touches no other", async () => {
     bed = new GatewayBed();
     const [good, bad] = [await bed.connect(READ), await bed.connect(TRADE)];
