@@ -88,6 +88,11 @@ export interface FeedReport {
  * in its place comes `status unsound` with the reason, in the same call.
  */
 export interface Feed extends FeedReport {
+  /**
+   * Where the feed is one of several lines and the venue numbers its events for all alike: by instrument, the number that the desk's book
+   * has come to; NaN while there is none. A book event of a live book that does not go beyond may be told without its levels.
+   */
+  brought?: Float64Array | undefined;
   start(timeUs: number): void;
   onOpen(timeUs: number, out: EventBatch): void;
   onFrame(frame: string, timeUs: number, out: EventBatch): FrameOutcome;

@@ -112,6 +112,7 @@ export class LineArbiter implements LineReport {
     this.redundant = this.#primary.some((primary, id) => primary !== id);
     this.#origin = new Int16Array(this.redundant ? maxEvents : 0).fill(TURN);
     this.#groups = feeds.map((_, id) => (primary[id] === id ? this.#newGroup(id) : NO_GROUP));
+    for (const group of this.#groups) this.#tellBrought(group);
   }
 
   primary(feed: number): number {
@@ -122,6 +123,7 @@ export class LineArbiter implements LineReport {
   reset(feed: number): void {
     const primary = this.#primary[feed];
     this.#groups[primary] = this.#newGroup(primary);
+    this.#tellBrought(this.#groups[primary]);
   }
 
   isLine(feed: number): boolean {
@@ -370,6 +372,10 @@ export class LineArbiter implements LineReport {
   #newGroup(primary: number): LineGroup {
     const lines = this.#feeds.map((_, id) => id).filter((id) => this.#primary[id] === primary);
     return new LineGroup(lines, this.#feeds[primary].venue, this.#instruments.capacity);
+  }
+
+  #tellBrought({ applied, lines, sequenced }: LineGroup): void {
+    if (sequenced && lines.length > 1) for (const line of lines) this.#feeds[line].brought = applied;
   }
 
   #group(feed: number): LineGroup {

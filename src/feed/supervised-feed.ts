@@ -84,7 +84,7 @@ export abstract class SupervisedFeed implements Feed {
     this.counters.frames += 1;
     const row = out.count;
     const level = out.levels;
-    const outcome = this.decoder.decode(frame, out);
+    const outcome = this.decode(frame, out);
     this.counters.decodeFallbacks = this.decoder.fallbacks;
     switch (outcome) {
       case FRAME.ok:
@@ -108,6 +108,11 @@ export abstract class SupervisedFeed implements Feed {
         this.#distrust(frame, UNSOUND.overflow, timeUs, out);
         return FRAME.overflow;
     }
+  }
+
+  /** Appends the events of a frame. */
+  protected decode(frame: string, out: EventBatch): FrameOutcome {
+    return this.decoder.decode(frame, out);
   }
 
   onClose(code: number, reason: string, timeUs: number, out: EventBatch): void {

@@ -7,6 +7,7 @@ import { type FeedOptions, FRAME, type FrameOutcome } from "../feed.ts";
 import { RestRequests } from "../rest.ts";
 import { SupervisedFeed } from "../supervised-feed.ts";
 import type { BinanceDecoder } from "./decoder.ts";
+import { DepthHead } from "./depth-head.ts";
 import { DIFF, JOINED, MATCH } from "./depth-join.ts";
 import { listSymbols, readSymbol } from "./instruments.ts";
 import { SymbolListing } from "./listing.ts";
@@ -37,6 +38,10 @@ export class BinanceFeed extends SupervisedFeed {
   readonly #rest: RestRequests<Subject>;
   readonly #listing: SymbolListing;
   readonly #optionMarks: OptionMarks | null;
+  readonly #head = new DepthHead();
+  brought: Float64Array | undefined;
+  /** The event that is being taken in has been brought by another line, and is told without levels. */
+  #isBare = false;
   #nextMessage = 1;
 
   constructor(venue: BinanceVenue, options: FeedOptions) {
@@ -92,6 +97,25 @@ export class BinanceFeed extends SupervisedFeed {
         else this.#optionMarks?.failed(timeUs);
         break;
     }
+  }
+
+  protected override decode(frame: string, out: EventBatch): FrameOutcome {
+    this.#isBare = this.brought !== undefined && this.#repeats(this.brought, frame, out);
+    return this.#isBare ? FRAME.ok : super.decode(frame, out);
+  }
+
+  /** Tells an event that another line has brought by its numbers alone. @returns false when it is no such event */
+  #repeats(brought: Float64Array, frame: string, out: EventBatch): boolean {
+    const head = this.#head;
+    if (!head.read(frame)) return false;
+    const instrument = this.#bySymbol.get(head.symbol);
+    if (instrument === undefined || !(head.lastUpdate <= brought[instrument.id])) return false;
+    // Events that wait for their snapshot may come to be needed.
+    if (!this.#recoveries[this.#recoveryOf[instrument.id]].join.live) return false;
+    const row = out.begin(EVENT.bookDelta, instrument.id, head.exchangeUs);
+    if (row < 0) return false;
+    out.setSequence(row, head.firstUpdate, head.lastUpdate, head.previousUpdate);
+    return true;
   }
 
   protected connected(timeUs: number, out: EventBatch): void {
@@ -191,7 +215,7 @@ export class BinanceFeed extends SupervisedFeed {
       this.counters.gaps += 1;
       this.problem = `${this.venue}: depth of ${instrument.symbol} goes from ${join.bookSequence} to U=${out.firstSequence[row]} pu=${out.previousSequence[row]}`;
       join.restart();
-      join.keep(out, row);
+      if (!this.#isBare) join.keep(out, row);
       out.rewind(row, level);
       this.states.toUnsound(instrument.id, UNSOUND.gap, timeUs, out);
       recovery.schedule(timeUs, this.states.liveSinceUs(instrument.id));
