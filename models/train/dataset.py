@@ -16,6 +16,8 @@ PURGE_US = 1_000_000
 
 TEST = "spot-btcusdt-20240809"
 """Never trained on; choices are made on validation rows and on captures left out."""
+ROWS_MIN = 256
+"""Of a recording within a split of a dataset; fewer are left out."""
 ROW_WEIGHT_BASE = 40_000
 """A row of a capture with N training rows weighs √(base/N), so that busy captures do not drown quiet ones."""
 
@@ -84,6 +86,18 @@ class Dataset:
         cut = start + TRAIN_FRACTION * (end - start)
         return rows.part(rows.times <= cut), rows.part(rows.times > cut + PURGE_US)
 
+    def learning_parts(self, left_out=()):
+        """Training and validation rows of every capture but `left_out`. @throws ValueError where an outcome never comes in some"""
+        splits = [self.split(name) for name in self.captures if name != self.test and name not in left_out]
+        for training, validation in splits:
+            _expect_both_outcomes(self, training, "training")
+            _expect_both_outcomes(self, validation, "validation")
+        return [split[0] for split in splits], [split[1] for split in splits]
+
+    def uses(self, name):
+        """What a capture is used for, as a card says it."""
+        return ["test"] if name == self.test else ["train", "validate"]
+
     def mirror(self, features, labels):
         """The same rows with bid and ask exchanged."""
         return features[..., self.mirror_index] * self.mirror_factor, labels[..., self.mirror_heads]
@@ -119,7 +133,9 @@ class BuiltDataset(Dataset):
                 chosen = rows["instrument"] == instrument
                 name = f"{part['source']}/{instrument}"
                 one = Rows(name, *(rows[key][chosen] for key in ("features", "labels", "moves", "time_us")))
-                self.captures[name] = one.part(slice(rows_max))
+                if rows_max is not None:
+                    one = first_of_each(one, self._ranges, rows_max)
+                self.captures[name] = one
                 captures.append({"name": name, "sha256": part["file"]["sha256"], "rows": len(one)})
         tests = [self._within(rows, "test") for rows in self.captures.values()]
         test = max(tests, key=len)
@@ -136,9 +152,45 @@ class BuiltDataset(Dataset):
         rows = self.captures[name]
         return self._within(rows, "train"), self._within(rows, "validation")
 
+    def uses(self, name):
+        if name == self.test:
+            return ["test"]
+        return [use for use, rows in zip(("train", "validate"), self.split(name)) if len(rows) > 0]
+
     def _within(self, rows, split):
-        start, end = self._ranges[split]
-        return rows.part((rows.times >= start) & (rows.times <= end))
+        return _within(rows, self._ranges[split])
+
+    def learning_parts(self, left_out=()):
+        """
+        As of captures. A recording need not reach into every split, and an outcome may be rare in one of them: what cannot be trained on or
+        scored there is left out, and said.
+        """
+        parts, validation = [], []
+        for name in self.captures:
+            if name == self.test or name in left_out:
+                continue
+            for use, rows, kept in zip(("training", "validation"), self.split(name), (parts, validation)):
+                if len(rows) == 0:
+                    continue
+                missing = _missing_outcome(self, rows, use)
+                if missing is None and len(rows) >= ROWS_MIN:
+                    kept.append(rows)
+                else:
+                    print(f"{missing or f'{name}: {len(rows)} {use} rows'}: left out", flush=True)
+        for use, kept in (("training", parts), ("validation", validation)):
+            if not kept:
+                raise DatasetError(f"no {use} rows in which every outcome comes: record for longer, or give more recordings")
+        return parts, validation
+
+
+def _within(rows, span):
+    return rows.part((rows.times >= span[0]) & (rows.times <= span[1]))
+
+
+def first_of_each(rows, ranges, rows_max):
+    """The first `rows_max` rows within each split, in the order of time."""
+    chosen = [np.flatnonzero((rows.times >= start) & (rows.times <= end))[:rows_max] for start, end in ranges.values()]
+    return rows.part(np.sort(np.concatenate(chosen)))
 
 
 def exported(folder, data, bun):
@@ -151,24 +203,30 @@ def exported(folder, data, bun):
     subprocess.run([bun, script, "--data", source, "--out", str(folder)], cwd=root, check=True)
 
 
+def learning_data(options):
+    """The dataset that `--dataset` names, or the captures' export in the scratch folder."""
+    rows_max = getattr(options, "rows", None)
+    return Dataset(options.scratch, rows_max) if options.dataset is None else BuiltDataset(options.dataset, rows_max)
+
+
 def learning_parts(data, left_out=()):
     """Training and validation rows of every capture that is trained on, the weights of their rows, and the test capture."""
-    names = [name for name in data.captures if name != data.test and name not in left_out]
-    splits = [data.split(name) for name in names]
-    parts, validation = [split[0] for split in splits], [split[1] for split in splits]
-    for use, captures in (("training", parts), ("validation", validation), ("test", [data.captures[data.test]])):
-        for part in captures:
-            _expect_both_outcomes(data, part, use)
+    parts, validation = data.learning_parts(left_out)
+    _expect_both_outcomes(data, data.captures[data.test], "test")
     weights = [np.sqrt(ROW_WEIGHT_BASE / len(part)) for part in parts]
     return parts, validation, weights, data.captures[data.test]
 
 
-def _expect_both_outcomes(data, part, use):
-    """Nothing can be scored or calibrated where one of the outcomes never comes."""
+def _missing_outcome(data, part, use):
+    """What cannot be scored or calibrated, because one of the outcomes never comes; None when all do."""
     for head, name in enumerate(data.heads):
         positive = int((part.labels[:, head] > 0).sum())
         if not 0 < positive < len(part):
-            raise ValueError(
-                f"{part.name}: {positive} of its {len(part)} {use} rows have {name}, expected some with and some without: "
-                "record for longer, or leave it out"
-            )
+            return f"{part.name}: {positive} of its {len(part)} {use} rows have {name}"
+    return None
+
+
+def _expect_both_outcomes(data, part, use):
+    missing = _missing_outcome(data, part, use)
+    if missing is not None:
+        raise ValueError(f"{missing}, expected some with and some without: record for longer, or leave it out")

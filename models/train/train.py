@@ -40,6 +40,7 @@ BINNED_FEATURES = [
 EPOCHS = 24
 RATE = 4e-3
 SELF_TEST_ROWS = 24
+VERSION = "1.1.0"
 MOVE_COLUMN = {"down50": 0, "down100": 1, "up50": 2, "up100": 3}
 
 
@@ -157,6 +158,7 @@ def main():
 
 def prepared_folder(options, temporary):
     scratch = options.scratch or temporary
+    Path(scratch).mkdir(parents=True, exist_ok=True)
     if options.dataset is not None:
         return scratch
     exported(scratch, options.data, options.bun)
@@ -260,8 +262,9 @@ def write_model(data, frozen, network, calibration, parts, validation, validatio
         )
     features = self_test_rows(frozen.branch.normaliser, options.seed)
     card = {
-        "name": out.name,
-        "version": "1.1.0",
+        # A folder of a run is called by its step, and not by what is in it.
+        "name": out.name if options.dataset is None else options.family,
+        "version": VERSION if options.dataset is None else f"{VERSION}-{data.digest()[:12]}",
         "description": "Frozen mirrored logistic regression (piecewise-linear bins for the withdrawal heads) plus "
         f"{told(options.family, network.sizes)}, one step per event. A spike is a range of the mid within 100 ms of at least "
         f"{labels['spikeMultiple']} times its 10 s mean and {labels['spikeFloorBp']} bp; withdrawal is measured at the end of the horizon.",
@@ -277,7 +280,7 @@ def write_model(data, frozen, network, calibration, parts, validation, validatio
             "captures": [
                 {"name": c["name"], "sha256": c["sha256"], "use": use}
                 for c in data.manifest["captures"]
-                for use in (["test"] if c["name"] == data.test else ["train", "validate"])
+                for use in data.uses(c["name"])
             ],
             "rows": {
                 "train": sum(len(part) for part in parts),

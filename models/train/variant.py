@@ -9,7 +9,7 @@ import numpy as np
 
 import graph
 from ceiling import cross_fitted
-from dataset import Dataset, exported, learning_parts
+from dataset import Dataset, exported, learning_data, learning_parts
 from families import told
 from linear import Normaliser, sigmoid
 from metrics import score
@@ -44,8 +44,10 @@ class Material:
 
     @classmethod
     def load(cls, options):
-        exported(options.scratch, options.data, options.bun)
-        data = Dataset(options.scratch)
+        Path(options.scratch).mkdir(parents=True, exist_ok=True)
+        if options.dataset is None:
+            exported(options.scratch, options.data, options.bun)
+        data = learning_data(options)
         learning = learning_parts(data)
         parts, validation, weights, test = learning
         normaliser = Normaliser(data.clip, data.both_ways(parts, weights)[0])
@@ -96,8 +98,11 @@ def rows_file(scratch, name):
     return Path(scratch) / f"{name}.features.f32"
 
 
-def stage(folder, restored, network, calibration, remarks, tolerance, prefix, scores):
-    """Writes model.onnx and card.json; `scores` of {Material.scores} stand in the card under `prefix`."""
+def stage(folder, restored, network, calibration, remarks, tolerance, prefix, scores, name=None):
+    """
+    Writes model.onnx and card.json; `scores` of {Material.scores} stand in the card under `prefix`. It is called `name`, as its
+    folder when left out.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     model = graph.build(restored.branch, network, calibration)
     digest = graph.save(model, folder / "model.onnx")
@@ -117,7 +122,7 @@ def stage(folder, restored, network, calibration, remarks, tolerance, prefix, sc
         for k, head in enumerate(card["heads"])
     ]
     made = card | {
-        "name": folder.name,
+        "name": name or folder.name,
         "description": card["description"].replace(before, told(restored.family, network.sizes)) + remarks,
         "onnxSha256": digest,
         "states": [{"name": name, "shape": shape} for name, shape in network.states()],
@@ -134,6 +139,8 @@ def stage(folder, restored, network, calibration, remarks, tolerance, prefix, sc
 
 def add_arguments(arguments):
     arguments.add_argument("--data", help="folder of the captures; ../shared/data/binance when left out")
+    arguments.add_argument("--dataset", help="folder of `keel dataset build` that the model was trained on, in place of --data")
+    arguments.add_argument("--rows", type=int, help="with --dataset: as many rows of each capture as it was trained on")
     arguments.add_argument("--scratch", required=True, help="folder for the matrices, kept from run to run")
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--bun", default="bun")

@@ -15,7 +15,7 @@ check  its files against their digests, its splits against their rule, what its 
        features come out the same without what came after them. Exit code 1 when something is wrong
 
 A SOURCE is a capture file, a folder of captures (the parts of one recording), or a folder with a journal, whose latest run or --run is
-taken. The same sources, code and options give the same dataset; one that is there already is not built again, and a build that was cut
+taken. With --since or --max-age rows from then on are taken, of a journal those of every run. The same sources, code and options give the same dataset; one that is there already is not built again, and a build that was cut
 off goes on. Splits are consecutive in time; rows whose label reaches into the next part and rows within --embargo are in none.
 
 The result of build holds folder, digest, rows, splits, existed, resumed; that of info the manifest; that of check problems, remarks and
@@ -23,6 +23,18 @@ reproduced.`,
   options: {
     out: { type: "string", value: "DIR", description: "build: folder that datasets stand in" },
     run: { type: "string", value: "ID", description: "Run of a journal; the latest when left out" },
+    since: {
+      type: "string",
+      value: "TIME",
+      description: "Rows from then on: a date, ISO 8601, or µs since the epoch",
+    },
+    "max-age": {
+      type: "number",
+      value: "DAYS",
+      min: 0,
+      max: 36_500,
+      description: "Rows of the last DAYS days and of today (UTC)",
+    },
     split: {
       type: "string",
       value: "NAME=SHARE,…",
@@ -61,14 +73,15 @@ reproduced.`,
     const [first, ...rest] = paths;
     if (first === undefined) throw new UsageError(`keel dataset ${action} needs a path`);
     const { datasetLines } = await import("./dataset/text.ts");
-    const { rowSources } = await import("./dataset/sources.ts");
+    const { rowSources, sinceOf } = await import("./dataset/sources.ts");
+    const selection = { run: options.run, sinceUs: sinceOf(options.since, options["max-age"], Date.now()) };
     const warn = (line: string): void => log.warn(line);
     if (action === "build") {
       if (options.out === undefined) throw new UsageError("--out is required by keel dataset build");
       const { buildDataset } = await import("../learn/dataset/build.ts");
       const { splitsOf } = await import("./dataset/sources.ts");
       const splits = splitsOf(options.split);
-      const sources = await rowSources(paths, options.run, warn);
+      const sources = await rowSources(paths, selection, warn);
       const built = await buildDataset(
         sources,
         {
@@ -95,7 +108,7 @@ reproduced.`,
       return EXIT.ok;
     }
     const { checkDataset } = await import("../learn/dataset/check.ts");
-    const sources = rest.length === 0 ? [] : await rowSources(rest, options.run, warn);
+    const sources = rest.length === 0 ? [] : await rowSources(rest, selection, warn);
     const { problems, remarks, reproduced } = await checkDataset(first, sources);
     for (const remark of remarks) out.line(`note: ${remark}`);
     for (const problem of problems) out.line(`wrong: ${problem}`);

@@ -1,14 +1,19 @@
 import { EXIT, type ExitCode } from "../core/errors.ts";
+import type { RetrainStatus } from "../learn/retrain-status.ts";
 import { defineCommand, UsageError } from "./command.ts";
+
+/** Of the desk's own journal, where nothing else is asked for. */
+const JOURNAL_DAYS = 7;
 
 export const retrain = defineCommand({
   name: "retrain",
   summary: "Train a candidate on recent recordings and put it in the shadow",
-  usage: "[SOURCE…] [--runs DIR] [--run ID] [--seed N]",
+  usage: "[SOURCE…] [--max-age DAYS] [--run ID] [--runs DIR]",
   details: `One job, which may be run again at any time:
 
-dataset   of each SOURCE, a capture or a journal's folder; KEEL_JOURNAL_DIR
-          without one. Leaks, gaps and base rates are checked
+dataset   of each SOURCE, a capture or a journal's folder; without one of what
+          all runs in KEEL_JOURNAL_DIR recorded in the last 7 days, or since
+          --since or --max-age. Leaks, gaps and base rates are checked
 baseline  logistic regression, in this process
 train     KEEL_TRAIN_COMMAND, given --dataset, --out, --scratch and --seed;
           without one the baseline is the candidate
@@ -29,6 +34,18 @@ heads and againstChampion.`,
   options: {
     runs: { type: "string", value: "DIR", description: "Folder of the runs; retrain in KEEL_STATE_DIR" },
     run: { type: "string", value: "ID", description: "Run of a journal; the latest when left out" },
+    since: {
+      type: "string",
+      value: "TIME",
+      description: "Rows from then on: a date, ISO 8601, or µs since the epoch",
+    },
+    "max-age": {
+      type: "number",
+      value: "DAYS",
+      min: 0,
+      max: 36_500,
+      description: "Rows of the last DAYS days and of today (UTC)",
+    },
     seed: {
       type: "number",
       value: "N",
@@ -40,49 +57,52 @@ heads and againstChampion.`,
   },
   positionals: ["SOURCE…"],
   environment: true,
-  async run({ options, positionals, config, log, out }): Promise<ExitCode> {
+  async run({ options, positionals, config, log, out, shutdown }): Promise<ExitCode> {
     const { join } = await import("node:path");
     const { writeRetrainStatus } = await import("../learn/retrain-status.ts");
     const { takeRetrainRequest } = await import("../learn/retrain-request.ts");
     const { StepFailedError } = await import("../learn/retrain/run-folder.ts");
-    const { rowSources } = await import("./dataset/sources.ts");
+    const { rowSources, sinceOf } = await import("./dataset/sources.ts");
     const { retrain: work } = await import("../learn/retrain/job.ts");
     const { retrainSetup } = await import("./retrain/setup.ts");
     const { stateDir, journal } = config;
     const paths = positionals.length > 0 ? positionals : journal === undefined ? [] : [journal.dir];
     if (paths.length === 0) throw new UsageError("keel retrain needs a SOURCE, or KEEL_JOURNAL_DIR");
+    const isOwnJournal = positionals.length === 0 && options.run === undefined && options.since === undefined;
+    const maxAge = options["max-age"] ?? (isOwnJournal ? JOURNAL_DAYS : undefined);
+    const selection = { run: options.run, sinceUs: sinceOf(options.since, maxAge, Date.now()) };
     const runs = options.runs ?? join(stateDir, "retrain");
     const { mkdirSync } = await import("node:fs");
     mkdirSync(stateDir, { recursive: true });
     const asked = takeRetrainRequest(stateDir);
     if (asked !== null) log.info("a desk asks for it", { ...asked });
-    const ended = (
-      result: "registered" | "refused" | "failed",
-      step: string,
-      version: string | null,
-      why: string,
-    ) => writeRetrainStatus(stateDir, { run: runs, endedMs: Date.now(), result, step, version, why });
+    const ended = (status: Omit<RetrainStatus, "endedMs">) =>
+      writeRetrainStatus(stateDir, { ...status, endedMs: Date.now() });
     try {
       const setup = await retrainSetup(config, (line) => log.info(line));
-      const sources = await rowSources(paths, options.run, (line) => log.warn(line));
+      const sources = await rowSources(paths, selection, (line) => log.warn(line));
       const result = await work({
         ...setup,
         sources,
         runs,
         seed: options.seed,
+        signal: shutdown,
         told: (line) => out.line(line),
       });
       out.result(result);
       if (result.resumed > 0) out.line(`${result.resumed} steps were done before`);
-      if (result.version === null) {
-        ended("refused", "evaluate", null, result.problems.map(({ reason }) => reason).join(", "));
+      const { run, version } = result;
+      if (version === null) {
+        const why = result.problems.map(({ reason }) => reason).join(", ");
+        ended({ run, result: "refused", step: "evaluate", version, why });
         return EXIT.modelRefused;
       }
-      ended("registered", "register", result.version, "");
+      ended({ run, result: "registered", step: "register", version, why: "" });
       return EXIT.ok;
     } catch (error) {
-      const step = error instanceof StepFailedError ? error.step : "start";
-      ended("failed", step, null, error instanceof Error ? error.message : String(error));
+      const failed = error instanceof StepFailedError ? error : { run: runs, step: "start" };
+      const why = error instanceof Error ? error.message : String(error);
+      ended({ run: failed.run, result: "failed", step: failed.step, version: null, why });
       throw error;
     }
   },

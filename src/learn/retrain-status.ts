@@ -6,7 +6,7 @@ import { z } from "zod";
 export const RETRAIN_STATUS_FILE = "retrain.json";
 
 const status = z.object({
-  /** Folder of the run. */
+  /** Folder of the run; of all runs where it failed before one began. */
   run: z.string(),
   endedMs: z.number(),
   /** `refused`: a candidate was trained and did not keep the gate. */

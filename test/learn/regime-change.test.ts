@@ -115,7 +115,7 @@ test.skipIf(skipUnless(hasCpu, "the native library"))(
         registry,
         champion: null,
         trainer: null,
-        quantise: null,
+        quantiser: null,
         limits: { ...DEFAULT_GATE_LIMITS, calibrationMax: 0.15, stepUsMax: 500 },
         splits: [
           ["train", 0.6],

@@ -31,6 +31,7 @@ const good: GateEvidence = {
   stepUs: 2,
   heads: [head()],
   baseline: [head({ auc: 0.84 })],
+  beforeQuantising: null,
   againstChampion: { value: -0.01, low: -0.02, high: 0.001 },
   trainedOn: "a",
   dataset: "a",
@@ -55,6 +56,8 @@ describe("the gate", () => {
     expect(reasons({ heads: [head({ auc: 0.8 })] })).toEqual(["below-baseline", "below-baseline"]);
     expect(reasons({ againstChampion: { value: 0.001, low: -0.1, high: 0.1 } })).toEqual(["not-better"]);
     expect(reasons({ heads: [head({ rows: 100 })] })).toContain("too-few-outcomes");
+    expect(reasons({ beforeQuantising: [head({ auc: 0.8504 })] })).toEqual([]);
+    expect(reasons({ beforeQuantising: [head({ auc: 0.853 })] })).toEqual(["lost-by-quantising"]);
   });
 });
 

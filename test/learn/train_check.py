@@ -12,13 +12,15 @@ import numpy as np
 import torch
 
 import graph
-from dataset import TEST, Dataset, learning_parts
+from dataset import TEST, BuiltDataset, Dataset, Rows, first_of_each, learning_parts
 from families import FAMILIES
+from keel_dataset import DatasetError
 from linear import Bins, Branch, Normaliser, sigmoid
 from metrics import resampled_auc, score
 from network import run
 from parallel import workers
 from prune import importance, pruned
+from quantise import lost_too_much
 from quantised import quantise
 from restore import Reader
 from training import STREAMS, Setup, train
@@ -224,7 +226,43 @@ def quiet():
         assert (len(parts[0]), len(validation[0]), len(test)) == (1_500, 400, 2_000)
 
 
-CHECKS = {check.__name__: check for check in (compare, accumulation, precision, graphs, gradients, pruning, bootstrap, quiet)}
+def built():
+    """Of a dataset, a recording that does not reach into a split, or in which an outcome never comes there, is left out of that split."""
+    data = BuiltDataset.__new__(BuiltDataset)
+    data.heads = ["down50", "down100", "up50", "up100", "bidWithdraw50", "askWithdraw50", "volatilitySpike"]
+    data._ranges = {"train": (0, 2_999), "validation": (3_100, 3_999), "test": (4_100, 5_000)}
+    rng = np.random.default_rng(1)
+
+    def rows(name, first, count):
+        labels = (rng.random((count, 7)) < 0.2).astype(np.float32)
+        return Rows(name, np.zeros((count, 2), np.float32), labels, np.zeros((count, 4)), np.arange(first, first + count, dtype=float))
+
+    whole, late, calm = rows("whole", 0, 5_000), rows("late", 4_200, 500), rows("calm", 0, 5_000)
+    calm.labels[3_000:4_000, 2] = 0
+    data.captures = {part.name: part for part in (whole, late, calm)} | {"test": rows("test", 4_100, 900)}
+    parts, validation, _, test = learning_parts(data)
+    assert [(part.name, len(part)) for part in parts] == [("whole", 3_000), ("calm", 3_000)]
+    assert [(part.name, len(part)) for part in validation] == [("whole", 900)]
+    assert (len(test), data.uses("late"), data.uses("whole")) == (900, [], ["train", "validate"])
+    first = first_of_each(whole, data._ranges, 100)
+    assert [len(first), first.times[100], first.times[200]] == [300, 3_100, 4_100]
+    data.captures = {"late": late, "test": data.captures["test"]}
+    try:
+        learning_parts(data)
+        raise AssertionError("taken")
+    except DatasetError as error:
+        assert "no training rows" in str(error), error
+
+
+def losses():
+    """INT8 that costs more than it may, on average or in one head, is told."""
+    before = [{"auc": 0.9}, {"auc": 0.8}]
+    assert lost_too_much(before, [{"auc": 0.8999}, {"auc": 0.8}]) == []
+    assert lost_too_much(before, [{"auc": 0.897}, {"auc": 0.803}]) == ["worst AUC loss 0.00300 > 0.002"]
+    assert len(lost_too_much(before, [{"auc": 0.897}, {"auc": 0.8}])) == 2
+
+
+CHECKS = {check.__name__: check for check in (compare, accumulation, precision, graphs, gradients, pruning, bootstrap, quiet, built, losses)}
 
 
 def main(out, names):

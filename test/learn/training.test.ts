@@ -40,6 +40,8 @@ describe.skipIf(reason !== null)("training", () => {
     gradients: "in 8 bits lets gradients through to every weight",
     pruning: "drops units that nothing reads without a change",
     quiet: "refuses a capture in which an outcome never comes",
+    built: "leaves out of a dataset's split what cannot be trained on or scored there",
+    losses: "tells of INT8 that costs more than it may",
     bootstrap: "resamples blocks as rows drawn one by one",
   };
   const told = new Map<string, string>();

@@ -25,13 +25,16 @@ export async function retrainSetup(
     champion: named,
     trainer:
       trainCommand === null ? null : { name: trainCommand.join(" "), train: commandTrainer(trainCommand) },
-    quantise:
+    quantiser:
       quantiseCommand === null
         ? null
-        : async (from, { dataset, out, scratch, seed, log }) => {
-            const words = ["--model", from, "--out", out, "--dataset", dataset, "--scratch", scratch];
-            await runCommand([...quantiseCommand, ...words, "--seed", String(seed)], log);
-            expectModel(out, quantiseCommand);
+        : {
+            name: quantiseCommand.join(" "),
+            quantise: async (from, { dataset, out, scratch, seed, log, signal }) => {
+              const words = ["--model", from, "--out", out, "--dataset", dataset, "--scratch", scratch];
+              await runCommand([...quantiseCommand, ...words, "--seed", String(seed)], log, signal);
+              expectModel(out, quantiseCommand);
+            },
           },
     limits,
     start: async (loaded) => {

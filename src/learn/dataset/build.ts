@@ -187,7 +187,7 @@ function keyOf(
       schemaHash: SCHEMA_HASH,
       code: code(),
       labels: LABEL_OPTIONS,
-      sources: sources.map(({ kind, name, files }) => ({ kind, name, files })),
+      sources: sources.map(({ kind, name, files, sinceUs }) => ({ kind, name, files, sinceUs })),
       ...{ splits, embargoUs, label, leakCheck },
     }),
   );

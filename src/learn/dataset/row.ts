@@ -39,6 +39,8 @@ export interface RowSource {
   readonly kind: "capture" | "journal";
   readonly name: string;
   readonly files: readonly SourceFile[];
+  /** Rows before it are left out; all are rows when it is left out. */
+  readonly sinceUs?: number;
   /**
    * Plays the source from its beginning; nothing after `untilUs` is shown to what makes the features.
    *

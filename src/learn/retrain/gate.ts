@@ -15,6 +15,9 @@ export interface GateLimits {
   readonly headLossMax: number;
   /** Mean AUC that a candidate must have above logistic regression on the same rows; 0 for one that is no more than that. */
   readonly meanGain: number;
+  /** Mean AUC, and AUC of a head, that quantising may cost. */
+  readonly quantiseMeanLossMax: number;
+  readonly quantiseHeadLossMax: number;
 }
 
 export const DEFAULT_GATE_LIMITS: GateLimits = {
@@ -24,6 +27,8 @@ export const DEFAULT_GATE_LIMITS: GateLimits = {
   aucMax: 0.99,
   headLossMax: 0.005,
   meanGain: 0.004,
+  quantiseMeanLossMax: 0.0005,
+  quantiseHeadLossMax: 0.002,
 };
 
 /** Why a candidate is refused: stable names. */
@@ -36,6 +41,7 @@ export type GateReason =
   | "no-skill"
   | "miscalibrated"
   | "below-baseline"
+  | "lost-by-quantising"
   | "not-better";
 
 export interface GateProblem {
@@ -50,6 +56,8 @@ export interface GateEvidence {
   readonly heads: readonly HeadResult[];
   /** Logistic regression on the same rows, of the same training rows; null where the candidate is that. */
   readonly baseline: readonly HeadResult[] | null;
+  /** What the candidate was quantised from, on the same rows; null where it was not. */
+  readonly beforeQuantising: readonly HeadResult[] | null;
   /** Log loss less the champion's; null where there is no champion. */
   readonly againstChampion: Interval | null;
   /** The dataset that the candidate's card names, and the one that it is judged on. */
@@ -63,7 +71,7 @@ export function judgeCandidate(found: GateEvidence, limits: GateLimits): GatePro
   const add = (reason: GateReason, text: string): void => {
     problems.push({ reason, text });
   };
-  const { odd, stepUs, baseline, againstChampion } = found;
+  const { odd, stepUs, baseline, beforeQuantising, againstChampion } = found;
   const heads = found.heads.filter(({ rows, baseRate }) => {
     const came = rows * baseRate;
     return came >= limits.outcomesMin && rows - came >= limits.outcomesMin;
@@ -111,6 +119,18 @@ export function judgeCandidate(found: GateEvidence, limits: GateLimits): GatePro
           `${head}: AUC ${auc.toFixed(4)} is below logistic regression's ${other.toFixed(4)}`,
         );
       }
+    }
+  }
+  if (beforeQuantising !== null) {
+    const lost = heads.map(
+      ({ head, auc }) => (beforeQuantising.find((each) => each.head === head)?.auc ?? Number.NaN) - auc,
+    );
+    const worst = Math.max(...lost);
+    if (!(mean(lost) <= limits.quantiseMeanLossMax) || !(worst <= limits.quantiseHeadLossMax)) {
+      add(
+        "lost-by-quantising",
+        `quantising cost ${mean(lost).toFixed(5)} of AUC on average and ${worst.toFixed(5)} of the worst head, at most ${limits.quantiseMeanLossMax} and ${limits.quantiseHeadLossMax} may be`,
+      );
     }
   }
   if (againstChampion !== null && !(againstChampion.value < 0)) {

@@ -25,6 +25,8 @@ import { linearTrainer, type Trainer } from "./trainer.ts";
 /** What is looked at together when two models are compared: moves hang together for seconds. */
 const BOOTSTRAP = { blockUs: 5_000_000, resamples: 500, seed: 1, level: 0.95 };
 
+const TRAINING_LOG = join("03-train", "log.txt");
+
 /** Windows that the training rows are looked at in, at least. */
 const WINDOWS_MIN = 10;
 
@@ -39,7 +41,10 @@ export interface RetrainOptions {
   /** Null: logistic regression. */
   readonly trainer: { readonly name: string; readonly train: Trainer } | null;
   /** Makes 8 bits of a model: given the model, where the other goes, and the task. Null: the model stays as it is. */
-  readonly quantise: ((model: string, task: Parameters<Trainer>[0]) => Promise<void>) | null;
+  readonly quantiser: {
+    readonly name: string;
+    readonly quantise: (model: string, task: Parameters<Trainer>[0]) => Promise<void>;
+  } | null;
   readonly limits: GateLimits;
   readonly splits?: readonly (readonly [name: string, share: number])[];
   readonly embargoUs?: number;
@@ -49,6 +54,8 @@ export interface RetrainOptions {
   /** An engine as the desk would run the model on. */
   readonly start: (model: StepModel) => Promise<StepEngine>;
   readonly told?: (line: string) => void;
+  /** Ends the run before its next step, and the program that works on one. */
+  readonly signal?: AbortSignal;
 }
 
 export interface RetrainResult {
@@ -102,12 +109,18 @@ export async function retrain(options: RetrainOptions): Promise<RetrainResult> {
       keel: packageJson.version,
       commit: BUILD?.commit ?? null,
       schema: SCHEMA_HASH,
-      sources: sources.map(({ name, files }) => [name, files]),
-      ...{ splits, embargoUs, seed, trainer: trainer?.name ?? null, quantise: options.quantise !== null },
+      sources: sources.map(({ name, files, sinceUs }) => [name, files, sinceUs ?? null]),
+      ...{
+        splits,
+        embargoUs,
+        seed,
+        trainer: trainer?.name ?? null,
+        quantiser: options.quantiser?.name ?? null,
+      },
       limits,
     }),
   );
-  const folder = new RunFolder(join(runs, `run-${key.slice(0, 16)}`));
+  const folder = new RunFolder(join(runs, `run-${key.slice(0, 16)}`), options.signal);
   try {
     const dataset = await folder.step(
       "dataset",
@@ -136,9 +149,11 @@ export async function retrain(options: RetrainOptions): Promise<RetrainResult> {
     const taskOf = (step: { folder: string; log: (line: string) => void }, out: string) => ({
       dataset: dataset.folder,
       out: join(step.folder, out),
-      scratch: join(step.folder, "scratch"),
+      // Of the run, so that quantising finds what training has computed.
+      scratch: join(folder.path, "scratch"),
       seed,
       log: step.log,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     const baseline = await folder.step("baseline", dataset.digest, modelShape, async (step) => {
       const task = taskOf(step, "model");
@@ -154,13 +169,14 @@ export async function retrain(options: RetrainOptions): Promise<RetrainResult> {
       return { folder: task.out };
     });
     const quantised = await folder.step("quantise", sha256Of(trained.folder), modelShape, async (step) => {
-      const { quantise } = options;
-      if (quantise === null) {
+      const { quantiser } = options;
+      if (quantiser === null) {
         step.log("the model stays as it is: no quantiser is configured");
         return trained;
       }
       const task = taskOf(step, "model");
-      await quantise(trained.folder, task);
+      await quantiser.quantise(trained.folder, task);
+      told(`${quantiser.name} has quantised`);
       return { folder: task.out };
     });
     const profiled = await folder.step("profile", sha256Of(quantised.folder), modelShape, async (step) => {
@@ -170,12 +186,26 @@ export async function retrain(options: RetrainOptions): Promise<RetrainResult> {
       await writeProfile(out, rows, options.start);
       return { folder: out };
     });
-    const evaluation = await folder.step("evaluate", sha256Of(profiled.folder), evaluationShape, (step) =>
-      evaluate(
-        options,
-        { dataset, baseline: baseline.folder, candidate: profiled.folder, isBaseline: trainer === null },
-        step.log,
-      ),
+    // Another champion is another question.
+    const against = registry.champion ?? options.champion;
+    const evaluation = await folder.step(
+      "evaluate",
+      `${sha256Of(profiled.folder)} ${against}`,
+      evaluationShape,
+      (step) =>
+        evaluate(
+          options,
+          {
+            ...{
+              dataset,
+              baseline: baseline.folder,
+              candidate: profiled.folder,
+              isBaseline: trainer === null,
+            },
+            f32: quantised.folder === trained.folder ? null : trained.folder,
+          },
+          step.log,
+        ),
     );
     const found = { ...evaluation, problems: evaluation.problems as GateProblem[] };
     const result = { run: folder.path, dataset: dataset.folder, ...found };
@@ -190,7 +220,7 @@ export async function retrain(options: RetrainOptions): Promise<RetrainResult> {
           registry,
           profiled.folder,
           dataset.digest,
-          join(folder.path, "03-train", "log.txt"),
+          join(folder.path, TRAINING_LOG),
           found.heads,
         );
         step.log(`${version} is in the shadow`);
@@ -198,6 +228,10 @@ export async function retrain(options: RetrainOptions): Promise<RetrainResult> {
         return { version };
       },
     );
+    if (registry.stageOf(registered.version) === undefined) {
+      // Done before, in another registry.
+      await register(registry, profiled.folder, dataset.digest, join(folder.path, TRAINING_LOG), found.heads);
+    }
     return { ...result, resumed: folder.resumed, version: registered.version };
   } finally {
     folder.release();
@@ -209,11 +243,13 @@ interface Judged {
   readonly baseline: string;
   readonly candidate: string;
   readonly isBaseline: boolean;
+  /** What the candidate was quantised from; null where it was not. */
+  readonly f32: string | null;
 }
 
 async function evaluate(
   { registry, champion: named, limits, start, runs }: RetrainOptions,
-  { dataset, baseline, candidate, isBaseline }: Judged,
+  { dataset, baseline, candidate, isBaseline, f32 }: Judged,
   log: (line: string) => void,
 ): Promise<z.output<typeof evaluationShape>> {
   const rows = await loadSplit(dataset.folder, "test");
@@ -224,6 +260,7 @@ async function evaluate(
   const own = await ask(candidate, rows, start);
   const heads = scoreHeads(own.answers, rows);
   const other = isBaseline ? null : scoreHeads((await ask(baseline, rows, start)).answers, rows);
+  const before = f32 === null ? null : scoreHeads((await ask(f32, rows, start)).answers, rows);
   const incumbent =
     registry.champion === null ? named : await registry.materialise(registry.champion, join(runs, "models"));
   const againstChampion =
@@ -236,6 +273,7 @@ async function evaluate(
       stepUs: own.answers.stepUs,
       heads,
       baseline: other,
+      beforeQuantising: before,
       againstChampion,
       trainedOn: own.card.training.dataDigest,
       dataset: dataset.digest,
@@ -243,6 +281,7 @@ async function evaluate(
     limits,
   );
   for (const each of heads) log(JSON.stringify(each));
+  for (const each of before ?? []) log(`before quantising: ${JSON.stringify(each)}`);
   if (againstChampion !== null) log(`log loss less the champion's: ${JSON.stringify(againstChampion)}`);
   for (const { reason, text } of problems) log(`refused, ${reason}: ${text}`);
   return { problems, heads, againstChampion };

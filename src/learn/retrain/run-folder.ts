@@ -28,10 +28,13 @@ export interface Step {
 /** A step of a run failed; what was done before it is kept. */
 export class StepFailedError extends KeelError {
   readonly step: string;
+  /** Folder of the run. */
+  readonly run: string;
 
-  constructor(step: string, log: string, cause: unknown) {
+  constructor(run: string, step: string, log: string, cause: unknown) {
     super("retrain-failed", `${step}: ${cause instanceof Error ? cause.message : String(cause)}; see ${log}`);
     this.step = step;
+    this.run = run;
     this.cause = cause;
   }
 }
@@ -42,13 +45,18 @@ export class StepFailedError extends KeelError {
  */
 export class RunFolder {
   readonly path: string;
+  readonly #signal: AbortSignal | undefined;
   /** Steps that an earlier run had done. */
   resumed = 0;
   #steps = 0;
 
-  /** @throws KeelError when another process works on the same run */
-  constructor(path: string) {
+  /**
+   * @param signal no step begins once it says to end
+   * @throws KeelError when another process works on the same run
+   */
+  constructor(path: string, signal?: AbortSignal) {
     this.path = path;
+    this.#signal = signal;
     mkdirSync(path, { recursive: true });
     const lock = join(path, LOCK);
     const holder = existsSync(lock) ? Number(readFileSync(lock, "utf8")) : Number.NaN;
@@ -88,6 +96,10 @@ export class RunFolder {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
     const log = join(folder, "log.txt");
+    if (this.#signal?.aborted === true) {
+      const why = new KeelError("retrain-stopped", `stopped by ${String(this.#signal.reason)} before it`);
+      throw new StepFailedError(this.path, name, log, why);
+    }
     const line = (text: string): void => appendFileSync(log, `${new Date().toISOString()} ${text}\n`);
     try {
       const result = await work({ folder, log: line });
@@ -96,7 +108,7 @@ export class RunFolder {
       return result;
     } catch (error) {
       line(`failed: ${error instanceof Error ? error.message : String(error)}`);
-      throw new StepFailedError(name, log, error);
+      throw new StepFailedError(this.path, name, log, error);
     }
   }
 

@@ -17,12 +17,19 @@ export interface TrainingTask {
   readonly scratch: string;
   readonly seed: number;
   readonly log: (line: string) => void;
+  /** Tells a program to end. */
+  readonly signal?: AbortSignal;
 }
 
 /** Makes a candidate of a dataset. @throws KeelError when it cannot */
 export type Trainer = (task: TrainingTask) => Promise<void>;
 
-const LINES_KEPT = 20;
+/** Last words of a program that say nothing by name. */
+const LINES_KEPT = 3;
+const LINE_CHARACTERS_MAX = 4_096;
+/** How Python, and most others, name what went wrong; torchrun puts the rank before it. */
+const NAMED_ERROR = /^(?:\[\w+\]:\s*)?(?:[\w.]*(?:Error|Exception|Exit|Interrupt)|nothing written)\b.*/;
+const TERM_MS = 10_000;
 
 /** Logistic regression, in this process: what every host can train, and what every other candidate is held against. */
 export const linearTrainer: Trainer = async ({ dataset, out, seed, log }) => {
@@ -53,21 +60,27 @@ export const linearTrainer: Trainer = async ({ dataset, out, seed, log }) => {
  * @param command its words, e.g. `["/opt/keel/.venv/bin/python", "/opt/keel/models/train/train.py"]`
  */
 export function commandTrainer(command: readonly string[]): Trainer {
-  return async ({ dataset, out, scratch, seed, log }) => {
+  return async ({ dataset, out, scratch, seed, log, signal }) => {
     await runCommand(
       [...command, "--dataset", dataset, "--out", out, "--scratch", scratch, "--seed", String(seed)],
       log,
+      signal,
     );
     expectModel(out, command);
   };
 }
 
 /**
- * Runs a program to its end; what it says goes to the log.
+ * Runs a program to its end; what it says goes to the log. It is not given keel's own variables, which may hold secrets. When `signal` says
+ * so it is asked to end, and killed where it does not.
  *
- * @throws KeelError when it is not there, or does not end with 0
+ * @throws KeelError when it is not there, is told to end, or does not end with 0; with what it named as its error, or its last words
  */
-export async function runCommand(words: readonly string[], log: (line: string) => void): Promise<void> {
+export async function runCommand(
+  words: readonly string[],
+  log: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<void> {
   const [program = ""] = words;
   const found = Bun.which(program);
   if (found === null) {
@@ -76,28 +89,56 @@ export async function runCommand(words: readonly string[], log: (line: string) =
       `${program}: found no such program, expected a trainer (KEEL_TRAIN_COMMAND); models/train/README.md tells how its environment is made, and without one logistic regression is fitted`,
     );
   }
+  signal?.throwIfAborted();
   log(words.join(" "));
-  const child = Bun.spawn([found, ...words.slice(1)], { stdout: "pipe", stderr: "pipe", stdin: "ignore" });
+  const child = Bun.spawn([found, ...words.slice(1)], {
+    ...{ stdout: "pipe", stderr: "pipe", stdin: "ignore", env: foreignEnvironment() },
+  });
+  let killer: Timer | null = null;
+  const end = (): void => {
+    child.kill("SIGTERM");
+    killer = setTimeout(() => child.kill("SIGKILL"), TERM_MS);
+  };
+  signal?.addEventListener("abort", end, { once: true });
   const last: string[] = [];
+  let named: string | null = null;
+  const heard = (line: string): void => {
+    const kept = line.length > LINE_CHARACTERS_MAX ? `${line.slice(0, LINE_CHARACTERS_MAX)}…` : line;
+    log(kept);
+    if (NAMED_ERROR.test(kept)) named = kept;
+    last.push(kept);
+    if (last.length > LINES_KEPT) last.shift();
+  };
   const follow = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> => {
     let rest = "";
     const decoder = new TextDecoder();
     for await (const piece of stream) {
       const lines = (rest + decoder.decode(piece, { stream: true })).split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) {
-        log(line);
-        last.push(line);
-        if (last.length > LINES_KEPT) last.shift();
-      }
+      rest = (lines.pop() ?? "").slice(0, LINE_CHARACTERS_MAX + 1);
+      for (const line of lines) heard(line);
     }
-    if (rest !== "") log(rest);
+    if (rest !== "") heard(rest);
   };
-  await Promise.all([follow(child.stdout), follow(child.stderr)]);
-  const code = await child.exited;
-  if (code !== 0) {
-    throw new KeelError("trainer-failed", `${program} ended with ${code}: ${last.slice(-3).join(" | ")}`);
+  try {
+    await Promise.all([follow(child.stdout), follow(child.stderr)]);
+    const code = await child.exited;
+    if (signal?.aborted === true)
+      throw new KeelError("trainer-stopped", `${program} was stopped by ${String(signal.reason)}`);
+    if (code !== 0) {
+      throw new KeelError("trainer-failed", `${program} ended with ${code}: ${named ?? last.join(" | ")}`);
+    }
+  } finally {
+    signal?.removeEventListener("abort", end);
+    if (killer !== null) clearTimeout(killer);
   }
+}
+
+function foreignEnvironment(): Record<string, string | undefined> {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) => !name.startsWith("KEEL_") && name !== "CREDENTIALS_DIRECTORY",
+    ),
+  );
 }
 
 export function expectModel(folder: string, command: readonly string[]): void {
