@@ -2,13 +2,14 @@ import {
   closeSync,
   fdatasync,
   fdatasyncSync,
+  fsyncSync,
   mkdirSync,
   openSync,
   readFileSync,
   renameSync,
   writeSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { BadInputError } from "../../core/errors.ts";
 import type { SessionIdentity } from "./builder.ts";
 import { sessionFolder } from "./session-folder.ts";
@@ -59,7 +60,7 @@ export class FileStore implements SessionStore {
 
   /** @throws BadInputError when the log exists but holds no valid record; KeelError when another process has it open. */
   constructor(directory: string, retention: RetentionOptions = DEFAULT_RETENTION) {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeFolder(resolve(directory));
     this.path = join(directory, LOG_NAME);
     this.#messages = new RetainedMessages(retention);
     this.#release = lockStore(join(directory, LOCK_NAME));
@@ -178,6 +179,7 @@ export class FileStore implements SessionStore {
     for (const message of this.#messages.all()) this.#append(messageRecord(message));
     fdatasyncSync(this.#file);
     renameSync(draft, this.path);
+    syncFolder(dirname(this.path));
     if (before >= 0) closeSync(before);
   }
 
@@ -198,6 +200,24 @@ export class FileStore implements SessionStore {
       written += writeSync(this.#file, record, written, record.length - written);
     }
     this.#fileBytes += record.length;
+  }
+}
+
+/** Makes a folder and those above it that are not there, so that a loss of power does not take their names away. */
+function makeFolder(directory: string): void {
+  const first = mkdirSync(directory, { recursive: true, mode: 0o700 });
+  if (first === undefined) return;
+  for (let folder = directory; folder !== dirname(first); folder = dirname(folder))
+    syncFolder(dirname(folder));
+}
+
+/** What a file is called is on the disk once its folder is. */
+function syncFolder(folder: string): void {
+  const file = openSync(folder, "r");
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
   }
 }
 
