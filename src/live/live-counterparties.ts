@@ -1,3 +1,4 @@
+import { LaterVersionError } from "../core/file-version.ts";
 import type { Logger } from "../core/log.ts";
 import type { CounterpartyStore, SavedCounterparty } from "../rfq/counterparty-store.ts";
 import type { RfqDesk } from "../rfq/rfq-desk.ts";
@@ -5,11 +6,16 @@ import type { RfqDesk } from "../rfq/rfq-desk.ts";
 /** What was learnt of counterparties is written this often, where it has changed. */
 const SAVE_US = 5_000_000;
 
-/** What the last run learnt; without a file that can be read everybody is new. */
+/**
+ * What the last run learnt; without a file that can be read everybody is new.
+ *
+ * @throws LaterVersionError for what a later keel has learnt: it is not to be written over
+ */
 export function openCounterparties(store: CounterpartyStore, log: Logger): SavedCounterparty[] {
   try {
     return store.load();
   } catch (error) {
+    if (error instanceof LaterVersionError) throw error;
     log.error("what is known of counterparties cannot be read: every one counts as new", { error });
     return [];
   }

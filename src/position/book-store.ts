@@ -13,13 +13,20 @@ import { open, rename } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { z } from "zod";
 import { BadInputError } from "../core/errors.ts";
+import { fieldOf, refuseLater } from "../core/file-version.ts";
 import { type BookChange, type BookSnapshot, bookChange, bookSnapshot } from "./snapshot.ts";
 
 /** Name of the file in the state directory. */
 export const BOOK_FILE = "positions.json";
 
+/** 1 was without it. A log of changes is of the version of the books that it follows. */
+export const BOOKS_VERSION = 2;
+
 /** Changes are kept in a log of the generation that they follow. */
-const storedBooks = bookSnapshot.extend({ generation: z.int().nonnegative().default(0) });
+const storedBooks = bookSnapshot.extend({
+  version: z.int().default(1),
+  generation: z.int().nonnegative().default(0),
+});
 const EXPECTED = "the books as keel wrote them";
 
 /**
@@ -51,7 +58,7 @@ export class BookStore {
     const text = readText(this.#path);
     let books: BookSnapshot | null = null;
     if (text !== null) {
-      const { generation, ...stored } = read(storedBooks, text, this.#path);
+      const { generation, version: _version, ...stored } = read(storedBooks, text, this.#path);
       this.#generation = generation;
       books = stored;
     }
@@ -147,7 +154,7 @@ export class BookStore {
   }
 
   #text(snapshot: BookSnapshot, generation: number): string {
-    return `${JSON.stringify({ ...snapshot, generation })}\n`;
+    return `${JSON.stringify({ version: BOOKS_VERSION, ...snapshot, generation })}\n`;
   }
 
   #logPath(generation: number): string {
@@ -219,6 +226,7 @@ function read<T>(schema: z.ZodType<T>, text: string, where: string): T {
   } catch {
     throw new BadInputError(where, "no JSON", EXPECTED);
   }
+  refuseLater(where, fieldOf(value, "version"), BOOKS_VERSION);
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
+import { fieldOf, LaterVersionError, refuseLater } from "../core/file-version.ts";
 import { StateFile } from "../core/state-file.ts";
 import { SIDES, type SidesName } from "./target.ts";
 
@@ -10,6 +11,10 @@ export const savedSides = z.record(
   z.string(),
   z.enum(Object.keys(SIDES) as [SidesName, ...SidesName[]]).exclude(["both"]),
 );
+
+/** 1 was the sides alone. */
+export const SIDES_VERSION = 2;
+const stored = z.strictObject({ version: z.literal(SIDES_VERSION), sides: savedSides });
 
 /** Sides by symbol; by the empty one those of every other instrument. What is not in it is quoted as configured. */
 export type SavedSides = z.infer<typeof savedSides>;
@@ -34,10 +39,11 @@ export class SidesStore {
   load(): { readonly sides: SavedSides; readonly unreadable: string | null } {
     let unreadable: string | null = null;
     try {
-      this.#sides = savedSides.parse(JSON.parse(readFileSync(this.#file.path, "utf8")));
+      this.#sides = readSides(this.#file.path, JSON.parse(readFileSync(this.#file.path, "utf8")));
     } catch (error) {
       const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
-      if (!missing) unreadable = `${this.#file.path}: expected {"SYMBOL":"bid"|"ask"|"reducing",…}`;
+      if (error instanceof LaterVersionError) unreadable = error.message;
+      else if (!missing) unreadable = `${this.#file.path}: expected {"SYMBOL":"bid"|"ask"|"reducing",…}`;
       this.#sides = missing ? {} : { "": "reducing" };
     }
     return { sides: { ...this.#sides }, unreadable };
@@ -55,7 +61,7 @@ export class SidesStore {
   }
 
   #text(): string {
-    return `${JSON.stringify(this.#sides)}\n`;
+    return `${JSON.stringify({ version: SIDES_VERSION, sides: this.#sides })}\n`;
   }
 
   /** What is told now. */
@@ -78,6 +84,13 @@ export class SidesStore {
   get synced(): Promise<void> {
     return this.#file.synced;
   }
+}
+
+/** @throws LaterVersionError, or ZodError for what holds no sides */
+function readSides(path: string, value: unknown): SavedSides {
+  const version = fieldOf(value, "version");
+  refuseLater(path, version, SIDES_VERSION);
+  return typeof version === "number" ? stored.parse(value).sides : savedSides.parse(value);
 }
 
 /** What is told once `sides` is said of a symbol; of the empty one, of every instrument. */

@@ -3,10 +3,11 @@ import { open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { BadInputError } from "../core/errors.ts";
+import { fieldOf, refuseLater } from "../core/file-version.ts";
 
 /** Name of the file in the state directory. */
 export const COUNTERPARTY_FILE = "counterparties.json";
-const VERSION = 1;
+export const COUNTERPARTIES_VERSION = 1;
 /** Counterparties that are kept; the same as an RFQ desk knows. */
 export const COUNTERPARTIES_MAX = 1_024;
 
@@ -27,7 +28,7 @@ export const savedCounterparty = z.strictObject({
 export type SavedCounterparty = z.infer<typeof savedCounterparty>;
 
 const stored = z.strictObject({
-  version: z.literal(VERSION),
+  version: z.literal(COUNTERPARTIES_VERSION),
   /** Of the counterparties' JSON. */
   crc32: z.string(),
   counterparties: z.unknown(),
@@ -64,6 +65,7 @@ export class CounterpartyStore {
     } catch {
       throw new BadInputError(this.#path, "no JSON", EXPECTED);
     }
+    refuseLater(this.#path, fieldOf(value, "version"), COUNTERPARTIES_VERSION);
     const { counterparties, crc32 } = this.#read(stored, value);
     const found = checksum(counterparties);
     if (found !== crc32) throw new BadInputError(this.#path, `content of checksum ${found}`, crc32);
@@ -113,7 +115,7 @@ export class CounterpartyStore {
 
 function textOf(counterparties: readonly SavedCounterparty[]): string {
   const kept = counterparties.slice(-COUNTERPARTIES_MAX);
-  return `${JSON.stringify({ version: VERSION, crc32: checksum(kept), counterparties: kept })}\n`;
+  return `${JSON.stringify({ version: COUNTERPARTIES_VERSION, crc32: checksum(kept), counterparties: kept })}\n`;
 }
 
 function checksum(counterparties: unknown): string {

@@ -1,10 +1,15 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
+import { fieldOf, LaterVersionError, refuseLater } from "../core/file-version.ts";
 import { StateFile } from "../core/state-file.ts";
 import { type KillState, NOT_TRIPPED } from "./kill-switch.ts";
 import { REDUCING_LIMITS, type ReducingState } from "./trading-state.ts";
 
+/** 1 was without it. */
+export const KILL_SWITCH_VERSION = 2;
+
 const fileForm = z.strictObject({
+  version: z.int().default(1),
   tripped: z.boolean(),
   reason: z.string(),
   timeUs: z.number(),
@@ -54,9 +59,12 @@ export class KillSwitchStore {
       return this.#unreadable(error instanceof Error ? error.message : String(error), timeUs);
     }
     try {
-      const { reducing, ...kill } = fileForm.parse(JSON.parse(text));
+      const value: unknown = JSON.parse(text);
+      refuseLater(this.#file.path, fieldOf(value, "version"), KILL_SWITCH_VERSION);
+      const { version: _version, reducing, ...kill } = fileForm.parse(value);
       return { kill, reducing };
-    } catch {
+    } catch (error) {
+      if (error instanceof LaterVersionError) return this.#unreadable(error.message, timeUs);
       return this.#unreadable('expected {"tripped":…,"reason":…,"timeUs":…}', timeUs);
     }
   }
@@ -69,7 +77,8 @@ export class KillSwitchStore {
    * @throws Error of the file system when the state cannot be written; the old state is then still in place.
    */
   save(state: KillState, reducing: ReducingState | null = null, onUnsynced?: (error: unknown) => void): void {
-    const whole = reducing === null ? state : { ...state, reducing };
+    const told = { version: KILL_SWITCH_VERSION, ...state };
+    const whole = reducing === null ? told : { ...told, reducing };
     this.#file.save(`${JSON.stringify(whole)}\n`, onUnsynced);
   }
 

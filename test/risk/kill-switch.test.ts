@@ -35,7 +35,12 @@ test("a save leaves no other file behind and only its owner may read it", () => 
   const path = join(folder, "alone", "state.json");
   new KillSwitchStore(path).save({ tripped: true, reason: "http", timeUs: 1 });
   expect(readdirSync(join(folder, "alone"))).toEqual(["state.json"]);
-  expect(JSON.parse(readFileSync(path, "utf8"))).toEqual({ tripped: true, reason: "http", timeUs: 1 });
+  expect(JSON.parse(readFileSync(path, "utf8"))).toEqual({
+    version: 2,
+    tripped: true,
+    reason: "http",
+    timeUs: 1,
+  });
 });
 
 test.each([

@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { BadInputError } from "../../core/errors.ts";
+import { refuseLater } from "../../core/file-version.ts";
 import type { SessionIdentity } from "./builder.ts";
 import { sessionFolder } from "./session-folder.ts";
 import {
@@ -21,7 +22,7 @@ import {
   type StoredMessage,
 } from "./store.ts";
 import { lockStore } from "./store-lock.ts";
-import { PAYLOAD_AT, recordBytes, STORE_RECORD, scanLog, sealRecord } from "./store-log.ts";
+import { PAYLOAD_AT, recordBytes, STORE_RECORD, STORE_VERSION, scanLog, sealRecord } from "./store-log.ts";
 
 /** Outgoing numbers are reserved in blocks of this many, so that a message costs no write. */
 export const RESERVE_BLOCK = 1_024;
@@ -58,7 +59,7 @@ export class FileStore implements SessionStore {
   #file = -1;
   #fileBytes = 0;
 
-  /** @throws BadInputError when the log exists but holds no valid record; KeelError when another process has it open. */
+  /** @throws BadInputError when the log exists but holds no valid record, or is of a later version; KeelError when another process has it open. */
   constructor(directory: string, retention: RetentionOptions = DEFAULT_RETENTION) {
     makeFolder(resolve(directory));
     this.path = join(directory, LOG_NAME);
@@ -145,7 +146,8 @@ export class FileStore implements SessionStore {
     }
     const scan = scanLog(bytes, (kind, payload, view) => {
       const value = view.getFloat64(0, true);
-      if (kind === STORE_RECORD.incoming) this.nextIncoming = value;
+      if (kind === STORE_RECORD.version) refuseLater(this.path, value, STORE_VERSION);
+      else if (kind === STORE_RECORD.incoming) this.nextIncoming = value;
       else if (kind === STORE_RECORD.started) this.startedUs = value;
       else if (kind === STORE_RECORD.message) {
         this.#messages.add({
@@ -172,6 +174,7 @@ export class FileStore implements SessionStore {
     const before = this.#file;
     this.#file = openSync(draft, "w", 0o600);
     this.#fileBytes = 0;
+    this.#appendNumber(STORE_RECORD.version, STORE_VERSION);
     this.#reserve(this.nextOutgoing + RESERVE_BLOCK);
     this.#appendNumber(STORE_RECORD.incoming, this.nextIncoming);
     this.#incomingWritten = this.nextIncoming;

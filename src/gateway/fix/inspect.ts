@@ -1,12 +1,13 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { BadInputError } from "../../core/errors.ts";
+import { refuseLater } from "../../core/file-version.ts";
 import type { SessionIdentity } from "./builder.ts";
 import { LOCK_NAME, LOG_NAME } from "./file-store.ts";
 import { sessionOfFolder } from "./session-folder.ts";
 import type { StoredMessage } from "./store.ts";
 import { lockHolder } from "./store-lock.ts";
-import { STORE_RECORD, scanLog } from "./store-log.ts";
+import { STORE_RECORD, STORE_VERSION, scanLog } from "./store-log.ts";
 
 /** A session's store as it stands on disk. */
 export interface StoreInspection {
@@ -64,7 +65,8 @@ export function inspectStore(storeDir: string, session: string): StoreInspection
   let startedUs = Number.NaN;
   const scan = scanLog(readFileSync(path), (kind, payload, view) => {
     const value = view.getFloat64(0, true);
-    if (kind === STORE_RECORD.incoming) nextIncoming = value;
+    if (kind === STORE_RECORD.version) refuseLater(path, value, STORE_VERSION);
+    else if (kind === STORE_RECORD.incoming) nextIncoming = value;
     else if (kind === STORE_RECORD.started) startedUs = value;
     else if (kind === STORE_RECORD.message) {
       const sendingTimeUs = view.getFloat64(8, true);

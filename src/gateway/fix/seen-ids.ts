@@ -1,4 +1,10 @@
 import { closeSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { refuseLater } from "../../core/file-version.ts";
+
+/** 1 was without a line of it. */
+export const SEEN_IDS_VERSION = 2;
+/** The file's first line; no identifier begins so. */
+const VERSION_LINE = /^# version (\d+)$/;
 
 /**
  * Remembers the newest identifiers seen, up to a bound, so that an execution that comes twice counts once. With a file they
@@ -19,7 +25,9 @@ export class SeenIds {
     if (path === null) return;
     for (const line of readLines(path)) {
       const id = line.slice(9);
-      if (line === record(id)) this.#keep(id);
+      const [, version] = VERSION_LINE.exec(id) ?? [];
+      if (version !== undefined) refuseLater(path, Number(version), SEEN_IDS_VERSION);
+      else if (line === record(id)) this.#keep(id);
       else this.skippedLines += 1;
     }
     this.#rewrite(path);
@@ -59,7 +67,7 @@ export class SeenIds {
   #rewrite(path: string): void {
     const before = this.#file;
     this.#file = openSync(`${path}.new`, "w", 0o600);
-    let text = "";
+    let text = `${record(`# version ${SEEN_IDS_VERSION}`)}\n`;
     for (const id of this.#ids) text += `${record(id)}\n`;
     if (text !== "") writeSync(this.#file, text);
     renameSync(`${path}.new`, path);

@@ -10,7 +10,12 @@ export const STORE_RECORD = {
   message: 4,
   /** When both sequences last began at 1, in µs since the epoch. */
   started: 5,
+  /** Version of the log; first, from version 2 on. */
+  version: 6,
 } as const;
+
+/** 1 was without a record of it. */
+export const STORE_VERSION = 2;
 
 const MAGIC = 0xf5;
 /** Magic, kind, length of the payload (u32). */
@@ -81,7 +86,7 @@ function validRecord(bytes: Uint8Array, view: DataView, at: number): number {
   const payloadBytes = view.getUint32(at + 2, true);
   if (payloadBytes > MAX_PAYLOAD_BYTES || at + recordBytes(payloadBytes) > bytes.length) return 0;
   const plausible =
-    kind === STORE_RECORD.message ? payloadBytes >= 16 : kind >= 1 && kind <= 5 && payloadBytes === 8;
+    kind === STORE_RECORD.message ? payloadBytes >= 16 : kind >= 1 && kind <= 6 && payloadBytes === 8;
   if (!plausible) return 0;
   const end = at + HEAD_BYTES + payloadBytes;
   return Bun.hash.crc32(bytes.subarray(at, end)) === view.getUint32(end, true)

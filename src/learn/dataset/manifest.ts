@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { BadInputError } from "../../core/errors.ts";
+import { fieldOf, refuseLater } from "../../core/file-version.ts";
 import { FINDINGS } from "./validation.ts";
 
 export const DATASET_FORMAT = 1;
@@ -117,6 +118,7 @@ export function readManifest(folder: string): DatasetManifest {
   } catch {
     throw new BadInputError(path, "no JSON", expected);
   }
+  refuseLater(path, fieldOf(value, "format"), DATASET_FORMAT);
   const parsed = manifestShape.safeParse(value);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];

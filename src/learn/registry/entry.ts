@@ -1,11 +1,12 @@
 import { z } from "zod";
 import { KeelError } from "../../core/errors.ts";
+import { fieldOf } from "../../core/file-version.ts";
 import type { SignatureChecker, Signer } from "../../core/signature.ts";
 import { STAGES } from "./stage.ts";
 import { VERSION_NAME } from "./version.ts";
 
 export const ENTRY_BYTES_MAX = 64 * 1024;
-const ENTRY_FORMAT = 1;
+export const ENTRY_FORMAT = 1;
 export const GENESIS = "0".repeat(64);
 export const ALIAS_NAME = /^[a-z][0-9a-z-]{0,31}$/;
 
@@ -141,6 +142,9 @@ function parse(text: string): Entry | string {
   } catch {
     return "no JSON";
   }
+  const format = fieldOf(value, "format");
+  if (typeof format === "number" && format > ENTRY_FORMAT)
+    return `format ${format}, and this keel understands format ${ENTRY_FORMAT}: a later keel wrote it`;
   const parsed = body.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];

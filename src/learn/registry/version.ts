@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { BadInputError } from "../../core/errors.ts";
+import { fieldOf, refuseLater } from "../../core/file-version.ts";
 
 export const VERSION_FORMAT = 1;
 /** Digits of a manifest's digest in a version's name. */
@@ -56,6 +57,7 @@ export function decodeManifest(where: string, bytes: Uint8Array): VersionManifes
   } catch {
     throw new BadInputError(where, "no JSON", expected);
   }
+  refuseLater(where, fieldOf(value, "format"), VERSION_FORMAT);
   const parsed = manifest.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
