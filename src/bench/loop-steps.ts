@@ -7,6 +7,7 @@ import type { DeskTap } from "../gateway/tap.ts";
 import type { StepModel } from "../inference/step-model.ts";
 import { ChallengeLine } from "../learn/challenge/line.ts";
 import { DEFAULT_CHALLENGE_POLICY } from "../learn/challenge/policy.ts";
+import { watchedOf } from "../learn/drift/monitor.ts";
 import { DEFAULT_DRIFT_PARAMETERS } from "../learn/drift/parameters.ts";
 import { ChallengeTap } from "../live/challenge-tap.ts";
 import { LiveOutcomes } from "../live/outcomes.ts";
@@ -61,7 +62,7 @@ export class LoopFollowers {
       drift || recalibration
         ? new LiveWatch(desk, {
             watch: {
-              card,
+              card: watchedOf(card),
               underlyings: UNDERLYING_CAPACITY,
               drift: drift ? DEFAULT_DRIFT_PARAMETERS : null,
               recalibrates: recalibration,

@@ -9,7 +9,7 @@ import { ShmWriter } from "../gateway/shm/writer.ts";
 import type { DeskTap } from "../gateway/tap.ts";
 import type { Platt } from "../inference/calibration.ts";
 import type { StepModel } from "../inference/step-model.ts";
-import type { DriftChange } from "../learn/drift/monitor.ts";
+import { type DriftChange, watchedOf } from "../learn/drift/monitor.ts";
 import { requestRetrain } from "../learn/retrain-request.ts";
 import type { RfqInput } from "../rfq/message.ts";
 import { jsonGatewayOf } from "./api-desk.ts";
@@ -89,11 +89,11 @@ export function configuredTaps(
       }),
     );
   }
-  if (config.drift !== null || config.recalibrate) taps.push(watchOf(config, desk, card, context));
+  if (config.drift !== null || config.recalibrate) taps.push(modelWatch(config, desk, card, context));
   return taps;
 }
 
-function watchOf(
+function modelWatch(
   { stateDir, drift, recalibrate }: Config,
   desk: Desk,
   card: StepModel["card"],
@@ -105,7 +105,7 @@ function watchOf(
   }
   return new LiveWatch(desk, {
     watch: {
-      card,
+      card: watchedOf(card),
       underlyings: UNDERLYING_CAPACITY,
       drift: drift?.parameters ?? null,
       recalibrates: recalibrate,

@@ -3,7 +3,7 @@ import type { SeenBook } from "../gateway/seen-book.ts";
 import type { DeskTap } from "../gateway/tap.ts";
 import type { Platt } from "../inference/calibration.ts";
 import type { ModelCard } from "../inference/card.ts";
-import type { WatchedCard } from "../learn/drift/monitor.ts";
+import { type WatchedCard, watchedOf } from "../learn/drift/monitor.ts";
 import {
   OBSERVED,
   OBSERVED_VALUES_MAX,
@@ -21,14 +21,15 @@ export class WatchTap implements DeskTap {
   /** By underlying: time between two rows of features, µs, and when the last one was told. */
   readonly #sampleUs: Float64Array;
   readonly #sampledUs: Float64Array;
-  /** By underlying: digest of the model in force. */
-  readonly #models: string[];
-  #told: { readonly model: string; readonly text: string } | null = null;
+  /** By underlying: the card of the model in force; null for the first one. */
+  readonly #cards: (ModelCard | null)[];
+  /** What was told of a card. */
+  readonly #texts = new WeakMap<ModelCard, string>();
   #timeUs = 0;
 
   constructor(sink: ObservationSink, card: WatchedCard, underlyings: number) {
     this.#sink = sink;
-    this.#models = new Array<string>(underlyings).fill(card.onnxSha256);
+    this.#cards = new Array<ModelCard | null>(underlyings).fill(null);
     this.#sampleUs = new Float64Array(underlyings).fill(sampleUsOf(card));
     this.#sampledUs = new Float64Array(underlyings).fill(Number.NEGATIVE_INFINITY);
   }
@@ -54,13 +55,13 @@ export class WatchTap implements DeskTap {
   }
 
   onModel(underlying: number, card: ModelCard): void {
-    const model = card.onnxSha256;
-    if (model === this.#models[underlying]) return;
-    this.#models[underlying] = model;
+    if (card === this.#cards[underlying]) return;
+    this.#cards[underlying] = card;
     this.#sampleUs[underlying] = sampleUsOf(card);
     this.#sampledUs[underlying] = Number.NEGATIVE_INFINITY;
-    if (this.#told?.model !== model) this.#told = { model, text: JSON.stringify(watchedOf(card)) };
-    this.#sink.describe(OBSERVED.model, underlying, this.#timeUs, this.#told.text);
+    const text = this.#texts.get(card) ?? JSON.stringify(watchedOf(card));
+    this.#texts.set(card, text);
+    this.#sink.describe(OBSERVED.model, underlying, this.#timeUs, text);
   }
 
   /** A calibration has come into force. */
@@ -84,8 +85,4 @@ export class WatchTap implements DeskTap {
 /** Without a profile there is nothing that features could be compared with. */
 function sampleUsOf({ profile }: Pick<ModelCard, "profile">): number {
   return profile === undefined ? Number.POSITIVE_INFINITY : profile.sampleMs * 1_000;
-}
-
-export function watchedOf({ heads, featureCount, profile, onnxSha256 }: WatchedCard): WatchedCard {
-  return { heads, featureCount, onnxSha256, ...(profile === undefined ? {} : { profile }) };
 }

@@ -6,7 +6,7 @@ import type { DriftReport, WatchOptions } from "../learn/watch/control.ts";
 import { WatchLine } from "../learn/watch/line.ts";
 import type { WatchFindings } from "../learn/watch/watch.ts";
 import type { MetricRegistry } from "../monitor/metrics.ts";
-import { WatchTap, watchedOf } from "./watch-tap.ts";
+import { WatchTap } from "./watch-tap.ts";
 
 /** What has to be known of a desk to name what was found. */
 export type WatchedDesk = { readonly market: Pick<Desk["market"], "underlyings"> };
@@ -32,7 +32,7 @@ export class LiveWatch extends WatchTap {
   constructor(desk: WatchedDesk, options: LiveWatchOptions) {
     const { watch, findings, onProblem } = options;
     const line = new WatchLine({
-      watch: { ...watch, card: watchedOf(watch.card) },
+      watch,
       findings: {
         drift: (change, timeUs) => findings.drift(change, timeUs),
         retrain: (underlying, causes, timeUs) => findings.retrain(underlying, causes, timeUs),

@@ -5,7 +5,7 @@ import type { BinanceVenueName } from "../../src/feed/binance/venue.ts";
 import { CaptureReader } from "../../src/feed/capture.ts";
 import { CpuEngine, cpuIsas } from "../../src/inference/cpu.ts";
 import { loadModel } from "../../src/inference/model.ts";
-import { DriftMonitor } from "../../src/learn/drift/monitor.ts";
+import { DriftMonitor, watchedOf } from "../../src/learn/drift/monitor.ts";
 import { DEFAULT_DRIFT_PARAMETERS } from "../../src/learn/drift/parameters.ts";
 import { sharedPath, skipUnless, skipUnlessShared } from "../support/shared-data.ts";
 import { exchanged } from "./regime-bed.ts";
@@ -33,7 +33,7 @@ async function watch(
   const told: Told[] = [];
   let startUs = Number.NaN;
   const monitor = new DriftMonitor({
-    card: model.card,
+    card: watchedOf(model.card),
     underlyings: 1,
     parameters: { ...DEFAULT_DRIFT_PARAMETERS, windowSeconds: 60 },
     onChange: ({ stage, causes }, timeUs) => told.push({ stage, causes, seconds: (timeUs - startUs) / 1e6 }),

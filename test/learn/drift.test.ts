@@ -204,7 +204,7 @@ function watch(parameters: Partial<typeof DEFAULT_DRIFT_PARAMETERS> = {}): Watch
   const changes: Watched["changes"] = [];
   const requests: number[] = [];
   const monitor = new DriftMonitor({
-    card: { heads: [{ ...HEAD }], featureCount: WIDTH, profile, onnxSha256: "a" },
+    card: { heads: [{ ...HEAD }], featureCount: WIDTH, profile, model: "a" },
     underlyings: 2,
     parameters: {
       ...DEFAULT_DRIFT_PARAMETERS,
@@ -300,7 +300,7 @@ describe("a monitor", () => {
     play(world(10), 40);
     play(world(11, 3), 40);
     expect(changes.at(-1)?.stage).toBe("defensive");
-    const other = { heads: [{ ...HEAD }], featureCount: WIDTH, onnxSha256: "b" };
+    const other = { heads: [{ ...HEAD }], featureCount: WIDTH, model: "b" };
     monitor.follow(0, other, 2e9);
     expect(changes.at(-1)?.stage).toBe("defensive");
     monitor.follow(1, other, 2e9);
@@ -313,8 +313,8 @@ describe("a monitor", () => {
     play(world(10), 40);
     play(world(11, 3), 40);
     const before = monitor.of(1);
-    const champion = { heads: [{ ...HEAD }], featureCount: WIDTH, profile, onnxSha256: "a" };
-    monitor.follow(1, { ...champion, onnxSha256: "b" }, 2e9);
+    const champion = { heads: [{ ...HEAD }], featureCount: WIDTH, profile, model: "a" };
+    monitor.follow(1, { ...champion, model: "b" }, 2e9);
     monitor.follow(1, champion, 2e9 + 1);
     expect(monitor.of(1)).toBe(before);
     expect(changes.at(-1)).toMatchObject({ stage: "defensive", share: 1 });

@@ -24,7 +24,7 @@ import { PairedBlocks } from "../../src/learn/challenge/paired.ts";
 import { DEFAULT_CHALLENGE_POLICY, judge } from "../../src/learn/challenge/policy.ts";
 import { logLoss } from "../../src/learn/challenge/scores.ts";
 import { loadSplit } from "../../src/learn/dataset/load.ts";
-import type { DriftChange } from "../../src/learn/drift/monitor.ts";
+import { type DriftChange, watchedOf } from "../../src/learn/drift/monitor.ts";
 import { DEFAULT_DRIFT_PARAMETERS } from "../../src/learn/drift/parameters.ts";
 import { Labeller } from "../../src/learn/labels.ts";
 import { FolderStore } from "../../src/learn/registry/folder-store.ts";
@@ -143,7 +143,7 @@ test.skipIf(skipUnless(hasCpu, "the native library"))(
     let asked = 0;
     // What a live desk has on a thread of its own.
     const watched = new ModelWatch(
-      { card: champion.card, underlyings: UNDERLYING_CAPACITY, drift: DRIFT, recalibrates: false },
+      { card: watchedOf(champion.card), underlyings: UNDERLYING_CAPACITY, drift: DRIFT, recalibrates: false },
       {
         drift: (change, timeUs) => {
           changes.push(change);
@@ -155,7 +155,7 @@ test.skipIf(skipUnless(hasCpu, "the native library"))(
         calibration: () => {},
       },
     );
-    const drift = new WatchTap(watched, champion.card, UNDERLYING_CAPACITY);
+    const drift = new WatchTap(watched, watchedOf(champion.card), UNDERLYING_CAPACITY);
     const meter = new LossMeter();
     const follow = {
       onPrediction: (_u: number, p: Float32Array, at: number, _h: number, status: number, timeUs: number) => {

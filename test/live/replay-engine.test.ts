@@ -14,6 +14,7 @@ import { replay } from "../../src/journal/replay.ts";
 import { parseRunStart, type RunStart } from "../../src/journal/run-start.ts";
 import { showDecision } from "../../src/journal/show.ts";
 import { DecisionComparer } from "../../src/journal/verify.ts";
+import { watchedOf } from "../../src/learn/drift/monitor.ts";
 import { ModelWatch } from "../../src/learn/watch/watch.ts";
 import { engineForReplay } from "../../src/live/replay-engine.ts";
 import { WatchTap } from "../../src/live/watch-tap.ts";
@@ -121,7 +122,7 @@ async function recordRun(
   const desk = new Desk({ ...start, engine, port, timer: noTimer });
   let nowUs = START_US;
   const watch = new ModelWatch(
-    { card: engine.card, underlyings: UNDERLYING_CAPACITY, drift: null, recalibrates },
+    { card: watchedOf(engine.card), underlyings: UNDERLYING_CAPACITY, drift: null, recalibrates },
     {
       drift: () => {},
       retrain: () => {},
@@ -132,7 +133,7 @@ async function recordRun(
       },
     },
   );
-  const tap = recalibrates ? new WatchTap(watch, engine.card, UNDERLYING_CAPACITY) : null;
+  const tap = recalibrates ? new WatchTap(watch, watchedOf(engine.card), UNDERLYING_CAPACITY) : null;
   write(RECORD.start, 0, START_US, JSON.stringify(start));
   desk.start(START_US);
   write(RECORD.gateway, 0, START_US, JSON.stringify({ on: "up" }));

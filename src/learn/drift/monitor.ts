@@ -15,7 +15,15 @@ export interface DriftChange {
 }
 
 /** What has to be known of the model in force. */
-export type WatchedCard = Pick<ModelCard, "heads" | "featureCount" | "profile" | "onnxSha256">;
+export interface WatchedCard extends Pick<ModelCard, "heads" | "featureCount" | "profile"> {
+  /** Tells models apart: digest of what stands here. */
+  readonly model: string;
+}
+
+export function watchedOf({ heads, featureCount, profile }: ModelCard): WatchedCard {
+  const watched = { heads, featureCount, ...(profile === undefined ? {} : { profile }) };
+  return { ...watched, model: Bun.hash(JSON.stringify(watched)).toString(16) };
+}
 
 /** Models whose windows are kept of an underlying: the champion's, and a canary's that takes turns with it. */
 const MODELS_KEPT = 2;
@@ -40,7 +48,7 @@ export class DriftMonitor {
   readonly #options: DriftMonitorOptions;
   /** By underlying: the model in force. */
   readonly #cards: WatchedCard[];
-  /** By underlying: what was seen of the models that were in force last, by the digest of their graph. */
+  /** By underlying: what was seen of the models that were in force last. */
   readonly #kept: (Map<string, UnderlyingDrift> | undefined)[] = [];
   readonly #featureCount: number;
   readonly #underlyings: (UnderlyingDrift | null)[];
@@ -126,16 +134,16 @@ export class DriftMonitor {
   follow(underlying: number, card: WatchedCard, timeUs: number): void {
     invariant(card.featureCount === this.#featureCount, "a model of the same features");
     expectOwnProfile(card);
-    if (card.onnxSha256 === this.#cards[underlying]?.onnxSha256) return;
+    if (card.model === this.#cards[underlying]?.model) return;
     const before = this.#underlyings[underlying];
     const stageBefore = before?.keeper.stage ?? 0;
     before?.interrupt();
     this.#cards[underlying] = card;
     this.#rowUs[underlying] = Number.NaN;
-    const known = this.#kept[underlying]?.get(card.onnxSha256);
+    const known = this.#kept[underlying]?.get(card.model);
     if (known === undefined) this.#requestedUs = Number.NEGATIVE_INFINITY;
     this.#underlyings[underlying] = known ?? null;
-    if (known !== undefined) this.#keep(underlying, card.onnxSha256, known);
+    if (known !== undefined) this.#keep(underlying, card.model, known);
     if ((known?.keeper.stage ?? 0) === stageBefore) return;
     if (known === undefined)
       this.#options.onChange({ underlying, stage: "steady", share: 0, causes: [] }, timeUs);
@@ -160,7 +168,7 @@ export class DriftMonitor {
     const card = this.#cards[underlying];
     const made = new UnderlyingDrift(columnsOf(card), card.profile ?? null, this.#options.parameters);
     this.#underlyings[underlying] = made;
-    this.#keep(underlying, card.onnxSha256, made);
+    this.#keep(underlying, card.model, made);
     return made;
   }
 
