@@ -64,10 +64,18 @@ export interface FakeVenue {
   readonly gapReason?: "gap" | "checksum";
   /** Book frames carry sequence numbers; default true. */
   readonly isSequenced?: boolean;
+  /** Instruments are known with their first book, not before; default false. */
+  readonly isDescribedByBooks?: boolean;
+  /** What a price between two ticks is to the feed; default `off-grid`. */
+  readonly offGridReason?: "off-grid" | "unparsable";
+  /** What a frame of an instrument that is not carried is; default {@link FRAME.ignored}, which is counted. */
+  readonly strangersAre?: FrameOutcome;
   /** Neither instrument trades all the time; default false. */
   readonly mayBeQuiet?: boolean;
   /** Answers what the feed asked for; called after every input. */
   service(session: VenueSide): void;
+  /** What the venue sends by itself besides; for servers that do not ask it all the time. */
+  unasked?(timeUs: number): string[];
   /** The connection is gone: subscriptions with it. */
   disconnected(): void;
   /** The next book frame in sequence. */

@@ -5,6 +5,7 @@ import { FakeCoinbase } from "./fake-coinbase.ts";
 import { FakeDeribit } from "./fake-deribit.ts";
 import { FakeKraken } from "./fake-kraken.ts";
 import { FakeOkx } from "./fake-okx.ts";
+import { FakeRelay } from "./fake-relay.ts";
 import type { FakeVenue } from "./fake-venue.ts";
 
 /** Every venue, in each way that it is followed. */
@@ -25,4 +26,5 @@ export const FAKE_VENUES: readonly (readonly [string, () => FakeVenue])[] = [
   ["coinbase by order", () => new FakeCoinbase(true)],
   ["bitstamp by level", () => new FakeBitstamp(false)],
   ["bitstamp by order", () => new FakeBitstamp(true)],
+  ["relay", () => new FakeRelay()],
 ];

@@ -227,6 +227,19 @@ describe("a relayed feed", () => {
     expect(rig.states.at(-1)).toBe(`${FEED_STATE.unsound}/${UNSOUND.disconnect}`);
   });
 
+  test("a number that ran ahead does not keep the book from coming back", () => {
+    const rig = new Rig();
+    rig.snapshot();
+    rig.say(rig.text("delta", { sequence: [11, 11, 10], bids: [], asks: [], number: 9_000_000 }));
+    expect(rig.states).toEqual([LIVE, `${FEED_STATE.unsound}/${UNSOUND.gap}`]);
+    for (let i = 0; i < 8; i += 1) rig.snapshot(1_020 + i);
+    expect([rig.states.length, rig.best[0]]).toEqual([2, 1_000]);
+    rig.snapshot(1_030);
+    rig.delta([[1_031, 1]]);
+    expect([rig.states.slice(2), rig.best[0]]).toEqual([[LIVE], 1_031]);
+    expect(rig.feed.counters.gaps).toBe(1);
+  });
+
   test("a later publisher takes over with its snapshot; the earlier one is not heard any more until the later falls silent", () => {
     const rig = new Rig();
     rig.snapshot();

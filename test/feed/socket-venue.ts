@@ -44,10 +44,11 @@ export class SocketVenue {
       },
     });
     this.#timer = setInterval(() => {
-      for (const index of [0, 1]) {
-        const frame = venue.next(index);
-        for (const socket of this.#sockets) socket.send(frame);
-      }
+      const frames = [
+        ...[0, 1].map((index) => venue.next(index)),
+        ...(venue.unasked?.(Date.now() * 1_000) ?? []),
+      ];
+      for (const frame of frames) for (const socket of this.#sockets) socket.send(frame);
     }, 2);
   }
 

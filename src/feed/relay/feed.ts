@@ -1,7 +1,7 @@
 import { EVENT, type EventBatch, FEED_STATE, UNSOUND } from "../../market/event-batch.ts";
 import type { InstrumentSpec } from "../../market/instrument.ts";
 import { type FeedOptions, FRAME, type FrameOutcome } from "../feed.ts";
-import { SupervisedFeed } from "../supervised-feed.ts";
+import { MAX_OLD_IN_A_ROW, SupervisedFeed } from "../supervised-feed.ts";
 import { RelayDecoder } from "./decoder.ts";
 import { names, venueSubscription } from "./subscription.ts";
 
@@ -24,6 +24,8 @@ export class RelayFeed extends SupervisedFeed {
   readonly #wanted: readonly string[];
   readonly #sessions: Float64Array;
   readonly #numbers: Float64Array;
+  /** Messages of the session, one after the other, that were not newer. */
+  readonly #oldInARow: Float64Array;
   /** When the last message of the session came. */
   readonly #heardUs: Float64Array;
 
@@ -33,6 +35,7 @@ export class RelayFeed extends SupervisedFeed {
     this.#wanted = options.subscriptions.map(venueSubscription);
     this.#sessions = new Float64Array(capacity).fill(Number.NaN);
     this.#numbers = new Float64Array(capacity).fill(Number.NaN);
+    this.#oldInARow = new Float64Array(capacity);
     this.#heardUs = new Float64Array(capacity).fill(Number.NaN);
     this.decoder = new RelayDecoder(options.venue, this.#ids, (spec) => this.#describe(spec));
   }
@@ -109,17 +112,24 @@ export class RelayFeed extends SupervisedFeed {
   #judge(id: number, isSnapshot: boolean, timeUs: number): Place {
     const { session, number } = this.decoder.mark;
     const [own, last] = [this.#sessions[id], this.#numbers[id]];
-    if (session === own && number <= last) return PLACE.old;
+    if (session === own && number <= last && !this.#hasRunAhead(id, isSnapshot)) return PLACE.old;
+    this.#oldInARow[id] = 0;
     if (session !== own && !this.#mayTakeOver(id, session, isSnapshot, timeUs)) return PLACE.old;
     this.#sessions[id] = session;
     this.#numbers[id] = number;
     this.#heardUs[id] = timeUs;
-    if (session !== own) return PLACE.taken;
+    if (session !== own || number <= last) return PLACE.taken;
     if (number === last + 1) return PLACE.next;
     this.counters.gaps += 1;
     const { symbol } = this.options.instruments.get(id);
     this.problem = `${this.venue}: relayed ${symbol} goes from number ${last} to ${number}`;
     return PLACE.gap;
+  }
+
+  /** So many messages that are not newer are no repetitions: the number that they are held against is wrong. */
+  #hasRunAhead(id: number, isSnapshot: boolean): boolean {
+    this.#oldInARow[id] += 1;
+    return isSnapshot && this.#oldInARow[id] > MAX_OLD_IN_A_ROW && !this.states.isLive(id);
   }
 
   #mayTakeOver(id: number, session: number, isSnapshot: boolean, timeUs: number): boolean {
