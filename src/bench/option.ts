@@ -1,18 +1,24 @@
 import { Histogram } from "../core/histogram.ts";
 import { loadNative } from "../core/native.ts";
 import { Rng } from "../core/rng.ts";
-import { EVENT, EventBatch, TICKER, TICKER_FIELDS } from "../market/event-batch.ts";
-import { InstrumentTable } from "../market/instrument.ts";
-import { black76, OptionValue, YEAR_US } from "../option/black76.ts";
+import { OptionValue } from "../option/black76.ts";
 import { GreekColumns, greeksOf } from "../option/greeks.ts";
 import { impliedVolatilities } from "../option/implied-volatility.ts";
 import { ImpliedVolatilityBatch } from "../option/implied-volatility-batch.ts";
-import { DEFAULT_SURFACE_PARAMETERS } from "../option/surface/parameters.ts";
-import { VolatilitySurface } from "../option/surface/surface.ts";
-import { DEFAULT_QUOTE_PARAMETERS } from "../quote/parameters.ts";
-import { QuoteBatch } from "../quote/quote-batch.ts";
-import { Quoter } from "../quote/quoter.ts";
 import { timeMission } from "./mission.ts";
+import {
+  type Chain,
+  chainQuoter,
+  EXPIRIES_DAYS,
+  FORWARD,
+  makeChain,
+  NOW_US,
+  OPTIONS,
+  quotedSurface,
+  SETTLE_MS,
+  slice,
+} from "./option-chain.ts";
+import { bisect, peersFor } from "./option-peers.ts";
 import { type BenchReport, type BenchRow, benchHost, ratioOf, rowOf } from "./report.ts";
 
 export interface OptionBenchOptions {
@@ -22,245 +28,14 @@ export interface OptionBenchOptions {
   readonly small?: boolean;
 }
 
-const OPTIONS = 1_000;
-const FORWARD = 60_000;
-const NOW_US = 1_700_000_000e6;
-const EXPIRIES_DAYS = [1.2, 2.2, 7, 14, 28, 56, 91, 182, 273, 364];
-const STRIKES = OPTIONS / (2 * EXPIRIES_DAYS.length);
 /** Options for a pass of the slow peers. */
 const PEER_OPTIONS = 20;
-const TICK = 1e-4;
 /** Largest move of the underlying in one event, and the time between two. */
 const UNIT_MOVE = 2e-4;
 const EVENT_MS = 2;
-const TIMER_MS = 10;
-const SETTLE_MS = 1_000;
 /** Options of one timed pass, and in how many passes the slow peers take part. */
 const PASS = 100;
 const PEER_PASSES = 10;
-const BISECTIONS = 60;
-const DAY_US = 86_400e6;
-
-/** A chain: ten expiries, fifty strikes each, calls and puts, with a smile that steepens towards expiry. */
-interface Chain {
-  readonly types: Uint8Array;
-  readonly strikes: Float64Array;
-  readonly years: Float64Array;
-  readonly forwards: Float64Array;
-  readonly volatilities: Float64Array;
-  /** Dollar premiums. */
-  readonly premiums: Float64Array;
-}
-
-function makeChain(rng: Rng): Chain {
-  const column = (): Float64Array => new Float64Array(OPTIONS);
-  const chain: Chain = {
-    types: new Uint8Array(OPTIONS),
-    strikes: column(),
-    years: column(),
-    forwards: column().fill(FORWARD),
-    volatilities: column(),
-    premiums: column(),
-  };
-  const value = new OptionValue();
-  let i = 0;
-  for (const days of EXPIRIES_DAYS) {
-    const years = (days * DAY_US) / YEAR_US;
-    const reach = 2.5 * 0.5 * Math.sqrt(years);
-    for (let strike = 0; strike < STRIKES; strike += 1) {
-      const k = reach * ((2 * (strike + 0.5 * rng.next())) / STRIKES - 1);
-      const volatility = 0.5 - 0.04 * (k / reach) + 0.08 * (k / reach) ** 2;
-      for (const call of [1, 0]) {
-        chain.types[i] = call;
-        chain.strikes[i] = FORWARD * Math.exp(k);
-        chain.years[i] = years;
-        chain.volatilities[i] = volatility;
-        black76(value, call === 1, FORWARD, chain.strikes[i], years, volatility);
-        chain.premiums[i] = value.price;
-        i += 1;
-      }
-    }
-  }
-  return chain;
-}
-
-/** What a first version does: sixty halvings of [0, 5], each with one valuation. */
-function bisect(call: boolean, premium: number, strike: number, years: number, value: OptionValue): number {
-  let low = 0;
-  let high = 5;
-  for (let i = 0; i < BISECTIONS; i += 1) {
-    const middle = 0.5 * (low + high);
-    black76(value, call, FORWARD, strike, years, middle);
-    if (value.price < premium) low = middle;
-    else high = middle;
-  }
-  return 0.5 * (low + high);
-}
-
-interface Peers {
-  readonly impliedVolatility: ((premium: number, at: number) => number) | null;
-  readonly greeks: ((at: number) => number) | null;
-}
-
-interface IvModule {
-  getImpliedVolatility(
-    premium: number,
-    s: number,
-    k: number,
-    t: number,
-    r: number,
-    callPut: string,
-    estimate?: number,
-  ): number;
-}
-
-type Greek = (s: number, k: number, t: number, v: number, r: number, callPut: string) => number;
-
-interface GreeksModule {
-  readonly getDelta: Greek;
-  readonly getGamma: Greek;
-  readonly getVega: Greek;
-  readonly getTheta: Greek;
-  readonly getRho: Greek;
-}
-
-async function load<Module>(name: string, notes: string[]): Promise<Module | null> {
-  try {
-    // The name is no literal, so that the bundler does not put the package into the executable.
-    const module = (await import(name)) as { readonly default?: Module } & Module;
-    return module.default ?? module;
-  } catch {
-    notes.push(`${name} is not installed: no ratio against it`);
-    return null;
-  }
-}
-
-async function peersFor(chain: Chain, notes: string[]): Promise<Peers> {
-  const iv = await load<IvModule>("implied-volatility", notes);
-  const greeks = await load<GreeksModule>("greeks", notes);
-  const side = (at: number): string => (chain.types[at] === 1 ? "call" : "put");
-  return {
-    impliedVolatility:
-      iv === null
-        ? null
-        : (premium, at) =>
-            iv.getImpliedVolatility(premium, FORWARD, chain.strikes[at], chain.years[at], 0, side(at)),
-    greeks:
-      greeks === null
-        ? null
-        : (at) => {
-            const { strikes, years, volatilities } = chain;
-            let sum = 0;
-            for (const greek of [
-              greeks.getDelta,
-              greeks.getGamma,
-              greeks.getVega,
-              greeks.getTheta,
-              greeks.getRho,
-            ]) {
-              sum += greek(FORWARD, strikes[at], years[at], volatilities[at], 0, side(at));
-            }
-            return sum;
-          },
-  };
-}
-
-/** Surface of the chain's options, quoted half a volatility point to either side. */
-function quotedSurface(chain: Chain): VolatilitySurface {
-  const surface = new VolatilitySurface({
-    expiries: EXPIRIES_DAYS.length,
-    optionsPerExpiry: 2 * STRIKES,
-    parameters: DEFAULT_SURFACE_PARAMETERS,
-  });
-  const value = new OptionValue();
-  for (let i = 0; i < OPTIONS; i += 1) {
-    const slot = surface.addExpiry((NOW_US + chain.years[i] * YEAR_US) / 1_000);
-    const call = chain.types[i] === 1;
-    const row = surface.addOption(slot, chain.strikes[i], call, true);
-    surface.setForward(slot, FORWARD);
-    const coin = (volatility: number): number => {
-      black76(value, call, FORWARD, chain.strikes[i], chain.years[i], volatility);
-      return value.price / FORWARD;
-    };
-    surface.setQuote(
-      slot,
-      row,
-      coin(chain.volatilities[i] - 0.005),
-      coin(chain.volatilities[i] + 0.005),
-      NOW_US,
-    );
-  }
-  return surface;
-}
-
-/** A quoter of the whole chain on a perpetual, up and quoting from its surface. */
-function chainQuoter(chain: Chain): { quoter: Quoter; batch: QuoteBatch } {
-  const instruments = new InstrumentTable(OPTIONS + 1);
-  const quoter = new Quoter({
-    capacity: OPTIONS + 1,
-    underlyings: 1,
-    parameters: { ...DEFAULT_QUOTE_PARAMETERS, messagesPerSecond: 1e6, messageBurst: 1e6, minQuoteLifeMs: 0 },
-    surface: { ...DEFAULT_SURFACE_PARAMETERS, maxAgeMs: 3_600_000 },
-  });
-  const deribit = {
-    venue: "deribit",
-    base: "BTC",
-    settle: "BTC",
-    lot: { mantissa: 1, scale: 1 },
-    minSizeLots: 1,
-    inverse: true,
-    contractSize: 1,
-  } as const;
-  const perpetual = instruments.add({
-    ...deribit,
-    symbol: "BTC-PERPETUAL",
-    kind: "perpetual",
-    quote: "USD",
-    tick: { mantissa: 5, scale: 1 },
-    tickSteps: [],
-    expiryMs: Number.POSITIVE_INFINITY,
-    strike: Number.NaN,
-    optionType: null,
-  });
-  quoter.setReference(0, perpetual?.id ?? 0);
-  quoter.onFeedState(perpetual?.id ?? 0, true, 0);
-  quoter.onSessionUp();
-  quoter.onModelStatus(0, 0);
-  quoter.onUnderlying(0, FORWARD, NOW_US, NOW_US);
-  const ticker = new EventBatch(1, 1);
-  for (let i = 0; i < OPTIONS; i += 1) {
-    const option = instruments.add({
-      ...deribit,
-      symbol: `BTC-${i}`,
-      kind: "option",
-      quote: "BTC",
-      tick: { mantissa: 1, scale: 4 },
-      tickSteps: [{ fromPriceTicks: 50, multiple: 5 }],
-      expiryMs: (NOW_US + chain.years[i] * YEAR_US) / 1_000,
-      strike: chain.strikes[i],
-      optionType: chain.types[i] === 1 ? "call" : "put",
-    });
-    if (option === undefined) continue;
-    quoter.add(option, 0);
-    quoter.onFeedState(option.id, true, 0);
-    const middle = chain.premiums[i] / FORWARD / TICK;
-    quoter.onBook(option.id, Math.floor(middle) - 1, 10, Math.ceil(middle) + 1, 10, NOW_US);
-    ticker.clear();
-    const row = ticker.begin(EVENT.ticker, option.id, NOW_US);
-    ticker.values[row * TICKER_FIELDS + TICKER.markIv] = chain.volatilities[i];
-    ticker.values[row * TICKER_FIELDS + TICKER.underlyingPrice] = FORWARD;
-    quoter.onTicker(option.id, ticker, row, NOW_US);
-  }
-  const batch = new QuoteBatch(4_096);
-  for (let ms = 0; ms < SETTLE_MS; ms += TIMER_MS) {
-    const timeUs = NOW_US + ms * 1_000;
-    quoter.onUnderlying(0, FORWARD, timeUs, timeUs);
-    batch.clear();
-    quoter.onTimer(timeUs, batch);
-    quoter.onSent(batch, batch.count, timeUs);
-  }
-  return { quoter, batch };
-}
 
 /** Times `run` over `n` options at a time, in ns for one. */
 function timed(histogram: Histogram, n: number, run: () => void): void {
@@ -305,7 +80,7 @@ export async function runOptionBench(options: OptionBenchOptions): Promise<Bench
   for (let pass = -Math.min(100, passes); pass < passes; pass += 1) {
     if (pass === 0) for (const name of names) times.set(name, new Histogram());
     const from = ((pass + 1_000) * 37 * PASS) % OPTIONS;
-    const part = slice(chain, from);
+    const part = slice(chain, from, PASS);
     batch.calls.set(part.types);
     batch.premiums.set(part.premiums);
     batch.forwards.set(part.forwards);
@@ -387,18 +162,6 @@ export async function runOptionBench(options: OptionBenchOptions): Promise<Bench
       peer === undefined || keel === undefined ? [] : [ratioOf(name, peer, keel)],
     ),
     notes,
-  };
-}
-
-/** Of the chain from an option on for one pass. */
-function slice(chain: Chain, from: number): Chain {
-  return {
-    types: chain.types.subarray(from, from + PASS),
-    strikes: chain.strikes.subarray(from, from + PASS),
-    years: chain.years.subarray(from, from + PASS),
-    forwards: chain.forwards.subarray(from, from + PASS),
-    volatilities: chain.volatilities.subarray(from, from + PASS),
-    premiums: chain.premiums.subarray(from, from + PASS),
   };
 }
 
