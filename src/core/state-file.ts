@@ -1,6 +1,7 @@
-import { closeSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, renameSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
+import { writeWhole } from "./write-whole.ts";
 
 /** A small file that holds a state as a whole, old or new, whenever the process ends. */
 export class StateFile {
@@ -25,7 +26,7 @@ export class StateFile {
     const temporary = `${this.path}.tmp`;
     const file = openSync(temporary, "w", 0o600);
     try {
-      writeSync(file, text);
+      writeWhole(file, text);
     } finally {
       closeSync(file);
     }

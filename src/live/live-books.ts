@@ -34,7 +34,9 @@ export class LiveBooks {
     if (this.#book.revision === 0 || this.#store.saving !== null) return;
     this.#try(() => {
       this.#store.save(this.#book.snapshot()).then(
-        () => this.#writes.written(WHAT),
+        () => {
+          if (!this.#store.behind) this.#writes.written(WHAT);
+        },
         (error: unknown) => this.#failed(error),
       );
     });

@@ -445,6 +445,7 @@ export class LiveDesk {
     for (const tap of this.taps) tap.onTimer(timeUs);
     this.#feeds.onTimer();
     this.#books?.onTimer(timeUs);
+    this.#state.onTimer(timeUs);
     this.#counterparties?.onTimer(timeUs);
   }
 

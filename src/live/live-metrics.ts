@@ -3,6 +3,7 @@ import { BUILD } from "../core/executable.ts";
 import type { Distributor } from "../distribution/distributor.ts";
 import { registerDistributionMetrics } from "../distribution/metrics.ts";
 import { DeribitGateway } from "../gateway/deribit/gateway.ts";
+import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
 import { JsonGateway } from "../gateway/json/gateway.ts";
 import { FixClients } from "../gateway/rfq/fix-clients.ts";
 import {
@@ -46,6 +47,8 @@ export function liveMetrics(
   if (live.shards !== null) registerShardMetrics(metrics, live.shards);
   if (live.load !== null) registerLoadMetrics(metrics, live.load, desk.counters);
   live.clockWatch.register(metrics);
+  const { gateway } = live;
+  if (gateway instanceof FixQuoteGateway) live.stateWrites.watch(() => gateway.unwritten);
   live.stateWrites.register(metrics);
   live.connections.register(metrics);
   registerOpenFiles(metrics);

@@ -13,6 +13,8 @@ import { openCounterparties } from "./live-counterparties.ts";
 import type { LeftBehind } from "./live-start.ts";
 import { StateWrites } from "./state-writes.ts";
 
+const RETRY_US = 5_000_000;
+
 /**
  * The files through which a run tells the next one what must not be forgotten: kill switch, sides, books, counterparties. What cannot
  * be written holds for this process, and is logged.
@@ -22,6 +24,9 @@ export class StateDirectory {
   left: LeftBehind;
   readonly books: BookStore;
   readonly writes = new StateWrites();
+  /** What could not be written, by what it is. */
+  readonly #owed = new Map<string, (failed: (error: unknown) => void) => void>();
+  #triedUs = Number.NEGATIVE_INFINITY;
   readonly counterparties: CounterpartyStore;
   readonly #kill: KillSwitchStore;
   readonly #sides: SidesStore;
@@ -89,6 +94,13 @@ export class StateDirectory {
     else this.#sides.begin(withSides(this.#sides.sides, symbol, sides));
   }
 
+  /** Tries again what could not be written, now and then. */
+  onTimer(timeUs: number): void {
+    if (Math.abs(timeUs - this.#triedUs) < RETRY_US) return;
+    this.#triedUs = timeUs;
+    for (const [what, write] of [...this.#owed]) this.#save(what, write);
+  }
+
   /** Fulfilled when the disk has taken or refused what was saved last. */
   async synced(): Promise<void> {
     await this.#kill.synced;
@@ -97,8 +109,10 @@ export class StateDirectory {
 
   #save(what: string, write: (failed: (error: unknown) => void) => void): void {
     this.writes.written(what);
+    this.#owed.delete(what);
     const failed = (error: unknown): void => {
       this.writes.failed(what);
+      this.#owed.set(what, write);
       this.#log.error(`${what} cannot be written; it holds for this process only`, { error });
     };
     try {

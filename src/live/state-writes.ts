@@ -5,6 +5,7 @@ export class StateWrites {
   /** Times that something could not be written. */
   failures = 0;
   readonly #behind = new Set<string>();
+  readonly #watched: (() => boolean)[] = [];
 
   /** @param file what it holds */
   failed(file: string): void {
@@ -16,8 +17,13 @@ export class StateWrites {
     this.#behind.delete(file);
   }
 
-  get behind(): readonly string[] {
-    return [...this.#behind];
+  /** Follows somebody who writes for himself. @param isBehind what he holds could not be written */
+  watch(isBehind: () => boolean): void {
+    this.#watched.push(isBehind);
+  }
+
+  get behind(): number {
+    return this.#behind.size + this.#watched.filter((isBehind) => isBehind()).length;
   }
 
   /** Registers what is known of it. Names are listed in `docs/metrics.md`. */
@@ -26,7 +32,7 @@ export class StateWrites {
       "keel_state_behind",
       "gauge",
       "Files of the state folder that are behind what the process holds.",
-      () => this.#behind.size,
+      () => this.behind,
     );
     metrics.single(
       "keel_state_write_failures_total",

@@ -1,19 +1,21 @@
 import {
   closeSync,
+  fstatSync,
   fsyncSync,
+  ftruncateSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
-  writeSync,
 } from "node:fs";
 import { open, rename } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { z } from "zod";
 import { BadInputError } from "../core/errors.ts";
 import { fieldOf, refuseLater } from "../core/file-version.ts";
+import { writeWhole } from "../core/write-whole.ts";
 import { type BookChange, type BookSnapshot, bookChange, bookSnapshot } from "./snapshot.ts";
 
 /** Name of the file in the state directory. */
@@ -42,6 +44,8 @@ export class BookStore {
   readonly #path: string;
   #generation = 0;
   #log = -1;
+  /** Changes are missing from the log: nothing is on disk of what came since, until the books are written as a whole. */
+  #behind = false;
   #saving: Promise<void> | null = null;
 
   constructor(path: string) {
@@ -71,16 +75,33 @@ export class BookStore {
     return books;
   }
 
-  /** Writes changes behind what was saved. One system call, without waiting for the disk. @throws Error of the file system */
+  /** Changes could not be written; the next {@link save} that succeeds makes up for them. */
+  get behind(): boolean {
+    return this.#behind;
+  }
+
+  /**
+   * Writes changes behind what was saved. One system call, without waiting for the disk. Does nothing while the log is {@link behind}.
+   *
+   * @throws Error of the file system; the log then ends with the last whole line
+   */
   append(changes: readonly BookChange[]): void {
-    if (changes.length === 0) return;
-    if (this.#log < 0) this.#openLog();
+    if (changes.length === 0 || this.#behind) return;
     let text = "";
     for (const change of changes) {
       const line = JSON.stringify(change);
       text += `${checksum(line)} ${line}\n`;
     }
-    writeSync(this.#log, text);
+    let size = Number.NaN;
+    try {
+      if (this.#log < 0) this.#openLog();
+      size = fstatSync(this.#log).size;
+      writeWhole(this.#log, text);
+    } catch (error) {
+      this.#behind = true;
+      if (!Number.isNaN(size)) ftruncateSync(this.#log, size);
+      throw error;
+    }
   }
 
   /**
@@ -92,9 +113,14 @@ export class BookStore {
     if (this.#saving !== null) return this.#saving;
     const generation = this.#begin();
     const text = this.#text(snapshot, generation);
-    this.#saving = this.#write(text, generation).finally(() => {
-      this.#saving = null;
-    });
+    this.#saving = this.#write(text, generation)
+      .catch((error: unknown) => {
+        this.#behind = true;
+        throw error;
+      })
+      .finally(() => {
+        this.#saving = null;
+      });
     return this.#saving;
   }
 
@@ -109,7 +135,7 @@ export class BookStore {
     const temporary = `${this.#path}.tmp`;
     const file = openSync(temporary, "w", 0o600);
     try {
-      writeSync(file, this.#text(snapshot, generation));
+      writeWhole(file, this.#text(snapshot, generation));
       fsyncSync(file);
     } finally {
       closeSync(file);
@@ -133,6 +159,7 @@ export class BookStore {
     this.#generation += 1;
     this.close();
     this.#openLog();
+    this.#behind = false;
     return this.#generation;
   }
 

@@ -1,9 +1,10 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync } from "node:fs";
 import { open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { BadInputError } from "../core/errors.ts";
 import { fieldOf, refuseLater } from "../core/file-version.ts";
+import { writeWhole } from "../core/write-whole.ts";
 
 /** Name of the file in the state directory. */
 export const COUNTERPARTY_FILE = "counterparties.json";
@@ -92,7 +93,7 @@ export class CounterpartyStore {
     const temporary = `${this.#path}.tmp`;
     const file = openSync(temporary, "w", 0o600);
     try {
-      writeSync(file, textOf(counterparties));
+      writeWhole(file, textOf(counterparties));
       fsyncSync(file);
     } finally {
       closeSync(file);

@@ -3,6 +3,9 @@ import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { systemClock } from "../../src/core/clock.ts";
+import { BOOK_FILE, BookStore } from "../../src/position/book-store.ts";
+import { FixCounterparty } from "../../src/sim/counterparty.ts";
 
 const MAIN = join(import.meta.dir, "../../src/main.ts");
 const root = mkdtempSync(join(tmpdir(), "keel-host-faults-"));
@@ -17,6 +20,8 @@ interface Running {
   readonly port: number;
   readonly get: (path: string) => Promise<string>;
   readonly metric: (name: string) => Promise<number>;
+  /** What the process has logged so far. */
+  readonly log: () => string;
   /** Waits until it holds. @throws Error naming it when it does not in time */
   readonly until: (what: string, holds: () => Promise<boolean>) => Promise<void>;
 }
@@ -49,6 +54,10 @@ function started(
     child.kill("SIGTERM");
     await child.exited;
   });
+  let logged = "";
+  void (async () => {
+    for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) logged += text;
+  })();
   const get = (path: string) =>
     fetch(`http://127.0.0.1:${port}${path}`, { method: path === "/reset" ? "POST" : "GET" }).then(
       (answer) => answer.text(),
@@ -65,7 +74,25 @@ function started(
     }
     throw new Error(`not within 30 s: ${what}`);
   };
-  return { child, port, get, metric, until };
+  return { child, port, get, metric, log: () => logged, until };
+}
+
+/** Addresses of simulated venues. */
+async function venues(): Promise<Record<string, string>> {
+  const child = Bun.spawn([process.execPath, MAIN, "venue", "--simulate", "binance-usdm,deribit"], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "ignore",
+  });
+  ends.push(() => child.kill("SIGTERM"));
+  let text = "";
+  for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    if (text.split("\n").length > 2) break;
+  }
+  return Object.fromEntries(
+    [...text.matchAll(/^(KEEL_URL_\w+)=(\S+)$/gm)].map(([, name, url]) => [name, url]),
+  );
 }
 
 const isRoot = process.getuid?.() === 0;
@@ -85,29 +112,65 @@ describe.skipIf(!isRoot)("a full disk", () => {
     const journal = disk(2_048);
     const ballast = join(journal, "ballast");
     writeFileSync(ballast, Buffer.alloc(1_800 * 1_024));
-    const { metric, until, get } = started({ KEEL_JOURNAL_DIR: journal });
+    const { metric, until, get, log } = started({ KEEL_JOURNAL_DIR: journal });
     await until("stalled", async () => (await metric("keel_journal_stalled")) === 1);
     const before = await metric("keel_quote_sent_total");
     await until("an alert", async () => (await get("/alerts")).includes("KeelJournalStalled"));
     await until("quotes go on", async () => (await metric("keel_quote_sent_total")) > before);
+    expect(log()).toContain("KeelJournalStalled");
     rmSync(ballast);
     await until("it goes on", async () => (await metric("keel_journal_stalled")) === 0);
+    await until("the alert ends", async () => !(await get("/alerts")).includes("KeelJournalStalled"));
     expect(await metric("keel_journal_dropped_total")).toBe(0);
   });
 
-  test("below the state folder holds up no quote", async () => {
-    const state = disk(64);
-    const { metric, until, get } = started({ KEEL_STATE_DIR: state });
-    await until("ready", async () => (await get("/readyz")) === "ok\n");
-    writeFileSync(join(state, "ballast"), Buffer.alloc(1));
+  test("below the state folder holds up no quote and no fill, is told, and what was held back is written once there is room", async () => {
+    const state = disk(512);
+    const counterparty = new FixCounterparty({
+      ...{ host: "127.0.0.1", port: 0, version: "4.4", clock: systemClock, seed: 7 },
+      ...{ senderCompId: "PEER", targetCompId: "KEEL", flow: { meanIntervalMs: 100 } },
+    });
+    const fixPort = counterparty.start();
+    const timer = setInterval(() => counterparty.onTimer(systemClock.wallUs()), 5);
+    ends.push(() => {
+      clearInterval(timer);
+      counterparty.stop();
+    });
+    const { child, metric, until, log } = started(
+      {
+        ...(await venues()),
+        KEEL_FEEDS: "binance-usdm:BTCUSDT,deribit:BTC-PERPETUAL",
+        KEEL_STATE_DIR: state,
+        KEEL_FIX_HOST: "127.0.0.1",
+        KEEL_FIX_PORT: String(fixPort),
+        KEEL_FIX_SENDER_COMP_ID: "KEEL",
+        KEEL_FIX_TARGET_COMP_ID: "PEER",
+        KEEL_FIX_HEARTBEAT_SECONDS: "1",
+      },
+      [],
+      ["run"],
+    );
+    const filled = () => metric("keel_gateway_executions_total");
+    await until("fills", async () => (await filled()) > 3);
     Bun.spawnSync(["dd", "if=/dev/zero", `of=${join(state, "ballast")}`, "bs=1k"], { stderr: "ignore" });
-    const before = await metric("keel_quote_sent_total");
-    await until("quotes go on", async () => (await metric("keel_quote_sent_total")) > before + 20);
+    await until("files are behind", async () => (await metric("keel_state_behind")) >= 2);
+    expect(log()).toContain("the books cannot be written");
+    expect(await metric("keel_state_write_failures_total")).toBeGreaterThan(0);
+    const before = await filled();
+    await until("fills go on", async () => (await filled()) > before + 20);
+    expect(await metric("keel_gateway_session_up")).toBe(1);
+    expect(child.exitCode).toBeNull();
+    rmSync(join(state, "ballast"));
+    await until("they are written", async () => (await metric("keel_state_behind")) === 0);
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+    const books = new BookStore(join(state, BOOK_FILE)).load();
+    expect(books?.executionIds.length).toBe(counterparty.counters.executions);
   });
 });
 
 test("a desk that must record reduces when it cannot, until the operator resets it", async () => {
-  const { metric, until } = started({
+  const { metric, until, get, log } = started({
     KEEL_JOURNAL_DIR: join(root, "journal"),
     KEEL_JOURNAL_LOST: "reduce",
     KEEL_JOURNAL_SEGMENT_MB: "1",
@@ -118,10 +181,19 @@ test("a desk that must record reduces when it cannot, until the operator resets 
   rmSync(join(root, "journal"), { recursive: true });
   await until("the journal has failed", async () => (await metric("keel_journal_failed")) === 1);
   await until("reducing", async () => (await metric("keel_risk_state")) === 1);
+  await until("an alert", async () => (await get("/alerts")).includes("KeelJournalFailed"));
+  expect(log()).toContain("KeelJournalFailed");
+  await get("/reset");
+  await until("an operator lets it trade on", async () => (await metric("keel_risk_state")) === 0);
 });
 
 test("without file descriptors left the desk quotes on over the connections it has", async () => {
-  const { child, port, metric, until, get } = started({}, ["bash", "-c", 'ulimit -n 128; exec "$@"', "keel"]);
+  const { child, port, metric, until, get, log } = started({}, [
+    "bash",
+    "-c",
+    'ulimit -n 128; exec "$@"',
+    "keel",
+  ]);
   await until("ready", async () => (await get("/readyz")) === "ok\n");
   const before = await metric("keel_quote_sent_total");
   const hoard = await Promise.allSettled(
@@ -130,33 +202,76 @@ test("without file descriptors left the desk quotes on over the connections it h
     ),
   );
   await until("none left", async () => readdirSync(`/proc/${child.pid}/fd`).length >= 125);
-  await Bun.sleep(1_000);
+  await until("the log tells", async () => log().includes("KeelDescriptorsLow"));
   for (const one of hoard) if (one.status === "fulfilled") one.value.terminate();
   await until("it answers again", async () => (await get("/readyz")) === "ok\n");
+  await until("there are some again", async () => (await metric("keel_process_open_files_ratio")) < 0.8);
   expect(await metric("keel_quote_sent_total")).toBeGreaterThan(before + 20);
   const status = JSON.parse(await get("/status"));
   expect([status.reconnects, status.gaps]).toEqual([0, 0]);
 });
 
-describe.skipIf(!isRoot)("without DNS", () => {
-  /** Addresses of simulated venues. */
-  async function venues(): Promise<Record<string, string>> {
-    const child = Bun.spawn([process.execPath, MAIN, "venue", "--simulate", "binance-usdm,deribit"], {
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "ignore",
-    });
-    ends.push(() => child.kill("SIGTERM"));
-    let text = "";
-    for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
-      text += chunk;
-      if (text.split("\n").length > 2) break;
-    }
-    return Object.fromEntries(
-      [...text.matchAll(/^(KEEL_URL_\w+)=(\S+)$/gm)].map(([, name, url]) => [name, url]),
-    );
-  }
+const compiler = Bun.which("cc");
+if (compiler === null) console.warn("skipped: a clock is put by a library that needs a C compiler");
 
+describe.skipIf(compiler === null || process.platform !== "linux")("a clock that is put", () => {
+  /** Stands before the host's own and adds what a file says to the time of day, and to no other clock. */
+  const LIBRARY = `
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+static long shift(void) {
+  char text[32] = {0};
+  int file = open(getenv("CLOCK_SHIFT_FILE"), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  if (read(file, text, sizeof text - 1) < 0) text[0] = 0;
+  close(file);
+  return atol(text);
+}
+int clock_gettime(clockid_t clock, struct timespec *time) {
+  int answer = syscall(SYS_clock_gettime, clock, time);
+  if (answer == 0 && clock == CLOCK_REALTIME) time->tv_sec += shift();
+  return answer;
+}
+int gettimeofday(struct timeval *time, void *zone) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  time->tv_sec = now.tv_sec;
+  time->tv_usec = now.tv_nsec / 1000;
+  return 0;
+}
+`;
+
+  test("by an hour, either way, moves no quote and is told", async () => {
+    const [source, library, shift] = [join(root, "put.c"), join(root, "put.so"), join(root, "shift")];
+    writeFileSync(source, LIBRARY);
+    writeFileSync(shift, "0");
+    const { exitCode } = Bun.spawnSync([compiler ?? "", "-shared", "-fPIC", "-o", library, source]);
+    expect(exitCode).toBe(0);
+    const { metric, until, get, log } = started({ LD_PRELOAD: library, CLOCK_SHIFT_FILE: shift });
+    await until("ready", async () => (await get("/readyz")) === "ok\n");
+    for (const [steps, seconds] of [3_600, -3_600].entries()) {
+      writeFileSync(shift, String(seconds));
+      await until("it is told", async () => (await metric("keel_clock_steps_total")) === steps + 1);
+      expect(await metric("keel_clock_apart_seconds")).toBeWithin(3_599, 3_601);
+      const before = await metric("keel_quote_sent_total");
+      await until("quotes go on", async () => (await metric("keel_quote_sent_total")) > before + 20);
+      expect(await get("/readyz")).toBe("ok\n");
+    }
+    await until("an alert", async () => (await get("/alerts")).includes("KeelClockPut"));
+    expect(log()).toContain("the host's clock was put");
+    writeFileSync(shift, "0");
+    await until("it is put right", async () => (await metric("keel_clock_apart_seconds")) < 1);
+    const status = JSON.parse(await get("/status"));
+    expect([status.reconnects, status.gaps, status.killed]).toEqual([0, 0, null]);
+    expect(await metric("keel_load_stage")).toBe(0);
+  });
+});
+
+describe.skipIf(!isRoot)("without DNS", () => {
   test("a venue is asked for again until its name is known, while the others go on", async () => {
     const [hosts, resolver] = [join(root, "hosts"), join(root, "resolv.conf")];
     writeFileSync(hosts, "127.0.0.1 localhost\n");
@@ -165,7 +280,7 @@ describe.skipIf(!isRoot)("without DNS", () => {
     const { port } = new URL(KEEL_URL_DERIBIT);
     const gone =
       'mount --bind "$0/resolv.conf" /etc/resolv.conf && mount --bind "$0/hosts" /etc/hosts && exec "$@"';
-    const { until, get, metric } = started(
+    const { until, get, metric, log } = started(
       {
         KEEL_FEEDS: "binance-usdm:BTCUSDT,deribit:BTC-PERPETUAL",
         KEEL_URL_BINANCE_USDM,
@@ -176,9 +291,16 @@ describe.skipIf(!isRoot)("without DNS", () => {
     );
     await until("one book is live", async () => (await metric('keel_feed_instruments{state="live"}')) === 1);
     await until("the other is missed", async () => (await get("/readyz")).includes("deribit"));
+    await until(
+      "it is asked for again",
+      async () => (await metric('keel_feed_closes_total{venue="deribit"}')) > 1,
+    );
+    expect(await metric('keel_feed_up{venue="deribit"}')).toBe(0);
+    expect(log()).toMatch(/feed disconnected.*deribit/);
     const before = await metric("keel_market_events_total");
     await until("events go on", async () => (await metric("keel_market_events_total")) > before + 20);
     writeFileSync(hosts, "127.0.0.1 localhost venue.keel-test.invalid\n");
     await until("both are live", async () => (await metric('keel_feed_instruments{state="live"}')) === 2);
+    expect(await metric('keel_feed_up{venue="deribit"}')).toBe(1);
   }, 120_000);
 });

@@ -10,7 +10,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { BadInputError } from "../../core/errors.ts";
+import { BadInputError, KeelError } from "../../core/errors.ts";
 import { refuseLater } from "../../core/file-version.ts";
 import type { SessionIdentity } from "./builder.ts";
 import { sessionFolder } from "./session-folder.ts";
@@ -29,6 +29,8 @@ export const RESERVE_BLOCK = 1_024;
 /** The log and the lock in a session's folder. */
 export const LOG_NAME = "session.log";
 export const LOCK_NAME = "session.lock";
+/** A log that could not be written is tried again after so many flushes. */
+const RETRY_FLUSHES = 256;
 const COMPACT_ABOVE_BYTES = 16 << 20;
 
 /**
@@ -40,6 +42,9 @@ const COMPACT_ABOVE_BYTES = 16 << 20;
  * The incoming number is written after the messages of a chunk have been handled: after a crash the last of them may come
  * again as possible duplicates, none is lost.
  *
+ * A disk that takes nothing more ends none of that: a reservation then goes over the first one, in room that the log has, the incoming
+ * number and kept messages stay in memory, and {@link failures} and {@link behind} tell; what is missing is written once there is room.
+ *
  * When the host loses power the same holds for numbers whose reservation had reached the disk: it is synced at start, at
  * reset and at close, and while running in the background whenever half a block is used up, well before it is needed.
  */
@@ -50,6 +55,8 @@ export class FileStore implements SessionStore {
   nextOutgoing = 1;
   nextIncoming = 1;
   startedUs = Number.NaN;
+  /** Times that the log could not be written. */
+  failures = 0;
   readonly #messages: RetainedMessages;
   readonly #release: () => void;
   readonly #number = new Uint8Array(recordBytes(8));
@@ -58,6 +65,11 @@ export class FileStore implements SessionStore {
   #incomingWritten = 1;
   #file = -1;
   #fileBytes = 0;
+  /** The log lacks something that is kept in memory. */
+  #behind = false;
+  #flushes = 0;
+  /** Where the log's first reservation stands. */
+  #reservationAt = 0;
 
   /** @throws BadInputError when the log exists but holds no valid record, or is of a later version; KeelError when another process has it open. */
   constructor(directory: string, retention: RetentionOptions = DEFAULT_RETENTION) {
@@ -74,6 +86,12 @@ export class FileStore implements SessionStore {
     }
   }
 
+  /** What a restart would have to know is in memory alone. */
+  get behind(): boolean {
+    return this.#behind;
+  }
+
+  /** @throws Error of the file system when no number may be handed out */
   claimOutgoing(): number {
     const seq = this.nextOutgoing;
     if (seq >= this.#reserved) this.#reserve(seq + RESERVE_BLOCK);
@@ -84,7 +102,7 @@ export class FileStore implements SessionStore {
   /** For a number agreed with the peer by other means: a lower one than was used breaks the promise of {@link SessionStore}. */
   setNextOutgoing(next: number): void {
     this.nextOutgoing = next;
-    this.#rewrite();
+    this.#try(() => this.#rewrite());
   }
 
   setNextIncoming(next: number): void {
@@ -94,7 +112,7 @@ export class FileStore implements SessionStore {
   keep(seq: number, sendingTimeUs: number, bytes: Uint8Array, start: number, end: number): void {
     const message: StoredMessage = { seq, sendingTimeUs, bytes: bytes.slice(start, end) };
     this.#messages.add(message);
-    this.#append(messageRecord(message));
+    this.#try(() => this.#append(messageRecord(message)));
   }
 
   find(seq: number): StoredMessage | undefined {
@@ -110,27 +128,52 @@ export class FileStore implements SessionStore {
     this.nextIncoming = 1;
     this.startedUs = timeUs;
     this.#messages.clear();
-    this.#rewrite();
+    this.#try(() => this.#rewrite());
   }
 
   flush(): void {
     if (this.#file < 0) return;
-    if (this.nextIncoming !== this.#incomingWritten) {
-      this.#appendNumber(STORE_RECORD.incoming, this.nextIncoming);
-      this.#incomingWritten = this.nextIncoming;
+    if (this.#behind) this.#retry();
+    if (this.nextIncoming !== this.#incomingWritten && !this.#behind) {
+      this.#try(() => {
+        this.#appendNumber(STORE_RECORD.incoming, this.nextIncoming);
+        this.#incomingWritten = this.nextIncoming;
+      });
     }
-    if (this.#fileBytes > COMPACT_ABOVE_BYTES) this.#rewrite();
-    else if (this.#reserved - this.nextOutgoing < RESERVE_BLOCK / 2) {
+    if (this.#fileBytes > COMPACT_ABOVE_BYTES && !this.#behind) this.#try(() => this.#rewrite());
+    if (this.#reserved - this.nextOutgoing < RESERVE_BLOCK / 2) {
       this.#reserve(this.nextOutgoing + RESERVE_BLOCK);
       fdatasync(this.#file, () => {});
     }
   }
 
+  #try(write: () => void): void {
+    try {
+      write();
+    } catch {
+      this.#fell();
+    }
+  }
+
+  /** Writes the whole log anew, now and then: that makes up for everything it lacks. */
+  #retry(): void {
+    this.#flushes += 1;
+    if (this.#flushes % RETRY_FLUSHES === 0) this.#try(() => this.#rewrite());
+  }
+
+  #fell(): void {
+    this.failures += 1;
+    this.#behind = true;
+  }
+
   close(): void {
     if (this.#file < 0) return;
     this.flush();
-    this.#appendNumber(STORE_RECORD.outgoingExact, this.nextOutgoing);
-    fdatasyncSync(this.#file);
+    this.#try(() => {
+      if (this.#behind) this.#rewrite();
+      this.#appendNumber(STORE_RECORD.outgoingExact, this.nextOutgoing);
+      fdatasyncSync(this.#file);
+    });
     closeSync(this.#file);
     this.#file = -1;
     this.#release();
@@ -156,7 +199,9 @@ export class FileStore implements SessionStore {
           bytes: payload.slice(16),
         });
         if (value >= this.nextOutgoing) this.nextOutgoing = value + 1;
-      } else this.nextOutgoing = value;
+      } else if (kind === STORE_RECORD.outgoingExact) this.nextOutgoing = value;
+      // The first one may have been written over by a later one.
+      else this.nextOutgoing = Math.max(this.nextOutgoing, value);
     });
     if (scan.records === 0) {
       throw new BadInputError(
@@ -168,27 +213,64 @@ export class FileStore implements SessionStore {
     return scan.skippedBytes;
   }
 
-  /** Replaces the log by one that holds only the present state. A crash on the way leaves the old log. */
+  /** Replaces the log by one that holds only the present state. A crash or an error on the way leaves the old log. */
   #rewrite(): void {
+    const [file, fileBytes, incoming, at, reserved] = [
+      this.#file,
+      this.#fileBytes,
+      this.#incomingWritten,
+      this.#reservationAt,
+      this.#reserved,
+    ];
+    try {
+      this.#writeAnew();
+      this.#behind = false;
+    } catch (error) {
+      if (this.#file !== file) closeSync(this.#file);
+      this.#file = file;
+      this.#fileBytes = fileBytes;
+      this.#incomingWritten = incoming;
+      this.#reservationAt = at;
+      this.#reserved = reserved;
+      throw error;
+    }
+    syncFolder(dirname(this.path));
+  }
+
+  #writeAnew(): void {
     const draft = `${this.path}.new`;
     const before = this.#file;
     this.#file = openSync(draft, "w", 0o600);
     this.#fileBytes = 0;
     this.#appendNumber(STORE_RECORD.version, STORE_VERSION);
-    this.#reserve(this.nextOutgoing + RESERVE_BLOCK);
+    const end = this.nextOutgoing + RESERVE_BLOCK;
+    this.#reservationAt = this.#fileBytes;
+    this.#appendNumber(STORE_RECORD.outgoingReserved, end);
+    this.#reserved = end;
     this.#appendNumber(STORE_RECORD.incoming, this.nextIncoming);
     this.#incomingWritten = this.nextIncoming;
     if (!Number.isNaN(this.startedUs)) this.#appendNumber(STORE_RECORD.started, this.startedUs);
     for (const message of this.#messages.all()) this.#append(messageRecord(message));
     fdatasyncSync(this.#file);
     renameSync(draft, this.path);
-    syncFolder(dirname(this.path));
     if (before >= 0) closeSync(before);
   }
 
   #reserve(end: number): void {
-    this.#appendNumber(STORE_RECORD.outgoingReserved, end);
+    try {
+      this.#appendNumber(STORE_RECORD.outgoingReserved, end);
+    } catch {
+      this.#fell();
+      this.#overwriteReservation();
+    }
     this.#reserved = end;
+  }
+
+  /** Writes what the record holds over the log's first reservation, for which no room is needed. @throws Error of the file system */
+  #overwriteReservation(): void {
+    const record = this.#number;
+    if (writeSync(this.#file, record, 0, record.length, this.#reservationAt) !== record.length)
+      throw new KeelError("fix-store", `${this.path}: a reservation of sequence numbers cannot be written`);
   }
 
   #appendNumber(kind: number, value: number): void {

@@ -37,6 +37,10 @@ export class FollowedStore implements SessionStore {
     return this.#store.nextIncoming;
   }
 
+  get behind(): boolean {
+    return this.#store.behind;
+  }
+
   get startedUs(): number {
     return this.#store.startedUs;
   }

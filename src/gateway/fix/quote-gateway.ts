@@ -117,6 +117,11 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
   }
 
   /** Quotes replaced by newer ones while the socket did not drain. */
+  /** What a restart would have to know of the session could not be written and is in memory alone. */
+  get unwritten(): boolean {
+    return this.session.store.behind === true || this.#seen.behind;
+  }
+
   get conflated(): number {
     return this.#deferred.conflated;
   }

@@ -1,5 +1,9 @@
-import { closeSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { closeSync, openSync, readFileSync, renameSync } from "node:fs";
 import { refuseLater } from "../../core/file-version.ts";
+import { writeWhole } from "../../core/write-whole.ts";
+
+/** A file that could not be written is tried again after so many identifiers. */
+const RETRY_ADDS = 16;
 
 /** 1 was without a line of it. */
 export const SEEN_IDS_VERSION = 2;
@@ -18,6 +22,9 @@ export class SeenIds {
   readonly #ids = new Set<string>();
   #file = -1;
   #lines = 0;
+  /** The file lacks identifiers that are remembered. */
+  #behind = false;
+  #retryIn = 0;
 
   constructor(capacity: number, path: string | null = null) {
     this.#capacity = capacity;
@@ -43,10 +50,31 @@ export class SeenIds {
     if (this.#ids.has(id)) return false;
     this.#keep(id);
     if (this.#file < 0 || this.#path === null) return true;
-    writeSync(this.#file, `${record(id)}\n`);
-    this.#lines += 1;
-    if (this.#lines > this.#capacity * 2) this.#rewrite(this.#path);
+    this.#write(id, this.#path);
     return true;
+  }
+
+  /** Identifiers are remembered that the file lacks, because it could not be written; it is made up for once it can be. */
+  get behind(): boolean {
+    return this.#behind;
+  }
+
+  #write(id: string, path: string): void {
+    try {
+      if (this.#behind) {
+        this.#retryIn -= 1;
+        if (this.#retryIn > 0) return;
+        this.#rewrite(path);
+        this.#behind = false;
+        return;
+      }
+      writeWhole(this.#file, `${record(id)}\n`);
+      this.#lines += 1;
+      if (this.#lines > this.#capacity * 2) this.#rewrite(path);
+    } catch {
+      this.#behind = true;
+      this.#retryIn = RETRY_ADDS;
+    }
   }
 
   close(): void {
@@ -65,14 +93,19 @@ export class SeenIds {
 
   /** Replaces the file by one that holds only what is remembered. A crash on the way leaves the old one. */
   #rewrite(path: string): void {
-    const before = this.#file;
-    this.#file = openSync(`${path}.new`, "w", 0o600);
+    const draft = openSync(`${path}.new`, "w", 0o600);
     let text = `${record(`# version ${SEEN_IDS_VERSION}`)}\n`;
     for (const id of this.#ids) text += `${record(id)}\n`;
-    if (text !== "") writeSync(this.#file, text);
-    renameSync(`${path}.new`, path);
+    try {
+      writeWhole(draft, text);
+      renameSync(`${path}.new`, path);
+    } catch (error) {
+      closeSync(draft);
+      throw error;
+    }
+    if (this.#file >= 0) closeSync(this.#file);
+    this.#file = draft;
     this.#lines = this.#ids.size;
-    if (before >= 0) closeSync(before);
   }
 }
 

@@ -13,6 +13,8 @@ export interface StoredMessage {
 export interface SessionStore {
   /** Number that the next new message will have. */
   readonly nextOutgoing: number;
+  /** What a restart would have to know could not be written and is in memory alone; left out: never. */
+  readonly behind?: boolean;
   /** Number that the peer's next message must have. */
   readonly nextIncoming: number;
   /** When both sequences last began at 1, in µs since the epoch; NaN = not known. */
