@@ -11,7 +11,8 @@ export const print = defineCommand({
   summary: "Print what others build on: schemas, units, alert rules, a dashboard, the manual",
   usage: "WHAT [NAME] [options]",
   details: `api          what clients of the JSON gateway may send (\`client\`) and are sent (\`server\`), as JSON Schema
-unit [NAME]  a systemd unit: keel.service (default), keel-retrain.service, keel-retrain.timer or keel-retrain.path
+unit [NAME]  a systemd unit: keel.service (default), keel-retrain.service, keel-retrain.timer or keel-retrain.path;
+             or handover.conf for keel.service.d: \`systemctl reload keel\` then replaces the running version
 alerts       rules for Prometheus: \`rule_files\` of its configuration; docs/runbooks.md tells what to do about each
 grafana      a dashboard for Grafana, as it imports it
 man          the manual page: \`keel print man > /usr/local/share/man/man1/keel.1\`
@@ -43,11 +44,11 @@ KEEL_… variables of the environment: secret files become credentials, folders 
         return EXIT.ok;
       }
       case "unit": {
-        const { unit, UNITS } = await import("./print/unit.ts");
-        const found = UNITS.find((known) => known === (name ?? UNITS[0]));
+        const { unit, UNITS, UNIT_NAMES } = await import("./print/unit.ts");
+        const found = UNIT_NAMES.find((known) => known === (name ?? UNITS[0]));
         if (found === undefined) {
           throw new UsageError(
-            `print unit: found ${JSON.stringify(name)}, expected one of ${UNITS.join(", ")}`,
+            `print unit: found ${JSON.stringify(name)}, expected one of ${UNIT_NAMES.join(", ")}`,
           );
         }
         const text = unit(found, { binary, env, gpu });

@@ -14,6 +14,8 @@ export interface StreamClientOptions {
   readonly url: string;
   readonly token: Secret;
   readonly ca: string | undefined;
+  /** Ours, for one that asks for it; PEM. */
+  readonly certificate?: { readonly cert: string; readonly key: Secret } | undefined;
   readonly holder: string;
   readonly monotonicNs: () => number;
   readonly onSnapshot: (snapshot: StreamSnapshot) => void;
@@ -26,6 +28,18 @@ export interface StreamClientOptions {
 const RETRY_MS = 250;
 /** A leader says something every 100 ms. */
 const SILENT_MS = 2_000;
+
+/** What a client shows and asks for; null where both are the defaults. */
+export function tlsOf({
+  ca,
+  certificate,
+}: Pick<StreamClientOptions, "ca" | "certificate">): { ca?: string; cert?: string; key?: string } | null {
+  if (ca === undefined && certificate === undefined) return null;
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(certificate === undefined ? {} : { cert: certificate.cert, key: certificate.key.reveal() }),
+  };
+}
 
 /** Follows the other one of a pair for as long as that leads; asks again and again otherwise. */
 export class StreamClient {
@@ -92,11 +106,12 @@ export class StreamClient {
   }
 
   #connect(nowNs: number): void {
-    const { url, token, ca } = this.#options;
+    const { url, token } = this.#options;
+    const tls = tlsOf(this.#options);
     const socket = new WebSocket(url, {
       headers: { authorization: `Bearer ${token.reveal()}` },
       perMessageDeflate: false,
-      ...(ca === undefined ? {} : { tls: { ca } }),
+      ...(tls === null ? {} : { tls }),
     });
     this.#socket = socket;
     this.#heardNs = nowNs;

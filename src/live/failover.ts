@@ -93,7 +93,8 @@ export class LiveFailover implements DeskTap {
       peer === undefined
         ? null
         : new StreamClient({
-            ...{ url: peer.url, token: peer.token, ca: peer.ca, holder: config.lease.holder },
+            ...{ url: peer.url, token: peer.token, ca: peer.ca, certificate: peer.tls },
+            holder: config.lease.holder,
             monotonicNs: clock.monotonicNs,
             onSnapshot: (snapshot) => this.follower.onSnapshot(snapshot),
             onRecord: (record) => this.follower.onRecord(record),

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { UNITS, unit } from "../../src/command/print/unit.ts";
+import { HANDOVER_DROP_IN, UNITS, unit } from "../../src/command/print/unit.ts";
 
 const ANALYZE = Bun.which("systemd-analyze");
 const options = { binary: "/bin/true", env: {}, gpu: false };
@@ -57,4 +57,20 @@ test("the watchdog waits longer than the loop may take to stop", () => {
   expect(text).toContain("Type=notify\n");
   expect(text).toContain("WatchdogSec=10\n");
   expect(text).toContain("Restart=on-failure\n");
+});
+
+test("a reload hands over where the drop-in is installed, and systemd accepts it", () => {
+  const text = unit(HANDOVER_DROP_IN, options);
+  expect(text).toContain("ExecReload=\nExecReload=/bin/true run --handover --detach\n");
+  if (ANALYZE === null) return;
+  const folder = mkdtempSync(join(tmpdir(), "keel-units-"));
+  mkdirSync(join(folder, "keel.service.d"));
+  writeFileSync(join(folder, "keel.service"), unit("keel.service", options));
+  writeFileSync(join(folder, "keel.service.d", HANDOVER_DROP_IN), text);
+  const run = Bun.spawnSync([ANALYZE, "verify", "./keel.service"], {
+    cwd: folder,
+    env: { ...process.env, SYSTEMD_UNIT_PATH: `${folder}:` },
+  });
+  rmSync(folder, { recursive: true });
+  expect(`${run.stdout}${run.stderr}`).toBe("");
 });

@@ -14,7 +14,10 @@ export const UNITS = [
   "keel-retrain.timer",
   "keel-retrain.path",
 ] as const;
-export type UnitName = (typeof UNITS)[number];
+/** For `keel.service.d`. */
+export const HANDOVER_DROP_IN = "handover.conf";
+export type UnitName = (typeof UNITS)[number] | typeof HANDOVER_DROP_IN;
+export const UNIT_NAMES: readonly UnitName[] = [...UNITS, HANDOVER_DROP_IN];
 
 export interface UnitOptions {
   /** Absolute path of the executable. */
@@ -36,6 +39,8 @@ export function unit(name: UnitName, options: UnitOptions): string {
       return RETRAIN_TIMER;
     case "keel-retrain.path":
       return RETRAIN_PATH;
+    case HANDOVER_DROP_IN:
+      return handover(options);
   }
 }
 
@@ -83,6 +88,19 @@ ${hardening(gpu)}
 
 [Install]
 WantedBy=multi-user.target
+`;
+}
+
+/**
+ * The new process belongs to the service from its start, for a reload's processes do; the one that gives way tells systemd by
+ * `MAINPID=` that it is the main one now, which `NotifyAccess=main` lets nobody else do.
+ */
+function handover({ binary }: UnitOptions): string {
+  return `[Service]
+# systemctl reload keel: the executable that is installed now takes the running one's place.
+# The risk limits alone are read anew by: systemctl kill --kill-whom=main --signal=HUP keel
+ExecReload=
+ExecReload=${binary} run --handover --detach
 `;
 }
 
