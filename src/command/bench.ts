@@ -26,6 +26,14 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
       perSecond: 10_000,
       warmUpMs: 10_000,
     }),
+  dashboard: async ({ seed, rounds }) =>
+    (await import("../bench/dashboard.ts")).runDashboardBench({
+      seed,
+      rounds: 2 * rounds,
+      blockSeconds: 5,
+      strikesPerExpiry: 125,
+      warmUpMs: 5_000,
+    }),
   book: async (options) => (await import("../bench/book.ts")).runBookBench(options),
   fix: async ({ seed, rounds }) =>
     (await import("../bench/fix.ts")).runFixBench({
@@ -61,6 +69,7 @@ shards     recorded frames through the desk with the feeds on no, 1, 2 and 3 thr
 tap        the desk's thread with and without those who follow it to Kafka, on a capture
 loop       the desk's thread with and without each step of the learning loop, on a capture
 wire       venue WebSocket → FIX quote on the peer's socket over loopback, beside a bare WebSocket → TCP relay
+dashboard  an event's way with and without somebody who looks on, at 1,000 options and 60 updates a second
 book       order book updates by level and by order, beside maps
 fix        a MassQuote encoded and parsed, beside jspurefix and QuickFIX C++; a quote and its acknowledgement
            over loopback, beside a bare echo

@@ -5,6 +5,7 @@
  * @module
  */
 import type { ServerWebSocket } from "bun";
+import { Histogram } from "../../core/histogram.ts";
 import { FEED_STATE_NAMES } from "../../market/event-batch.ts";
 import { REASON } from "../../quote/quote-batch.ts";
 import { LatencyWindow } from "./latency-window.ts";
@@ -67,7 +68,9 @@ const INTERVAL_MS: Readonly<Record<SectionName, number>> = {
   alerts: 1_000,
 };
 const DETAIL_MS = 200;
-const DIRECTORY_ROWS = 500;
+/** Of sections and details so many are made in a turn, since a frame that comes meanwhile waits for all of them. */
+const SLICES = 1;
+const DIRECTORY_ROWS = 100;
 const STALL_US = 10_000_000;
 const MESSAGES_PER_SECOND = 100;
 const CLOSE = {
@@ -113,12 +116,19 @@ export class DashboardHub {
     slow: 0,
     faults: 0,
   };
+  /** For how long at a time the loop was held to bring clients up to date, ns. */
+  readonly held = new Histogram();
   readonly #source: DashboardSource;
   readonly #clients = new Set<Client>();
   readonly #window: LatencyWindow;
   readonly #texts = new Map<SharedSection, { us: number; text: string }>();
   readonly #history: number[][] = [];
   readonly #sampling: ReturnType<typeof setInterval>;
+  /** Clients that have not had their turn yet. */
+  readonly #queue: Client[] = [];
+  /** Sections and details that may still be made in this turn, and whether more of them were wanted. */
+  #slices = 0;
+  #wanting = false;
   #ticking: ReturnType<typeof setInterval> | null = null;
 
   constructor(source: DashboardSource) {
@@ -147,7 +157,7 @@ export class DashboardHub {
     this.#clients.add(client);
     this.counters.accepted += 1;
     this.#window.look(this.#source.timeUs());
-    this.#ticking ??= setInterval(() => this.tick(this.#source.timeUs()), TICK_MS);
+    this.#ticking ??= setInterval(() => this.#begin(), TICK_MS);
   }
 
   close({ data: { client } }: Socket): void {
@@ -181,30 +191,61 @@ export class DashboardHub {
   /** Sends to everybody whose time has come. */
   tick(timeUs: number): void {
     this.#window.look(timeUs);
-    for (const client of [...this.#clients]) {
-      // A clock that was put back must not silence anybody.
-      if (timeUs < client.nextUs && client.nextUs - timeUs <= client.intervalUs) continue;
-      client.nextUs = timeUs + client.intervalUs - TICK_MS * 500;
-      const viewer = client.socket.data.viewer();
-      if (viewer === null) {
-        this.#cut(client, CLOSE.unauthorised, "the session has ended");
-        continue;
-      }
-      if (client.socket.getBufferedAmount() > 0) {
-        this.counters.conflated += 1;
-        if (Number.isNaN(client.waitingSinceUs)) client.waitingSinceUs = timeUs;
-        if (timeUs - client.waitingSinceUs <= STALL_US) continue;
-        this.counters.slow += 1;
-        this.#cut(client, CLOSE.slow, "does not read");
-        continue;
-      }
-      client.waitingSinceUs = Number.NaN;
-      const text = this.#update(client, viewer, timeUs);
-      if (text === null) continue;
-      this.counters.messages += 1;
-      this.counters.bytes += text.length;
-      client.socket.send(text);
+    for (const client of [...this.#clients]) this.#serve(client, timeUs);
+  }
+
+  /** The next client has its turn, and frames that come in between have theirs before the one after it. */
+  readonly #turn = (): void => {
+    const client = this.#queue.shift();
+    if (client === undefined) return;
+    const before = this.counters.messages;
+    const begun = this.#source.seconds();
+    if (this.#clients.has(client)) this.#serve(client, this.#source.timeUs());
+    if (this.counters.messages > before) this.held.record((this.#source.seconds() - begun) * 1e9);
+    if (this.#queue.length > 0) setImmediate(this.#turn);
+  };
+
+  #begin(): void {
+    this.#window.look(this.#source.timeUs());
+    if (this.#queue.length > 0) return;
+    this.#queue.push(...this.#clients);
+    // Frames that have come in are decided first: their batch ends in an immediate, too.
+    setImmediate(this.#turn);
+  }
+
+  #serve(client: Client, timeUs: number): void {
+    // A clock that was put back must not silence anybody.
+    if (timeUs < client.nextUs && client.nextUs - timeUs <= client.intervalUs) return;
+    client.nextUs = timeUs + client.intervalUs - TICK_MS * 500;
+    const viewer = client.socket.data.viewer();
+    if (viewer === null) {
+      this.#cut(client, CLOSE.unauthorised, "the session has ended");
+      return;
     }
+    if (client.socket.getBufferedAmount() > 0) {
+      this.counters.conflated += 1;
+      if (Number.isNaN(client.waitingSinceUs)) client.waitingSinceUs = timeUs;
+      if (timeUs - client.waitingSinceUs <= STALL_US) return;
+      this.counters.slow += 1;
+      this.#cut(client, CLOSE.slow, "does not read");
+      return;
+    }
+    client.waitingSinceUs = Number.NaN;
+    this.#slices = SLICES;
+    this.#wanting = false;
+    const text = this.#update(client, viewer, timeUs);
+    if (this.#wanting) client.nextUs = 0;
+    if (text === null) return;
+    this.counters.messages += 1;
+    this.counters.bytes += text.length;
+    client.socket.send(text);
+  }
+
+  /** Whether something may be made in this turn that takes long; what may not has its turn soon. */
+  #slice(): boolean {
+    if (this.#slices === 0) this.#wanting = true;
+    else this.#slices -= 1;
+    return !this.#wanting;
   }
 
   /** Sections as `keel top` asks for them, whole. */
@@ -240,7 +281,7 @@ export class DashboardHub {
     if (added.length > 0) add("directory", added);
     client.known += added.length;
     const rows = client.rows.changes(desk);
-    if (rows.length > 0) add("rows", rows);
+    if (rows !== "") fields.push(`"rows":${rows}`);
     const sections = client.sections.flatMap((name) => {
       const text = name === "surface" ? this.#surface(client, timeUs) : this.#text(name, timeUs);
       if (text === null || client.sent.get(name) === text) return [];
@@ -257,6 +298,7 @@ export class DashboardHub {
     if (client.detail === null || (timeUs < client.nextDetailUs && client.nextDetailUs - timeUs < 1e6)) {
       return null;
     }
+    if (!this.#slice()) return null;
     client.nextDetailUs = timeUs + DETAIL_MS * 1_000;
     const text = JSON.stringify(detailOf(this.#source, client.detail));
     if (text === "null" || client.sent.get("detail") === text) return null;
@@ -266,15 +308,17 @@ export class DashboardHub {
 
   #surface(client: Client, timeUs: number): string | null {
     if (timeUs < client.nextSurfaceUs && client.nextSurfaceUs - timeUs <= 1e6) return null;
+    if (!this.#slice()) return null;
     client.nextSurfaceUs = timeUs + INTERVAL_MS.surface * 1_000;
     return JSON.stringify(surfaceSection(this.#source.desk, client.underlying, client.expiryMs));
   }
 
-  /** Made once for all who look, and again when it is too old. */
-  #text(name: SharedSection, timeUs: number): string {
+  /** Made once for all who look, and again when it is too old; null when it could not be made yet. */
+  #text(name: SharedSection, timeUs: number): string | null {
     const known = this.#texts.get(name);
     const age = known === undefined ? Number.NaN : timeUs - known.us;
     if (known !== undefined && age >= 0 && age < INTERVAL_MS[name] * 1_000) return known.text;
+    if (name !== "pulse" && !this.#slice()) return known?.text ?? null;
     const text = JSON.stringify(this.#make(name, timeUs));
     this.#texts.set(name, { us: timeUs, text });
     return text;

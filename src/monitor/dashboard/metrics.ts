@@ -20,6 +20,12 @@ export function registerDashboardMetrics(metrics: MetricRegistry, { hub, logins 
     metrics.single(name, "counter", help, () => counters[counter]);
   }
   metrics.add({
+    name: "keel_dashboard_update_seconds",
+    type: "histogram",
+    help: "For how long at a time the event loop was held to bring a page up to date.",
+    collect: (_emit, emitHistogram) => emitHistogram(hub.held),
+  });
+  metrics.add({
     name: "keel_dashboard_logins_total",
     type: "counter",
     help: "Logins and unlockings: let in, with a wrong token, not looked at after too many of those.",

@@ -48,9 +48,13 @@ export class SentRows {
     this.#fresh = fresh;
   }
 
-  /** What has changed since the last call; instruments that are not known (yet) are passed over. */
-  changes(desk: Desk): RowChange[] {
-    const changes: RowChange[] = [];
+  /**
+   * What has changed since the last call, as the JSON text of an array of {@link RowChange}; empty when nothing has. Instruments that
+   * are not known (yet) are passed over. Text is put together from the numbers at once: this is done sixty times a second on the
+   * desk's thread, and arrays of arrays only to be read again would be garbage there.
+   */
+  changes(desk: Desk): string {
+    let changes = "";
     const { size } = desk.market.instruments;
     for (let slot = 0; slot < this.#ids.length; slot += 1) {
       const id = this.#ids[slot];
@@ -63,17 +67,17 @@ export class SentRows {
         if (isFresh || !Object.is(this.#values[at + column], read[column])) mask |= 1 << column;
       }
       if (mask === 0) continue;
-      const change: (number | null)[] = [id, mask];
+      changes += `${changes === "" ? "[[" : ",["}${id},${mask}`;
       for (let column = 0; column < WIDTH; column += 1) {
         if ((mask & (1 << column)) === 0) continue;
         const value = read[column];
         this.#values[at + column] = value;
-        change.push(Number.isFinite(value) ? value : null);
+        changes += `,${Number.isFinite(value) ? value : null}`;
       }
+      changes += "]";
       this.#fresh[slot] = 0;
-      changes.push(change);
     }
-    return changes;
+    return changes === "" ? "" : `${changes}]`;
   }
 }
 
