@@ -18,7 +18,7 @@ import type { ExecutionDetail, GatewayEvents } from "../gateway/gateway.ts";
 import { Hedger } from "../hedge/hedger.ts";
 import { DEFAULT_HEDGE_PARAMETERS } from "../hedge/parameters.ts";
 import type { ModelCard } from "../inference/card.ts";
-import { EngineLostError, type StepEngine } from "../inference/engine.ts";
+import type { StepEngine } from "../inference/engine.ts";
 import { type EventBatch, FEED_STATE, UNSOUND } from "../market/event-batch.ts";
 import { type Instrument, InstrumentTable } from "../market/instrument.ts";
 import { Book } from "../position/book.ts";
@@ -46,7 +46,7 @@ import { Publisher } from "./publisher.ts";
 import { Reconciler } from "./reconciler.ts";
 import { deskRfq } from "./rfq-market.ts";
 import { TradingSwitch } from "./trading-switch.ts";
-import type { Distrusted } from "./trusted-books.ts";
+import { JUDGED, Turn } from "./turn.ts";
 
 export { type DeskFeed, type DeskOptions, QUOTE_CAPACITY, UNDERLYING_CAPACITY } from "./desk-options.ts";
 export type { DeskPort } from "./desk-port.ts";
@@ -55,9 +55,6 @@ export type { DeskPort } from "./desk-port.ts";
 function modelName(card: ModelCard | null): string {
   return card === null ? "none" : `${card.name}@${card.onnxSha256.slice(0, 8)}`;
 }
-
-/** For events that were judged where they were decoded: who distrusts a book has been told there. */
-const JUDGED: Distrusted = { onUnsound: () => {} };
 
 export class Desk implements GatewayEvents {
   /** How each feed's venue's clock stands to this host's. */
@@ -76,8 +73,6 @@ export class Desk implements GatewayEvents {
   readonly #sides = new Map<string, number>();
   readonly #port: DeskPort;
   readonly #conflate: boolean;
-  /** Beyond capacity: frames are applied, and the model and the quotes follow with {@link onBatchEnd}. */
-  #sheds = false;
   readonly #timer: StageTimer;
   readonly #line: DeskFeeds;
   readonly #remote: RemoteFeeds | null;
@@ -90,8 +85,7 @@ export class Desk implements GatewayEvents {
   readonly #trading: TradingSwitch;
   readonly #reconciler: Reconciler;
   readonly #session: CounterpartySession;
-  /** Time of the input whose events nobody who looks on was told of yet; NaN when there is none. */
-  #untoldUs = Number.NaN;
+  readonly #turn: Turn;
 
   constructor(options: DeskOptions) {
     const { engine, port, timer, instrumentCapacity } = options;
@@ -175,7 +169,7 @@ export class Desk implements GatewayEvents {
       ...{ quoter, gate, counters, port, book: this.book, market: this.market, hedger: this.hedger },
       ...{ orders: this.#orders, publisher: this.#publisher, trading: this.#trading },
       reconciler: this.#reconciler,
-      begin: () => this.#begin(),
+      begin: () => this.#turn.begin(),
     });
     const { feeds, seed, silenceMs } = options;
     this.#remote = options.remote ?? null;
@@ -184,6 +178,10 @@ export class Desk implements GatewayEvents {
       feeds: this.#remote === null ? feeds : [],
       seeds: feeds.map((_, feed) => seed + feed),
       ...{ instruments, port, silenceMs, taker: this.market },
+    });
+    this.#turn = new Turn({
+      ...{ line: this.#line, market: this.market, predictor: this.#predictor },
+      ...{ publisher: this.#publisher, counters, timer, port },
     });
     this.clocks = feeds.map(() => new VenueClock());
     const id = feeds.length;
@@ -226,24 +224,24 @@ export class Desk implements GatewayEvents {
       this.signals.onOpen(timeUs);
       return;
     }
-    this.#line.get(feed).onOpen(timeUs, this.#begin());
-    this.#turn(feed, timeUs);
+    this.#line.get(feed).onOpen(timeUs, this.#turn.begin());
+    this.#turn.after(feed, timeUs);
   }
 
   onFrame(feed: number, frame: string, timeUs: number): void {
     this.counters.frames += 1;
-    const batch = this.#begin();
+    const batch = this.#turn.begin();
     if (feed === this.signals?.id) {
       this.signals.onFrame(frame, batch);
       this.#timer.mark(STAGE.decode);
-      this.#take(batch, timeUs);
+      this.#turn.take(batch, timeUs);
       return;
     }
     this.#line.get(feed).onFrame(frame, timeUs, batch);
     if (batch.count > 0) this.clocks[feed].observe(batch.exchangeTimeUs[0], timeUs);
     this.#timer.mark(STAGE.decode);
     if (!this.#line.apply(feed, timeUs)) this.#timer.end(false);
-    else this.#answer(timeUs, this.#conflate || this.#sheds);
+    else this.#turn.answer(timeUs, this.#conflate || this.#turn.sheds);
   }
 
   /**
@@ -251,17 +249,17 @@ export class Desk implements GatewayEvents {
    * `DeskOptions.conflate` is set or the desk is beyond its capacity. Every other input answers what is open as well.
    */
   onBatchEnd(timeUs: number): void {
-    if (!this.#conflate && !this.#sheds) return;
+    if (!this.#conflate && !this.#turn.sheds) return;
     this.#publisher.published = false;
     this.#timer.gather();
-    if (this.#sheds) {
-      this.#infer(timeUs, false);
+    if (this.#turn.sheds) {
+      this.#turn.infer(timeUs, false);
     } else {
       this.#publisher.requote(this.market, timeUs);
       this.#timer.end(this.#publisher.published);
     }
     if (this.#publisher.published) this.#port.flush?.();
-    this.#tell();
+    this.#turn.tell();
   }
 
   onFeedClose(feed: number, code: number, reason: string, timeUs: number): void {
@@ -269,8 +267,8 @@ export class Desk implements GatewayEvents {
       this.signals.onClose(code, reason, timeUs);
       return;
     }
-    this.#line.get(feed).onClose(code, reason, timeUs, this.#begin());
-    this.#turn(feed, timeUs);
+    this.#line.get(feed).onClose(code, reason, timeUs, this.#turn.begin());
+    this.#turn.after(feed, timeUs);
   }
 
   onFeedResponse(
@@ -281,8 +279,8 @@ export class Desk implements GatewayEvents {
     retryAfterMs: number,
     timeUs: number,
   ): void {
-    this.#line.get(feed).onResponse(request, status, body, retryAfterMs, timeUs, this.#begin());
-    this.#turn(feed, timeUs);
+    this.#line.get(feed).onResponse(request, status, body, retryAfterMs, timeUs, this.#turn.begin());
+    this.#turn.after(feed, timeUs);
   }
 
   /** To be called about every 10 ms: heartbeats, silence, reconnects, held tightenings, late predictions, expiry. */
@@ -300,8 +298,8 @@ export class Desk implements GatewayEvents {
 
   /** The timer of one feed, where feeds have their own. */
   onFeedTimer(feed: number, timeUs: number): void {
-    this.#line.get(feed).onTimer(timeUs, this.#begin());
-    this.#turn(feed, timeUs);
+    this.#line.get(feed).onTimer(timeUs, this.#turn.begin());
+    this.#turn.after(feed, timeUs);
   }
 
   /**
@@ -325,7 +323,7 @@ export class Desk implements GatewayEvents {
     }
     this.#line.takeAll(batch, JUDGED, timeUs);
     // A turn whose events all were another line's before answers what is open, as it does on one thread.
-    if (hadEvents) this.#answer(timeUs, isFrame && (this.#conflate || this.#sheds), batch);
+    if (hadEvents) this.#turn.answer(timeUs, isFrame && (this.#conflate || this.#turn.sheds), batch);
     else this.#timer.end(false);
   }
 
@@ -338,7 +336,7 @@ export class Desk implements GatewayEvents {
   onFeedsLost(feeds: readonly number[], timeUs: number): void {
     if (this.#remote === null) this.#line.renew(feeds);
     const groups = new Set(feeds.map((feed) => this.lines.primary(feed)));
-    let batch = this.#begin();
+    let batch = this.#turn.begin();
     for (const { id } of this.market.instruments.all()) {
       if (!groups.has(this.market.feedOf(id))) continue;
       // Books and features begin anew with the thread that takes over, also of a book that was not live.
@@ -346,12 +344,12 @@ export class Desk implements GatewayEvents {
       const underlying = this.market.ledBy(id);
       if (underlying >= 0) this.#predictor.forget(underlying);
       if (batch.count === batch.maxEvents) {
-        this.#take(batch, timeUs);
-        batch = this.#begin();
+        this.#turn.take(batch, timeUs);
+        batch = this.#turn.begin();
       }
       batch.status(id, FEED_STATE.unsound, UNSOUND.disconnect);
     }
-    this.#take(batch, timeUs);
+    this.#turn.take(batch, timeUs);
   }
 
   onFeedsStarted(feeds: readonly number[], timeUs: number): void {
@@ -370,18 +368,17 @@ export class Desk implements GatewayEvents {
     this.#timer.resume();
     this.#timer.mark(STAGE.inference);
     this.#publisher.published = false;
-    this.#tell();
+    this.#turn.tell();
     this.#predictor.resolve(this.market, timeUs);
     this.#publisher.requote(this.market, timeUs);
     this.#timer.end(this.#publisher.published);
     this.#predictor.tell(this.market);
-    this.#infer(timeUs, false);
+    this.#turn.infer(timeUs, false);
   }
 
   /** An asynchronous engine's device is gone: defensive quotes at once, until `onEngineRestored`. */
   onEngineLost(timeUs: number): void {
-    this.#predictor.lose(this.market, timeUs);
-    this.#publisher.requoteAll(timeUs);
+    this.#turn.loseEngine(timeUs);
   }
 
   /** The model runs again, with all states reset. */
@@ -502,11 +499,11 @@ export class Desk implements GatewayEvents {
   onLoad(stage: number, share: number, timeUs: number): void {
     invariant(stage >= LOAD_STAGE.normal && stage <= LOAD_STAGE.pull, `a stage of load, not ${stage}`);
     invariant(share >= 0 && share <= 1, `a share in [0, 1], not ${share}`);
-    this.#sheds = stage >= LOAD_STAGE.conflate;
+    this.#turn.sheds = stage >= LOAD_STAGE.conflate;
     this.quoter.onLoad(share, stage === LOAD_STAGE.pull);
     this.#publisher.published = false;
     this.#timer.gather();
-    this.#infer(timeUs, false);
+    this.#turn.infer(timeUs, false);
     this.#publisher.requoteAll(timeUs);
     if (this.#publisher.published) this.#port.flush?.();
   }
@@ -534,12 +531,12 @@ export class Desk implements GatewayEvents {
   /** Orderly end: everything is cancelled and nothing is sent any more. */
   shutdown(timeUs: number): void {
     this.#trading.shutdown(timeUs);
-    this.#tell();
+    this.#turn.tell();
   }
 
   /** No input follows: whoever looks on is told what the last one came to. */
   end(): void {
-    this.#tell();
+    this.#turn.tell();
   }
 
   /**
@@ -558,73 +555,6 @@ export class Desk implements GatewayEvents {
   /** Why the model of an underlying is not in force, as `REASON` bits; 0 when it is. */
   modelStatus(underlying: number): number {
     return this.#predictor.status(underlying);
-  }
-
-  #begin(): EventBatch {
-    this.#tell();
-    this.#publisher.published = false;
-    return this.#line.begin();
-  }
-
-  /** What follows every input of a feed, which may have put events into the batch. */
-  #turn(feed: number, timeUs: number): void {
-    if (this.#line.apply(feed, timeUs)) this.#answer(timeUs, false);
-    else this.#timer.end(false);
-  }
-
-  /** Applies all rows of a batch as they are. */
-  #take(batch: EventBatch, timeUs: number): void {
-    const { count } = batch;
-    this.#line.takeAll(batch, JUDGED, timeUs);
-    if (count > 0) this.#answer(timeUs, false, batch);
-    else this.#timer.end(false);
-  }
-
-  /** Events have been applied: what they call for leaves, now or with the batch, and whoever looks on is told. */
-  #answer(timeUs: number, withBatch: boolean, batch = this.#line.batch): void {
-    this.#infer(timeUs, withBatch);
-    this.#untoldUs = timeUs;
-    // What was decoded elsewhere is valid during this call only.
-    if (!withBatch || batch !== this.#line.batch) this.#tell(batch);
-  }
-
-  /** Tells whoever looks on what the last input came to: when its quotes have left, at the latest before the next input. */
-  #tell(batch = this.#line.batch): void {
-    this.#predictor.tell(this.market);
-    const timeUs = this.#untoldUs;
-    if (Number.isNaN(timeUs)) return;
-    this.#untoldUs = Number.NaN;
-    const { applied, appliedCount } = this.#line;
-    if (appliedCount > 0) this.#port.observed?.(batch, applied, appliedCount, timeUs);
-  }
-
-  /** Steps the model for every underlying that moved, then requotes, now or with the batch; or begins a submit, and the turn ends there. */
-  #infer(timeUs: number, withBatch: boolean): void {
-    if (withBatch && this.#sheds) {
-      this.counters.conflatedFrames += 1;
-      this.#timer.defer();
-      return;
-    }
-    let rows = 0;
-    try {
-      rows = this.#predictor.step(this.market, timeUs);
-    } catch (error) {
-      if (!(error instanceof EngineLostError)) throw error;
-      this.#port.engineLost(this.#predictor.steps, error, timeUs);
-      this.onEngineLost(timeUs);
-    }
-    if (withBatch && rows === 0) {
-      this.#timer.defer();
-      return;
-    }
-    // With a submit under way, what needs no new prediction leaves now; what does follows with the result.
-    this.#publisher.requote(this.market, timeUs);
-    if (rows === 0) {
-      this.#timer.end(this.#publisher.published);
-      return;
-    }
-    this.#timer.suspend();
-    this.#port.submit(rows);
   }
 
   #admit(instrument: Instrument, underlying: number, timeUs: number): void {
