@@ -34,6 +34,7 @@ const GROWTH_MAX = 0.02;
 const P99_RATIO_MAX = 1.1;
 const LOOK_SECONDS = 2;
 const WINDOW_SECONDS = 10;
+const PAGE_MS = 15_000;
 
 export interface SoakOptions {
   readonly seconds: number;
@@ -43,6 +44,8 @@ export interface SoakOptions {
   readonly control: boolean;
   /** How often a row is told, s. */
   readonly rowSeconds: number;
+  /** For how long who looks on stays on each page of the dashboard. */
+  readonly pageMs: number;
   readonly progress: (line: string) => void;
 }
 
@@ -92,7 +95,7 @@ async function eachPart(seconds: number, progress: (line: string) => void): Prom
   await inScene(true, async (scene) => {
     const names: DeskName[] = ["bare", ...PARTS];
     await scene.start(names);
-    const viewer = await Viewer.open(scene.desk("viewer").base);
+    const viewer = await Viewer.open(scene.desk("viewer").base, PAGE_MS);
     const windows: Windows[] = [];
     const begunMs = performance.now();
     progress(["minute", ...names].map((name) => name.padStart(13)).join(" "));
@@ -119,7 +122,7 @@ async function soakIn(scene: Scene, options: SoakOptions): Promise<SoakReport> {
   const names: DeskName[] = options.control ? ["full", "bare", "control"] : ["full", "bare"];
   await scene.start(names);
   const full = scene.desk("full");
-  const viewer = await Viewer.open(full.base);
+  const viewer = await Viewer.open(full.base, options.pageMs);
   const begunMs = performance.now();
   const elapsed = (): number => (performance.now() - begunMs) / 1_000;
   const resident: MemorySample[] = [];
@@ -280,6 +283,7 @@ if (import.meta.main) {
     kafka: true,
     control: true,
     rowSeconds: 60,
+    pageMs: PAGE_MS,
     progress: console.log,
   });
   console.log(told(report));

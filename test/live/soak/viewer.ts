@@ -1,7 +1,6 @@
 import { SECTIONS, type SectionName, type Update } from "../../../src/monitor/dashboard/protocol.ts";
 
 const ROWS = 40;
-const PAGE_MS = 15_000;
 /** What each page of the dashboard looks at, in turn, as somebody who pages through it does. */
 const PAGES: readonly (readonly SectionName[])[] = [
   ["pulse", "overview"],
@@ -25,17 +24,18 @@ export class Viewer {
   #page = 0;
   #ended = false;
 
-  private constructor(socket: WebSocket) {
+  private constructor(socket: WebSocket, pageMs: number) {
     this.#socket = socket;
     socket.onmessage = ({ data }) => this.#take(String(data));
     socket.onclose = () => {
       if (!this.#ended) this.lost += 1;
     };
     this.#watch();
-    this.#timer = setInterval(() => this.#watch(), PAGE_MS);
+    this.#timer = setInterval(() => this.#watch(), pageMs);
   }
 
-  static async open(base: string): Promise<Viewer> {
+  /** @param pageMs for how long it stays on each page */
+  static async open(base: string, pageMs: number): Promise<Viewer> {
     const socket = new WebSocket(`${base.replace("http", "ws")}/dashboard/live`, {
       headers: { origin: base },
     });
@@ -43,7 +43,7 @@ export class Viewer {
       socket.onopen = () => opened();
       socket.onerror = () => failed(new Error(`${base} serves no dashboard`));
     });
-    return new Viewer(socket);
+    return new Viewer(socket, pageMs);
   }
 
   get unseen(): readonly string[] {
