@@ -65,6 +65,11 @@ export const RECORD = {
 } as const;
 export type RecordType = (typeof RECORD)[keyof typeof RECORD];
 
+/** The names in {@link RECORD}, by number. */
+export const RECORD_NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries(RECORD).map(([name, type]) => [type, name]),
+);
+
 /** Where the desk's runtime writes inputs and decisions. Never blocks and never throws: what does not fit is counted as dropped. */
 export interface JournalSink {
   readonly dropped: number;

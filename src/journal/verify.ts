@@ -1,4 +1,4 @@
-import { type JournalRecord, type JournalSink, RECORD, type RecordType } from "./record.ts";
+import { type JournalRecord, type JournalSink, RECORD, RECORD_NAMES, type RecordType } from "./record.ts";
 
 /** Decisions of one side that wait for the other side's. */
 const PENDING_MAX = 65_536;
@@ -45,7 +45,6 @@ interface Decision {
 /** Makes a decision's payload readable; used for the first difference only. */
 export type PayloadDecoder = (type: RecordType, payload: Uint8Array) => unknown;
 
-const TYPE_NAMES = new Map<number, string>(Object.entries(RECORD).map(([name, type]) => [type, name]));
 const encoder = new TextEncoder();
 
 /** Decisions are what the desk did; everything else in a journal is what was done to it. */
@@ -169,7 +168,7 @@ export class DecisionComparer implements JournalSink {
 
   #show(decision: Decision): ShownDecision {
     return {
-      type: TYPE_NAMES.get(decision.type) ?? String(decision.type),
+      type: RECORD_NAMES.get(decision.type) ?? String(decision.type),
       subject: decision.subject,
       timeUs: decision.timeUs,
       payload: this.#decode(decision.type, decision.payload),

@@ -6,7 +6,7 @@ import { type ColumnType, ParquetTable } from "../../core/parquet-table.ts";
 import { decodeDecision } from "../../desk/decision.ts";
 import type { Desk } from "../../desk/desk.ts";
 import { JournalReader } from "../../journal/reader.ts";
-import { type JournalRecord, RECORD } from "../../journal/record.ts";
+import { type JournalRecord, RECORD, RECORD_NAMES } from "../../journal/record.ts";
 import { replay } from "../../journal/replay.ts";
 import { DecisionComparer } from "../../journal/verify.ts";
 import { engineForReplay } from "../../live/replay-engine.ts";
@@ -50,7 +50,6 @@ const LEFT_OUT: ReadonlySet<number> = new Set([
   RECORD.inference,
   RECORD.quote,
 ]);
-const TYPE_NAMES = new Map<number, string>(Object.entries(RECORD).map(([name, type]) => [type, name]));
 
 /**
  * Writes a run's quotes and events as Parquet files. The run is replayed, because its inputs say what its instruments are.
@@ -130,7 +129,7 @@ function addEvent(table: ParquetTable, { timeUs, sequence, type, subject, payloa
   table.add([
     timeUs,
     sequence,
-    TYPE_NAMES.get(type) ?? String(type),
+    RECORD_NAMES.get(type) ?? String(type),
     subject,
     Buffer.from(payload).toString("utf8"),
   ]);

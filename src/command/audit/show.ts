@@ -4,7 +4,7 @@ import { type DecidedQuote, decodeDecision } from "../../desk/decision.ts";
 import type { Desk } from "../../desk/desk.ts";
 import type { CheckpointBody } from "../../journal/checkpoint.ts";
 import { JournalReader } from "../../journal/reader.ts";
-import { type JournalRecord, RECORD } from "../../journal/record.ts";
+import { type JournalRecord, RECORD, RECORD_NAMES } from "../../journal/record.ts";
 import { replay } from "../../journal/replay.ts";
 import type { RunStart } from "../../journal/run-start.ts";
 import { DecisionComparer, isDecision } from "../../journal/verify.ts";
@@ -17,7 +17,6 @@ import { FeatureFollower } from "./feature-follower.ts";
 
 /** Of the text of an input that is shown. */
 const INPUT_TEXT_MAX = 400;
-const TYPE_NAMES = new Map<number, string>(Object.entries(RECORD).map(([name, type]) => [type, name]));
 
 export interface ShowOptions {
   readonly run: string | undefined;
@@ -157,7 +156,7 @@ function timeOf(text: string | undefined): number {
 
 function shownInput({ sequence, type, timeUs, payload }: JournalRecord): QuoteEvidence["input"] {
   const text = type === RECORD.inference ? "" : Buffer.from(payload).toString("utf8");
-  return { sequence, type: TYPE_NAMES.get(type) ?? String(type), timeUs, text };
+  return { sequence, type: RECORD_NAMES.get(type) ?? String(type), timeUs, text };
 }
 
 function marketOf(desk: Desk, instrument: Instrument): QuoteEvidence["market"] {
