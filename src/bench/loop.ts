@@ -4,16 +4,14 @@ import { join } from "node:path";
 import { loadConfig } from "../config.ts";
 import { Histogram } from "../core/histogram.ts";
 import { invariant } from "../core/invariant.ts";
-import { loadNative } from "../core/native.ts";
 import { UNDERLYING_CAPACITY } from "../desk/desk.ts";
 import { noTimer } from "../desk/latency.ts";
-import { FEATURE_COUNT, SCHEMA_HASH } from "../feature/schema.ts";
 import type { DeskTap } from "../gateway/tap.ts";
-import { loadModels, locateModel, readCardFile } from "../inference/model.ts";
-import { startEngine } from "../inference/registry.ts";
+import { locateModel, readCardFile } from "../inference/model.ts";
 import { nameOf } from "../inference/step-model.ts";
 import { SwitchedEngine } from "../inference/switched-engine.ts";
 import { runDeskPass } from "./desk-pass.ts";
+import { startBenchEngine } from "./engine.ts";
 import { benchInput } from "./input.ts";
 import { LoopFollowers, type LoopSteps } from "./loop-steps.ts";
 import { type BenchRatio, type BenchReport, benchHost, rowOf } from "./report.ts";
@@ -72,16 +70,10 @@ export async function runLoopBench(options: LoopBenchOptions): Promise<BenchRepo
   const input = benchInput(options.capture, options.seed);
   const folder = mkdtempSync(join(tmpdir(), "keel-bench-loop-"));
   const config = loadConfig({});
-  const schema = { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT };
-  const [preferred, ...standIns] = await loadModels(config.model, schema);
-  await loadNative();
-  const { engine, model } = await startEngine({
+  const { engine, model } = await startBenchEngine({
     device: "cpu",
-    settings: config.engines,
-    model: preferred,
-    standIns,
-    slotCount: UNDERLYING_CAPACITY,
-    maxBatch: UNDERLYING_CAPACITY,
+    config,
+    slots: UNDERLYING_CAPACITY,
     log: options.log,
   });
   const { cardPath } = await locateModel(nameOf(model));

@@ -2,16 +2,13 @@ import { existsSync } from "node:fs";
 import { loadConfig } from "../config.ts";
 import { systemClock } from "../core/clock.ts";
 import { Histogram } from "../core/histogram.ts";
-import { loadNative } from "../core/native.ts";
 import { RingConsumer, RingProducer, ringMemory } from "../core/ring.ts";
-import { FEATURE_COUNT, SCHEMA_HASH } from "../feature/schema.ts";
-import { loadModels } from "../inference/model.ts";
-import { startEngine } from "../inference/registry.ts";
 import { RECORD } from "../journal/record.ts";
 import { EventBatch, SIDE } from "../market/event-batch.ts";
 import { WAKE_BYTES, wallOriginOf } from "../shard/protocol.ts";
 import { Shard } from "../shard/shard.ts";
 import { TurnReader, turnBytes, writeTurn } from "../shard/turn-codec.ts";
+import { startBenchEngine } from "./engine.ts";
 import { benchInput } from "./input.ts";
 import { type BenchReport, type BenchRow, benchHost, rowOf } from "./report.ts";
 import { runReference, runShards, SHARD_RUN_SLOTS } from "./shard-run.ts";
@@ -38,12 +35,11 @@ const LEVELS = 20;
 export async function runShardBench(options: ShardBenchOptions): Promise<BenchReport> {
   const input = benchInput(options.capture, options.seed);
   const config = loadConfig(process.env);
-  await loadNative();
-  const schema = { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT };
-  const [preferred, ...standIns] = await loadModels(config.model, schema);
-  const { engine } = await startEngine({
-    ...{ device: "cpu", settings: config.engines, model: preferred, standIns, log: options.log },
-    ...{ slotCount: SHARD_RUN_SLOTS, maxBatch: SHARD_RUN_SLOTS },
+  const { engine } = await startBenchEngine({
+    device: "cpu",
+    config,
+    slots: SHARD_RUN_SLOTS,
+    log: options.log,
   });
   try {
     const captures = [input.path, ...BESIDE.filter((path) => existsSync(path))];

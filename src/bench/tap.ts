@@ -1,15 +1,12 @@
 import { loadConfig } from "../config.ts";
 import { Histogram } from "../core/histogram.ts";
 import { invariant } from "../core/invariant.ts";
-import { loadNative } from "../core/native.ts";
 import { type Desk, UNDERLYING_CAPACITY } from "../desk/desk.ts";
 import { noTimer } from "../desk/latency.ts";
 import { Distributor } from "../distribution/distributor.ts";
 import { type KafkaOptions, PUBLICATIONS, type Publication } from "../distribution/options.ts";
-import { FEATURE_COUNT, SCHEMA_HASH } from "../feature/schema.ts";
-import { loadModels } from "../inference/model.ts";
-import { startEngine } from "../inference/registry.ts";
 import { runDeskPass } from "./desk-pass.ts";
+import { startBenchEngine } from "./engine.ts";
 import { benchInput } from "./input.ts";
 import { type BenchReport, benchHost, ratioOf, rowOf } from "./report.ts";
 
@@ -40,16 +37,10 @@ const KINDS: readonly (readonly [name: string, publish: readonly Publication[] |
 export async function runTapBench(options: TapBenchOptions): Promise<BenchReport> {
   const input = benchInput(options.capture, options.seed);
   const config = loadConfig({});
-  const schema = { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT };
-  const [preferred, ...standIns] = await loadModels(config.model, schema);
-  await loadNative();
-  const { engine, model } = await startEngine({
+  const { engine, model } = await startBenchEngine({
     device: "cpu",
-    settings: config.engines,
-    model: preferred,
-    standIns,
-    slotCount: UNDERLYING_CAPACITY,
-    maxBatch: UNDERLYING_CAPACITY,
+    config,
+    slots: UNDERLYING_CAPACITY,
     log: options.log,
   });
   try {

@@ -1,12 +1,9 @@
 import { loadConfig } from "../config.ts";
 import { Histogram } from "../core/histogram.ts";
-import { loadNative } from "../core/native.ts";
 import { UNDERLYING_CAPACITY } from "../desk/desk.ts";
 import { STAGE, STAGES, StageHistograms } from "../desk/latency.ts";
-import { FEATURE_COUNT, SCHEMA_HASH } from "../feature/schema.ts";
-import { loadModels } from "../inference/model.ts";
-import { startEngine } from "../inference/registry.ts";
 import { runDeskPass } from "./desk-pass.ts";
+import { startBenchEngine } from "./engine.ts";
 import { benchInput } from "./input.ts";
 import { type BenchReport, benchHost, ratioOf, rowOf } from "./report.ts";
 
@@ -23,16 +20,10 @@ export async function runTickBench(options: TickBenchOptions): Promise<BenchRepo
   const input = benchInput(options.capture, options.seed);
   // The environment decides nothing here but device, model, quoting and risk, as in `run`.
   const config = loadConfig(process.env);
-  const schema = { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT };
-  const [preferred, ...standIns] = await loadModels(config.model, schema);
-  await loadNative();
-  const { engine, model } = await startEngine({
+  const { engine, model } = await startBenchEngine({
     device: config.device,
-    settings: config.engines,
-    model: preferred,
-    standIns,
-    slotCount: UNDERLYING_CAPACITY,
-    maxBatch: UNDERLYING_CAPACITY,
+    config,
+    slots: UNDERLYING_CAPACITY,
     log: options.log,
   });
   try {
