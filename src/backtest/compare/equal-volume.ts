@@ -2,13 +2,13 @@ import type { Interval } from "../../learn/report/bootstrap.ts";
 import type { Ladder } from "./ladder.ts";
 import {
   bootstrapP,
-  holm,
   intervalOf,
   type ResampleOptions,
   resample,
   SCORES,
   type Score,
   scoresOf,
+  withHolm,
 } from "./score.ts";
 import { SUM, SUMS } from "./sums.ts";
 import type { LadderTable } from "./table.ts";
@@ -110,12 +110,7 @@ export function equalVolume(
       ...{ pHolm: null, pMarkoutHolm: null },
     };
   });
-  const others = made.slice(1);
-  const cost = holm(others.map(({ p }) => p ?? Number.NaN));
-  const markout = holm(others.map(({ pMarkout }) => pMarkout ?? Number.NaN));
-  return made.map((one, at) =>
-    at === 0 ? one : { ...one, pHolm: cost[at - 1] ?? null, pMarkoutHolm: markout[at - 1] ?? null },
-  );
+  return withHolm(made);
 }
 
 function referenceMix(ladder: Ladder) {

@@ -88,3 +88,22 @@ export function holm(values: readonly number[]): number[] {
   }
   return adjusted;
 }
+
+/** What a comparison against the first one says of chance; null of the first one itself. */
+export interface Significance {
+  readonly p: number | null;
+  readonly pMarkout: number | null;
+  /** The same, as they count when so many were looked at. */
+  readonly pHolm: number | null;
+  readonly pMarkoutHolm: number | null;
+}
+
+/** Fills in what the p-values of all but the first one count together, see {@link holm}. */
+export function withHolm<T extends Significance>(made: readonly T[]): T[] {
+  const others = made.slice(1);
+  const cost = holm(others.map(({ p }) => p ?? Number.NaN));
+  const markout = holm(others.map(({ pMarkout }) => pMarkout ?? Number.NaN));
+  return made.map((one, at) =>
+    at === 0 ? one : { ...one, pHolm: cost[at - 1] ?? null, pMarkoutHolm: markout[at - 1] ?? null },
+  );
+}

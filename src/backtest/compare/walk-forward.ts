@@ -11,13 +11,13 @@ import { referenceVolume } from "./equal-volume.ts";
 import type { Ladder, Mix } from "./ladder.ts";
 import {
   bootstrapP,
-  holm,
   intervalOf,
   type ResampleOptions,
   resample,
   SCORES,
   type Score,
   scoresOf,
+  withHolm,
 } from "./score.ts";
 import { SUM, SUMS } from "./sums.ts";
 import type { LadderTable } from "./table.ts";
@@ -184,12 +184,7 @@ export function walkForwardOf(
       ...{ pHolm: null, pMarkoutHolm: null },
     };
   });
-  const others = made.slice(1);
-  const cost = holm(others.map(({ p }) => p ?? Number.NaN));
-  const markout = holm(others.map(({ pMarkout }) => pMarkout ?? Number.NaN));
-  return made.map((one, at) =>
-    at === 0 ? one : { ...one, pHolm: cost[at - 1] ?? null, pMarkoutHolm: markout[at - 1] ?? null },
-  );
+  return withHolm(made);
 }
 
 /** The best of the candidates at the reference's volume over the known blocks. */
