@@ -58,10 +58,10 @@ export class ReceiveQueues {
     return this.#count;
   }
 
-  /** Bytes that wait on all of them. */
+  /** Bytes that wait on all of them; NaN where there are none, or the host does not tell. */
   waitingBytes(): number {
     const { ioctl } = this.#symbols ?? {};
-    if (ioctl === undefined) return Number.NaN;
+    if (ioctl === undefined || this.#count === 0) return Number.NaN;
     let total = 0;
     for (let at = 0; at < this.#count; at += 1) {
       const descriptor = this.#sockets[at];

@@ -23,7 +23,7 @@ const REFRESH_NS = 1_000_000_000;
  * Measures how far behind a live desk is, a window at a time, and has a {@link LoadShedder} judge it. Of every measure the least
  * value in the window counts: what was never less than that stands in a queue.
  */
-export class LoadWatch implements LoadMeasures {
+export class LoadWatch {
   readonly shedder: LoadShedder;
   readonly settings: SheddingSettings;
   /** Of the last window that has ended; NaN before and where it cannot be told. */
@@ -35,7 +35,13 @@ export class LoadWatch implements LoadMeasures {
   readonly stageNs = new Float64Array(LOAD_STAGES.length);
   readonly #sources: LoadSources;
   readonly #age: LoadAge;
-  readonly #keepsUp: LoadMeasures;
+  readonly #late: { readonly loopMs: number; readonly ringFill: number };
+  readonly #judged = {
+    loopMs: Number.NaN,
+    ageMs: Number.NaN,
+    queuedBytes: Number.NaN,
+    ringFill: Number.NaN,
+  } satisfies LoadMeasures;
   #turnNs = Number.NaN;
   #timerNs = Number.NaN;
   #windowNs = Number.NaN;
@@ -46,17 +52,12 @@ export class LoadWatch implements LoadMeasures {
   #leastFill = Number.NaN;
 
   constructor(desk: WatchedDesk, settings: SheddingSettings, sources: LoadSources) {
-    const { conflateMs, conflateKb, conflateRing, calmShare } = settings.parameters;
+    const { conflateMs, conflateRing, calmShare } = settings.parameters;
     this.settings = settings;
     this.shedder = new LoadShedder(settings.parameters, settings.highest);
     this.#sources = sources;
     this.#age = new LoadAge(desk);
-    this.#keepsUp = {
-      loopMs: conflateMs * calmShare,
-      ageMs: Number.POSITIVE_INFINITY,
-      queuedBytes: conflateKb * 1_024 * calmShare,
-      ringFill: conflateRing * calmShare,
-    };
+    this.#late = { loopMs: conflateMs * calmShare, ringFill: conflateRing * calmShare };
   }
 
   /** Share of the defensive adjustment that the stage in force adds. */
@@ -98,24 +99,32 @@ export class LoadWatch implements LoadMeasures {
       return false;
     this.#windowNs = nowNs;
     this.#endWindow(nowNs);
-    return this.shedder.onWindow(this, nowNs / 1_000);
+    return this.shedder.onWindow(this.#judged, nowNs / 1_000);
   }
 
   #endWindow(nowNs: number): void {
     this.loopMs = this.#leastLoopMs;
     this.queuedBytes = this.#leastQueued;
     this.ringFill = this.#leastFill;
-    this.ageMs = this.#age.endWindow(this.#isKeepingUp(), nowNs);
+    const isBehind = this.#isBehind();
+    this.ageMs = this.#age.endWindow(!isBehind, nowNs);
+    this.#judged.loopMs = this.loopMs;
+    this.#judged.ageMs = isBehind ? this.ageMs : Number.NaN;
+    this.#judged.queuedBytes = this.queuedBytes;
+    this.#judged.ringFill = this.ringFill;
     this.#turns = 0;
     this.#leastLoopMs = Number.NaN;
     this.#leastQueued = Number.NaN;
     this.#leastFill = Number.NaN;
   }
 
-  /** What this host can be measured by says that nothing waits here. */
-  #isKeepingUp(): boolean {
-    const { loopMs, queuedBytes, ringFill } = this.#keepsUp;
-    return !(this.loopMs >= loopMs) && !(this.queuedBytes >= queuedBytes) && !(this.ringFill >= ringFill);
+  /**
+   * Something stands in a queue on this host, or whether it does cannot be told. Where nothing does, data that is old has come late: that
+   * is the venue's or the network's doing, and no load that could be shed.
+   */
+  #isBehind(): boolean {
+    const { loopMs, ringFill } = this.#late;
+    return !(this.queuedBytes <= 0) || this.loopMs >= loopMs || this.ringFill >= ringFill;
   }
 }
 

@@ -79,6 +79,10 @@ export const ALERT_RULES: readonly AlertRule[] = [
   rule("KeelFeedDown", "critical", 30, "A venue cannot be reached: what rests on it is not quoted", {
     ...gauge("keel_feed_up", "equal", 0),
   }),
+  rule("KeelDataLate", "warning", 10, "Data that quotes rest on takes longer than usual to come", {
+    ...gauge("keel_load_lag_seconds", "above", 0.5),
+    labels: { of: "data" },
+  }),
   rule("KeelFeedGaps", "warning", 0, "A venue's data has gaps again and again", {
     ...increase("keel_feed_gaps_total", 10, 5 * MINUTE),
   }),
