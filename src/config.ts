@@ -28,6 +28,7 @@ import type { EngineSettings } from "./inference/settings.ts";
 import type { Retention } from "./journal/retention.ts";
 import { CHALLENGE_PARAMETERS } from "./learn/challenge/policy.ts";
 import { DRIFT_PARAMETERS, type DriftParameters } from "./learn/drift/parameters.ts";
+import type { RecalibrationMethod } from "./learn/recalibration.ts";
 import type { RegistrySettings } from "./learn/registry/open.ts";
 import { VENUES, type VenueName } from "./market/instrument.ts";
 import type { WebhookOptions } from "./monitor/alerts/webhook.ts";
@@ -89,7 +90,7 @@ export interface Config {
   /** `KEEL_SHED…`; null when nothing is shed. */
   readonly shedding: SheddingSettings | null;
   /** Fit the model's probabilities to what comes of them, instrument by instrument. */
-  readonly recalibrate: boolean;
+  readonly recalibrate: RecalibrationMethod | null;
   /** Words of `KEEL_TRAIN_COMMAND` and `KEEL_QUANTISE_COMMAND`; null where there is none. */
   readonly trainCommand: readonly string[] | null;
   readonly quantiseCommand: readonly string[] | null;
@@ -271,7 +272,12 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     warmUpMs: values.KEEL_WARM_UP_MS,
     conflate: values.KEEL_CONFLATE,
     shedding,
-    recalibrate: values.KEEL_RECALIBRATE,
+    recalibrate:
+      values.KEEL_RECALIBRATE === "off"
+        ? null
+        : values.KEEL_RECALIBRATE === "on"
+          ? "platt"
+          : values.KEEL_RECALIBRATE,
     trainCommand: wordsOf(values.KEEL_TRAIN_COMMAND),
     quantiseCommand: wordsOf(values.KEEL_QUANTISE_COMMAND),
     drift:

@@ -65,7 +65,7 @@ export class LoopFollowers {
               card: watchedOf(card),
               underlyings: UNDERLYING_CAPACITY,
               drift: drift ? DEFAULT_DRIFT_PARAMETERS : null,
-              recalibrates: recalibration,
+              recalibrates: recalibration ? "platt" : null,
             },
             // What is found is put in force nowhere: the desk's decisions stay those of the pass without it.
             findings: { drift: () => {}, retrain: () => {}, calibration: () => {} },

@@ -1,11 +1,14 @@
 import { DEFAULT_MODEL, DEFAULT_STAND_INS } from "../inference/builtin.ts";
 import { DEVICES } from "../inference/engine.ts";
 import { TENSORRT_PRECISIONS, TENSORRT_WAITS } from "../inference/settings.ts";
-import { flag, integerIn, oneOf, path, phrase } from "./types.ts";
+import { integerIn, oneOf, path, phrase } from "./types.ts";
 import { variable } from "./variable.ts";
 
 /** What is done about drift. */
 const DRIFT_MODES = ["off", "watch", "act"] as const;
+
+/** How probabilities follow outcomes; `on` is `platt`. */
+const RECALIBRATE_MODES = ["off", "on", "platt", "isotonic"] as const;
 
 /** The model, what watches and trains it, and the engine that runs it. */
 export const MODEL_VARIABLES = {
@@ -20,9 +23,9 @@ export const MODEL_VARIABLES = {
     `Built-in model by name, the folder of one (\`model.onnx\` and \`card.json\`), or \`registry:\` and a version or alias; default \`${DEFAULT_MODEL}\`, or ${DEFAULT_STAND_INS.map((name) => `\`${name}\``).join(", ")} where that is much faster`,
   ),
   KEEL_RECALIBRATE: variable(
-    flag,
+    oneOf(...RECALIBRATE_MODES),
     "off",
-    "Fit the model's probabilities to what comes of them, instrument by instrument; see docs/models.md",
+    "Fit the model's probabilities to what comes of them, instrument by instrument, by slope and intercept (`platt`, or `on`) or by steps that rise (`isotonic`); see docs/models.md",
   ),
   KEEL_DRIFT: variable(
     oneOf(...DRIFT_MODES),

@@ -45,9 +45,9 @@ export function readRegistry(
       const expected = `cpu or auto, ${because}: other engines answer later, and their model cannot be changed between two events`;
       problems.push({ name: "KEEL_DEVICE", found: values.KEEL_DEVICE, expected });
     }
-    if (values.KEEL_RECALIBRATE) {
+    if (values.KEEL_RECALIBRATE !== "off") {
       const expected = `off, ${because}: what is tested must be the model itself`;
-      problems.push({ name: "KEEL_RECALIBRATE", found: "on", expected });
+      problems.push({ name: "KEEL_RECALIBRATE", found: values.KEEL_RECALIBRATE, expected });
     }
   }
   return {

@@ -2,6 +2,7 @@ import { invariant } from "../core/invariant.ts";
 import type { ModelCard } from "./card.ts";
 import type { StepEngine } from "./engine.ts";
 import { EngineAround } from "./engine-around.ts";
+import { checkIsotonic, type Isotonic, scale, unscale } from "./isotonic.ts";
 
 /**
  * Platt scaling of one head: `p' = sigmoid(slope · logit(p) + intercept)` (Platt 1999, *Probabilistic outputs for support
@@ -11,6 +12,11 @@ export interface Platt {
   readonly slope: number;
   readonly intercept: number;
 }
+
+/** How a head's probabilities are calibrated. */
+export type Scaling = Platt | Isotonic;
+
+export const isIsotonic = (scaling: Scaling): scaling is Isotonic => "logits" in scaling;
 
 export const IDENTITY: Platt = { slope: 1, intercept: 0 };
 
@@ -26,35 +32,57 @@ export class Calibration {
   readonly #parameters: Float64Array;
   /** `[slotCount]`: 1 where a head is not the identity. */
   readonly #active: Uint8Array;
+  /** `[slotCount, heads]`: knots that stand in the place of slope and intercept. */
+  readonly #knots: (Isotonic | null)[];
 
   constructor(heads: ModelCard["heads"], slotCount: number) {
     this.#heads = heads.length;
     this.#initial = heads.map(({ platt }) => platt ?? IDENTITY);
     this.#parameters = new Float64Array(slotCount * heads.length * 2);
     this.#active = new Uint8Array(slotCount);
+    this.#knots = new Array<Isotonic | null>(slotCount * heads.length).fill(null);
     for (let slot = 0; slot < slotCount; slot += 1) this.restore(slot);
   }
 
   /** Replaces a head's parameters for one slot from its next step on. @throws InvariantError when they are no order-keeping scaling. */
-  set(slot: number, head: number, { slope, intercept }: Platt): void {
+  set(slot: number, head: number, scaling: Scaling): void {
     const at = this.#at(slot, head);
+    if (isIsotonic(scaling)) {
+      checkIsotonic(scaling);
+      this.#knots[at / 2] = scaling;
+      this.#active[slot] = 1;
+      return;
+    }
+    this.#knots[at / 2] = null;
+    const { slope, intercept } = scaling;
     invariant(Number.isFinite(slope) && slope > 0, `a positive slope, not ${slope}`);
     invariant(Number.isFinite(intercept), `a finite intercept, not ${intercept}`);
     this.#parameters[at] = slope;
     this.#parameters[at + 1] = intercept;
     const own = this.#parameters.subarray(slot * this.#heads * 2, (slot + 1) * this.#heads * 2);
-    this.#active[slot] = own.every((value, i) => value === (i % 2 === 0 ? 1 : 0)) ? 0 : 1;
+    const isIdentity =
+      own.every((value, i) => value === (i % 2 === 0 ? 1 : 0)) &&
+      this.#knots.slice(slot * this.#heads, (slot + 1) * this.#heads).every((knots) => knots === null);
+    this.#active[slot] = isIdentity ? 0 : 1;
   }
 
+  /** Slope and intercept that were set last; where knots stand in their place see {@link scaling}. */
   get(slot: number, head: number): Platt {
     const at = this.#at(slot, head);
     return { slope: this.#parameters[at], intercept: this.#parameters[at + 1] };
+  }
+
+  /** What is in force. */
+  scaling(slot: number, head: number): Scaling {
+    return this.#knots[this.#at(slot, head) / 2] ?? this.get(slot, head);
   }
 
   /** The logit of a probability that {@link apply} gave with the slot's present parameters, as it was before; NaN stays NaN. */
   logitBefore(slot: number, head: number, probability: number): number {
     const at = this.#at(slot, head);
     const logit = Math.log(probability / (1 - probability));
+    const knots = this.#knots[at / 2];
+    if (knots !== null) return unscale(knots, logit);
     return (logit - this.#parameters[at + 1]) / this.#parameters[at];
   }
 
@@ -86,7 +114,9 @@ export class Calibration {
         const at = (slot * heads + head) * 2;
         const p = probabilities[row * heads + head];
         const logit = Math.log(p / (1 - p));
-        const scaled = this.#parameters[at] * logit + this.#parameters[at + 1];
+        const knots = this.#knots[at / 2];
+        const scaled =
+          knots === null ? this.#parameters[at] * logit + this.#parameters[at + 1] : scale(knots, logit);
         probabilities[row * heads + head] = 1 / (1 + Math.exp(-scaled));
       }
     }

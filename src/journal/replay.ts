@@ -8,7 +8,7 @@ import { SCHEMA_HASH } from "../feature/schema.ts";
 import type { ExecutionDetail } from "../gateway/gateway.ts";
 import type { SeenBook } from "../gateway/seen-book.ts";
 import type { DeskTap } from "../gateway/tap.ts";
-import type { Platt } from "../inference/calibration.ts";
+import type { Scaling } from "../inference/calibration.ts";
 import { EngineLostError, type StepEngine } from "../inference/engine.ts";
 import { SwitchedEngine } from "../inference/switched-engine.ts";
 import { SIDES, type SidesName } from "../quote/target.ts";
@@ -182,8 +182,8 @@ export async function replay(
       run.desk.onEngineRestored(run.engine, record.timeUs);
       inputs += 1;
     } else if (record.type === RECORD.calibration) {
-      const { head, slope, intercept } = json<{ head: number } & Platt>(record);
-      run.engine?.calibration?.set(record.subject, head, { slope, intercept });
+      const { head, ...scaling } = json<{ head: number } & Scaling>(record);
+      run.engine?.calibration?.set(record.subject, head, scaling);
       inputs += 1;
     } else if (record.type === RECORD.model) {
       await applyAct(json<ModelAct>(record), run, options.engineFor);

@@ -1,6 +1,8 @@
 import { invariant } from "../core/invariant.ts";
-import type { Calibration, Platt } from "../inference/calibration.ts";
+import { type Calibration, isIsotonic, type Platt, type Scaling } from "../inference/calibration.ts";
 import { HEADS, type HeadName } from "../inference/card.ts";
+import { scale } from "../inference/isotonic.ts";
+import { fitIsotonic } from "./isotonic-fit.ts";
 import { LABEL_OPTIONS, Labeller } from "./labels.ts";
 
 /** Rows of an instrument that may wait for their outcome; at most 100 ms of them do. */
@@ -26,18 +28,22 @@ const CHANGE_MIN = 0.01;
 /** Every instrument and head is fitted anew once in this time. */
 const ROUND_MS = 10_000;
 
+/** By slope and intercept, or by steps that rise with the logit. */
+export type RecalibrationMethod = "platt" | "isotonic";
+
 export interface RecalibratorOptions {
+  readonly method: RecalibrationMethod;
   /** The model's outputs in order. */
   readonly heads: readonly HeadName[];
   readonly slotCount: number;
   /** Where the parameters stand; what it holds at first is what they are held to. */
   readonly calibration: Calibration;
   /** Told of each change, for it to be put in force: `calibration` holds it from then on. */
-  readonly onChange: (slot: number, head: number, platt: Platt) => void;
+  readonly onChange: (slot: number, head: number, scaling: Scaling) => void;
 }
 
 /**
- * Fits Platt parameters of each instrument and head to what came of its predictions: labels as the models are trained on, made
+ * Fits Platt parameters, or an isotonic curve, of each instrument and head to what came of its predictions: labels as the models are trained on, made
  * as a stream; their counts by logit, forgotten by half in an hour; the maximum a posteriori of slope and intercept under a normal
  * prior around the card's, one head at a call of {@link onTimer}, so that no call takes long. Memory is taken when an instrument's
  * first prediction comes and does not grow. Reads no clock: the same calls give the same parameters.
@@ -99,7 +105,7 @@ export class Recalibrator {
 
   /** To be called about every 10 ms. */
   onTimer(timeUs: number): void {
-    const { heads, calibration, onChange } = this.#options;
+    const { heads, calibration, method, onChange } = this.#options;
     if (this.#next === this.#initial.length) {
       if (timeUs - this.#roundUs < ROUND_MS * 1_000) return;
       this.#next = 0;
@@ -113,9 +119,9 @@ export class Recalibrator {
       if (outcomes === null) continue;
       const head = at % heads.length;
       if (head === 0) outcomes.age(timeUs);
-      const fitted = outcomes.fit(head, this.#initial[at]);
-      const { slope, intercept } = calibration.get(slot, head);
-      if (Math.abs(fitted.slope - slope) + Math.abs(fitted.intercept - intercept) < CHANGE_MIN) return;
+      const initial = this.#initial[at];
+      const fitted = method === "platt" ? outcomes.fit(head, initial) : outcomes.fitIsotonic(head, initial);
+      if (fitted === null || distance(fitted, calibration.scaling(slot, head)) < CHANGE_MIN) return;
       onChange(slot, head, fitted);
       return;
     }
@@ -206,6 +212,20 @@ class SlotOutcomes {
     return { slope, intercept };
   }
 
+  /** The curve by the same counts, held to `initial`; null while there is none. */
+  fitIsotonic(head: number, initial: Platt): Scaling | null {
+    const bins = Array.from({ length: BINS }, (_, bin) => {
+      const at = (head * BINS + bin) * FIELDS;
+      const rows = this.#counts[at];
+      return {
+        logit: this.#counts[at + 2] / rows,
+        outcomes: rows / ROWS_PER_OUTCOME,
+        came: this.#counts[at + 1] / ROWS_PER_OUTCOME,
+      };
+    });
+    return fitIsotonic(bins, initial, INTERCEPT_DISTANCE_MAX);
+  }
+
   #count(row: number, head: number, label: number): void {
     const logit = this.#logits[(row & (WAITING_ROWS - 1)) * this.#heads + head];
     if (Number.isNaN(logit)) return;
@@ -216,6 +236,20 @@ class SlotOutcomes {
     this.#counts[at + 1] += label;
     this.#counts[at + 2] += held;
   }
+}
+
+/** How far two calibrations are apart: in their parameters, or where the first one has knots. */
+function distance(fitted: Scaling, current: Scaling): number {
+  if (!isIsotonic(fitted)) {
+    if (isIsotonic(current)) return Number.POSITIVE_INFINITY;
+    return Math.abs(fitted.slope - current.slope) + Math.abs(fitted.intercept - current.intercept);
+  }
+  let most = 0;
+  for (const [at, logit] of fitted.logits.entries()) {
+    const now = isIsotonic(current) ? scale(current, logit) : current.slope * logit + current.intercept;
+    most = Math.max(most, Math.abs(fitted.scaled[at] - now));
+  }
+  return most;
 }
 
 const clamp = (value: number, low: number, high: number): number => Math.min(Math.max(value, low), high);

@@ -14,7 +14,7 @@ import type { JournalEnd } from "../failover/handover/messages.ts";
 import type { GatewayEvents, QuoteGateway, SessionNumbers } from "../gateway/gateway.ts";
 import { NoGateway } from "../gateway/no-gateway.ts";
 import type { DeskTap } from "../gateway/tap.ts";
-import type { Platt } from "../inference/calibration.ts";
+import type { Scaling } from "../inference/calibration.ts";
 import type { StepEngine } from "../inference/engine.ts";
 import type { StepModel } from "../inference/step-model.ts";
 import { SwitchedEngine } from "../inference/switched-engine.ts";
@@ -246,10 +246,10 @@ export class LiveDesk {
   }
 
   /** Probabilities of an instrument are calibrated otherwise from the next step on. */
-  takeCalibration(slot: number, head: number, platt: Platt): void {
+  takeCalibration(slot: number, head: number, scaling: Scaling): void {
     if (this.#stopped !== null) return;
-    this.#input(RECORD.calibration, slot, JSON.stringify({ head, ...platt }));
-    this.#engine.calibrate(slot, head, platt);
+    this.#input(RECORD.calibration, slot, JSON.stringify({ head, ...scaling }));
+    this.#engine.calibrate(slot, head, scaling);
   }
 
   /** Only what reduces a position is quoted until {@link resetKill}. */

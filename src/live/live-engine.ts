@@ -2,7 +2,7 @@ import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import { type Desk, UNDERLYING_CAPACITY } from "../desk/desk.ts";
-import type { Platt } from "../inference/calibration.ts";
+import type { Scaling } from "../inference/calibration.ts";
 import type { StepEngine } from "../inference/engine.ts";
 import { startEngine } from "../inference/registry.ts";
 import type { StepModel } from "../inference/step-model.ts";
@@ -43,8 +43,8 @@ export class LiveEngine {
   }
 
   /** Probabilities of a slot are calibrated otherwise from its next step on. */
-  calibrate(slot: number, head: number, platt: Platt): void {
-    this.#engine.calibration?.set(slot, head, platt);
+  calibrate(slot: number, head: number, scaling: Scaling): void {
+    this.#engine.calibration?.set(slot, head, scaling);
   }
 
   /** What comes back after the stop has begun is of no more use. */

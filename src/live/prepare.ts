@@ -41,7 +41,7 @@ export async function prepareEngine(config: Config, clock: Clock, log: Logger): 
     slotCount: UNDERLYING_CAPACITY,
     maxBatch: UNDERLYING_CAPACITY,
     sweep: true,
-    recalibrates: config.recalibrate,
+    recalibrates: config.recalibrate !== null,
     log: (line) => log.info(line),
   });
   const engine = config.challenge === null ? started : switchable(started);

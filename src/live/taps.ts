@@ -7,7 +7,7 @@ import { JsonGateway } from "../gateway/json/gateway.ts";
 import { FixClients } from "../gateway/rfq/fix-clients.ts";
 import { ShmWriter } from "../gateway/shm/writer.ts";
 import type { DeskTap } from "../gateway/tap.ts";
-import type { Platt } from "../inference/calibration.ts";
+import type { Scaling } from "../inference/calibration.ts";
 import type { StepModel } from "../inference/step-model.ts";
 import { type DriftChange, watchedOf } from "../learn/drift/monitor.ts";
 import { requestRetrain } from "../learn/retrain-request.ts";
@@ -29,7 +29,7 @@ export interface TapContext {
   /** Journals that a model is trusted more or less, and hands it to the desk. */
   readonly onDrift: (change: DriftChange) => void;
   /** Journals that probabilities of an instrument are calibrated otherwise from now on, and puts it in force. */
-  readonly onCalibration: (slot: number, head: number, platt: Platt) => void;
+  readonly onCalibration: (slot: number, head: number, scaling: Scaling) => void;
 }
 
 /** Those who follow the desk's decisions, as configured. @throws KeelError naming what is missing */
@@ -89,7 +89,8 @@ export function configuredTaps(
       }),
     );
   }
-  if (config.drift !== null || config.recalibrate) taps.push(modelWatch(config, desk, card, context));
+  if (config.drift !== null || config.recalibrate !== null)
+    taps.push(modelWatch(config, desk, card, context));
   return taps;
 }
 

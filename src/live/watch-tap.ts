@@ -1,7 +1,7 @@
 import { FEATURE_COUNT } from "../feature/schema.ts";
 import type { SeenBook } from "../gateway/seen-book.ts";
 import type { DeskTap } from "../gateway/tap.ts";
-import type { Platt } from "../inference/calibration.ts";
+import type { Scaling } from "../inference/calibration.ts";
 import type { ModelCard } from "../inference/card.ts";
 import { type WatchedCard, watchedOf } from "../learn/drift/monitor.ts";
 import {
@@ -65,11 +65,9 @@ export class WatchTap implements DeskTap {
   }
 
   /** A calibration has come into force. */
-  onCalibration(slot: number, head: number, { slope, intercept }: Platt): void {
-    this.#values[0] = head;
-    this.#values[1] = slope;
-    this.#values[2] = intercept;
-    this.#sink.observe(OBSERVED.calibration, slot, this.#timeUs, this.#values, 3);
+  onCalibration(slot: number, head: number, scaling: Scaling): void {
+    const text = JSON.stringify({ head, ...scaling });
+    this.#sink.describe(OBSERVED.calibration, slot, this.#timeUs, text);
   }
 
   onTimer(timeUs: number): void {

@@ -1,14 +1,17 @@
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
 import { CaptureSession } from "../../models/train/capture-events.ts";
 import { Rng } from "../../src/core/rng.ts";
 import { FEATURE_COUNT, SCHEMA_HASH } from "../../src/feature/schema.ts";
 import { CaptureReader } from "../../src/feed/capture.ts";
-import { Calibration, IDENTITY, type Platt } from "../../src/inference/calibration.ts";
+import { Calibration, IDENTITY, type Platt, type Scaling } from "../../src/inference/calibration.ts";
 import { HEADS } from "../../src/inference/card.ts";
 import { CpuEngine, cpuIsas } from "../../src/inference/cpu.ts";
+import { checkIsotonic, type Isotonic, scale, unscale } from "../../src/inference/isotonic.ts";
 import { loadModel } from "../../src/inference/model.ts";
+import { fitIsotonic } from "../../src/learn/isotonic-fit.ts";
 import { Labeller } from "../../src/learn/labels.ts";
-import { Recalibrator } from "../../src/learn/recalibration.ts";
+import { type RecalibrationMethod, Recalibrator } from "../../src/learn/recalibration.ts";
 import { sharedPath, skipUnless, skipUnlessShared } from "../support/shared-data.ts";
 
 const isas = await cpuIsas();
@@ -24,7 +27,7 @@ const sigmoid = (logit: number): number => 1 / (1 + Math.exp(-logit));
 interface Bed {
   readonly calibration: Calibration;
   readonly recalibrator: Recalibrator;
-  readonly changes: { slot: number; head: number; platt: Platt }[];
+  readonly changes: { slot: number; head: number; scaling: Scaling }[];
   /** Predictions of random logits, whose outcome comes with the chance that `truth` says, 200 ms apart. */
   readonly play: (count: number, truth: Platt, interrupted?: boolean) => void;
   /** Calls the timer until every head has been fitted. */
@@ -32,16 +35,17 @@ interface Bed {
 }
 
 /** One head, two instruments, of which the second has predictions. */
-function bed(heads = withdrawal): Bed {
+function bed(heads = withdrawal, method: RecalibrationMethod = "platt"): Bed {
   const calibration = new Calibration(heads, 2);
   const changes: Bed["changes"] = [];
   const recalibrator = new Recalibrator({
     heads: heads.map(({ name }) => name),
     slotCount: 2,
     calibration,
-    onChange: (slot, head, platt) => {
-      changes.push({ slot, head, platt });
-      calibration.set(slot, head, platt);
+    method,
+    onChange: (slot, head, scaling) => {
+      changes.push({ slot, head, scaling });
+      calibration.set(slot, head, scaling);
     },
   });
   const rng = new Rng(1);
@@ -81,7 +85,7 @@ describe("recalibration from outcomes", () => {
     expect(Math.abs(slope - 1.4)).toBeLessThan(0.15);
     expect(Math.abs(intercept - 0.8)).toBeLessThan(0.15);
     expect(calibration.get(0, 0)).toEqual(IDENTITY);
-    expect(changes).toEqual([{ slot: 1, head: 0, platt: { slope, intercept } }]);
+    expect(changes).toEqual([{ slot: 1, head: 0, scaling: { slope, intercept } }]);
   });
 
   test("goes on from what it has set: calibrated predictions are fitted as what they were before", () => {
@@ -154,19 +158,92 @@ describe("recalibration from outcomes", () => {
     expect(counts).toEqual([1, 2, 2, 2, 2, 2]);
   });
 
+  test("by an isotonic curve finds how far they are off, and keeps the order of predictions", () => {
+    const heads = withdrawal;
+    const { calibration, play, round } = bed(heads, "isotonic");
+    const bent: Platt = { slope: 1, intercept: 0.9 };
+    play(20_000, bent);
+    round();
+    const found = calibration.scaling(1, 0);
+    if (!("logits" in found)) throw new Error("a curve");
+    // The card holds it back by a third or so: eight outcomes a bin against some six.
+    expect(scale(found, 0)).toBeGreaterThan(0.4);
+    expect(scale(found, 0)).toBeLessThan(1.1);
+    for (let logit = -9; logit < 9; logit += 0.05) {
+      expect(scale(found, logit + 0.05)).toBeGreaterThan(scale(found, logit));
+      expect(unscale(found, scale(found, logit))).toBeCloseTo(logit, 9);
+    }
+    const before = calibration.scaling(1, 0);
+    play(10_000, bent);
+    round();
+    expect(
+      Math.abs(scale(before as Isotonic, 0) - scale(calibration.scaling(1, 0) as Isotonic, 0)),
+    ).toBeLessThan(0.2);
+    expect(calibration.scaling(0, 0)).toEqual(IDENTITY);
+  });
+
+  test("pools adjacent violators: rises, holds to the prior where outcomes are few, and is the least loss among what rises", () => {
+    const binsOf = (rates: readonly (readonly [outcomes: number, rate: number])[]) =>
+      rates.map(([outcomes, rate], at) => ({ logit: at - 2, outcomes, came: outcomes * rate }));
+    expect(fitIsotonic(binsOf([[0, 0]]), IDENTITY, 2)).toBeNull();
+    const few = fitIsotonic(
+      binsOf([
+        [0.1, 1],
+        [0, 0],
+        [0.1, 0],
+      ]),
+      IDENTITY,
+      2,
+    );
+    for (const [at, logit] of (few?.logits ?? []).entries())
+      expect(Math.abs((few?.scaled[at] ?? 9) - logit)).toBeLessThan(0.12);
+    // The second and third are the wrong way round: one pool of both.
+    const many = fitIsotonic(
+      binsOf([
+        [1e6, 0.2],
+        [1e6, 0.5],
+        [1e6, 0.4],
+        [1e6, 0.7],
+      ]),
+      IDENTITY,
+      2,
+    );
+    expect(many?.logits.map((logit) => Math.round(logit * 100) / 100)).toEqual([-2, -0.5, 1]);
+    const rates = many?.scaled.map(sigmoid) ?? [];
+    for (const [at, rate] of [0.2, 0.45, 0.7].entries()) expect(rates[at]).toBeCloseTo(rate, 4);
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.tuple(fc.double({ min: 0, max: 1e4, noNaN: true }), fc.double({ min: 0, max: 1, noNaN: true })),
+          {
+            minLength: 1,
+            maxLength: 64,
+          },
+        ),
+        (rows) => {
+          const found = fitIsotonic(binsOf(rows), { slope: 1.2, intercept: -0.3 }, 2);
+          if (found === null) return;
+          checkIsotonic(found);
+          for (const [at, logit] of found.logits.entries())
+            expect(Math.abs(found.scaled[at] - (1.2 * logit - 0.3))).toBeLessThanOrEqual(2 + 1e-9);
+        },
+      ),
+    );
+  });
+
   const capture = "data/binance/spot-btcusdt-20240809.gz";
   const earlier = "data/binance/spot-btcusdt-20240808.gz";
   const skip = skipUnless(isas.length > 0, "recalibration on a real capture: no native library");
-  test.skipIf(skip || skipUnlessShared(capture, earlier))(
-    "lowers the log loss of predictions that come after, on a capture never trained on",
-    async () => {
+  test.skipIf(skip || skipUnlessShared(capture, earlier)).each(["platt", "isotonic"] as const)(
+    "lowers the log loss of predictions that come after, on a capture never trained on (%s)",
+    async (method) => {
       const engine = await CpuEngine.start(model, 1, 1);
       const { heads } = model.card;
       const calibration = new Calibration(heads, 1);
       const names = heads.map(({ name }) => name);
       const recalibrator = new Recalibrator({
-        ...{ heads: names, slotCount: 1, calibration },
-        onChange: (slot, head, platt) => calibration.set(slot, head, platt),
+        ...{ heads: names, slotCount: 1, calibration, method },
+        onChange: (slot, head, scaling) => calibration.set(slot, head, scaling),
       });
       const losses = [0, 0];
       const waiting: { plain: Float32Array; scaled: Float32Array }[] = [];
@@ -200,6 +277,7 @@ describe("recalibration from outcomes", () => {
         }
       }
       const [plain, scaled] = losses.map((loss) => loss / waiting.length / heads.length);
+      console.log(`${method}: mean log loss ${plain.toFixed(4)} → ${scaled.toFixed(4)}`);
       expect(waiting.length).toBeGreaterThan(50_000);
       expect(scaled).toBeLessThan(plain - 0.003);
       await engine.dispose();

@@ -143,7 +143,7 @@ test.skipIf(skipUnless(hasCpu, "the native library"))(
     let asked = 0;
     // What a live desk has on a thread of its own.
     const watched = new ModelWatch(
-      { card: watchedOf(champion.card), underlyings: UNDERLYING_CAPACITY, drift: DRIFT, recalibrates: false },
+      { card: watchedOf(champion.card), underlyings: UNDERLYING_CAPACITY, drift: DRIFT, recalibrates: null },
       {
         drift: (change, timeUs) => {
           changes.push(change);

@@ -162,7 +162,7 @@ describe.skipIf(noEngine)("a desk that is followed", () => {
         card: watchedOf(model.card),
         underlyings: UNDERLYING_CAPACITY,
         drift: { ...DEFAULT_DRIFT_PARAMETERS, windowSeconds: 4, lookSeconds: 1, rowsMin: 50 },
-        recalibrates: false,
+        recalibrates: null,
       },
       findings: { drift: (change) => changes.push(change), retrain: () => {}, calibration: () => {} },
       onProblem: (problem) => problems.push(problem),

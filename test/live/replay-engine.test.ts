@@ -15,6 +15,7 @@ import { parseRunStart, type RunStart } from "../../src/journal/run-start.ts";
 import { showDecision } from "../../src/journal/show.ts";
 import { DecisionComparer } from "../../src/journal/verify.ts";
 import { watchedOf } from "../../src/learn/drift/monitor.ts";
+import type { RecalibrationMethod } from "../../src/learn/recalibration.ts";
 import { ModelWatch } from "../../src/learn/watch/watch.ts";
 import { engineForReplay } from "../../src/live/replay-engine.ts";
 import { WatchTap } from "../../src/live/watch-tap.ts";
@@ -39,7 +40,7 @@ const RESTART_MS = 700;
 
 interface RunOptions {
   readonly lossAtStep?: number;
-  readonly recalibrates?: boolean;
+  readonly recalibrates?: RecalibrationMethod;
   /** From here on the model is trusted by half. */
   readonly driftAtMs?: number;
   readonly runMs?: number;
@@ -48,7 +49,7 @@ interface RunOptions {
 /** Some seconds of the simulated market through a desk on this instruction set, as a journal would hold it. */
 async function recordRun(
   isa: CpuIsa,
-  { lossAtStep, recalibrates = false, driftAtMs, runMs = RUN_MS }: RunOptions = {},
+  { lossAtStep, recalibrates, driftAtMs, runMs = RUN_MS }: RunOptions = {},
 ): Promise<JournalRecord[]> {
   const records: JournalRecord[] = [];
   const write = (type: RecordType, subject: number, timeUs: number, payload: string | Uint8Array): void => {
@@ -122,18 +123,24 @@ async function recordRun(
   const desk = new Desk({ ...start, engine, port, timer: noTimer });
   let nowUs = START_US;
   const watch = new ModelWatch(
-    { card: watchedOf(engine.card), underlyings: UNDERLYING_CAPACITY, drift: null, recalibrates },
+    {
+      card: watchedOf(engine.card),
+      underlyings: UNDERLYING_CAPACITY,
+      drift: null,
+      recalibrates: recalibrates ?? null,
+    },
     {
       drift: () => {},
       retrain: () => {},
-      calibration: (slot, head, platt) => {
-        write(RECORD.calibration, slot, nowUs, JSON.stringify({ head, ...platt }));
-        calibrated.calibration.set(slot, head, platt);
-        tap?.onCalibration(slot, head, platt);
+      calibration: (slot, head, scaling) => {
+        write(RECORD.calibration, slot, nowUs, JSON.stringify({ head, ...scaling }));
+        calibrated.calibration.set(slot, head, scaling);
+        tap?.onCalibration(slot, head, scaling);
       },
     },
   );
-  const tap = recalibrates ? new WatchTap(watch, watchedOf(engine.card), UNDERLYING_CAPACITY) : null;
+  const tap =
+    recalibrates !== undefined ? new WatchTap(watch, watchedOf(engine.card), UNDERLYING_CAPACITY) : null;
   write(RECORD.start, 0, START_US, JSON.stringify(start));
   desk.start(START_US);
   write(RECORD.gateway, 0, START_US, JSON.stringify({ on: "up" }));
@@ -256,17 +263,20 @@ describe.skipIf(isas.length === 0)("replaying a run of the cpu engine", () => {
     expect(unlost.identical).toBe(false);
   });
 
-  test("in which probabilities were calibrated anew gives the very same decisions, and others without it", async () => {
-    const records = await recordRun(best, { recalibrates: true, runMs: 13_000 });
-    const changes = records.filter(({ type }) => type === RECORD.calibration);
-    expect(changes.length).toBeGreaterThan(2);
-    const { difference, identical, compared } = await verify(records);
-    expect([difference, identical]).toEqual([null, true]);
-    expect(compared).toBeGreaterThan(20);
+  test.each(["platt", "isotonic"] as const)(
+    "in which probabilities were calibrated anew (%s) gives the very same decisions, and others without it",
+    async (recalibrates) => {
+      const records = await recordRun(best, { recalibrates, runMs: 13_000 });
+      const changes = records.filter(({ type }) => type === RECORD.calibration);
+      expect(changes.length).toBeGreaterThan(2);
+      const { difference, identical, compared } = await verify(records);
+      expect([difference, identical]).toEqual([null, true]);
+      expect(compared).toBeGreaterThan(20);
 
-    const unchanged = await verify(records.filter(({ type }) => type !== RECORD.calibration));
-    expect(unchanged.identical).toBe(false);
-  });
+      const unchanged = await verify(records.filter(({ type }) => type !== RECORD.calibration));
+      expect(unchanged.identical).toBe(false);
+    },
+  );
 
   test("in which the model was trusted less because of drift gives the very same decisions, and others without it", async () => {
     const records = await recordRun(best, { driftAtMs: 11_500, runMs: 13_000 });

@@ -36,7 +36,7 @@ export const OBSERVED = {
   features: 12,
   /** Subject: underlying. Text: JSON of what `WatchedCard` names of the model that is in force from now on. */
   model: 13,
-  /** Subject: underlying. head, slope, intercept: in force from now on. */
+  /** Subject: underlying. Text: JSON of a head and the scaling that is in force for it from now on. */
   calibration: 14,
   /** Observations did not fit and are missing here: how many. */
   lost: 15,

@@ -1,9 +1,10 @@
-import type { Platt } from "../../inference/calibration.ts";
+import type { Scaling } from "../../inference/calibration.ts";
 import type { Distances } from "../../inference/profile.ts";
 import type { HeadScores } from "../drift/head-outcomes.ts";
 import type { DriftChange, WatchedCard } from "../drift/monitor.ts";
 import type { DriftParameters } from "../drift/parameters.ts";
 import type { DriftedNumber } from "../drift/underlying-drift.ts";
+import type { RecalibrationMethod } from "../recalibration.ts";
 
 /** What the thread watches, and how. */
 export interface WatchOptions {
@@ -12,8 +13,8 @@ export interface WatchOptions {
   readonly underlyings: number;
   /** Null: drift is not watched. */
   readonly drift: DriftParameters | null;
-  /** Calibrations are fitted to outcomes. */
-  readonly recalibrates: boolean;
+  /** How calibrations are fitted to outcomes; null: they are not. */
+  readonly recalibrates: RecalibrationMethod | null;
 }
 
 /** Messages to the thread: the first starts it; the other one ends it when everything in the ring is taken. */
@@ -59,6 +60,6 @@ export type WatchReply =
       readonly causes: readonly string[];
       readonly timeUs: number;
     }
-  | { readonly is: "calibration"; readonly slot: number; readonly head: number; readonly platt: Platt }
+  | { readonly is: "calibration"; readonly slot: number; readonly head: number; readonly scaling: Scaling }
   /** JSON of a {@link WatchReport}: a text costs the desk's thread nothing until somebody asks for it. */
   | { readonly is: "report"; readonly text: string; readonly ended: boolean };

@@ -84,5 +84,5 @@ export class WatchLine {
 function tell(reply: Exclude<WatchReply, { is: "report" }>, findings: WatchFindings, timeUs: number): void {
   if (reply.is === "drift") findings.drift(reply.change, timeUs);
   else if (reply.is === "retrain") findings.retrain(reply.underlying, reply.causes, reply.timeUs);
-  else findings.calibration(reply.slot, reply.head, reply.platt);
+  else findings.calibration(reply.slot, reply.head, reply.scaling);
 }

@@ -1,6 +1,6 @@
 import { invariant } from "../../core/invariant.ts";
 import { FEATURE_COUNT } from "../../feature/schema.ts";
-import { Calibration, type Platt } from "../../inference/calibration.ts";
+import { Calibration, type Scaling } from "../../inference/calibration.ts";
 import { type DriftChange, DriftMonitor, type WatchedCard } from "../drift/monitor.ts";
 import { OBSERVED, type ObservationSink, type ObservedKind, PREDICTED } from "../outcomes/observation.ts";
 import { Recalibrator } from "../recalibration.ts";
@@ -11,7 +11,7 @@ export interface WatchFindings {
   drift(change: DriftChange, timeUs: number): void;
   retrain(underlying: number, causes: readonly string[], timeUs: number): void;
   /** To be put in force, and then to be observed as such. */
-  calibration(slot: number, head: number, platt: Platt): void;
+  calibration(slot: number, head: number, scaling: Scaling): void;
 }
 
 /**
@@ -33,14 +33,16 @@ export class ModelWatch implements ObservationSink {
             onChange: (change, timeUs) => findings.drift(change, timeUs),
             onRetrain: (underlying, causes, timeUs) => findings.retrain(underlying, causes, timeUs),
           });
-    this.#recalibrator = recalibrates
-      ? new Recalibrator({
-          heads: card.heads.map(({ name }) => name),
-          slotCount: underlyings,
-          calibration: this.#calibration,
-          onChange: (slot, head, platt) => findings.calibration(slot, head, platt),
-        })
-      : null;
+    this.#recalibrator =
+      recalibrates !== null
+        ? new Recalibrator({
+            heads: card.heads.map(({ name }) => name),
+            slotCount: underlyings,
+            calibration: this.#calibration,
+            method: recalibrates,
+            onChange: (slot, head, scaling) => findings.calibration(slot, head, scaling),
+          })
+        : null;
   }
 
   observe(kind: ObservedKind, subject: number, timeUs: number, values: Float64Array, count: number): void {
@@ -65,9 +67,6 @@ export class ModelWatch implements ObservationSink {
         invariant(count === FEATURE_COUNT, "a whole row of features");
         drift?.onFeatures(subject, values, 0, timeUs);
         break;
-      case OBSERVED.calibration:
-        this.#calibration.set(subject, values[0], { slope: values[1], intercept: values[2] });
-        break;
       case OBSERVED.lost:
         this.#interruptAll();
         break;
@@ -80,6 +79,9 @@ export class ModelWatch implements ObservationSink {
 
   describe(kind: ObservedKind, subject: number, timeUs: number, text: string): void {
     if (kind === OBSERVED.model) this.#drift?.follow(subject, JSON.parse(text) as WatchedCard, timeUs);
+    if (kind !== OBSERVED.calibration) return;
+    const { head, ...scaling } = JSON.parse(text) as { head: number } & Scaling;
+    this.#calibration.set(subject, head, scaling);
   }
 
   /** Observations are missing: what waits for its outcome gets none, since it could be a wrong one. */

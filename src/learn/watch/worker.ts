@@ -27,7 +27,7 @@ class Watch {
     this.#watch = new ModelWatch(options, {
       drift: (change) => tell({ is: "drift", change }),
       retrain: (underlying, causes, timeUs) => tell({ is: "retrain", underlying, causes, timeUs }),
-      calibration: (slot, head, platt) => tell({ is: "calibration", slot, head, platt }),
+      calibration: (slot, head, scaling) => tell({ is: "calibration", slot, head, scaling }),
     });
     this.#poll();
   }
