@@ -88,7 +88,7 @@ export class EtcdLease implements LeaseService {
       return { granted: false, holder: holderNow, remainingMs: 0 };
     }
     this.#id = id;
-    return { granted: true, token, before };
+    return { granted: true, token, before, expired: false };
   }
 
   async renew(token: number, { numbers, block }: LeaseRequest): Promise<boolean> {

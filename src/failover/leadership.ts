@@ -15,6 +15,10 @@ const SHUT_AFTER = 0.85;
 const ASK_MS_MAX = 50;
 /** After an answer that did not come: shorter than the lease, longer than a service that is busy. */
 const RETRY_MS = 50;
+/** Share of the lease's length after which it may have been prolonged, and have ended, without having been seen. */
+const STALE_AFTER = 0.7;
+/** What the way of an answer and the rounding of what it tells may come to. */
+const EARLY_MS = 20;
 /** Session numbers that a lease covers beyond those used; renewing covers as many again. */
 export const NUMBER_BLOCK = 16_384;
 
@@ -46,6 +50,8 @@ export interface LeadershipCounters {
   failures: number;
   /** Terms that ended because the lease was lost or could not be renewed in time. */
   lost: number;
+  /** Times that the lease could be had before the holder's time was over, and was not taken. */
+  early: number;
 }
 
 /**
@@ -53,7 +59,7 @@ export interface LeadershipCounters {
  * counted from when it asked, not from when it was answered. Nothing here waits: to be called every few milliseconds.
  */
 export class Leadership {
-  readonly counters: LeadershipCounters = { terms: 0, renewals: 0, failures: 0, lost: 0 };
+  readonly counters: LeadershipCounters = { terms: 0, renewals: 0, failures: 0, lost: 0, early: 0 };
   readonly #options: LeadershipOptions;
   #role: Role = "passive";
   #token: number;
@@ -62,6 +68,10 @@ export class Leadership {
   #nextNs = Number.NEGATIVE_INFINITY;
   #asking: Promise<void> | null = null;
   #holder = "";
+  /** Whoever held the lease when it was last asked for may do so until then, by this process's clock. */
+  #heldUntilNs = Number.NEGATIVE_INFINITY;
+  /** When it was last seen to be held. */
+  #seenNs = Number.NEGATIVE_INFINITY;
   #stopped = false;
   #lastProblem = "";
   #lastTransition = "started";
@@ -204,15 +214,27 @@ export class Leadership {
     const nowNs = monotonicNs();
     if (!answer.granted) {
       this.#holder = answer.holder;
+      this.#heldUntilNs = sentNs + answer.remainingMs * 1e6;
+      this.#seenNs = sentNs;
       const waitMs = answer.remainingMs > 0 ? Math.min(answer.remainingMs + 1, ASK_MS_MAX) : ASK_MS_MAX;
       this.#nextNs = nowNs + waitMs * 1e6;
       return;
     }
     this.#grantedNs = sentNs;
     this.#token = answer.token;
+    const isStale = nowNs - this.#seenNs > ttlMs * 1e6 * STALE_AFTER;
+    if (answer.expired && (isStale || nowNs < this.#heldUntilNs - EARLY_MS * 1e6)) {
+      // Its holder cannot know yet: it may have prolonged it a moment ago, and quotes until its time is over by its own clock.
+      this.counters.early += 1;
+      if (!isStale)
+        this.#options.onProblem("the lease ended before its time: the coordination service's clock was put");
+      await this.#giveBack(answer.token, request, answer.before);
+      this.#nextNs = monotonicNs() + ttlMs * 1e6;
+      return;
+    }
     if (this.#stopped || nowNs >= this.#silentNs) {
       // Too late to make anything of it.
-      await service.release(answer.token, request);
+      await this.#giveBack(answer.token, request, answer.before);
       return;
     }
     const from = Math.max(numbers().outgoing, answer.before?.outgoing ?? 0);
@@ -222,6 +244,15 @@ export class Leadership {
     this.#lastTransition = "took the lead";
     this.#nextNs = sentNs + ttlMs * 1e6 * RENEW_AFTER;
     onLead(answer.token, answer.before);
+  }
+
+  /** What was granted and is not made use of. Numbers of the holders before count as used all the same. */
+  async #giveBack(token: number, request: LeaseRequest, before: SessionNumbers | null): Promise<void> {
+    const { numbers } = request;
+    const outgoing = Math.max(numbers.outgoing, before?.outgoing ?? 0);
+    const startedUs = Math.max(numbers.startedUs ?? 0, before?.startedUs ?? 0);
+    const left = { outgoing, startedUs: startedUs === 0 ? null : startedUs };
+    await this.#options.service.release(token, { ...request, numbers: left }).catch(() => false);
   }
 
   async #takeOn(token: number): Promise<void> {

@@ -20,6 +20,8 @@ export type LeaseAnswer =
       readonly token: number;
       /** As the holders before left them; null where there was none. */
       readonly before: SessionNumbers | null;
+      /** The holder before has not given it back: its time ran out by a clock of the service that can be put. */
+      readonly expired: boolean;
     }
   | {
       readonly granted: false;

@@ -29,6 +29,7 @@ if redis.call('GET', KEYS[4]) ~= server then
 end
 local held = redis.call('GET', KEYS[1])
 if held then return {0, held, redis.call('PTTL', KEYS[1])} end
+local expired = redis.call('HGET', KEYS[3], 'released') ~= redis.call('GET', KEYS[2])
 local token = redis.call('INCR', KEYS[2])
 if token <= tonumber(ARGV[3]) then
   token = tonumber(ARGV[3]) + 1
@@ -41,7 +42,7 @@ if before[1] and tonumber(before[1]) > from then from = tonumber(before[1]) end
 if before[2] and before[2] ~= '' and (started == '' or tonumber(before[2]) > tonumber(started)) then started = before[2] end
 redis.call('HSET', KEYS[3], 'outgoing', string.format('%.0f', from + tonumber(ARGV[6])), 'startedUs', started)
 redis.call('SET', KEYS[1], token .. ':' .. ARGV[1], 'PX', ARGV[2])
-return {1, token, before[1] or '', before[2] or ''}`;
+return {1, token, before[1] or '', before[2] or '', expired and 1 or 0}`;
 
 /** KEYS lease state; ARGV value ttl outgoing startedUs. */
 const RENEW = `
@@ -50,10 +51,10 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('HSET', KEYS[2], 'outgoing', ARGV[3], 'startedUs', ARGV[4])
 return 1`;
 
-/** KEYS lease state; ARGV value outgoing startedUs. */
+/** KEYS lease state; ARGV value outgoing startedUs token. */
 const RELEASE = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[2], 'outgoing', ARGV[2], 'startedUs', ARGV[3])
+redis.call('HSET', KEYS[2], 'outgoing', ARGV[2], 'startedUs', ARGV[3], 'released', ARGV[4])
 redis.call('DEL', KEYS[1])
 return 1`;
 
@@ -102,7 +103,8 @@ export class RedisLease implements LeaseService {
     }
     const granted = Number(answer[1]);
     if (!Number.isSafeInteger(granted) || granted <= tokenFloor) throw this.#unsound("acquire", answer);
-    return { granted: true, token: granted, before: numbersOf(answer[2], answer[3]) };
+    const before = numbersOf(answer[2], answer[3]);
+    return { granted: true, token: granted, before, expired: Number(answer[4]) === 1 };
   }
 
   async renew(token: number, { holder, ttlMs, numbers, block }: LeaseRequest): Promise<boolean> {
@@ -118,7 +120,7 @@ export class RedisLease implements LeaseService {
 
   async release(token: number, { holder, numbers }: LeaseRequest): Promise<boolean> {
     const { lease, state } = this.#keys;
-    const values = [`${token}:${holder}`, String(numbers.outgoing), startedText(numbers)];
+    const values = [`${token}:${holder}`, String(numbers.outgoing), startedText(numbers), String(token)];
     return Number(await this.#eval(RELEASE, [lease, state], values)) === 1;
   }
 

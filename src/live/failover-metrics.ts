@@ -27,9 +27,15 @@ export function registerFailoverMetrics(metrics: MetricRegistry, failover: LiveF
     type: "counter",
     help: "What happened to the lease and to what is followed, by kind.",
     collect: (emit) => {
-      const { terms = 0, renewals = 0, failures = 0, lost = 0 } = failover.leadership?.counters ?? {};
+      const {
+        terms = 0,
+        renewals = 0,
+        failures = 0,
+        lost = 0,
+        early = 0,
+      } = failover.leadership?.counters ?? {};
       const { adoptions, fills, fillsLost } = follower.counters;
-      const counted = { terms, renewals, failures, lost, adoptions };
+      const counted = { terms, renewals, failures, lost, early, adoptions };
       for (const [event, count] of Object.entries(counted)) emit(count, { event });
       emit(fills, { event: "fills" });
       emit(fillsLost, { event: "fills-lost" });

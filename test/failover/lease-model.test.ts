@@ -14,6 +14,7 @@ class Model {
   outgoing = 1;
   #holder = "";
   #untilMs = 0;
+  #released = true;
   #due: { readonly atMs: number; readonly run: () => void }[] = [];
   readonly #rng: Rng;
   readonly #lossShare: number;
@@ -34,6 +35,11 @@ class Model {
       look: () => Promise.reject(new Error("nobody looks")),
       close: () => {},
     };
+  }
+
+  /** The service's clock is put forward: what it keeps until a time is gone. */
+  putClock(): void {
+    this.#untilMs = Math.min(this.#untilMs, this.nowMs);
   }
 
   async to(nowMs: number): Promise<void> {
@@ -71,8 +77,10 @@ class Model {
     this.#holder = `${this.token}:${holder}`;
     this.#untilMs = this.nowMs + ttlMs;
     const before = { outgoing: this.outgoing, startedUs: null };
+    const expired = !this.#released;
+    this.#released = false;
     this.outgoing = Math.max(this.outgoing, numbers.outgoing) + block;
-    return { granted: true, token: this.token, before };
+    return { granted: true, token: this.token, before, expired };
   }
 
   #renew(token: number, { holder, ttlMs, numbers, block }: LeaseRequest): boolean {
@@ -85,6 +93,7 @@ class Model {
   #release(token: number, { holder, numbers }: LeaseRequest): boolean {
     if (this.nowMs >= this.#untilMs || this.#holder !== `${token}:${holder}`) return false;
     this.#untilMs = this.nowMs;
+    this.#released = true;
     this.outgoing = numbers.outgoing;
     return true;
   }
@@ -100,14 +109,14 @@ class Side {
   #nowMs = 0;
   readonly #rate: number;
 
-  constructor(model: Model, name: string, rate: number) {
+  constructor(model: Model, name: string, rate: number, timeoutMs = TTL_MS * 0.4) {
     this.#rate = rate;
     const monotonicNs = (): number => this.#nowMs * this.#rate * 1e6;
     this.fence = new LeaseFence(monotonicNs);
     this.fence.watch(() => this.next);
     this.leadership = new Leadership({
       ...{
-        service: model.service(TTL_MS * 0.4),
+        service: model.service(timeoutMs),
         fence: this.fence,
         holder: name,
         ttlMs: TTL_MS,
@@ -176,6 +185,28 @@ test("never two on the wire, tokens only rise and no number is used twice, whate
   );
   expect(terms).toBeGreaterThan(100);
 }, 30_000);
+
+test("a service whose clock is put forward does not have two lead", async () => {
+  let early = 0;
+  for (let seed = 1; seed <= 60; seed += 1) {
+    const rng = new Rng(seed);
+    const model = new Model(seed, 0);
+    const sides = [new Side(model, "a", 1, TTL_MS * 0.04), new Side(model, "b", 1, TTL_MS * 0.04)];
+    let highestToken = 0;
+    for (let nowMs = 0; nowMs < 12_000; nowMs += 5) {
+      await model.to(nowMs);
+      if (rng.next() < 0.003) model.putClock();
+      for (const side of sides) {
+        const sent = side.turn(nowMs);
+        if (sent === null) continue;
+        expect(sent.token).toBeGreaterThanOrEqual(highestToken);
+        highestToken = sent.token;
+      }
+    }
+    early += sides[0].leadership.counters.early + sides[1].leadership.counters.early;
+  }
+  expect(early).toBeGreaterThan(20);
+});
 
 test("a leader that gets no answer falls silent before the lease ends, and the way is shut before, too", async () => {
   const model = new Model(1, 0);
