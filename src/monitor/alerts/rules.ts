@@ -111,6 +111,9 @@ export const ALERT_RULES: readonly AlertRule[] = [
   rule("KeelDrift", "warning", 0, "The model's world is not the one that it was trained for", {
     ...gauge("keel_drift_stage", "above", 1.5),
   }),
+  rule("KeelModelUnwatched", "critical", 0, "The thread that watches over the model has died", {
+    ...gauge("keel_watch_failed", "equal", 1),
+  }),
   rule("KeelRetrainFailed", "warning", 0, "The latest retraining ended without a candidate", {
     ...gauge("keel_retrain_failed", "equal", 1),
   }),
