@@ -1,11 +1,18 @@
 import { Misfit, type ValueType, valueType } from "./types.ts";
 
-/** A WebSocket's whole URL, without anything secret in it. */
+const THIS_HOST = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
+
+/** A WebSocket's whole URL, without anything secret in it; without TLS to this host alone. */
 export const webSocketUrl: ValueType<string> = valueType("ws or wss URL", "a", (text) => {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^wss?:$/.test(url.protocol) || url.hostname === "") return new Misfit();
   if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
     return new Misfit("a URL without user name, password, query and fragment");
+  }
+  if (url.protocol === "ws:" && !THIS_HOST.test(url.hostname)) {
+    return new Misfit(
+      "wss://, because by ws:// the login and the orders could be read and changed on their way to another host",
+    );
   }
   return text;
 });
