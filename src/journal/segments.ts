@@ -5,14 +5,17 @@ import {
   mkdirSync,
   openSync,
   renameSync,
+  rmSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import type { FileLock } from "../core/file-lock.ts";
 import { isSynchronised, readKernelClock } from "../core/kernel-clock.ts";
 import { Signer } from "../core/signature.ts";
 import { chainHead } from "./chain.ts";
 import { CHECKPOINT, type CheckpointBody, encodeCheckpoint } from "./checkpoint.ts";
+import { lockFolder } from "./folder-lock.ts";
 import { CRC_FROM, DIGEST_BYTES, encodeHeader, RECORD_BYTES, segmentName, writeU64 } from "./format.ts";
 import { type Retention, retire } from "./retention.ts";
 import { recoverStaged, STAGING } from "./staging.ts";
@@ -62,6 +65,8 @@ export class SegmentFiles {
   #syncedMs = 0;
   readonly #signer: Signer | null;
   #staged: boolean;
+  /** Null while the run is staged. */
+  #lock: FileLock | null;
   /** Bytes of the file that is being written. */
   #fileBytes = 0;
   /** Records in this segment, and those of them that no checkpoint covers. */
@@ -76,6 +81,7 @@ export class SegmentFiles {
     this.#signer = options.signingKey === null ? null : new Signer(options.signingKey, "journal");
     this.#staged = options.staged;
     mkdirSync(options.directory, { recursive: true });
+    this.#lock = options.staged ? null : lockFolder(options.directory);
     recoverStaged(options.directory);
     if (this.#staged) mkdirSync(join(options.directory, STAGING), { recursive: true });
     this.#previousDigest = this.#staged ? new Uint8Array(DIGEST_BYTES) : chainHead(options.directory);
@@ -116,12 +122,21 @@ export class SegmentFiles {
     if (!this.#staged) return;
     this.flush();
     this.#sync();
+    this.#lock = lockFolder(this.#options.directory, true);
     this.#staged = false;
     const { directory, runId } = this.#options;
     for (let segment = 1; segment <= this.segment; segment += 1) {
       const name = segmentName(runId, segment);
       renameSync(join(directory, STAGING, name), join(directory, name));
     }
+  }
+
+  /** Nothing more is appended. */
+  end(): void {
+    this.close();
+    if (this.#lock !== null) rmSync(this.#lock.path, { force: true });
+    this.#lock?.release();
+    this.#lock = null;
   }
 
   close(): void {

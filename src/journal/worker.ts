@@ -71,7 +71,7 @@ function drain(ring: RingConsumer, words: Int32Array, files: SegmentFiles): Jour
       const idleMs = taken === STALLED ? STALLED_MS : IDLE_MS;
       if (!closing) Atomics.wait(words, CONTROL.closing, 0, idleMs);
     }
-    files.close();
+    files.end();
   } catch (error) {
     Atomics.store(words, CONTROL.failed, 1);
     failure = error instanceof Error ? error.message : String(error);
