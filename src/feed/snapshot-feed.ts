@@ -3,9 +3,11 @@ import { Rng } from "../core/rng.ts";
 import { EVENT, EventBatch, UNSOUND } from "../market/event-batch.ts";
 import type { Instrument, InstrumentSpec } from "../market/instrument.ts";
 import { L3, type L3Book } from "../market/l3-book.ts";
+import type { JsonObject } from "./decoder.ts";
 import { type FeedOptions, FRAME, type FrameOutcome } from "./feed.ts";
 import { ORDERS, type OrderChange, type OrdersOutcome, type PlaceOrder } from "./order-change.ts";
 import { CHANGED, type Changed, OrderJoin } from "./order-join.ts";
+import type { OrderList } from "./order-list.ts";
 import { RestRequests } from "./rest.ts";
 import { SupervisedFeed } from "./supervised-feed.ts";
 import { Backoff } from "./supervisor.ts";
@@ -25,8 +27,20 @@ export interface BookRecovery {
   readonly backoff: Backoff;
   /** The book is not asked for before; `Infinity` when it is live. */
   dueUs: number;
-  /** A REST snapshot is under way. */
+  /** A REST snapshot is under way, or being placed. */
   inFlight: boolean;
+  /** Null while no snapshot is being placed. */
+  placing: Placing | null;
+}
+
+/** Orders of a snapshot that are placed part by part, so that no turn takes long. */
+interface Placing {
+  readonly list: OrderList;
+  readonly read: (part: JsonObject, place: PlaceOrder) => OrdersOutcome;
+  /** When the snapshot came: since when its orders are known. */
+  readonly timeUs: number;
+  /** All of them are placed. */
+  readonly whole: (timeUs: number, out: EventBatch) => void;
 }
 
 /** What a subscription means: a symbol, by level or by order. */
@@ -144,6 +158,8 @@ export abstract class SnapshotFeed extends SupervisedFeed {
   protected tick(timeUs: number, out: EventBatch): void {
     const overdue = this.#rest.overdue(timeUs);
     if (overdue >= 0) this.onResponse(overdue, 0, "within the time for it", Number.NaN, timeUs, out);
+    const placing = this.recoveries.find((recovery) => recovery.placing !== null);
+    if (placing !== undefined) this.#placePart(placing, timeUs, out);
     if (this.#undescribed.length > 0) this.#describe(timeUs);
     if (!this.connection.open || timeUs < this.#nextScanUs) return;
     this.#nextScanUs = timeUs + SCAN_US;
@@ -154,6 +170,7 @@ export abstract class SnapshotFeed extends SupervisedFeed {
     for (const recovery of this.recoveries) {
       recovery.orders?.restart();
       recovery.inFlight = false;
+      recovery.placing = null;
       recovery.dueUs = Number.POSITIVE_INFINITY;
     }
     this.#rest.giveUp(({ purpose }) => purpose === "snapshot");
@@ -163,6 +180,7 @@ export abstract class SnapshotFeed extends SupervisedFeed {
     if (!this.connection.open) return;
     const recovery = this.recoveryOf(instrument);
     recovery.orders?.restart();
+    this.stopPlacing(recovery);
     if (timeUs - this.states.liveSinceUs(instrument) >= SETTLED_US) recovery.backoff.reset();
     const delayUs = recovery.backoff.attempts === 0 ? 0 : recovery.backoff.nextUs();
     if (delayUs === 0) recovery.backoff.nextUs();
@@ -242,27 +260,54 @@ export abstract class SnapshotFeed extends SupervisedFeed {
     this.askBook(recovery, timeUs);
   }
 
-  /** Fills an empty book with a snapshot's orders. @returns false, with the instrument unsound, when that could not be done. */
+  /**
+   * Fills an empty book with a snapshot's orders: a part now, the others with the timer. What comes in meanwhile is kept.
+   *
+   * @param read places the orders of a part
+   * @param whole all orders are there; left out when the instrument became unsound, or lost its connection, before
+   */
   protected placeOrders(
     recovery: BookRecovery,
     orders: OrderJoin,
-    read: (place: PlaceOrder) => OrdersOutcome,
+    list: OrderList,
+    read: Placing["read"],
+    whole: Placing["whole"],
     timeUs: number,
     out: EventBatch,
-  ): boolean {
+  ): void {
+    orders.book.clear();
+    recovery.inFlight = true;
+    recovery.placing = { list, read, timeUs, whole };
+    this.#placePart(recovery, timeUs, out);
+  }
+
+  #placePart(recovery: BookRecovery, timeUs: number, out: EventBatch): void {
+    const { orders, placing } = recovery;
+    if (orders === null || placing === null) return;
     const { book } = orders;
-    book.clear();
-    let isWhole = true;
-    const outcome = read((key, side, priceTicks, sizeLots) => {
-      const added = book.add(key, side, priceTicks, sizeLots, timeUs);
-      if (added === L3.duplicate) isWhole = false;
-      return added === L3.done;
-    });
-    if (outcome === ORDERS.read) return true;
-    if (outcome === ORDERS.offGrid) this.failSnapshot(recovery, UNSOUND.offGrid, timeUs, out);
-    else if (outcome === ORDERS.full && isWhole) this.failSnapshot(recovery, UNSOUND.overflow, timeUs, out);
+    let isUnique = true;
+    const part = placing.list.next();
+    const outcome =
+      part === null
+        ? ORDERS.malformed
+        : placing.read(part, (key, side, priceTicks, sizeLots) => {
+            const added = book.add(key, side, priceTicks, sizeLots, placing.timeUs);
+            if (added === L3.duplicate) isUnique = false;
+            return added === L3.done;
+          });
+    if (outcome === ORDERS.read && !placing.list.isRead) return;
+    this.stopPlacing(recovery);
+    if (outcome === ORDERS.read) placing.whole(timeUs, out);
+    else if (outcome === ORDERS.offGrid) this.failSnapshot(recovery, UNSOUND.offGrid, timeUs, out);
+    else if (outcome === ORDERS.full && isUnique) this.failSnapshot(recovery, UNSOUND.overflow, timeUs, out);
     else this.failSnapshot(recovery, UNSOUND.unparsable, timeUs, out);
-    return false;
+  }
+
+  /** A snapshot is not being placed any more; another one may be asked for. */
+  protected stopPlacing(recovery: BookRecovery): void {
+    if (recovery.placing === null) return;
+    recovery.placing = null;
+    recovery.inFlight = false;
   }
 
   /** The snapshot cannot be used: says why and asks for another one later. */
@@ -337,6 +382,7 @@ export abstract class SnapshotFeed extends SupervisedFeed {
       backoff: new Backoff(this.#rng, RETRY),
       dueUs: Number.POSITIVE_INFINITY,
       inFlight: false,
+      placing: null,
     });
   }
 

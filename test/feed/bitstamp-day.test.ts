@@ -108,6 +108,8 @@ describe("a recorded day of Bitstamp's orders", () => {
         const snapshot = { microtimestamp: nothing.microtimestamp, bids: side(0), asks: side(1) };
         feed.onResponse(request, 200, JSON.stringify(snapshot), Number.NaN, startMs * 1_000, out);
       }
+      // The orders are placed part by part, with the timer.
+      for (let tick = 0; tick < 100 && out.count === 0; tick += 1) feed.onTimer(0, out);
 
       const book = new L2Book(BOOK_SHAPE.spot);
       book.applySnapshot(out, 0);

@@ -8,6 +8,7 @@ import { isObject, numeric, parseJson } from "../decoder.ts";
 import { type FeedOptions, FRAME, type FrameOutcome } from "../feed.ts";
 import { ORDER } from "../order-change.ts";
 import { CHANGED, type OrderJoin } from "../order-join.ts";
+import { OrderList } from "../order-list.ts";
 import { type BookRecovery, SnapshotFeed } from "../snapshot-feed.ts";
 import { BookAudit } from "./audit.ts";
 import type { BitstampDecoder } from "./decoder.ts";
@@ -153,9 +154,9 @@ export class BitstampFeed extends SnapshotFeed {
     const state = this.#state(instrument.id);
     if (orders === null ? state.join.live : orders.live) return;
     const first = orders === null ? state.firstSequence : orders.firstSequence;
-    const data = parseJson(body);
-    const sequence = isObject(data) ? numeric(data.microtimestamp) : Number.NaN;
-    if (!isObject(data) || !Number.isSafeInteger(sequence)) {
+    const list = new OrderList(body);
+    const sequence = numeric(list.rest?.microtimestamp);
+    if (!Number.isSafeInteger(sequence)) {
       this.failSnapshot(recovery, UNSOUND.unparsable, timeUs, out);
     } else if (!(sequence >= first)) {
       this.problem = `bitstamp: the snapshot of ${instrument.symbol} at ${sequence} is older than the changes`;
@@ -163,9 +164,15 @@ export class BitstampFeed extends SnapshotFeed {
     } else if (orders === null) {
       this.#joinLevels(recovery, state, body, timeUs, out);
     } else {
-      const read = this.decoder.readOrders.bind(this.decoder, data, instrument);
-      if (!this.placeOrders(recovery, orders, read, timeUs, out)) return;
-      this.#joinOrders(recovery, orders, sequence, timeUs, out);
+      this.placeOrders(
+        recovery,
+        orders,
+        list,
+        (part, place) => this.decoder.readOrders(part, instrument, place),
+        (wholeUs, into) => this.#joinOrders(recovery, orders, sequence, wholeUs, into),
+        timeUs,
+        out,
+      );
     }
   }
 
@@ -205,6 +212,11 @@ export class BitstampFeed extends SnapshotFeed {
   ): void {
     const { book } = orders;
     const { order } = this.decoder;
+    if (orders.firstSequence > sequence) {
+      // Too many changes came while it was placed to keep them all.
+      this.failSnapshot(recovery, UNSOUND.overflow, timeUs, out);
+      return;
+    }
     book.lastSequence = sequence;
     this.#state(recovery.instrument.id).snapshotSequence = sequence;
     const isWhole = this.replayOrders(orders, () => {

@@ -3,6 +3,7 @@ import type { InstrumentSpec } from "../../market/instrument.ts";
 import { isObject, type JsonObject, parseJson } from "../decoder.ts";
 import { type FeedOptions, FRAME, type FrameOutcome } from "../feed.ts";
 import { CHANGED, type OrderJoin } from "../order-join.ts";
+import { OrderList } from "../order-list.ts";
 import { type BookRecovery, SnapshotFeed } from "../snapshot-feed.ts";
 import { MAX_OLD_IN_A_ROW } from "../supervised-feed.ts";
 import type { CoinbaseDecoder } from "./decoder.ts";
@@ -139,9 +140,9 @@ export class CoinbaseFeed extends SnapshotFeed {
   protected onSnapshot(recovery: BookRecovery, body: string, timeUs: number, out: EventBatch): void {
     const { instrument, orders } = recovery;
     if (orders === null || orders.live) return;
-    const data = parseJson(body);
-    const sequence = isObject(data) ? data.sequence : undefined;
-    if (!isObject(data) || typeof sequence !== "number" || !Number.isSafeInteger(sequence)) {
+    const list = new OrderList(body);
+    const sequence = list.rest?.sequence;
+    if (typeof sequence !== "number" || !Number.isSafeInteger(sequence)) {
       this.failSnapshot(recovery, UNSOUND.unparsable, timeUs, out);
       return;
     }
@@ -150,16 +151,26 @@ export class CoinbaseFeed extends SnapshotFeed {
       this.retry(recovery, timeUs);
       return;
     }
-    const { book } = orders;
-    const { order } = this.decoder;
-    const isPlaced = this.placeOrders(
+    this.placeOrders(
       recovery,
       orders,
-      (place) => this.decoder.readOrders(data, instrument, place),
+      list,
+      (part, place) => this.decoder.readOrders(part, instrument, place),
+      (wholeUs, into) => this.#joinOrders(recovery, orders, sequence, wholeUs, into),
       timeUs,
       out,
     );
-    if (!isPlaced) return;
+  }
+
+  #joinOrders(
+    recovery: BookRecovery,
+    orders: OrderJoin,
+    sequence: number,
+    timeUs: number,
+    out: EventBatch,
+  ): void {
+    const { book } = orders;
+    const { order } = this.decoder;
     book.lastSequence = sequence;
     const isWhole = this.replayOrders(orders, () => {
       if (order.sequence <= book.lastSequence) return true;
@@ -213,7 +224,10 @@ export class CoinbaseFeed extends SnapshotFeed {
   /** Keeps a message for the snapshot; what was kept before a break in the sequence is of no use to it. */
   #keep(recovery: BookRecovery, orders: OrderJoin, sequence: number, timeUs: number): void {
     if (orders.kept > 0 && sequence === orders.lastSequence) return;
-    if (orders.kept > 0 && sequence !== orders.lastSequence + 1) orders.restart();
+    if (orders.kept > 0 && sequence !== orders.lastSequence + 1) {
+      orders.restart();
+      this.stopPlacing(recovery);
+    }
     this.keepOrder(recovery, orders, sequence, timeUs);
   }
 
