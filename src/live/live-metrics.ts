@@ -20,7 +20,7 @@ import type { LiveDesk } from "./live-desk.ts";
 import { registerLoadMetrics } from "./load/load-metrics.ts";
 import { registerModelMetrics } from "./model-metrics.ts";
 import { LiveOutcomes, registerOutcomeMetrics } from "./outcomes.ts";
-import { registerOpenFiles } from "./process-metrics.ts";
+import { registerResources } from "./process-metrics.ts";
 import { registerShardMetrics } from "./shard-metrics.ts";
 import { LiveWatch } from "./watch.ts";
 
@@ -51,7 +51,7 @@ export function liveMetrics(
   if (gateway instanceof FixQuoteGateway) live.stateWrites.watch(() => gateway.unwritten);
   live.stateWrites.register(metrics);
   live.connections.register(metrics);
-  registerOpenFiles(metrics);
+  registerResources(metrics);
   registerReloads(metrics, live);
   registerGateway(metrics, live);
   registerJournal(metrics, live);

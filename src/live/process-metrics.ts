@@ -1,3 +1,4 @@
+import { heapSize } from "bun:jsc";
 import { readdirSync, readFileSync } from "node:fs";
 import type { MetricRegistry } from "../monitor/metrics.ts";
 
@@ -12,8 +13,9 @@ export function openFilesShare(): number {
   }
 }
 
-/** Registers what the host gives the process and how much of it is used. Names are listed in `docs/metrics.md`. */
-export function registerOpenFiles(metrics: MetricRegistry): void {
+/** Registers the heap, and what the host gives the process and how much of it is used. Names are listed in `docs/metrics.md`. */
+export function registerResources(metrics: MetricRegistry): void {
+  metrics.single("keel_process_heap_bytes", "gauge", "Size of the JavaScript heap.", heapSize);
   metrics.single(
     "keel_process_open_files_ratio",
     "gauge",
