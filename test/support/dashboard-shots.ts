@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Page } from "puppeteer-core";
 import { startBrowser } from "./browser.ts";
+import { registerModels } from "./registry.ts";
 
 const TOKEN = "a-token-for-screenshots";
 const root = join(import.meta.dir, "../..");
@@ -14,6 +15,7 @@ const folder = process.argv[2] ?? join(root, "docs/images");
 const scratch = mkdtempSync(join(tmpdir(), "keel-shots-"));
 writeFileSync(join(scratch, "token"), TOKEN);
 mkdirSync(folder, { recursive: true });
+await registerModels(join(scratch, "registry"), "lstm-residual-int8", "lstm-residual-pruned-int8");
 
 const browser = await startBrowser();
 if (browser === null) process.exit(1);
@@ -30,6 +32,11 @@ async function withDesk(strikes: number, work: (base: string) => Promise<void>):
         ...process.env,
         KEEL_HTTP: `127.0.0.1:${port}`,
         KEEL_HTTP_TOKEN_FILE: join(scratch, "token"),
+        KEEL_DEVICE: "cpu",
+        KEEL_REGISTRY: join(scratch, "registry"),
+        KEEL_MODEL: "registry:champion",
+        KEEL_CHALLENGERS: "1",
+        KEEL_JOURNAL_DIR: join(scratch, `journal-${strikes}`),
         KEEL_OUTCOMES_DIR: join(scratch, `outcomes-${strikes}`),
       },
       stdout: "ignore",
@@ -77,6 +84,9 @@ await withDesk(19, async (base) => {
   await shot(page, "overview", "dashboard-at-rest", 15_000);
   await shot(page, "surface", "dashboard-surface", 1_500);
   await shot(page, "risk", "dashboard-risk", 1_500);
+  await shot(page, "profit", "dashboard-profit", 1_500);
+  await shot(page, "feeds", "dashboard-feeds", 1_500);
+  await shot(page, "model", "dashboard-model", 1_500);
   await fetch(`${base}/kill`, {
     method: "POST",
     headers: { authorization: `Bearer ${TOKEN}` },

@@ -1,19 +1,8 @@
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { simulatedCapture } from "../../../src/bench/input.ts";
-import { BUILTIN_MODELS } from "../../../src/inference/builtin.ts";
-import { FolderStore } from "../../../src/learn/registry/folder-store.ts";
-import { Registry } from "../../../src/learn/registry/registry.ts";
+import { registerModels } from "../../support/registry.ts";
 import { freePort, KafkaBroker, kafkaMissing, RedisServer, redisMissing } from "../../support/services.ts";
 import { sharedPath } from "../../support/shared-data.ts";
 import { DeskProcess } from "./desk-process.ts";
@@ -84,7 +73,7 @@ export class Scene {
       KEEL_URL_DERIBIT: around.deribit,
       ...Object.fromEntries(venues.map(({ venue, url }) => [`KEEL_URL_${venue}`, url])),
     };
-    await this.#registry();
+    await registerModels(join(this.folder, "registry"), CHAMPION, CHALLENGER);
     for (const [at, name] of names.entries()) {
       const parts = name === "full" ? PARTS : PARTS.filter((part) => part === name);
       const environment = { ...this.#common(name, at), ...this.#on(name, parts) };
@@ -208,33 +197,5 @@ export class Scene {
       if (text.includes("\n")) break;
     }
     return text.slice(0, text.indexOf("\n"));
-  }
-
-  async #registry(): Promise<void> {
-    const folder = join(this.folder, "registry");
-    mkdirSync(folder);
-    const registry = await Registry.open({
-      store: new FolderStore(folder),
-      signer: null,
-      trusted: null,
-      nowMs: Date.now,
-    });
-    const author = { who: "soak", why: "a soak" };
-    const add = async (builtin: string): Promise<string> => {
-      const { cardPath, onnxPath } = BUILTIN_MODELS[builtin];
-      const added = await registry.add(
-        {
-          card: new Uint8Array(readFileSync(cardPath)),
-          onnx: new Uint8Array(readFileSync(onnxPath)),
-          lineage: { parent: null, dataset: null, code: { keel: "0.0.0", commit: null } },
-        },
-        author,
-      );
-      return added.version;
-    };
-    const champion = await add(CHAMPION);
-    for (const stage of ["shadow", "canary", "champion"] as const)
-      await registry.setStage(champion, stage, author);
-    await registry.setStage(await add(CHALLENGER), "shadow", author);
   }
 }

@@ -92,7 +92,7 @@ export class Chart {
       {
         width,
         height,
-        padding: [10, 8, 0, 0],
+        padding: [10, 28, 0, 0],
         legend: { live: true },
         cursor: { points: { size: 6 }, drag: { x: false, y: false } },
         scales: {

@@ -4,11 +4,12 @@ import { duration } from "./format.ts";
 import { instruments } from "./instruments.ts";
 import { latency } from "./latency.ts";
 import { Live } from "./live.ts";
+import { model } from "./model.ts";
 import { overview } from "./overview.ts";
 import { profit } from "./profit.ts";
 import { risk } from "./risk.ts";
 import { surface } from "./surface.ts";
-import { alerts, feeds, model } from "./system.ts";
+import { alerts, feeds } from "./system.ts";
 import type { View } from "./view.ts";
 
 const THEMES = ["auto", "light", "dark"] as const;

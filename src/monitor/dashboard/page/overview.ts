@@ -144,7 +144,7 @@ export function overview(): View {
     put(
       host,
       `${count(now.residentMb)} MB`,
-      `up ${duration(now.seconds)}, loop ${fixed(now.loopLagMs, 1)} ms late, load ${now.load}`,
+      `up ${duration(now.seconds)}, loop ${fixed(now.loopLagMs, 1)} ms late${now.load === "normal" ? "" : `, load ${now.load}`}`,
       now.load === "normal" ? "" : "warn",
     );
     waitingCard.hidden = now.waiting.length === 0;

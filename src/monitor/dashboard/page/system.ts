@@ -1,32 +1,11 @@
 import type { AlertView, FeedsSection } from "../protocol.ts";
 import { h } from "./dom.ts";
+import { factsCard } from "./facts.ts";
 import { count, fixed, time } from "./format.ts";
-import { describe, tableOf } from "./tables.ts";
+import { tableOf } from "./tables.ts";
 import { NOTHING, type View } from "./view.ts";
 
 type Feed = FeedsSection["feeds"][number];
-
-/** A card that shows whatever it is given, anew when that has changed. */
-function factsCard(title: string): {
-  readonly element: HTMLElement;
-  set(value: unknown, empty: string): void;
-} {
-  const element = h("section", { class: "card", tabindex: 0, role: "region", "aria-label": title });
-  let shown = "";
-  return {
-    element,
-    set(value, empty) {
-      const text = JSON.stringify(value ?? null);
-      if (text === shown) return;
-      shown = text;
-      const isEmpty = value === null || value === undefined || Object.keys(value).length === 0;
-      element.replaceChildren(
-        h("h2", {}, title),
-        isEmpty ? h("p", { class: "empty" }, empty) : describe(value),
-      );
-    },
-  };
-}
 
 /** Feeds, sessions with counterparties and clients, journal. */
 export function feeds(): View {
@@ -78,33 +57,6 @@ export function feeds(): View {
       sessions.set(section.sessions, "No session.");
       journal.set(section.journal, "Nothing is journalled: set KEEL_JOURNAL_DIR.");
       dashboard.set(section.dashboard, "–");
-    },
-  };
-}
-
-/** The model in force, how good it has been, and those in its shadow. */
-export function model(): View {
-  const inForce = factsCard("In force");
-  const heads = factsCard("Quality by head");
-  const shadow = factsCard("In its shadow");
-  return {
-    id: "model",
-    label: "Model",
-    sections: ["overview", "model"],
-    element: h(
-      "div",
-      { class: "columns" },
-      h("div", { class: "stack" }, inForce.element, heads.element),
-      shadow.element,
-    ),
-    watched: () => NOTHING,
-    render(live) {
-      const section = live.section("model");
-      if (section === undefined) return;
-      const { heads: quality, shadow: others, ...rest } = section;
-      inForce.set(rest, "–");
-      heads.set(quality, "Not followed: set KEEL_OUTCOMES_DIR.");
-      shadow.set(others, "No model runs in the shadow of this one.");
     },
   };
 }

@@ -1,4 +1,5 @@
 import { each, h, setClass, setText } from "./dom.ts";
+import { micros } from "./format.ts";
 
 export interface TableColumn<T> {
   readonly label: string;
@@ -81,7 +82,9 @@ function isGroupOf(fact: unknown): boolean {
   return !Array.isArray(fact) || fact.some((one) => one !== null && typeof one === "object");
 }
 
+/** A time comes with its unit, which the name need not have. */
 function label(name: string): string {
+  if (/[a-z]Us$/.test(name)) return label(name.slice(0, -2));
   return /^[a-z][a-zA-Z]+$/.test(name) ? name.replaceAll(/([a-z])([A-Z])/g, "$1 $2").toLowerCase() : name;
 }
 
@@ -91,6 +94,7 @@ function factText(name: string, fact: unknown): string {
   if (Array.isArray(fact)) return fact.map((one) => factText(name, one)).join(", ");
   if (typeof fact === "number" && /Us$/.test(name) && fact > 1e15)
     return new Date(fact / 1_000).toISOString();
+  if (typeof fact === "number" && /Us$/.test(name)) return micros(fact);
   if (typeof fact === "number")
     return Number.isInteger(fact) ? fact.toLocaleString("en-US") : String(Number(fact.toPrecision(6)));
   return typeof fact === "object" ? JSON.stringify(fact).slice(0, 200) : String(fact);
