@@ -30,3 +30,31 @@ test("the exposition follows what the desk counts", () => {
   expect(text).toContain('\nkeel_feed_gaps_total{venue="binance-usdm"} 0\n');
   expect(text).toContain("\nkeel_risk_killed 0\n");
 });
+
+/** Rows of the table of metrics: name, type, labels. */
+const rows = [
+  ...readFileSync(join(root, "docs/metrics.md"), "utf8").matchAll(
+    /^\| `(keel_[a-z_]+)` \| (\w+) \| (.*?) \|/gm,
+  ),
+].map(([, name = "", type = "", labels = ""]) => ({ name, type, labels }));
+
+test("names follow one scheme: counters alone end in total, histograms in their unit", () => {
+  const odd = rows.filter(
+    ({ name, type }) =>
+      !/^keel_[a-z]+(_[a-z]+)+$/.test(name) ||
+      (type === "counter") !== name.endsWith("_total") ||
+      (type === "histogram" && !name.endsWith("_seconds")),
+  );
+  expect(rows.length).toBeGreaterThan(100);
+  expect(odd).toEqual([]);
+});
+
+test("every label stands in the table of what bounds its values", () => {
+  const [, bounds = ""] = readFileSync(join(root, "docs/metrics.md"), "utf8").split("## How many series");
+  const bounded = new Set([...bounds.matchAll(/`([a-z0-9]+)`/g)].map(([, label]) => label));
+  const used = new Set(
+    rows.flatMap(({ labels }) => [...labels.matchAll(/`([a-z0-9]+)`/g)].map(([, label]) => label)),
+  );
+  expect(used.size).toBeGreaterThan(20);
+  expect([...used].filter((label) => !bounded.has(label))).toEqual([]);
+});
