@@ -74,6 +74,7 @@ async function checks(): Promise<readonly Check[]> {
     signal,
     fix,
     http,
+    (await import("./doctor/failover.ts")).failover,
     (await import("./doctor/kill-switch.ts")).killSwitch,
     (await import("./doctor/kernel-clock.ts")).kernelClock,
     (await import("./doctor/disk.ts")).disk,

@@ -22,6 +22,8 @@ export interface StreamClientOptions {
   readonly onRecord: (record: StreamRecord) => void;
   /** The connection to a leader has ended: it may be dead. */
   readonly onLost: () => void;
+  /** The other one is there and does not lead. */
+  readonly onNotLeading?: () => void;
   readonly onProblem: (text: string) => void;
 }
 
@@ -125,6 +127,7 @@ export class StreamClient {
     };
     socket.onclose = ({ code, reason }) => {
       if (this.#socket !== socket) return;
+      if (code === STREAM_CLOSE.notLeading) this.#options.onNotLeading?.();
       this.#lost(code === STREAM_CLOSE.notLeading ? "" : `connection closed (${code} ${reason})`);
     };
   }
