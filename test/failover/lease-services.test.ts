@@ -106,7 +106,7 @@ describe.skipIf(noRedis !== null)("Redis", () => {
   });
 });
 
-const noEtcd = Bun.which("etcd") === null ? "no etcd (apt-get install etcd-server)" : null;
+const noEtcd = Bun.which("etcd") === null ? "no etcd (test/support/install-services.sh installs it)" : null;
 if (noEtcd !== null) console.log(`skipped: ${noEtcd}`);
 
 describe.skipIf(noEtcd !== null)("etcd", () => {

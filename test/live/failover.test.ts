@@ -18,7 +18,7 @@ test.skipIf(missing !== null || (await skipUnlessNative("a pair with the cpu eng
     const rng = new Rng(1);
     try {
       await pair.start();
-      for (const fault of ["freeze", "switch", "cut-all", "kill"] as const) {
+      for (const fault of ["freeze", "redis-clock", "switch", "cut-all", "kill"] as const) {
         const { problems, toQuoteMs } = await drill(pair, fault, rng);
         expect({ fault, problems }).toEqual({ fault, problems: [] });
         expect(toQuoteMs).toBeGreaterThan(0);

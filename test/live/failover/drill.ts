@@ -6,7 +6,7 @@
  */
 import { Histogram } from "../../../src/core/histogram.ts";
 import { Rng } from "../../../src/core/rng.ts";
-import { type Node, Pair } from "./pair.ts";
+import { FAKETIME, type Node, Pair } from "./pair.ts";
 
 export const FAULTS = [
   "kill",
@@ -15,6 +15,8 @@ export const FAULTS = [
   "cut-all",
   "cut-venues",
   "redis-loss",
+  "redis-clock",
+  "clock",
   "switch",
 ] as const;
 export type Fault = (typeof FAULTS)[number];
@@ -92,13 +94,28 @@ export async function drill(pair: Pair, fault: Fault, rng: Rng): Promise<DrillRe
         async () => pair.wire.firstQuoteMs > atMs + healMs || takenOver(),
       );
       break;
+    case "redis-clock":
+      await pair.forgetLease();
+      await pair.until("somebody quotes again", async () => pair.wire.firstQuoteMs > atMs);
+      break;
+    case "clock": {
+      // Leadership reads the monotonic clock alone: the leader stays, and goes on quoting.
+      leader.putClock(Math.round((rng.next() - 0.5) * 7_200));
+      await Bun.sleep(healMs);
+      const quotes = async () => (pair.wire.lastQuoteMs.get(leader.name) ?? 0) > atMs + 1_000;
+      await pair.until("the leader quotes at another time", quotes);
+      if (pair.wire.leader !== leader.name)
+        problems.push(`the lead changed with the clock\n${leader.log.slice(-1_500)}`);
+      leader.putClock(0);
+      break;
+    }
     case "switch": {
       const answer = await leader.get<{ switched: boolean }>("/failover/switch", { method: "POST" });
       if (answer?.switched !== true) problems.push(`not switched: ${JSON.stringify(answer)}`);
       await untilTaken();
     }
   }
-  const toQuoteMs = pair.wire.firstQuoteMs - atMs;
+  const toQuoteMs = fault === "clock" ? Number.NaN : pair.wire.firstQuoteMs - atMs;
   const now = pair.node(pair.wire.leader);
   await Bun.sleep(100);
   const { orphans } = await pair.peer();
@@ -131,9 +148,11 @@ function links({ links: { redis, fix, peer } }: Node) {
 if (import.meta.main) {
   const count = Number(process.argv[2] ?? "20");
   const seed = Number(process.argv[3] ?? Math.floor(Math.random() * 1e9));
-  const kinds = (process.argv[4]?.split(",") ?? FAULTS) as readonly Fault[];
+  const possible = FAULTS.filter((fault) => fault !== "clock" || FAKETIME !== null);
+  const kinds = (process.argv[4]?.split(",") ?? possible) as readonly Fault[];
   const rng = new Rng(seed);
-  const pair = new Pair();
+  if (FAKETIME === null) console.log("no libfaketime: no clock is put");
+  const pair = new Pair({}, true);
   const quotes = new Map<string, Histogram>();
   const silences = new Map<string, Histogram>();
   let failed = 0;

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { RedisClient } from "bun";
 import { systemClock } from "../../../src/core/clock.ts";
 import type { FailoverReport } from "../../../src/live/failover.ts";
 import { Simulation } from "../../../src/sim/simulation.ts";
@@ -9,6 +10,9 @@ import { Link } from "./link.ts";
 import { Wire } from "./wire.ts";
 
 const main = join(import.meta.dir, "../../../src/main.ts");
+/** Where libfaketime is; null where it is not installed (test/support/install-services.sh installs it). */
+export const FAKETIME: string | null =
+  [...new Bun.Glob("/usr/lib/*/faketime/libfaketime.so.1").scanSync("/")][0] ?? null;
 export const NAMES = ["a", "b"] as const;
 export type Name = (typeof NAMES)[number];
 
@@ -63,6 +67,8 @@ export class Node {
         KEEL_URL_DERIBIT: url(this.links.deribit.port),
         KEEL_DEVICE: "cpu",
         KEEL_WARM_UP_MS: "0",
+        // Both processes, the venues and the counterparty share what one host has: what is tried is not its load.
+        KEEL_SHED: "off",
         KEEL_SILENCE_MS: "1000",
         KEEL_STATE_DIR: join(folder, this.name),
         KEEL_JOURNAL_DIR: join(folder, `${this.name}-journal`),
@@ -78,11 +84,17 @@ export class Node {
         KEEL_PEER_LISTEN: `127.0.0.1:${this.peerPort}`,
         KEEL_PEER_TOKEN_FILE: join(folder, "peer-token"),
         KEEL_FAILOVER_UNFIT_MS: "2000",
+        ...this.#fakedClock(),
         ...this.#environment,
       },
     });
     writeFileSync(join(folder, "redis-password"), redis.password);
     void this.#read(this.#child.stderr);
+  }
+
+  /** Puts the process's wall clock, as a step of the host's would. */
+  putClock(seconds: number): void {
+    writeFileSync(this.#clockFile, `${seconds < 0 ? "" : "+"}${seconds}\n`);
   }
 
   signal(signal: NodeJS.Signals): void {
@@ -116,6 +128,23 @@ export class Node {
     }
   }
 
+  get #clockFile(): string {
+    return join(this.#pair.folder, `${this.name}-clock`);
+  }
+
+  /** libfaketime's, read anew at every look at the wall clock; the monotonic one stays the host's. */
+  #fakedClock(): Record<string, string> {
+    if (FAKETIME === null || !this.#pair.fakesClocks) return {};
+    this.putClock(0);
+    return {
+      LD_PRELOAD: FAKETIME,
+      FAKETIME_TIMESTAMP_FILE: this.#clockFile,
+      FAKETIME_NO_CACHE: "1",
+      FAKETIME_DONT_FAKE_MONOTONIC: "1",
+      DONT_FAKE_MONOTONIC: "1",
+    };
+  }
+
   async #read(stream: ReadableStream<Uint8Array>): Promise<void> {
     const decoder = new TextDecoder();
     for await (const chunk of stream) this.log = (this.log + decoder.decode(chunk)).slice(-20_000);
@@ -134,7 +163,11 @@ export class Pair {
   #peerHttp = 0;
   #peer: Bun.Subprocess<"ignore", "pipe", "inherit"> | null = null;
 
-  constructor(environment: Readonly<Record<string, string>> = {}) {
+  /** @param fakesClocks the wall clocks of both processes can be put */
+  constructor(
+    environment: Readonly<Record<string, string>> = {},
+    readonly fakesClocks = false,
+  ) {
     writeFileSync(join(this.folder, "redis-password"), this.redis.password);
     writeFileSync(join(this.folder, "peer-token"), "a token of the pair's own");
     this.a = new Node(this, "a", environment);
@@ -195,6 +228,7 @@ export class Pair {
         const leader = one?.role === "leader" ? this.a : two?.role === "leader" ? this.b : null;
         const report = leader === this.a ? one : two;
         if (leader === null || report === null || this.wire.leader !== leader.name) return null;
+        if (report.unfit.length > 0) return null;
         const ready = report.followers.some(({ behind, unfit }) => behind === 0 && unfit?.length === 0);
         if (!ready || Number.isNaN(this.wire.firstQuoteMs)) return null;
         return (await this.peer()).standing > 20 ? leader : null;
@@ -220,6 +254,15 @@ export class Pair {
       }
     }
     return found;
+  }
+
+  /** What a step forward of Redis's clock does: the lease is gone before its holder knows. */
+  async forgetLease(): Promise<void> {
+    const client = new RedisClient(
+      `redis://:${encodeURIComponent(this.redis.password)}@127.0.0.1:${this.redis.port}`,
+    );
+    await client.del("keel:{keel}:lease");
+    client.close();
   }
 
   /** Whatever was cut, frozen or killed is there again. */
