@@ -6,6 +6,9 @@ import { TRADING_STATES } from "../risk/trading-state.ts";
 import { GREEK_NAMES, GREEKS } from "../risk/valuation.ts";
 import type { MetricRegistry } from "./metrics.ts";
 
+/** Counterparties with models that markouts are shown of: the latest to have come. The books keep all. */
+const MARKOUT_GROUPS_MAX = 256;
+
 /** Registers what risk, books and hedging have to tell. */
 export function registerRiskMetrics(metrics: MetricRegistry, desk: Desk): void {
   const { gate, book, hedger } = desk;
@@ -107,7 +110,7 @@ export function registerRiskMetrics(metrics: MetricRegistry, desk: Desk): void {
     type: "gauge",
     help: "Sum over fills of their value at the mark after a time less the price, by counterparty and model.",
     collect: (emit) => {
-      for (const [key, sums] of book.sums) {
+      for (const [key, sums] of [...book.sums].slice(-MARKOUT_GROUPS_MAX)) {
         for (const [i, horizonMs] of MARKOUT_HORIZONS_MS.entries()) {
           emit(sums.markout[i as 0 | 1 | 2], { by: key, horizon: `${horizonMs}ms` });
         }

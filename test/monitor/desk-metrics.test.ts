@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { StageHistograms } from "../../src/desk/latency.ts";
 import { registerDeskMetrics } from "../../src/monitor/desk-metrics.ts";
 import { MetricRegistry } from "../../src/monitor/metrics.ts";
+import { registerRiskMetrics } from "../../src/monitor/risk-metrics.ts";
 import { DeskBed } from "../desk/desk-bed.ts";
 import { ScriptedEngine } from "../desk/scripted-engine.ts";
 import { metricNames } from "../support/metric-names.ts";
@@ -29,6 +30,19 @@ test("the exposition follows what the desk counts", () => {
   expect(text).toContain('\nkeel_feed_instruments{state="live"} 1\n');
   expect(text).toContain('\nkeel_feed_gaps_total{venue="binance-usdm"} 0\n');
   expect(text).toContain("\nkeel_risk_killed 0\n");
+});
+
+test("markouts are shown of so many counterparties and models at most, the latest", () => {
+  const metrics = new MetricRegistry();
+  const { desk } = new DeskBed(new ScriptedEngine());
+  registerRiskMetrics(metrics, desk);
+  const markout = { fills: 1, notional: 0, spread: 0, fees: 0, markout: [0, 0, 0], adverse: [0, 0, 0] };
+  const sums = new Map(Array.from({ length: 1_000 }, (_, at) => [`PEER model-${at}`, markout] as const));
+  Object.defineProperty(desk.book, "sums", { value: sums });
+  const lines = metrics.expose().split("\n");
+  const shown = lines.filter((line) => line.startsWith("keel_position_markout{"));
+  expect(shown).toHaveLength(3 * 256);
+  expect(shown.at(-1)).toContain("model-999");
 });
 
 /** Rows of the table of metrics: name, type, labels. */
