@@ -1,5 +1,5 @@
 /**
- * The assembly: the one place that knows the whole line from frame to quote.
+ * The desk: the one place that knows the whole line from frame to quote. Its parts are made and wired in `assembly.ts`.
  *
  * `Desk` is a deterministic state machine. Its inputs are the `on…` calls, each with its time; its outputs are calls of
  * {@link DeskPort}. It reads no clock, opens no socket and draws no randomness but from its seed, so the same inputs give the
@@ -12,49 +12,41 @@ import { invariant } from "../core/invariant.ts";
 import type { FeatureRows } from "../feature/published.ts";
 import type { FeedReport } from "../feed/feed.ts";
 import type { LineReport } from "../feed/lines.ts";
-import { SignalFeed } from "../feed/signal.ts";
-import { VenueClock } from "../feed/venue-clock.ts";
+import type { SignalFeed } from "../feed/signal.ts";
+import type { VenueClock } from "../feed/venue-clock.ts";
 import type { ExecutionDetail, GatewayEvents } from "../gateway/gateway.ts";
-import { Hedger } from "../hedge/hedger.ts";
-import { DEFAULT_HEDGE_PARAMETERS } from "../hedge/parameters.ts";
+import type { Hedger } from "../hedge/hedger.ts";
 import type { ModelCard } from "../inference/card.ts";
 import type { StepEngine } from "../inference/engine.ts";
-import { type EventBatch, FEED_STATE, UNSOUND } from "../market/event-batch.ts";
-import { type Instrument, InstrumentTable } from "../market/instrument.ts";
-import { Book } from "../position/book.ts";
-import { DEFAULT_FEE_RATES } from "../position/fees.ts";
-import { Quoter } from "../quote/quoter.ts";
-import { SIDES } from "../quote/target.ts";
+import type { EventBatch } from "../market/event-batch.ts";
+import type { Book } from "../position/book.ts";
+import type { Quoter } from "../quote/quoter.ts";
 import type { RfqInput } from "../rfq/message.ts";
 import type { RfqDesk } from "../rfq/rfq-desk.ts";
-import { RiskGate } from "../risk/gate.ts";
+import type { RiskGate } from "../risk/gate.ts";
 import type { RiskLimits } from "../risk/limits.ts";
 import { LOAD_STAGE } from "../risk/load-shedder.ts";
 import type { OrderState } from "../risk/order.ts";
 import type { MismatchRule, ReconciliationReport, ReconciliationResult } from "../risk/reconciliation.ts";
-import { CounterpartySession } from "./counterparty-session.ts";
+import { assemble, modelName } from "./assembly.ts";
+import type { CounterpartySession } from "./counterparty-session.ts";
 import { newDeskCounters } from "./counters.ts";
-import { DeskFeatures } from "./desk-features.ts";
-import { DeskFeeds } from "./desk-feeds.ts";
+import type { DeskFeeds } from "./desk-feeds.ts";
 import { type DecodedTurn, type DeskOptions, type RemoteFeeds, UNDERLYING_CAPACITY } from "./desk-options.ts";
-import { DeskOrders } from "./desk-orders.ts";
+import type { DeskOrders } from "./desk-orders.ts";
 import type { DeskPort } from "./desk-port.ts";
+import type { FeedThreads } from "./feed-threads.ts";
 import { STAGE, type StageTimer } from "./latency.ts";
-import { MarketState } from "./market-state.ts";
-import { Predictor } from "./predictor.ts";
-import { Publisher } from "./publisher.ts";
-import { Reconciler } from "./reconciler.ts";
-import { deskRfq } from "./rfq-market.ts";
-import { TradingSwitch } from "./trading-switch.ts";
-import { JUDGED, Turn } from "./turn.ts";
+import type { MarketState } from "./market-state.ts";
+import type { Predictor } from "./predictor.ts";
+import type { Publisher } from "./publisher.ts";
+import type { QuotedSides } from "./quoted-sides.ts";
+import type { Reconciler } from "./reconciler.ts";
+import type { TradingSwitch } from "./trading-switch.ts";
+import type { Turn } from "./turn.ts";
 
 export { type DeskFeed, type DeskOptions, QUOTE_CAPACITY, UNDERLYING_CAPACITY } from "./desk-options.ts";
 export type { DeskPort } from "./desk-port.ts";
-
-/** Name and version of a model, as fills are kept under. */
-function modelName(card: ModelCard | null): string {
-  return card === null ? "none" : `${card.name}@${card.onnxSha256.slice(0, 8)}`;
-}
 
 export class Desk implements GatewayEvents {
   /** How each feed's venue's clock stands to this host's. */
@@ -69,8 +61,7 @@ export class Desk implements GatewayEvents {
   /** Null when requests for quotes are not answered. */
   readonly rfq: RfqDesk | null;
   readonly counters = newDeskCounters();
-  /** One of `SIDES` by symbol, for instruments that are yet to be listed; by the empty one, for all others. */
-  readonly #sides = new Map<string, number>();
+  readonly #sides: QuotedSides;
   readonly #port: DeskPort;
   readonly #conflate: boolean;
   readonly #timer: StageTimer;
@@ -78,7 +69,6 @@ export class Desk implements GatewayEvents {
   readonly #remote: RemoteFeeds | null;
   /** The feeds are told the time by the desk's own timer. */
   readonly #ticksFeeds: boolean;
-  readonly #features: DeskFeatures;
   readonly #predictor: Predictor;
   readonly #orders: DeskOrders;
   readonly #publisher: Publisher;
@@ -86,109 +76,33 @@ export class Desk implements GatewayEvents {
   readonly #reconciler: Reconciler;
   readonly #session: CounterpartySession;
   readonly #turn: Turn;
+  readonly #threads: FeedThreads;
 
   constructor(options: DeskOptions) {
-    const { engine, port, timer, instrumentCapacity } = options;
-    this.#port = port;
-    this.#timer = timer;
+    const parts = assemble(options, this.counters);
+    this.#port = options.port;
+    this.#timer = options.timer;
     this.#conflate = options.conflate ?? false;
-    const { counters } = this;
-    this.quoter = new Quoter({
-      capacity: instrumentCapacity,
-      underlyings: UNDERLYING_CAPACITY,
-      parameters: options.quote,
-      surface: options.surface ?? null,
-    });
-    const { quoter } = this;
-    if (engine !== null) quoter.setHeads(engine.card.heads);
-    const published = options.remote?.makesFeatures ?? false;
-    const features = new DeskFeatures(engine, UNDERLYING_CAPACITY, published);
-    this.#features = features;
-    this.#predictor = new Predictor({
-      ...{ engine, underlyingCapacity: UNDERLYING_CAPACITY },
-      ...{ features, quoter, timer, counters, port },
-    });
-    const instruments = new InstrumentTable(instrumentCapacity, options.describe);
-    const { risk: limits, kill, reducing = null, sides = {} } = options;
-    for (const [symbol, name] of Object.entries(sides)) this.#sides.set(symbol, SIDES[name]);
-    this.gate = new RiskGate({ instruments, limits, kill, reducing });
-    const { gate } = this;
-    this.book = new Book({
-      capacity: instrumentCapacity,
-      gate,
-      rates: options.fees ?? DEFAULT_FEE_RATES,
-      model: modelName(engine?.card ?? null),
-      opening: options.opening ?? null,
-    });
-    this.#orders = new DeskOrders(gate, port);
-    this.hedger = new Hedger({
-      parameters: options.hedge?.parameters ?? DEFAULT_HEDGE_PARAMETERS,
-      instruments: options.hedge?.instruments ?? [],
-      gate,
-      adjustments: quoter.predictions.adjustments,
-      send: (order, timeUs) => this.#orders.send(order, timeUs),
-      cancel: (orderId, timeUs) => this.#orders.cancel(orderId, timeUs),
-    });
-    this.#reconciler = new Reconciler({
-      instruments,
-      gate,
-      book: this.book,
-      rule: options.reconcile ?? null,
-    });
-    this.market = new MarketState({
-      standIns: options.reference === "next",
-      quotedVenue: options.quotedVenue ?? null,
-      underlyingCapacity: UNDERLYING_CAPACITY,
-      ...{ instruments, features, quoter, gate, timer, counters },
-      onInstrument: (instrument, underlying, timeUs) => this.#admit(instrument, underlying, timeUs),
-      onReferenceBroken: (underlying) => this.#predictor.forget(underlying),
-      onReferenceState: (underlying, timeUs) => this.#predictor.updateStatus(underlying, this.market, timeUs),
-    });
-    this.rfq =
-      options.rfq == null
-        ? null
-        : deskRfq({
-            ...{
-              parameters: options.rfq,
-              known: options.rfqCounterparties,
-              market: this.market,
-              quoter,
-              gate,
-            },
-            execute: (...fill) => this.onExecution(...fill),
-            answer: (action, timeUs) => this.#port.answered?.(action, timeUs),
-          });
-    this.#publisher = new Publisher({
-      ...{ quoter, gate, predictor: this.#predictor, counters, port, timer },
-      onChecked: (timeUs) => this.#trading.afterGate(timeUs),
-    });
-    this.#trading = new TradingSwitch({
-      ...{ gate, quoter, orders: this.#orders, publisher: this.#publisher, rfq: this.rfq, port },
-    });
-    this.#session = new CounterpartySession({
-      ...{ quoter, gate, counters, port, book: this.book, market: this.market, hedger: this.hedger },
-      ...{ orders: this.#orders, publisher: this.#publisher, trading: this.#trading },
-      reconciler: this.#reconciler,
-      begin: () => this.#turn.begin(),
-    });
-    const { feeds, seed, silenceMs } = options;
-    this.#remote = options.remote ?? null;
     this.#ticksFeeds = (options.shards ?? 1) === 1;
-    this.#line = new DeskFeeds({
-      feeds: this.#remote === null ? feeds : [],
-      seeds: feeds.map((_, feed) => seed + feed),
-      ...{ instruments, port, silenceMs, taker: this.market },
-    });
-    this.#turn = new Turn({
-      ...{ line: this.#line, market: this.market, predictor: this.#predictor },
-      ...{ publisher: this.#publisher, counters, timer, port },
-    });
-    this.clocks = feeds.map(() => new VenueClock());
-    const id = feeds.length;
-    this.signals =
-      options.signals.length === 0
-        ? null
-        : new SignalFeed({ id, names: options.signals, port, seed: seed + id });
+    this.#remote = options.remote ?? null;
+    this.clocks = parts.clocks;
+    this.signals = parts.signals;
+    this.market = parts.market;
+    this.quoter = parts.quoter;
+    this.gate = parts.gate;
+    this.book = parts.book;
+    this.hedger = parts.hedger;
+    this.rfq = parts.rfq;
+    this.#sides = parts.sides;
+    this.#line = parts.line;
+    this.#predictor = parts.predictor;
+    this.#orders = parts.orders;
+    this.#publisher = parts.publisher;
+    this.#trading = parts.trading;
+    this.#reconciler = parts.reconciler;
+    this.#session = parts.session;
+    this.#turn = parts.turn;
+    this.#threads = parts.threads;
   }
 
   get feeds(): readonly FeedReport[] {
@@ -309,22 +223,9 @@ export class Desk implements GatewayEvents {
    * @param rows features of the books that it moves, where they are made there
    */
   onDecoded(turn: DecodedTurn, batch: EventBatch, rows: FeatureRows): void {
-    const { feed, isFrame, hadEvents, exchangeUs, timeUs } = turn;
-    this.#publisher.published = false;
-    if (isFrame) this.counters.frames += 1;
-    if (!Number.isNaN(exchangeUs)) this.clocks[feed].observe(exchangeUs, timeUs);
-    this.#timer.mark(STAGE.decode);
-    if (this.market.books.length < this.market.instruments.size) {
-      this.market.admit(this.lines.primary(feed), timeUs);
-    }
-    for (let row = 0; row < rows.count; row += 1) {
-      const underlying = this.market.ledBy(rows.instrument[row]);
-      if (underlying >= 0) this.#features.publish(underlying, rows, row, timeUs);
-    }
-    this.#line.takeAll(batch, JUDGED, timeUs);
-    // A turn whose events all were another line's before answers what is open, as it does on one thread.
-    if (hadEvents) this.#turn.answer(timeUs, isFrame && (this.#conflate || this.#turn.sheds), batch);
-    else this.#timer.end(false);
+    const { timeUs } = turn;
+    if (!this.#threads.take(turn, batch, rows)) this.#timer.end(false);
+    else this.#turn.answer(timeUs, turn.isFrame && (this.#conflate || this.#turn.sheds), batch);
   }
 
   /**
@@ -334,27 +235,11 @@ export class Desk implements GatewayEvents {
    * @param feeds all lines of each of their venues
    */
   onFeedsLost(feeds: readonly number[], timeUs: number): void {
-    if (this.#remote === null) this.#line.renew(feeds);
-    const groups = new Set(feeds.map((feed) => this.lines.primary(feed)));
-    let batch = this.#turn.begin();
-    for (const { id } of this.market.instruments.all()) {
-      if (!groups.has(this.market.feedOf(id))) continue;
-      // Books and features begin anew with the thread that takes over, also of a book that was not live.
-      this.market.books[id].clear();
-      const underlying = this.market.ledBy(id);
-      if (underlying >= 0) this.#predictor.forget(underlying);
-      if (batch.count === batch.maxEvents) {
-        this.#turn.take(batch, timeUs);
-        batch = this.#turn.begin();
-      }
-      batch.status(id, FEED_STATE.unsound, UNSOUND.disconnect);
-    }
-    this.#turn.take(batch, timeUs);
+    this.#threads.lose(feeds, timeUs);
   }
 
   onFeedsStarted(feeds: readonly number[], timeUs: number): void {
-    if (this.#remote !== null) return;
-    for (const feed of feeds) this.#line.get(feed).start(timeUs);
+    this.#threads.restart(feeds, timeUs);
   }
 
   /** A client asks for a quote, answers one, sends an order or withdraws. */
@@ -463,16 +348,7 @@ export class Desk implements GatewayEvents {
    * @returns how many instruments it concerns
    */
   setSides(instrument: number, sides: number, timeUs: number): number {
-    let concerned = 0;
-    if (instrument < 0) {
-      this.#sides.clear();
-      this.#sides.set("", sides);
-    }
-    for (const { id } of this.market.instruments.all()) {
-      if ((instrument >= 0 && id !== instrument) || !this.quoter.quotes(id)) continue;
-      this.quoter.setSides(id, sides);
-      concerned += 1;
-    }
+    const concerned = this.#sides.set(instrument, sides, this.market.instruments);
     if (concerned > 0) this.#publisher.requoteAll(timeUs);
     return concerned;
   }
@@ -555,17 +431,6 @@ export class Desk implements GatewayEvents {
   /** Why the model of an underlying is not in force, as `REASON` bits; 0 when it is. */
   modelStatus(underlying: number): number {
     return this.#predictor.status(underlying);
-  }
-
-  #admit(instrument: Instrument, underlying: number, timeUs: number): void {
-    const sides = this.#sides.get(instrument.symbol) ?? this.#sides.get("");
-    if (sides !== undefined) this.quoter.setSides(instrument.id, sides);
-    const lots = this.book.add(instrument, underlying);
-    this.hedger.add(instrument, underlying);
-    this.#reconciler.onInstrument(instrument, timeUs);
-    if (lots === 0) return;
-    this.gate.positions.set(instrument.id, lots);
-    this.quoter.onPosition(instrument.id, lots);
   }
 
   #onRiskTimer(timeUs: number): void {
