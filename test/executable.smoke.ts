@@ -3,7 +3,7 @@
  * build, not by `bun test` alone.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { VERBS } from "../src/command/verbs.ts";
@@ -202,6 +202,72 @@ describe.each(CAPTURES)("a capture of $venue", ({ venue, feeds, files, args }) =
       rmSync(journal, { recursive: true, force: true });
     }
   });
+});
+
+const CAPTURE = "data/binance/spot-ethusdt-20240808.gz";
+
+describe.skipIf(skipUnlessShared(CAPTURE))("the learning loop", () => {
+  test("a dataset, a retraining, a backtest, a comparison and a report come out of the executable alone", async () => {
+    const work = mkdtempSync(join(tmpdir(), "keel-smoke-learning-"));
+    const at = (name: string): string => join(work, name);
+    try {
+      const capture = sharedPath(CAPTURE);
+      const built = await keel([
+        "dataset",
+        "build",
+        capture,
+        "--out",
+        at("sets"),
+        "--no-leak-check",
+        "--json",
+      ]);
+      expect({ exitCode: built.exitCode, stderr: built.stderr }).toMatchObject({ exitCode: EXIT.ok });
+      const { folder: dataset, rows } = built.json();
+      expect(rows).toBeGreaterThan(10_000);
+      expect((await keel(["dataset", "info", String(dataset)])).exitCode).toBe(EXIT.ok);
+
+      const env = {
+        KEEL_REGISTRY: at("registry"),
+        KEEL_STATE_DIR: at("state"),
+        KEEL_MODEL: "registry:champion",
+      };
+      const trained = await keel(["retrain", capture, "--json"], env);
+      // Logistic regression of five minutes may be refused; it is judged either way.
+      expect<number[]>([EXIT.ok, EXIT.modelRefused]).toContain(trained.exitCode);
+      expect(trained.json().heads).toHaveLength(7);
+
+      const quick = ["--quote-spot", "--out", at("runs"), "--json"];
+      const run = await keel(["backtest", "run", capture, "--strategy", "model", ...quick]);
+      expect({ exitCode: run.exitCode, stderr: run.stderr }).toMatchObject({ exitCode: EXIT.ok });
+      const plan = [
+        "--strategy",
+        "static",
+        "--strategy",
+        "model",
+        "--scales",
+        "0.5,1",
+        "--latencies-us",
+        "none",
+      ];
+      const compared = await keel([
+        "backtest",
+        "compare",
+        capture,
+        ...plan,
+        ...quick,
+        "--report",
+        at("page"),
+      ]);
+      expect({ exitCode: compared.exitCode }).toEqual({ exitCode: EXIT.ok });
+      expect(existsSync(at("page.html"))).toBe(true);
+
+      const none = await keel(["report", "--outcomes", at("sets"), "--out", at("reports")]);
+      expect(none.exitCode).toBe(EXIT.badInputFile);
+    } finally {
+      for (const name of readdirSync(work, { recursive: true })) chmodSync(join(work, String(name)), 0o755);
+      rmSync(work, { recursive: true, force: true });
+    }
+  }, 300_000);
 });
 
 test("left nothing behind in the folder it was started in", () => {
