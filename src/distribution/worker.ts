@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { yieldToLine } from "../core/background.ts";
+import { Collector, yieldToLine } from "../core/background.ts";
 import { RING_NONE, RingConsumer } from "../core/ring.ts";
 import {
   Counters,
@@ -23,6 +23,8 @@ declare const self: Worker;
 
 /** Sleep between looks at the ring. */
 const POLL_MS = 2;
+/** Records after which what they left is collected. */
+const COLLECT_RECORDS = 65_536;
 
 yieldToLine();
 /** Records taken before the sockets have their turn. */
@@ -38,6 +40,7 @@ class Distribution {
   readonly #feed: FeedText | null;
   readonly #signals: KafkaSignals | null;
   readonly #mirror: RedisMirror | null;
+  readonly #collector = new Collector(COLLECT_RECORDS);
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor({ ring, counters, kafka, redis, heads, model, schema }: DistributionStart["start"]) {
@@ -83,6 +86,7 @@ class Distribution {
     this.#mirror?.pump(nowMs);
     const signals = this.#signals?.take() ?? [];
     if (signals.length > 0) reply({ signals });
+    if (taken < BURST) this.#collector.worked(taken);
     this.#timer = setTimeout(() => this.#poll(), taken === BURST ? 0 : POLL_MS);
   }
 

@@ -6,7 +6,7 @@
  */
 import { join } from "node:path";
 import packageJson from "../../../package.json";
-import { yieldToLine } from "../../core/background.ts";
+import { Collector, yieldToLine } from "../../core/background.ts";
 import { UNDERLYING_CAPACITY } from "../../desk/desk-options.ts";
 import { FEATURE_COUNT, SCHEMA_HASH } from "../../feature/schema.ts";
 import { parseModel } from "../../inference/model.ts";
@@ -21,6 +21,8 @@ declare const self: Worker;
 
 /** Sleep between looks at the ring. */
 const POLL_MS = 10;
+/** Observations after which what they left is collected. */
+const COLLECT_OBSERVATIONS = 65_536;
 
 yieldToLine();
 /** Observations taken before messages are looked at. */
@@ -32,6 +34,7 @@ class Challengers {
   readonly #challenge: Challenge;
   readonly #files: Extract<ChallengeMessage, { do: "start" }>["files"];
   readonly #writers = new Map<string, OutcomeWriter>();
+  readonly #collector = new Collector(COLLECT_OBSERVATIONS);
   #taken = 0;
   #reportedMs = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -127,6 +130,7 @@ class Challengers {
       }
     }
     if (nowMs - this.#reportedMs >= REPORT_MS) this.#report(false);
+    if (taken < BURST) this.#collector.worked(taken);
     this.#timer = setTimeout(() => this.#poll(), taken === BURST ? 0 : POLL_MS);
   }
 
