@@ -11,6 +11,8 @@ import { runCommand } from "../../src/learn/retrain/trainer.ts";
 import { requestRetrain, takeRetrainRequest } from "../../src/learn/retrain-request.ts";
 import { readRetrainStatus, writeRetrainStatus } from "../../src/learn/retrain-status.ts";
 import { fitLogistic } from "../../src/learn/train/logistic.ts";
+import { RetrainWatch } from "../../src/live/retrain-watch.ts";
+import { MetricRegistry } from "../../src/monitor/metrics.ts";
 
 const root = mkdtempSync(join(tmpdir(), "keel-retrain-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -170,4 +172,20 @@ test("how a retraining ended is read back", async () => {
   const ended = { run: "r", endedMs: 1, result: "failed", step: "train", version: null, why: "w" } as const;
   writeRetrainStatus(root, ended);
   expect(await readRetrainStatus(root)).toEqual(ended);
+});
+
+test("a run that failed shows in the metric that the alert looks at", async () => {
+  const folder = mkdtempSync(join(root, "watch-"));
+  const ended = { run: "r", endedMs: 1_000, step: "train", version: null, why: "w" };
+  writeRetrainStatus(folder, { ...ended, result: "failed" });
+  const metrics = new MetricRegistry();
+  const watch = new RetrainWatch(folder, metrics);
+  try {
+    const deadline = Date.now() + 10_000;
+    while (!/^keel_retrain_failed 1$/m.test(metrics.expose()) && Date.now() < deadline) await Bun.sleep(5);
+    expect(metrics.expose()).toMatch(/^keel_retrain_failed 1$/m);
+    expect(metrics.expose()).toMatch(/^keel_retrain_ended_timestamp_seconds 1$/m);
+  } finally {
+    watch.stop();
+  }
 });
