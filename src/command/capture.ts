@@ -7,12 +7,15 @@ export const capture = defineCommand({
   name: "capture",
   summary: "Look into recordings, cut them, pack them otherwise, decode them to Parquet",
   usage: "info|cut|convert FILE… [options]",
-  details: `info     what the files hold: layout, times, entries, frames, what was lost or is damaged; and, decoded by the venue's
-         feed, instruments, events, gaps, checksums
-cut      the part between --from and --to, and of each --instrument, to the file --out; what the rest needs to be played
-         (connects, messages sent, descriptions of instruments) is kept from before it
-convert  everything to the file --out, packed as its name says: .zst (indexed blocks), .gz, anything else plain text; or, with
-         --parquet, the decoded events to the folder --out: book, top, trade, ticker and status.parquet
+  details: `info     what the files hold: layout, times, entries, frames, what was lost
+         or is damaged; and, decoded by the venue's feed, instruments, events,
+         gaps, checksums
+cut      the part between --from and --to, and of each --instrument, to the file
+         --out; what the rest needs to be played (connects, messages sent,
+         descriptions of instruments) is kept from before it
+convert  everything to the file --out, packed as its name says: .zst (indexed
+         blocks), .gz, anything else plain text; or, with --parquet, the decoded
+         events to the folder --out: book, top, trade, ticker, status.parquet
 
 Several files, or a folder, are the parts of one recording in order. A time is an ISO 8601 date, µs since the epoch, or +SECONDS
 after the first entry. The layouts that are read are in docs/captures.md.
@@ -84,6 +87,8 @@ with \`undecodable\` saying why). That of cut and convert holds file, entries, f
       fromUs: await time("from", Number.NEGATIVE_INFINITY),
       toUs: await time("to", Number.POSITIVE_INFINITY),
     };
+    if (bounds.toUs < bounds.fromUs)
+      throw new UsageError(`--to ${options.to} lies before --from ${options.from}`);
     if (options.parquet) {
       const { exportParquet } = await import("./capture/parquet.ts");
       const tables = await exportParquet(files, options.out, {

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { asyncBufferFromFile, parquetReadObjects } from "hyparquet";
@@ -138,6 +138,13 @@ describe("cut", () => {
       gaps: 0,
       instruments: [{ symbol: "BTCUSDT" }],
     });
+  });
+
+  test("refuses an end before its beginning, and writes nothing", async () => {
+    const path = fresh(".zst");
+    const { exitCode } = await keel("capture", "cut", original, "--from", "+4", "--to", "+2", "--out", path);
+    expect(exitCode).toBe(EXIT.badConfiguration);
+    expect(existsSync(path)).toBe(false);
   });
 
   test("by instrument keeps its frames and those of no instrument", async () => {
