@@ -20,6 +20,7 @@ import {
 } from "../../src/market/event-batch.ts";
 import { type InstrumentKind, type InstrumentSpec, InstrumentTable } from "../../src/market/instrument.ts";
 import { NOT_TRIPPED } from "../../src/risk/kill-switch.ts";
+import { LOAD_STAGE } from "../../src/risk/load-shedder.ts";
 import { RemoteFeeds } from "../../src/shard/remote-feeds.ts";
 import { ShardMarket } from "../../src/shard/shard-market.ts";
 import { MemoryPort } from "../../src/sim/memory-port.ts";
@@ -207,6 +208,12 @@ function compare(seed: number, turns: number): { steps: number; inForce: number;
       for (const desk of desks) desk.onFrame(FEEDS.length, frame, timeUs);
       continue;
     }
+    if (rng.int(60) === 0) {
+      // Beyond capacity frames are applied at once and answered together, with rows of the last of them.
+      const stage = rng.int(2) === 0 ? LOAD_STAGE.conflate : LOAD_STAGE.normal;
+      for (const desk of desks) desk.onLoad(stage, 0, timeUs);
+    }
+    if (rng.int(5) === 0) for (const desk of desks) desk.onBatchEnd(timeUs);
     const feed = rng.int(2);
     if (rng.int(400) === 0) {
       threads[feed] = new Thread(feed);
