@@ -14,7 +14,7 @@ test.skipIf(noEngine)(
   async () => {
     const rows: string[] = [];
     const report = await soak({
-      seconds: 20,
+      seconds: 14,
       settleSeconds: 1,
       kafka: false,
       control: false,
