@@ -97,7 +97,8 @@ export class FollowedLeader {
         if (live.gateway instanceof FixQuoteGateway) live.gateway.followSession(record.word);
         break;
       case "sides":
-        if (live.setSides(record.symbol, record.sides) === 0 && record.symbol !== "") this.#wait(record);
+        if (live.trading.setSides(record.symbol, record.sides) === 0 && record.symbol !== "")
+          this.#wait(record);
         break;
       case "trading":
         followTrading(record.kill, record.reducing, live);
@@ -133,7 +134,8 @@ export class FollowedLeader {
 /** The leader's trading state, on the desk that stands by. */
 function followTrading(kill: KillState, reducing: ReducingState | null, live: LiveDesk): void {
   const { gate } = live.desk;
-  if ((gate.kill.tripped && !kill.tripped) || (gate.reducing !== null && reducing === null)) live.resetKill();
-  if (kill.tripped && !gate.kill.tripped) live.kill(kill.reason);
-  if (reducing !== null && gate.reducing === null) live.reduce(reducing.reason);
+  if ((gate.kill.tripped && !kill.tripped) || (gate.reducing !== null && reducing === null))
+    live.trading.resetKill();
+  if (kill.tripped && !gate.kill.tripped) live.trading.kill(kill.reason);
+  if (reducing !== null && gate.reducing === null) live.trading.reduce(reducing.reason);
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Config, loadConfig } from "../config.ts";
+import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import { Desk } from "../desk/desk.ts";
@@ -18,17 +18,14 @@ import type { Scaling } from "../inference/calibration.ts";
 import type { StepEngine } from "../inference/engine.ts";
 import type { StepModel } from "../inference/step-model.ts";
 import { SwitchedEngine } from "../inference/switched-engine.ts";
-import { type JournalSink, RECORD, type RecordType } from "../journal/record.ts";
-import type { ControlCommand, SidesCommand } from "../journal/replay.ts";
+import { type JournalSink, RECORD } from "../journal/record.ts";
 import type { JournalSummary, JournalWriter } from "../journal/writer.ts";
 import type { DriftChange } from "../learn/drift/monitor.ts";
 import { LoopLag } from "../monitor/loop-lag.ts";
 import { summarise } from "../monitor/summary.ts";
 import type { SavedSides } from "../quote/sides-store.ts";
-import { SIDES, type SidesName } from "../quote/target.ts";
 import type { SavedCounterparty } from "../rfq/counterparty-store.ts";
 import type { RfqInput } from "../rfq/message.ts";
-import type { RiskLimits } from "../risk/limits.ts";
 import { LOAD_STAGE, LOAD_STAGES } from "../risk/load-shedder.ts";
 import { ORDER_STATE } from "../risk/order.ts";
 import type { VenuePosition } from "../risk/reconciliation.ts";
@@ -40,10 +37,12 @@ import { LiveCounterparties } from "./live-counterparties.ts";
 import { LiveCounterparty } from "./live-counterparty.ts";
 import { LiveEngine } from "./live-engine.ts";
 import { LiveFeeds } from "./live-feeds.ts";
+import { LiveInputs } from "./live-inputs.ts";
 import type { LiveDeskOptions, LiveSummary } from "./live-options.ts";
 import { LivePort } from "./live-port.ts";
 import type { LiveShards } from "./live-shards.ts";
 import { liveStart } from "./live-start.ts";
+import { LiveTrading } from "./live-trading.ts";
 import { loadWatchOf } from "./load/live-load.ts";
 import type { LoadWatch } from "./load/load-watch.ts";
 import { ModelDirector } from "./model-director.ts";
@@ -76,10 +75,13 @@ export class LiveDesk {
   readonly clockWatch: ClockWatch;
   /** How far behind the desk is and what is done about it; null where nothing is shed. */
   readonly load: LoadWatch | null;
+  /** What operators say of trading. */
+  readonly trading: LiveTrading;
   readonly #config: Config;
   readonly #feeds: LiveFeeds;
   readonly #journal: JournalWriter | null;
   readonly #sink: JournalSink;
+  readonly #inputs: LiveInputs;
   readonly #port: LivePort;
   readonly #options: LiveDeskOptions;
   #gateway: QuoteGateway;
@@ -88,15 +90,11 @@ export class LiveDesk {
   readonly #state: StateDirectory;
   #counterparties: LiveCounterparties | null = null;
   readonly #counterparty: LiveCounterparty;
-  /** Times that risk limits were read anew, and that they could not be. */
-  limitReloads = 0;
-  limitReloadFailures = 0;
   readonly #startedNs: number;
   /** Time of the journal's first record, which the desk starts with: ids are made from it, in a replay too. */
   readonly #startUs: number;
   readonly #engine: LiveEngine;
   #interval: ReturnType<typeof setInterval> | undefined;
-  #journalLost = false;
   readonly #isPair: boolean;
   #standsBy: boolean;
   #stopped: Promise<LiveSummary> | null = null;
@@ -124,6 +122,7 @@ export class LiveDesk {
     this.model = model;
     this.#journal = journal;
     this.#sink = journal ?? NO_JOURNAL;
+    this.#inputs = new LiveInputs(clock, this.#sink);
     this.#startedNs = clock.monotonicNs();
     this.timer = new StageHistograms(clock.monotonicNs);
     const shared = { config, clock, log, journal: this.#sink };
@@ -174,6 +173,14 @@ export class LiveDesk {
     this.#counterparty = new LiveCounterparty({
       ...{ desk: this.desk, gateway: () => this.gateway, taps: this.taps, journal: this.#sink, clock, log },
     });
+    this.trading = new LiveTrading({
+      ...{ config, desk: this.desk, gateway: () => this.gateway, inputs: this.#inputs, clock, log },
+      journalLost: () => journal?.failed === true || this.#sink.dropped > 0,
+      onSides: (symbol, sides) => {
+        this.#state.saveSides(symbol, sides);
+        options.onSides?.(symbol, sides);
+      },
+    });
     if (successor === undefined) this.#keepState();
   }
 
@@ -211,7 +218,7 @@ export class LiveDesk {
 
   /** Connects everything and begins to quote. */
   start(): void {
-    if (this.#isPair) this.desk.standBy("standby", this.#control("standBy", "started"));
+    if (this.#isPair) this.desk.standBy("standby", this.#inputs.control("standBy", "started"));
     this.desk.start(this.#startUs);
     this.#feeds.start(this.#startUs);
     const { openingPositions } = this.#config;
@@ -226,13 +233,13 @@ export class LiveDesk {
   takeSignal(frame: string): void {
     const { signals } = this.desk;
     if (signals === null) return;
-    this.desk.onFrame(signals.id, frame, this.#input(RECORD.feedFrame, signals.id, frame));
+    this.desk.onFrame(signals.id, frame, this.#inputs.take(RECORD.feedFrame, signals.id, frame));
   }
 
   /** A client asks for a quote, answers one, sends an order or withdraws. After the stop has begun nothing is taken. */
   takeRfq(input: RfqInput): void {
     if (this.#stopped !== null) return;
-    this.desk.onRfq(input, this.#input(RECORD.rfq, 0, JSON.stringify(input)));
+    this.desk.onRfq(input, this.#inputs.take(RECORD.rfq, 0, JSON.stringify(input)));
   }
 
   /** An underlying's model is trusted less, or again, because of drift. */
@@ -241,55 +248,15 @@ export class LiveDesk {
     this.desk.onDrift(
       underlying,
       share,
-      this.#input(RECORD.drift, underlying, JSON.stringify({ share, stage, causes })),
+      this.#inputs.take(RECORD.drift, underlying, JSON.stringify({ share, stage, causes })),
     );
   }
 
   /** Probabilities of an instrument are calibrated otherwise from the next step on. */
   takeCalibration(slot: number, head: number, scaling: Scaling): void {
     if (this.#stopped !== null) return;
-    this.#input(RECORD.calibration, slot, JSON.stringify({ head, ...scaling }));
+    this.#inputs.take(RECORD.calibration, slot, JSON.stringify({ head, ...scaling }));
     this.#engine.calibrate(slot, head, scaling);
-  }
-
-  /** Only what reduces a position is quoted until {@link resetKill}. */
-  reduce(reason: string): void {
-    this.desk.reduce(reason, this.#control("reduce", reason));
-  }
-
-  /**
-   * Which sides are quoted from now on, also after a restart.
-   *
-   * @param symbol of an instrument; empty for every one, also those that are listed later
-   * @returns how many instruments it concerns; 0 when none of that name is quoted
-   */
-  setSides(symbol: string, sides: SidesName): number {
-    const named = this.desk.market.instruments.all().find((instrument) => instrument.symbol === symbol);
-    if (symbol !== "" && (named === undefined || !this.desk.quoter.quotes(named.id))) return 0;
-    const command: SidesCommand = { command: "sides", instrument: named?.id ?? -1, sides };
-    const timeUs = this.#input(RECORD.control, 0, JSON.stringify(command));
-    const concerned = this.desk.setSides(command.instrument, SIDES[sides], timeUs);
-    this.#state.saveSides(symbol, sides);
-    this.#options.onSides?.(symbol, sides);
-    this.log.warn("other sides are quoted", { instrument: symbol === "" ? "all" : symbol, sides });
-    return concerned;
-  }
-
-  /** Reads the risk limits anew. Where anything is wrong with the configuration the limits in force stay so. */
-  reloadLimits(environment: Readonly<Record<string, string | undefined>>): void {
-    try {
-      this.setLimits(loadConfig(environment).risk);
-    } catch (error) {
-      this.limitReloadFailures += 1;
-      this.log.error("risk limits cannot be read anew; the old ones stay in force", { error });
-    }
-  }
-
-  /** Other risk limits from now on. */
-  setLimits(limits: RiskLimits): void {
-    this.desk.setLimits(limits, this.#input(RECORD.limits, 0, JSON.stringify(limits)));
-    this.limitReloads += 1;
-    this.log.info("risk limits are in force anew");
   }
 
   /**
@@ -304,7 +271,7 @@ export class LiveDesk {
   /** Of a pair, this process leads from now on: the session with the counterparty is opened. */
   lead(term: number, before: SessionNumbers | null): void {
     this.#standsBy = false;
-    const timeUs = this.#control("lead", `term ${term}`);
+    const timeUs = this.#inputs.control("lead", `term ${term}`);
     this.desk.lead();
     this.gateway.lead?.(before, timeUs);
   }
@@ -312,7 +279,7 @@ export class LiveDesk {
   /** Of a pair, the other one is to lead. Resolves when the session has ended or was given up. */
   async standBy(reason: string): Promise<void> {
     this.#standsBy = true;
-    const timeUs = this.#control("standBy", reason);
+    const timeUs = this.#inputs.control("standBy", reason);
     this.desk.standBy("standby", timeUs);
     await this.gateway.follow?.(reason, timeUs);
   }
@@ -330,17 +297,6 @@ export class LiveDesk {
   /** Takes over what the leader holds, while this process stands by. */
   adoptLeader(positions: readonly VenuePosition[]): void {
     this.#counterparty.reconciled({ positions, openOrders: [], quotes: [] }, true);
-  }
-
-  kill(reason: string): void {
-    const timeUs = this.#control("kill", reason);
-    this.desk.kill(reason, timeUs);
-  }
-
-  /** Trades again: the kill switch is reset, and the venue's market-maker protection where it is on. */
-  resetKill(): boolean {
-    this.gateway.resetProtection?.(this.clock.wallUs());
-    return this.desk.resetKill(this.#control("reset", ""));
   }
 
   /** Threads that keep feeds; null when they are kept on this one. */
@@ -411,7 +367,7 @@ export class LiveDesk {
     this.#engine.stop();
     this.models?.stop();
     this.#counterparty.stop();
-    this.desk.shutdown(this.#control("shutdown", ""));
+    this.desk.shutdown(this.#inputs.control("shutdown", ""));
     await this.gateway.stop(this.#config.timeouts.shutdownMs);
     await this.#books?.stop();
     await this.#state.synced();
@@ -435,11 +391,11 @@ export class LiveDesk {
   #turn(nowNs: number, isTimer: boolean): void {
     this.#feeds.turnedNs = nowNs;
     this.clockWatch.turn(nowNs);
-    this.#watchJournal();
+    this.trading.onTimer();
     if (this.load?.turn(nowNs, isTimer) === true) this.#shed(this.load);
     this.#feeds.take();
     this.#feeds.decideOpen();
-    const timeUs = this.#input(RECORD.timer, 0, "");
+    const timeUs = this.#inputs.take(RECORD.timer, 0, "");
     this.desk.onTimer(timeUs);
     this.gateway.onTimer(timeUs);
     for (const tap of this.taps) tap.onTimer(timeUs);
@@ -462,17 +418,9 @@ export class LiveDesk {
     const stage = LOAD_STAGES[shedder.stage];
     const told = { stage, share, cause: shedder.cause, loopMs, ageMs, queuedBytes, ringFill };
     this.#feeds.shed(shedder.stage >= LOAD_STAGE.conflate);
-    this.desk.onLoad(shedder.stage, share, this.#input(RECORD.load, 0, JSON.stringify(told)));
+    this.desk.onLoad(shedder.stage, share, this.#inputs.take(RECORD.load, 0, JSON.stringify(told)));
     if (shedder.stage === LOAD_STAGE.normal) this.log.info("load is within capacity again", told);
     else this.log.warn("load beyond capacity", told);
-  }
-
-  /** A desk that must not trade without a record reduces from the first one that is lost. */
-  #watchJournal(): void {
-    if (this.#journalLost || this.#config.journal?.lost !== "reduce") return;
-    if (this.#journal?.failed !== true && this.#sink.dropped === 0) return;
-    this.#journalLost = true;
-    this.reduce("records of the journal are lost");
   }
 
   /** The models follow the registry; every change of them is an input of the desk. */
@@ -487,19 +435,9 @@ export class LiveDesk {
       ...{ config: this.#config, challenge, ...registered, desk, models: engine, clock, log },
       act: (act, loaded) => {
         const gone = applyModelAct(act, engine, desk, loaded);
-        this.#input(RECORD.model, 0, JSON.stringify(act));
+        this.#inputs.take(RECORD.model, 0, JSON.stringify(act));
         return gone;
       },
     });
-  }
-
-  #control(command: ControlCommand, reason: string): number {
-    return this.#input(RECORD.control, 0, JSON.stringify({ command, reason }));
-  }
-
-  #input(type: RecordType, subject: number, payload: string): number {
-    const timeUs = this.clock.wallUs();
-    this.#sink.text(type, subject, timeUs, payload);
-    return timeUs;
   }
 }

@@ -70,13 +70,13 @@ function registerReloads(metrics: MetricRegistry, live: LiveDesk): void {
     "keel_risk_reloads_total",
     "counter",
     "Times that risk limits were read anew.",
-    () => live.limitReloads,
+    () => live.trading.limitReloads,
   );
   metrics.single(
     "keel_risk_reload_failures_total",
     "counter",
     "Times that risk limits could not be read anew; the old ones stayed in force.",
-    () => live.limitReloadFailures,
+    () => live.trading.limitReloadFailures,
   );
 }
 

@@ -227,7 +227,7 @@ export class Session {
     this.#parts = parts;
     this.live = live;
     this.http = parts.http;
-    this.#onUsr1 = () => live.kill("signal");
+    this.#onUsr1 = () => live.trading.kill("signal");
     // No trust, no quote: what happens after an error nobody foresaw cannot be known, so everything is cancelled first.
     this.#onUncaught = (error) => {
       live.log.error("uncaught error: quotes are cancelled and the process ends", { error });
@@ -237,7 +237,7 @@ export class Session {
     };
     this.#onHup = () => {
       notifier?.reloading(live.clock.monotonicNs() / 1_000);
-      live.reloadLimits(process.env);
+      live.trading.reloadLimits(process.env);
       notifier?.ready(standing(live, failover));
     };
     process.on("SIGHUP", this.#onHup);

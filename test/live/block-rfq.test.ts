@@ -138,7 +138,7 @@ test("block RFQs at Deribit become trades, positions and profit that are the ven
   expect(counterparty).toMatchObject({ name: "TAKER", trades: 23, requests: 104, tier: 4 });
   const attributed = [...desk.book.sums].filter(([key]) => key.startsWith("TAKER "));
   expect(attributed.reduce((fills, [, sums]) => fills + sums.fills, 0)).toBe(5);
-  session.live.kill("drill");
+  session.live.trading.kill("drill");
   await until(
     () => blockRfqs.open(keel).length === 0 && keel.openOrders().length === 0,
     "nothing at the venue",

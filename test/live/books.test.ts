@@ -55,17 +55,17 @@ describe("the books of a session", () => {
   test("tighter limits hold at once, and a desk that only reduces still reduces", async () => {
     const { live, desk } = harness;
     const standing = desk.gate.limits;
-    live.setLimits({ ...standing, maxQuoteNotional: 1 });
+    live.trading.setLimits({ ...standing, maxQuoteNotional: 1 });
     const refused = (): number => desk.gate.refused("quoteNotional");
     await harness.until(
       "everything is refused",
       () => refused() > 100 && harness.counterparty.liveQuotes.size === 0,
     );
-    live.setLimits(standing);
+    live.trading.setLimits(standing);
     const { instruments } = desk.market;
     const options = instruments.all().filter(({ kind }) => kind === "option");
     const held = (): number => options.reduce((sum, { id }) => sum + Math.abs(desk.gate.positionLots(id)), 0);
-    live.reduce("drill");
+    live.trading.reduce("drill");
     expect(desk.gate.tradingState).toBe("reducing");
     let before = held();
     const { executions } = desk.counters;
@@ -74,7 +74,7 @@ describe("the books of a session", () => {
       before = held();
       return desk.counters.executions > executions + 3 || before === 0;
     });
-    expect(live.resetKill()).toBe(true);
+    expect(live.trading.resetKill()).toBe(true);
     await harness.untilQuoting();
   });
 

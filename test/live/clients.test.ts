@@ -268,14 +268,14 @@ describe("clients of a live desk, over real sockets", () => {
     const acme = await client();
     acme.send("R", (builder) => writeQuoteRequest(builder, single("K1"), "4.4"));
     const quoteId = (await acme.next("S")).tree.text(TAG.quoteId) ?? "";
-    harness.live.kill("drill");
+    harness.live.trading.kill("drill");
     const status = (await acme.next("AI")).tree;
     expect([status.text(TAG.quoteId), status.text(TAG.quoteStatus)]).toEqual([quoteId, "6"]);
     respond(acme, quoteId, {});
     expect((await acme.next("AI", "8")).type).toBe("AI");
     acme.send("R", (builder) => writeQuoteRequest(builder, single("K2"), "4.4"));
     expect((await acme.next("AG")).tree.text(TAG.quoteRequestRejectReason)).toBe("8");
-    harness.live.resetKill();
+    harness.live.trading.resetKill();
     await acme.close();
   });
 

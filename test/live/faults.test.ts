@@ -181,12 +181,12 @@ describe("a live desk in trouble", () => {
 
   test("the kill switch cancels everything and holds until it is reset", async () => {
     const { counterparty, live } = harness;
-    live.kill("drill");
+    live.trading.kill("drill");
     await harness.until("nothing is quoted", () => counterparty.liveQuotes.size === 0);
     await Bun.sleep(300);
     expect(counterparty.liveQuotes.size).toBe(0);
     expect(existsSync(join(harness.folder, "state", "kill-switch.json"))).toBe(true);
-    expect(live.resetKill()).toBe(true);
+    expect(live.trading.resetKill()).toBe(true);
     await harness.untilQuoting();
   });
 
@@ -195,16 +195,16 @@ describe("a live desk in trouble", () => {
     const quoted = desk.market.instruments.all().filter(({ id }) => desk.quoter.quotes(id));
     const asks = () => quoted.filter(({ id }) => desk.quoter.standing(id).askLots > 0).length;
     const bids = () => quoted.filter(({ id }) => desk.quoter.standing(id).bidLots > 0).length;
-    expect(live.setSides("NO-SUCH", "bid")).toBe(0);
-    expect(live.setSides("", "bid")).toBe(quoted.length);
+    expect(live.trading.setSides("NO-SUCH", "bid")).toBe(0);
+    expect(live.trading.setSides("", "bid")).toBe(quoted.length);
     expect(asks()).toBe(0);
     expect(new SidesStore(join(harness.folder, "state", SIDES_FILE)).load().sides).toEqual({ "": "bid" });
     await harness.until("bids stand without asks", () => bids() > 0);
     expect(asks()).toBe(0);
     const [{ symbol, id }] = quoted;
-    expect(live.setSides(symbol, "reducing")).toBe(1);
+    expect(live.trading.setSides(symbol, "reducing")).toBe(1);
     expect(desk.quoter.standing(id).reasons & (REASON.sides | REASON.pulled)).not.toBe(0);
-    expect(live.setSides("", "both")).toBe(quoted.length);
+    expect(live.trading.setSides("", "both")).toBe(quoted.length);
     await harness.until("asks stand again", () => asks() > 0);
     await harness.untilQuoting();
   });

@@ -37,7 +37,7 @@ const lasted = new Histogram();
 let signalNs = 0;
 const onSignal = (): void => {
   signalled.record(Bun.nanoseconds() - signalNs);
-  live.kill("signal");
+  live.trading.kill("signal");
   written.record(writtenNs - signalNs);
   returned.record(Bun.nanoseconds() - signalNs);
 };
@@ -73,7 +73,7 @@ for (let drill = 0; drill < drills; drill += 1) {
   await harness.until("nothing stands", () => cancels.length >= 2 && counterparty.liveQuotes.size === 0);
   lasted.record((cancels.at(-1) ?? Number.NaN) - signalNs);
   await harness.until("the order is cancelled", () => live.desk.gate.orders.count === 0);
-  live.resetKill();
+  live.trading.resetKill();
 }
 const row = (name: string, histogram: Histogram): string => {
   const us = (p: number): string => (histogram.quantile(p / 100) / 1_000).toFixed(0);

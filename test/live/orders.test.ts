@@ -64,7 +64,7 @@ describe("orders over FIX", () => {
     const { counterparty, live } = harness;
     await harness.until("an order works", () => only()?.state === ORDER_STATE.working);
     counterparty.orders.silent = true;
-    live.kill("drill");
+    live.trading.kill("drill");
     await harness.until("the cancellation is not answered", () => orders().unknown === 1);
     counterparty.orders.silent = false;
     await harness.until("the order is at its end", () => orders().count === 0);

@@ -1,0 +1,99 @@
+import { type Config, loadConfig } from "../config.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Logger } from "../core/log.ts";
+import type { Desk } from "../desk/desk.ts";
+import type { QuoteGateway } from "../gateway/gateway.ts";
+import { RECORD } from "../journal/record.ts";
+import type { SidesCommand } from "../journal/replay.ts";
+import { SIDES, type SidesName } from "../quote/target.ts";
+import type { RiskLimits } from "../risk/limits.ts";
+import type { LiveInputs } from "./live-inputs.ts";
+
+export interface LiveTradingOptions {
+  readonly config: Config;
+  readonly desk: Desk;
+  readonly gateway: () => QuoteGateway;
+  readonly inputs: LiveInputs;
+  /** Told of other sides that are quoted, to be kept; an empty symbol is every instrument. */
+  readonly onSides: (symbol: string, sides: SidesName) => void;
+  /** Records of the journal were lost. */
+  readonly journalLost: () => boolean;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Whether, on which sides and within which limits the desk trades, as operators and a lost journal have it. Each change is an input of the desk. */
+export class LiveTrading {
+  /** Times that risk limits were read anew, and that they could not be. */
+  limitReloads = 0;
+  limitReloadFailures = 0;
+  readonly #options: LiveTradingOptions;
+  #toldOfJournal = false;
+
+  constructor(options: LiveTradingOptions) {
+    this.#options = options;
+  }
+
+  /** Cancels everything and quotes no more until {@link resetKill}. */
+  kill(reason: string): void {
+    const { desk, inputs } = this.#options;
+    desk.kill(reason, inputs.control("kill", reason));
+  }
+
+  /** Only what reduces a position is quoted until {@link resetKill}. */
+  reduce(reason: string): void {
+    const { desk, inputs } = this.#options;
+    desk.reduce(reason, inputs.control("reduce", reason));
+  }
+
+  /** Trades again: the kill switch is reset, and the venue's market-maker protection where it is on. */
+  resetKill(): boolean {
+    const { desk, inputs, gateway, clock } = this.#options;
+    gateway().resetProtection?.(clock.wallUs());
+    return desk.resetKill(inputs.control("reset", ""));
+  }
+
+  /**
+   * Which sides are quoted from now on, also after a restart.
+   *
+   * @param symbol of an instrument; empty for every one, also those that are listed later
+   * @returns how many instruments it concerns; 0 when none of that name is quoted
+   */
+  setSides(symbol: string, sides: SidesName): number {
+    const { desk, inputs, onSides, log } = this.#options;
+    const named = desk.market.instruments.all().find((instrument) => instrument.symbol === symbol);
+    if (symbol !== "" && (named === undefined || !desk.quoter.quotes(named.id))) return 0;
+    const command: SidesCommand = { command: "sides", instrument: named?.id ?? -1, sides };
+    const timeUs = inputs.take(RECORD.control, 0, JSON.stringify(command));
+    const concerned = desk.setSides(command.instrument, SIDES[sides], timeUs);
+    onSides(symbol, sides);
+    log.warn("other sides are quoted", { instrument: symbol === "" ? "all" : symbol, sides });
+    return concerned;
+  }
+
+  /** Reads the risk limits anew. Where anything is wrong with the configuration the limits in force stay so. */
+  reloadLimits(environment: Readonly<Record<string, string | undefined>>): void {
+    try {
+      this.setLimits(loadConfig(environment).risk);
+    } catch (error) {
+      this.limitReloadFailures += 1;
+      this.#options.log.error("risk limits cannot be read anew; the old ones stay in force", { error });
+    }
+  }
+
+  /** Other risk limits from now on. */
+  setLimits(limits: RiskLimits): void {
+    const { desk, inputs, log } = this.#options;
+    desk.setLimits(limits, inputs.take(RECORD.limits, 0, JSON.stringify(limits)));
+    this.limitReloads += 1;
+    log.info("risk limits are in force anew");
+  }
+
+  /** A desk that must not trade without a record reduces from the first one that is lost. */
+  onTimer(): void {
+    const { config, journalLost } = this.#options;
+    if (this.#toldOfJournal || config.journal?.lost !== "reduce" || !journalLost()) return;
+    this.#toldOfJournal = true;
+    this.reduce("records of the journal are lost");
+  }
+}
