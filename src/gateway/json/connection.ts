@@ -1,12 +1,7 @@
 import type { ServerWebSocket } from "bun";
 import { TokenBucket } from "../fix/token-bucket.ts";
+import type { ApiIdentity } from "./clients.ts";
 import type { Channel, ServerMessage } from "./messages.ts";
-
-/** Who a token stands for. */
-export interface ApiIdentity {
-  readonly name: string;
-  readonly role: "read" | "trade";
-}
 
 /** Close codes of the gateway, in the range for applications (RFC 6455, 7.4.2). */
 export const CLOSE = {

@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { createHash, timingSafeEqual } from "node:crypto";
 import type { Server, ServerWebSocket, TLSOptions } from "bun";
 import type { Clock } from "../../core/clock.ts";
 import { KeelError } from "../../core/errors.ts";
@@ -12,7 +11,8 @@ import type { QuoteBatch } from "../../quote/quote-batch.ts";
 import type { RfqAction, RfqInput } from "../../rfq/message.ts";
 import type { DeskTap } from "../tap.ts";
 import { answerMessage } from "./answers.ts";
-import { ApiConnection, type ApiIdentity, CLOSE } from "./connection.ts";
+import { type ApiClient, ApiClients, type ApiIdentity } from "./clients.ts";
+import { ApiConnection, CLOSE } from "./connection.ts";
 import {
   API_VERSION,
   type Channel,
@@ -20,6 +20,7 @@ import {
   readClientMessageText,
   type ServerMessage,
 } from "./messages.ts";
+import { rfqInput } from "./requests.ts";
 import { type ApiDesk, Updates } from "./updates.ts";
 
 export interface JsonGatewayOptions {
@@ -30,7 +31,7 @@ export interface JsonGatewayOptions {
   readonly tls?: TLSOptions;
   /** Origins (RFC 6454) of web pages that may connect. Programs send no Origin and are not held to it. */
   readonly origins: readonly string[];
-  readonly clients: readonly (ApiIdentity & { readonly token: string })[];
+  readonly clients: readonly ApiClient[];
   readonly maxConnections: number;
   readonly maxConnectionsPerClient: number;
   readonly maxMessagesPerSecond: number;
@@ -87,7 +88,7 @@ export class JsonGateway implements DeskTap {
     conflated: 0,
   };
   readonly #options: JsonGatewayOptions;
-  readonly #tokens: readonly { readonly digest: Buffer; readonly identity: ApiIdentity }[];
+  readonly #clients: ApiClients;
   readonly #server: Server<SocketData>;
   readonly #connections = new Set<ApiConnection>();
   readonly #updates: Updates;
@@ -98,10 +99,7 @@ export class JsonGateway implements DeskTap {
   constructor(options: JsonGatewayOptions) {
     this.#options = options;
     this.#updates = new Updates(options.desk);
-    this.#tokens = options.clients.map(({ token, name, role }) => ({
-      digest: digestOf(token),
-      identity: { name, role },
-    }));
+    this.#clients = new ApiClients(options.clients);
     try {
       this.#server = Bun.serve<SocketData>({
         hostname: options.host,
@@ -224,7 +222,7 @@ export class JsonGateway implements DeskTap {
       return new Response("this origin is not allowed (KEEL_API_ORIGINS)\n", { status: 403 });
     }
     const header = request.headers.get("authorization");
-    const identity = header === null ? null : this.#identify(header.replace(/^Bearer /i, ""));
+    const identity = header === null ? null : this.#clients.identify(header.replace(/^Bearer /i, ""));
     if (header !== null && identity === null) {
       this.counters.refused += 1;
       return new Response("unknown token\n", { status: 401, headers: { "www-authenticate": "Bearer" } });
@@ -298,18 +296,10 @@ export class JsonGateway implements DeskTap {
   }
 
   #onAuth(connection: ApiConnection, token: string): void {
-    const identity = this.#identify(token);
+    const identity = this.#clients.identify(token);
     if (connection.identity !== null) this.#fault(connection, "op", "no second authentication", undefined);
     else if (identity === null) this.#refuse(connection, "unknown token");
     else this.#welcome(connection, identity);
-  }
-
-  /** Every token is compared, in constant time. */
-  #identify(token: string): ApiIdentity | null {
-    const digest = digestOf(token);
-    let found: ApiIdentity | null = null;
-    for (const known of this.#tokens) if (timingSafeEqual(known.digest, digest)) found = known.identity;
-    return found;
   }
 
   #welcome(connection: ApiConnection, identity: ApiIdentity): void {
@@ -409,44 +399,4 @@ export class JsonGateway implements DeskTap {
 
 function message(content: ServerMessage): string {
   return JSON.stringify(content);
-}
-
-function digestOf(token: string): Buffer {
-  return createHash("sha256").update(token).digest();
-}
-
-/** What a message asks of the RFQ desk. */
-function rfqInput(
-  request: Extract<ClientMessage, { op: "rfq" | "respond" | "order" | "withdraw" }>,
-  client: string,
-  timeUs: number,
-): RfqInput {
-  const from = { channel: "json", client } as const;
-  switch (request.op) {
-    case "rfq": {
-      const { requestId, legs, quantity, side = null, validForMs, tiedPrice = null } = request;
-      const validUntilUs = validForMs === undefined ? null : timeUs + validForMs * 1_000;
-      return {
-        on: "request",
-        ...from,
-        ...{ requestId, side, quantity, validUntilUs, tiedPrice },
-        legs: legs.map(({ venue = null, ...leg }) => ({ ...leg, venue })),
-      };
-    }
-    case "respond": {
-      const { responseId, quoteId, kind, side = null, quantity = null, price = null } = request;
-      return { on: "response", ...from, responseId, quoteId, kind, side, quantity, price, orderId: null };
-    }
-    case "order": {
-      const { orderId, symbol, venue = null, side, quantity, limit } = request;
-      return { on: "order", ...from, orderId, symbol, venue, side, quantity, limit };
-    }
-    case "withdraw":
-      return {
-        on: "withdraw",
-        ...from,
-        requestId: request.requestId ?? null,
-        reason: "withdrawn by the client",
-      };
-  }
 }
