@@ -9,6 +9,7 @@ import { Tape } from "../../src/backtest/tape.ts";
 import { EVENT, EventBatch, FEED_STATE } from "../../src/market/event-batch.ts";
 import { InstrumentTable } from "../../src/market/instrument.ts";
 import { ORDER_STATE_NAMES } from "../../src/risk/order.ts";
+import { LINEAR_PERPETUAL } from "../support/perpetuals.ts";
 
 export const BID = 0;
 export const ASK = 1;
@@ -27,23 +28,7 @@ export class VenueScript implements VenueReports {
   constructor(options: Partial<Omit<MatchingOptions, "queue">> & { queue?: QueueModelName } = {}) {
     const { queue = "conservative", ...rest } = options;
     const table = new InstrumentTable(1);
-    table.add({
-      venue: "binance-usdm",
-      symbol: "BTCUSDT",
-      kind: "perpetual",
-      base: "BTC",
-      quote: "USDT",
-      settle: "USDT",
-      tick: { mantissa: 1, scale: 1 },
-      tickSteps: [],
-      lot: { mantissa: 1, scale: 3 },
-      minSizeLots: 1,
-      inverse: false,
-      contractSize: 1,
-      expiryMs: Number.POSITIVE_INFINITY,
-      strike: Number.NaN,
-      optionType: null,
-    });
+    table.add(LINEAR_PERPETUAL);
     this.matching = new Matching(table, { ...DEFAULT_MATCHING, ...rest, queue: queueModel(queue) }, this);
   }
 

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { Reconciler } from "../../src/desk/reconciler.ts";
-import { type Instrument, type InstrumentSpec, InstrumentTable } from "../../src/market/instrument.ts";
+import { type Instrument, InstrumentTable } from "../../src/market/instrument.ts";
 import { Book } from "../../src/position/book.ts";
 import { DEFAULT_FEE_RATES } from "../../src/position/fees.ts";
 import { RiskGate } from "../../src/risk/gate.ts";
@@ -8,26 +8,9 @@ import { NOT_TRIPPED } from "../../src/risk/kill-switch.ts";
 import { DEFAULT_RISK_LIMITS } from "../../src/risk/limits.ts";
 import { ORDER_STATE } from "../../src/risk/order.ts";
 import type { MismatchRule, ReconciliationReport } from "../../src/risk/reconciliation.ts";
+import { PERPETUAL } from "../support/perpetuals.ts";
 
 const NOW_US = 1_700_000_000_000_000;
-
-const PERPETUAL: InstrumentSpec = {
-  venue: "deribit",
-  symbol: "BTC-PERPETUAL",
-  kind: "perpetual",
-  base: "BTC",
-  quote: "USD",
-  settle: "BTC",
-  tick: { mantissa: 5, scale: 1 },
-  tickSteps: [],
-  lot: { mantissa: 10, scale: 0 },
-  minSizeLots: 1,
-  inverse: true,
-  contractSize: 1,
-  expiryMs: Number.POSITIVE_INFINITY,
-  strike: Number.NaN,
-  optionType: null,
-};
 
 const EMPTY: ReconciliationReport = { positions: [], openOrders: [], quotes: [] };
 

@@ -18,6 +18,7 @@ import {
 } from "../../src/market/event-batch.ts";
 import { InstrumentTable } from "../../src/market/instrument.ts";
 import { BOOK_SHAPE, L2Book } from "../../src/market/l2-book.ts";
+import { PERPETUAL } from "../support/perpetuals.ts";
 import { KafkaBroker, kafkaMissing } from "../support/services.ts";
 import { skipUnless } from "../support/shared-data.ts";
 
@@ -63,21 +64,9 @@ class Market {
 
   constructor(kafka: KafkaOptions, ringBytes?: number) {
     this.instruments.add({
-      venue: "deribit",
+      ...PERPETUAL,
       symbol: SYMBOL,
-      kind: "perpetual",
-      base: "BTC",
-      quote: "USD",
-      settle: "BTC",
-      tick: { mantissa: 5, scale: 1 },
       tickSteps: [{ fromPriceTicks: 100_000, multiple: 2 }],
-      lot: { mantissa: 10, scale: 0 },
-      minSizeLots: 1,
-      inverse: true,
-      contractSize: 1,
-      expiryMs: Number.POSITIVE_INFINITY,
-      strike: Number.NaN,
-      optionType: null,
     });
     this.distributor = new Distributor({
       kafka,

@@ -14,26 +14,10 @@ import {
 } from "../../src/market/event-batch.ts";
 import { type InstrumentSpec, InstrumentTable } from "../../src/market/instrument.ts";
 import { BOOK_SHAPE, L2Book } from "../../src/market/l2-book.ts";
+import { LINEAR_PERPETUAL as SPEC } from "../support/perpetuals.ts";
 import { ScriptedPort } from "./scripted-port.ts";
 
 const START_US = 1_760_000_000_000_000;
-const SPEC: InstrumentSpec = {
-  venue: "binance-usdm",
-  symbol: "BTCUSDT",
-  kind: "perpetual",
-  base: "BTC",
-  quote: "USDT",
-  settle: "USDT",
-  tick: { mantissa: 1, scale: 1 },
-  tickSteps: [],
-  lot: { mantissa: 1, scale: 3 },
-  minSizeLots: 1,
-  inverse: false,
-  contractSize: 1,
-  expiryMs: Number.POSITIVE_INFINITY,
-  strike: Number.NaN,
-  optionType: null,
-};
 
 type Body = Readonly<Record<string, unknown>>;
 

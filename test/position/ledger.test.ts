@@ -5,25 +5,9 @@ import { DEFAULT_FEE_RATES, feeOf } from "../../src/position/fees.ts";
 import { Ledger } from "../../src/position/ledger.ts";
 import { Markouts } from "../../src/position/markout.ts";
 import { RecentIds } from "../../src/position/recent-ids.ts";
+import { LINEAR_PERPETUAL } from "../support/perpetuals.ts";
 
-const LINEAR: Instrument = {
-  id: 0,
-  venue: "binance-usdm",
-  symbol: "BTCUSDT",
-  kind: "perpetual",
-  base: "BTC",
-  quote: "USDT",
-  settle: "USDT",
-  tick: { mantissa: 1, scale: 1 },
-  tickSteps: [],
-  lot: { mantissa: 1, scale: 3 },
-  minSizeLots: 1,
-  inverse: false,
-  contractSize: 1,
-  expiryMs: Number.POSITIVE_INFINITY,
-  strike: Number.NaN,
-  optionType: null,
-};
+const LINEAR: Instrument = { ...LINEAR_PERPETUAL, id: 0 };
 const INVERSE: Instrument = {
   ...LINEAR,
   id: 1,

@@ -4,6 +4,7 @@ import type { SurfaceParameters } from "../../src/option/surface/parameters.ts";
 import { DEFAULT_QUOTE_PARAMETERS, type QuoteParameters } from "../../src/quote/parameters.ts";
 import { QuoteBatch } from "../../src/quote/quote-batch.ts";
 import { Quoter } from "../../src/quote/quoter.ts";
+import { PERPETUAL } from "../support/perpetuals.ts";
 
 /** Local time at which every scenario starts, and how far the exchange's clock is ahead of it. */
 export const START_US = 1_700_000_000_000_000;
@@ -27,19 +28,6 @@ const OPTION: InstrumentSpec = {
   expiryMs: START_US / 1_000 + 7 * DAY_MS,
   strike: FORWARD,
   optionType: "call",
-};
-
-const PERPETUAL: InstrumentSpec = {
-  ...OPTION,
-  symbol: "BTC-PERPETUAL",
-  kind: "perpetual",
-  quote: "USD",
-  tick: { mantissa: 5, scale: 1 },
-  tickSteps: [],
-  lot: { mantissa: 10, scale: 0 },
-  expiryMs: Number.POSITIVE_INFINITY,
-  strike: Number.NaN,
-  optionType: null,
 };
 
 /** A quoter with a reference perpetual and options on it, driven by hand; every decided row is handed over at once. */

@@ -12,27 +12,10 @@ import { RiskGate } from "../../src/risk/gate.ts";
 import { NOT_TRIPPED } from "../../src/risk/kill-switch.ts";
 import { DEFAULT_RISK_LIMITS, type RiskLimits } from "../../src/risk/limits.ts";
 import { GREEK, GREEKS } from "../../src/risk/valuation.ts";
+import { PERPETUAL } from "../support/perpetuals.ts";
 
 export const START_US = 1_700_000_000_000_000;
 export const PRICE = 60_000;
-
-const PERPETUAL: InstrumentSpec = {
-  venue: "deribit",
-  symbol: "BTC-PERPETUAL",
-  kind: "perpetual",
-  base: "BTC",
-  quote: "USD",
-  settle: "BTC",
-  tick: { mantissa: 5, scale: 1 },
-  tickSteps: [],
-  lot: { mantissa: 10, scale: 0 },
-  minSizeLots: 1,
-  inverse: true,
-  contractSize: 1,
-  expiryMs: Number.POSITIVE_INFINITY,
-  strike: Number.NaN,
-  optionType: null,
-};
 
 const option = (
   symbol: string,

@@ -6,6 +6,7 @@ import { NOT_TRIPPED } from "../../src/risk/kill-switch.ts";
 import { DEFAULT_RISK_LIMITS, type RiskLimits } from "../../src/risk/limits.ts";
 import { ORDER_STATE, type OrderIntent, type StructureQuote } from "../../src/risk/order.ts";
 import { LIMIT_MEANING } from "../../src/risk/refusal.ts";
+import { PERPETUAL } from "../support/perpetuals.ts";
 
 const NOW_US = 1_700_000_000_000_000;
 const PRICE = 50_000;
@@ -30,18 +31,6 @@ const OPTION: InstrumentSpec = {
   expiryMs: NOW_US / 1_000 + 30 * 86_400_000,
   strike: PRICE,
   optionType: "call",
-};
-
-const PERPETUAL: InstrumentSpec = {
-  ...OPTION,
-  symbol: "PERPETUAL",
-  kind: "perpetual",
-  quote: "USD",
-  tick: { mantissa: 5, scale: 1 },
-  lot: { mantissa: 10, scale: 0 },
-  expiryMs: Number.POSITIVE_INFINITY,
-  strike: Number.NaN,
-  optionType: null,
 };
 
 /** `reload` = a quote that stands when limits or the state change, `block` = one that stands at a venue without a last look. */

@@ -11,6 +11,7 @@ import { RiskGate } from "../../src/risk/gate.ts";
 import { NOT_TRIPPED } from "../../src/risk/kill-switch.ts";
 import { KillSwitchStore } from "../../src/risk/kill-switch-store.ts";
 import { DEFAULT_RISK_LIMITS } from "../../src/risk/limits.ts";
+import { PERPETUAL } from "../support/perpetuals.ts";
 
 const NOW_US = 1_700_000_000_000_000;
 const folder = mkdtempSync(join(tmpdir(), "keel-risk-"));
@@ -155,23 +156,7 @@ test("books that cannot be read stop the start; where there are none, nothing wa
 
 function books(opening: ReturnType<BookStore["load"]>) {
   const instruments = new InstrumentTable(2);
-  const perpetual = instruments.add({
-    venue: "deribit",
-    symbol: "BTC-PERPETUAL",
-    kind: "perpetual",
-    base: "BTC",
-    quote: "USD",
-    settle: "BTC",
-    tick: { mantissa: 5, scale: 1 },
-    tickSteps: [],
-    lot: { mantissa: 10, scale: 0 },
-    minSizeLots: 1,
-    inverse: true,
-    contractSize: 1,
-    expiryMs: Number.POSITIVE_INFINITY,
-    strike: Number.NaN,
-    optionType: null,
-  });
+  const perpetual = instruments.add(PERPETUAL);
   if (perpetual === undefined) throw new Error("the table is full");
   const gate = new RiskGate({ instruments, limits: DEFAULT_RISK_LIMITS, kill: NOT_TRIPPED });
   gate.onReference(0, 50_000, NOW_US);

@@ -18,6 +18,7 @@ import { RemoteFeeds } from "../../src/shard/remote-feeds.ts";
 import { Shard } from "../../src/shard/shard.ts";
 import { ShardSet } from "../../src/shard/shard-set.ts";
 import { turnBytes, writeTurn } from "../../src/shard/turn-codec.ts";
+import { PERPETUAL } from "../support/perpetuals.ts";
 
 const ENDPOINT = { webSocketUrl: "", restUrl: "" };
 const FEEDS: readonly ShardFeed[] = [
@@ -92,16 +93,7 @@ function put(shard: number, type: number, timeUs: number, payload = ""): void {
 }
 
 function perpetual(symbol: string): InstrumentSpec {
-  return {
-    ...{ venue: "deribit", symbol, kind: "perpetual", base: "BTC", quote: "USD", settle: "BTC" },
-    ...{
-      tick: { mantissa: 5, scale: 1 },
-      tickSteps: [],
-      lot: { mantissa: 10, scale: 0 },
-      minSizeLots: 1,
-    },
-    ...{ inverse: true, contractSize: 1, expiryMs: Infinity, strike: Number.NaN, optionType: null },
-  };
+  return { ...PERPETUAL, symbol };
 }
 
 function described(...specs: InstrumentSpec[]): string {
