@@ -6,7 +6,7 @@ import { BUILD } from "../core/executable.ts";
 import type { BacktestSpec } from "./spec.ts";
 
 /** Raised whenever the matching or the records change what a run gives. */
-export const BACKTEST_VERSION = 1;
+const BACKTEST_VERSION = 1;
 
 /** Version of what computes a backtest: keel's, with the commit it was built from where that is known. */
 export function programVersion(): string {

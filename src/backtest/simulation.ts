@@ -45,7 +45,7 @@ export interface SimulationOptions {
 }
 
 /** A spot instrument as one that may be sold short. */
-export function spotAsPerpetual(spec: InstrumentSpec): InstrumentSpec {
+function spotAsPerpetual(spec: InstrumentSpec): InstrumentSpec {
   return spec.kind === "spot" ? { ...spec, kind: "perpetual" } : spec;
 }
 

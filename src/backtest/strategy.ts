@@ -110,7 +110,7 @@ class QueueRule implements PredictionRule {
 }
 
 /** A rule as the desk's engine. It has no state. */
-export class RuleEngine implements StepEngine {
+class RuleEngine implements StepEngine {
   readonly name = "cpu";
   readonly card: ModelCard;
   readonly slotCount = UNDERLYING_CAPACITY;

@@ -16,7 +16,7 @@ export interface ModelBenchOptions {
   readonly log: (line: string) => void;
 }
 
-export const MODEL_BATCHES = [1, 16, 128] as const;
+const MODEL_BATCHES = [1, 16, 128] as const;
 
 /** Batches of features that take turns. */
 const FEATURE_ROWS = 64;

@@ -2,10 +2,10 @@ import { integerIn, oneOf, path, secretFile, webUrl, word } from "./types.ts";
 import { variable } from "./variable.ts";
 
 /** Challengers that may run beside the champion. */
-export const CHALLENGERS_MAX = 4;
+const CHALLENGERS_MAX = 4;
 
 /** Who moves models from stage to stage. */
-export const PROMOTE_MODES = ["manual", "auto"] as const;
+const PROMOTE_MODES = ["manual", "auto"] as const;
 export type PromoteMode = (typeof PROMOTE_MODES)[number];
 
 /** Where models come from and how they are changed. */

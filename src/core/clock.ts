@@ -14,28 +14,3 @@ export const systemClock: Clock = {
   wallUs: () => (performance.timeOrigin + performance.now()) * 1_000,
   monotonicNs: () => Bun.nanoseconds(),
 };
-
-/** A clock that moves only when told to; for tests and replay. */
-export class ManualClock implements Clock {
-  #wallUs: number;
-
-  constructor(startUs: number) {
-    this.#wallUs = startUs;
-  }
-
-  wallUs(): number {
-    return this.#wallUs;
-  }
-
-  monotonicNs(): number {
-    return this.#wallUs * 1_000;
-  }
-
-  advanceUs(deltaUs: number): void {
-    this.#wallUs += deltaUs;
-  }
-
-  setUs(wallUs: number): void {
-    this.#wallUs = wallUs;
-  }
-}

@@ -8,7 +8,7 @@ import { QUOTE, RECORD, type RecordKind } from "./record.ts";
 const TICKER_NAMES = Object.keys(TICKER);
 
 /** Which publication carries a record; null for what is no message of its own. */
-export function publicationOf(kind: RecordKind): Publication | null {
+function publicationOf(kind: RecordKind): Publication | null {
   switch (kind) {
     case RECORD.top:
     case RECORD.status:

@@ -32,7 +32,7 @@ const RETRY_MS = 250;
 const SILENT_MS = 2_000;
 
 /** What a client shows and asks for; null where both are the defaults. */
-export function tlsOf({
+function tlsOf({
   ca,
   certificate,
 }: Pick<StreamClientOptions, "ca" | "certificate">): { ca?: string; cert?: string; key?: string } | null {

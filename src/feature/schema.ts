@@ -28,13 +28,13 @@ export const DEPTH_LEVELS = 20;
 /** Levels in a side's depth: the sum that the withdrawal heads speak of. */
 export const WITHDRAWAL_LEVELS = 10;
 
-export const OFI_WINDOWS_MS = [50, 100, 500, 2_000] as const;
-export const TRADE_WINDOWS_MS = [50, 200, 1_000] as const;
-export const AGE_WINDOWS_MS = [5, 20, 60, 200] as const;
-export const RETURN_WINDOWS_MS = [10, 50, 200, 1_000] as const;
-export const VOLATILITY_WINDOWS_MS = [100, 1_000, 10_000] as const;
-export const DEPTH_CHANGE_WINDOWS_MS = [50, 500] as const;
-export const FLOW_WINDOWS_MS = [100, 1_000] as const;
+const OFI_WINDOWS_MS = [50, 100, 500, 2_000] as const;
+const TRADE_WINDOWS_MS = [50, 200, 1_000] as const;
+const AGE_WINDOWS_MS = [5, 20, 60, 200] as const;
+const RETURN_WINDOWS_MS = [10, 50, 200, 1_000] as const;
+const VOLATILITY_WINDOWS_MS = [100, 1_000, 10_000] as const;
+const DEPTH_CHANGE_WINDOWS_MS = [50, 500] as const;
+const FLOW_WINDOWS_MS = [100, 1_000] as const;
 
 /** External signals, by their number; positive is bullish. */
 export const SIGNALS = ["sentiment", "signal1", "signal2"] as const;
@@ -241,7 +241,7 @@ export function mirrorMap(): { readonly index: Int32Array; readonly factor: Floa
 }
 
 /** The schema as one text; whatever changes the meaning of a row changes it. */
-export function canonicalSchema(): string {
+function canonicalSchema(): string {
   const lines = FEATURES.map((f) => {
     const mirror = typeof f.mirror === "object" ? f.mirror.swap : f.mirror;
     return [f.name, f.formula, f.unit, f.windowMs, f.clip[0], f.clip[1], mirror].join("|");

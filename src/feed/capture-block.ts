@@ -35,7 +35,7 @@ const END_MARK = "KEELEND1";
 /** A block's description, magic and length included. */
 export const BLOCK_HEADER_BYTES = 56;
 /** Text of one block: a chunk, or a single line that is longer. A larger length in a file is damage. */
-export const BLOCK_TEXT_BYTES_MAX = 65 * 1024 * 1024;
+const BLOCK_TEXT_BYTES_MAX = 65 * 1024 * 1024;
 /** zstd's own bound: incompressible text grows by less than 1 in 256 and a few bytes. */
 const FRAME_BYTES_MAX = BLOCK_TEXT_BYTES_MAX + (BLOCK_TEXT_BYTES_MAX >> 8) + 512;
 const INDEX_HEAD_BYTES = SKIPPABLE_BYTES + 8 + 4;

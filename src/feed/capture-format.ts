@@ -34,8 +34,8 @@ export interface CaptureEntry {
  */
 export type CaptureFormat = "binance" | "session" | "keel";
 
-export const KEEL_HEADER = "#keel-capture ";
-export const KEEL_CAPTURE_VERSION = 1;
+const KEEL_HEADER = "#keel-capture ";
+const KEEL_CAPTURE_VERSION = 1;
 
 /** One parser per file: it remembers which connection is open. Returns null for lines that carry nothing. */
 export interface LineParser {

@@ -44,7 +44,7 @@ export const zstdPacker: CapturePacker = {
 };
 
 /** Gzip members that stand alone, which every tool reads; without CRC per block and without index. */
-export const gzipPacker: CapturePacker = {
+const gzipPacker: CapturePacker = {
   extension: "gz",
   async pack(text, summary) {
     return { bytes: await deflate(text, { level: GZIP_LEVEL }), summary };

@@ -27,7 +27,7 @@ const DECODER_BYTES = ARRAYS_AT + 15 * 8;
 const utf8 = new TextEncoder();
 
 /** The number of an instrument that is not in the table: the native decoders take nothing of it. */
-export const NOT_LISTED = -1;
+const NOT_LISTED = -1;
 
 /**
  * The memory that a native decoder (`ffi/decode.h`) works on: the frame's bytes, the instruments by symbol, and the addresses of

@@ -5,7 +5,7 @@ import { type FeedPort, FRAME, type FrameOutcome } from "./feed.ts";
 import { ConnectionSupervisor, VERDICT } from "./supervisor.ts";
 
 /** Most signals that a process takes; the desk holds one value for each. */
-export const MAX_SIGNALS = 64;
+const MAX_SIGNALS = 64;
 
 export interface SignalCounters {
   frames: number;

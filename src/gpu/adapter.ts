@@ -21,7 +21,7 @@ export interface GpuSelection {
 export const ANY_GPU: GpuSelection = { adapter: null, vulkanDir: null };
 
 /** Words that let the driver choose among several GPUs. */
-export const POWER_PREFERENCES = ["high-performance", "low-power"] as const;
+const POWER_PREFERENCES = ["high-performance", "low-power"] as const;
 
 export interface GpuAdapterEntry {
   /** As the driver gives it, e.g. `NVIDIA H100 80GB HBM3`. */

@@ -14,10 +14,10 @@ export const HEADS = [
 export type HeadName = (typeof HEADS)[number];
 
 /** How a window of `T` events with `F` features lies in a windowed model's input. */
-export const WINDOW_LAYOUTS = ["BTF", "B1TF"] as const;
+const WINDOW_LAYOUTS = ["BTF", "B1TF"] as const;
 
 /** A self-test that allows more than this shows nothing. */
-export const SELF_TEST_TOLERANCE_MAX = 0.05;
+const SELF_TEST_TOLERANCE_MAX = 0.05;
 
 const window = z.strictObject({
   /** T: events that the model looks at, oldest first. */

@@ -1,7 +1,7 @@
 import { invariant } from "../core/invariant.ts";
 
 /** A calibration by knots has no more than these. */
-export const KNOTS_MAX = 64;
+const KNOTS_MAX = 64;
 
 /**
  * Isotonic calibration of one head: logits before, rising, and what each becomes, rising too. Straight between two knots, parallel to the

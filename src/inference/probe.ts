@@ -27,7 +27,7 @@ export async function probeDevices(gpu: GpuSelection = ANY_GPU): Promise<DeviceP
 }
 
 /** Names of the variables that {@link gpuSelection} reads. */
-export const GPU_VARIABLES = { adapter: "KEEL_GPU", vulkanDir: "KEEL_VULKAN_DIR" } as const;
+const GPU_VARIABLES = { adapter: "KEEL_GPU", vulkanDir: "KEEL_VULKAN_DIR" } as const;
 
 /** The GPU that an environment selects, good or bad; for verbs that look at devices without a whole configuration. */
 export function gpuSelection(env: Readonly<Record<string, string | undefined>>): GpuSelection {

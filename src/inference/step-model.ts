@@ -27,7 +27,7 @@ export const stateSize = (shape: readonly number[]): number =>
   shape.reduce((product, dim) => product * dim, 1);
 
 /** Floats of all states of one slot may not exceed this; bounds what a hostile card can make an engine allocate. */
-export const STATE_FLOATS_MAX = 1 << 22;
+const STATE_FLOATS_MAX = 1 << 22;
 
 /**
  * Checks that the graph's inputs and outputs are those of a model with this card; of a step model: `features [B,F]`, each state

@@ -3,7 +3,7 @@ import type { ModelCard, ModelWindow } from "./card.ts";
 import { type OnnxGraph, type OnnxValueInfo, shownValue } from "./onnx/model-proto.ts";
 
 /** Floats of one slot's window may not exceed this; bounds what a hostile card can make an engine allocate. */
-export const WINDOW_FLOATS_MAX = 1 << 22;
+const WINDOW_FLOATS_MAX = 1 << 22;
 
 /** Features that a windowed model takes of each event. */
 export const windowFeatures = (card: ModelCard, window: ModelWindow): number =>

@@ -3,7 +3,7 @@ import { KeelError } from "../core/errors.ts";
 import { FileLock } from "../core/file-lock.ts";
 
 /** Name of the file in the journal's folder. */
-export const FOLDER_LOCK_FILE = "journal.lock";
+const FOLDER_LOCK_FILE = "journal.lock";
 
 /**
  * The journal's folder is one process's at a time: of two that write there each would link to the same run, and the chain would say

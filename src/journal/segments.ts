@@ -27,7 +27,7 @@ const BUFFER_BYTES = 1024 * 1024;
 const APPEND_NEW = "ax";
 
 /** When written records are forced to the disk. The process may crash without loss under each of them; power may not. */
-export const FSYNC = ["never", "interval", "always"] as const;
+const FSYNC = ["never", "interval", "always"] as const;
 export type FsyncPolicy = (typeof FSYNC)[number];
 
 export interface SegmentOptions {

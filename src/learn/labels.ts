@@ -40,7 +40,7 @@ export const LABEL_OPTIONS: LabelOptions = {
 
 export const SHORT_HORIZON_MS = 50;
 export const LONG_HORIZON_MS = 100;
-export const SPIKE_MEAN_MS = 10_000;
+const SPIKE_MEAN_MS = 10_000;
 export const LABEL_COUNT = HEADS.length;
 
 /**

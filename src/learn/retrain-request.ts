@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 
 /** In the state directory; `keel-retrain.path` waits for it. */
-export const RETRAIN_REQUEST_FILE = "retrain-request.json";
+const RETRAIN_REQUEST_FILE = "retrain-request.json";
 
 const request = z.object({
   timeUs: z.number(),

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 
 /** In the state directory: how the latest `keel retrain` ended. */
-export const RETRAIN_STATUS_FILE = "retrain.json";
+const RETRAIN_STATUS_FILE = "retrain.json";
 
 const status = z.object({
   /** Folder of the run; of all runs where it failed before one began. */

@@ -13,7 +13,7 @@ import { COUNTERPARTIES_VERSION } from "../rfq/counterparty-store.ts";
 import { KILL_SWITCH_VERSION } from "../risk/kill-switch-store.ts";
 
 /** Versions of what this keel writes into files that a later process reads. */
-export const FORMATS: Readonly<Record<string, number>> = {
+const FORMATS: Readonly<Record<string, number>> = {
   journal: JOURNAL_VERSION,
   "positions.json": BOOKS_VERSION,
   "kill-switch.json": KILL_SWITCH_VERSION,

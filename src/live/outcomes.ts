@@ -9,7 +9,7 @@ import { type ObservedDesk, OutcomeTap } from "../learn/outcomes/tap.ts";
 import type { MetricRegistry } from "../monitor/metrics.ts";
 
 /** Name and version of a model as fills and outcomes show it. */
-export function modelLabel(card: Pick<ModelCard, "name" | "onnxSha256"> | null): string {
+function modelLabel(card: Pick<ModelCard, "name" | "onnxSha256"> | null): string {
   return card === null ? "none" : `${card.name}@${card.onnxSha256.slice(0, 8)}`;
 }
 

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import type { MetricRegistry } from "../monitor/metrics.ts";
 
 /** Descriptors that this process has open as a share of what it may have; 1 when there is none left to look with. */
-export function openFilesShare(): number {
+function openFilesShare(): number {
   try {
     const limit = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
     return readdirSync("/proc/self/fd").length / (limit === undefined ? Number.NaN : Number(limit));

@@ -6,7 +6,7 @@ import { FileLock } from "../core/file-lock.ts";
 import type { Logger } from "../core/log.ts";
 
 /** Name of the file in the state directory. */
-export const RUN_LOCK_FILE = "run.lock";
+const RUN_LOCK_FILE = "run.lock";
 
 const note = z.object({ pid: z.int(), token: z.int().nonnegative() });
 

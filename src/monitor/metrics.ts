@@ -21,7 +21,7 @@ export interface HistogramScale {
 export type HistogramEmitter = (histogram: Histogram, labels?: Labels, scale?: HistogramScale) => void;
 
 /** Upper bounds of the exported latency buckets, seconds; histograms are kept in ns. */
-export const LATENCY_BOUNDS_SECONDS = [
+const LATENCY_BOUNDS_SECONDS = [
   1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 0.1, 1,
 ] as const;
 

@@ -102,8 +102,3 @@ export function black76(
 export function yearsToExpiry(expiryMs: number, exchangeTimeUs: number): number {
   return (expiryMs * 1_000 - exchangeTimeUs) / YEAR_US;
 }
-
-/** A premium in quote currency as a premium in coin, which is how inverse (coin-margined) options are quoted. */
-export function toCoin(price: number, forward: number): number {
-  return price / forward;
-}

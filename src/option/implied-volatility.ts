@@ -20,15 +20,6 @@ export const IV_STATUS = {
   /** The premium reaches the forward (call) or the strike (put), which only an infinite volatility would. */
   aboveMaximum: 6,
 } as const;
-export const IV_STATUS_NAMES = [
-  "ok",
-  "bad input",
-  "expired",
-  "no premium",
-  "below intrinsic value",
-  "no time value",
-  "above the maximum",
-] as const;
 
 /** 2⁻⁴³. */
 const LEAST_TIME_VALUE = 1.136_868_377_216_160_3e-13;

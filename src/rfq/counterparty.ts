@@ -17,7 +17,7 @@ const FISHING_QUOTES = 50;
 const TOXIC = 0.5;
 const VERY_TOXIC = 1;
 
-export const TIERS = 4;
+const TIERS = 4;
 /** Share of `maxNotional` by tier, from 1. */
 const TIER_SIZE = [1, 1, 0.5, 0.25];
 

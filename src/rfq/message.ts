@@ -7,7 +7,7 @@ export type DecimalText = string;
 export type ClientSide = "buy" | "sell";
 
 /** Where a request came in and where its answers go. */
-export const RFQ_CHANNELS = ["fix", "json", "deribit"] as const;
+const RFQ_CHANNELS = ["fix", "json", "deribit"] as const;
 export type RfqChannel = (typeof RFQ_CHANNELS)[number];
 
 /** Who asks. A client's statistics are kept by name, whatever the channel. */

@@ -18,7 +18,7 @@ export interface LoadMeasures {
   readonly ringFill: number;
 }
 
-export const LOAD_MEASURES = ["loopMs", "ageMs", "queuedBytes", "ringFill"] as const;
+const LOAD_MEASURES = ["loopMs", "ageMs", "queuedBytes", "ringFill"] as const;
 export type LoadMeasure = (typeof LOAD_MEASURES)[number];
 
 /** A stage that began again within so many of its calm times is held for longer. */

@@ -12,7 +12,7 @@ import { TurnReader } from "./turn-codec.ts";
 /** Turns taken before the event loop gets its turn. */
 const BURST = 256;
 /** A turn that has waited this long is too old to be quoted on, and so is all that comes after it. */
-export const SHARD_LAG_MAX_US = 500_000;
+const SHARD_LAG_MAX_US = 500_000;
 
 export interface ShardSetOptions {
   readonly shards: readonly Shard[];

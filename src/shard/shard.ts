@@ -14,7 +14,7 @@ import {
 } from "./protocol.ts";
 
 /** Holds a burst of about a hundred thousand small frames, and the largest listing twice. */
-export const SHARD_RING_BYTES = 16 * 1024 * 1024;
+const SHARD_RING_BYTES = 16 * 1024 * 1024;
 /** A thread whose event loop has not turned for this long hangs. */
 const HANG_US = 1_000_000;
 /** Before its first turn a thread has this long to load. */

@@ -17,7 +17,7 @@ const IV_MAX = 5;
 const value = new OptionValue();
 
 /** Deribit writes whole numbers with a decimal point. */
-export function floatText(number: number): string {
+function floatText(number: number): string {
   return Number.isInteger(number) ? `${number}.0` : String(number);
 }
 

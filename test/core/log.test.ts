@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { ManualClock } from "../../src/core/clock.ts";
 import { type LogFormat, Logger, type LogLevel, loggerFromEnvironment } from "../../src/core/log.ts";
 import { Secret } from "../../src/core/secret.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 
 function logger(format: LogFormat, level: LogLevel = "debug") {
   const lines: string[] = [];

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
-import { black76, OptionValue, toCoin, YEAR_US, yearsToExpiry } from "../../src/option/black76.ts";
+import { black76, OptionValue, YEAR_US, yearsToExpiry } from "../../src/option/black76.ts";
 import { sharedPath, skipUnlessShared } from "../support/shared-data.ts";
 
 const value = new OptionValue();
@@ -159,8 +159,4 @@ test("years are counted on the exchange's clock in years of 365.25 days", () => 
   expect(yearsToExpiry((nowUs + YEAR_US / 2) / 1_000, nowUs)).toBeCloseTo(0.5, 12);
   expect(yearsToExpiry(nowUs / 1_000 - 1, nowUs)).toBeLessThan(0);
   expect(yearsToExpiry(Number.POSITIVE_INFINITY, nowUs)).toBe(Number.POSITIVE_INFINITY);
-});
-
-test("a coin premium is the premium over the forward", () => {
-  expect(toCoin(1_500, 60_000)).toBe(0.025);
 });

@@ -76,7 +76,7 @@ class Collector implements RowSink {
 }
 
 /** What a rule may look at: the imbalance of the best queues alone, or every feature. */
-export const FITTED = {
+const FITTED = {
   "queue-imbalance": [featureIndex("queueImbalance")],
   logistic: Array.from({ length: FEATURE_COUNT }, (_, feature) => feature),
 } as const satisfies Record<string, readonly number[]>;

@@ -27,7 +27,7 @@ export interface BlockRule {
   readonly horizon: number;
 }
 
-export function blockOf(timeUs: number, { blockUs }: BlockRule): number {
+function blockOf(timeUs: number, { blockUs }: BlockRule): number {
   return Math.floor(timeUs / blockUs);
 }
 

@@ -32,7 +32,7 @@ const TICKER_COLUMNS = Object.keys(TICKER).map((name) =>
 );
 
 /** Columns beside the common ones, by table. Prices and sizes are in the venue's units. */
-export const TABLES = {
+const TABLES = {
   book: {
     kind: "text",
     side: "text",

@@ -115,7 +115,7 @@ async function askTime(url: string, field: string | null, timeoutMs: number): Pr
 }
 
 /** The ms since the epoch, a number or a numeric string, at a path such as `data.0.ts` of a JSON answer; NaN when it is not there. */
-export function timeIn(body: string, field: string): number {
+function timeIn(body: string, field: string): number {
   let value = parseJson(body);
   for (const key of field.split(".")) {
     if (Array.isArray(value)) value = value[Number(key)];

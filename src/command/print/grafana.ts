@@ -44,7 +44,7 @@ const stat = (title: string, unit: Unit, expression: string, legend = ""): Panel
   queries: [[expression, legend]],
 });
 
-export const GRAFANA_ROWS: readonly Row[] = [
+const GRAFANA_ROWS: readonly Row[] = [
   {
     title: "Now",
     panels: [
@@ -114,6 +114,27 @@ export const GRAFANA_ROWS: readonly Row[] = [
         "at best",
       ]),
       line("Message budget used", "percentunit", [now("keel_quote_budget_used_ratio"), "used"]),
+    ],
+  },
+  {
+    title: "Load",
+    panels: [
+      line("Stage (0 none, 1 conflated, 2 wider, 3 pulled)", "short", [
+        now("keel_load_stage"),
+        "{{instance}}",
+      ]),
+      line("Share of time in each stage", "percentunit", [
+        rate("keel_load_stage_seconds_total"),
+        "{{stage}}",
+      ]),
+      line("Behind by", "s", [now("keel_load_lag_seconds"), "{{of}}"]),
+      line("Unread from venues", "bytes", [now("keel_load_queued_bytes"), "{{instance}}"]),
+      line(
+        "Stages begun and frames conflated",
+        "ops",
+        [rate("keel_load_entries_total"), "{{stage}}"],
+        [rate("keel_load_conflated_frames_total"), "frames"],
+      ),
     ],
   },
   {

@@ -10,7 +10,7 @@ const UCRED_WORDS = 3;
 /** Longest message in either direction. */
 const MESSAGE_BYTES_MAX = 64 << 20;
 /** `sun_path` without its end, unix(7). */
-export const SOCKET_PATH_BYTES_MAX = 107;
+const SOCKET_PATH_BYTES_MAX = 107;
 
 const LIBC = {
   getsockopt: {

@@ -17,7 +17,7 @@ const SIGNED_CHANNELS: ReadonlySet<unknown> = new Set(["full", "level2", "level3
  * HMAC-SHA256 of the time and of `GET /users/self/verify` with the decoded secret, in base64.
  * Source: Coinbase Exchange, "WebSocket Authentication".
  */
-export function coinbaseSignature(secret: Secret, timestampSeconds: string): string {
+function coinbaseSignature(secret: Secret, timestampSeconds: string): string {
   return createHmac("sha256", Buffer.from(secret.reveal(), "base64"))
     .update(`${timestampSeconds}GET/users/self/verify`)
     .digest("base64");

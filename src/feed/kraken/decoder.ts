@@ -132,7 +132,7 @@ function decodeTicker(data: JsonObject, instrument: Instrument, out: EventBatch)
 }
 
 /** Writes a JSON number with an exponent, such as `4.2e-7`, without one, digit for digit; anything else stays as it is. */
-export function plainDecimal(value: unknown): unknown {
+function plainDecimal(value: unknown): unknown {
   if (typeof value !== "string") return value;
   const match = /^(\d+)(?:\.(\d+))?[eE]([+-]?\d{1,2})$/.exec(value);
   if (match === null) return value;

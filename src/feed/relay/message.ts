@@ -5,7 +5,7 @@ import { type InstrumentSpec, VENUES } from "../../market/instrument.ts";
 /** Version of the messages below; one that is not known is refused. */
 export const RELAY_VERSION = 1;
 
-export const RELAY_TYPES = ["snapshot", "delta", "top", "trade", "ticker", "status"] as const;
+const RELAY_TYPES = ["snapshot", "delta", "top", "trade", "ticker", "status"] as const;
 export type RelayType = (typeof RELAY_TYPES)[number];
 
 /** Ticks and lots of the instrument's own grid; 0 lots take the level away. */

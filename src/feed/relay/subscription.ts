@@ -1,7 +1,7 @@
 import type { InstrumentSpec } from "../../market/instrument.ts";
 
 /** Goes before what a venue would be asked for: another keel tells of it. `binance-usdm:relay:BTCUSDT`. */
-export const RELAY_PREFIX = "relay:";
+const RELAY_PREFIX = "relay:";
 
 export function isRelayed(subscription: string): boolean {
   return subscription.startsWith(RELAY_PREFIX);

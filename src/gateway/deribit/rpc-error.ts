@@ -25,7 +25,7 @@ interface KnownError {
 const e = (name: string, action: ErrorAction): KnownError => ({ name, action });
 
 /** Error codes that the gateway knows, with what it does about each. Source: Deribit API, "RPC Error Codes". */
-export const RPC_ERRORS: Readonly<Record<number, KnownError>> = {
+const RPC_ERRORS: Readonly<Record<number, KnownError>> = {
   10000: e("authorization_required", "login"),
   10001: e("error", "refused"),
   10002: e("qty_too_low", "refused"),

@@ -23,7 +23,7 @@ export interface MessageLogOptions {
   readonly maxFiles: number;
 }
 
-export const MESSAGE_LOG_DEFAULTS: MessageLogOptions = { maxFileBytes: 64 << 20, maxFiles: 8 };
+const MESSAGE_LOG_DEFAULTS: MessageLogOptions = { maxFileBytes: 64 << 20, maxFiles: 8 };
 
 const GATHERED_BYTES = 256 << 10;
 const LONGEST_GARBLED = 512;

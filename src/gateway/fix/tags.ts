@@ -162,8 +162,3 @@ export const MSG = {
   massQuote: msgTypeCode("i"),
   businessReject: msgTypeCode("j"),
 } as const;
-
-/** Session-level (administrative) messages: never resent, always gap-filled (FIX 4.4, volume 2). */
-export function isAdmin(msgType: number): boolean {
-  return (msgType >= 0x30 && msgType <= 0x35) || msgType === MSG.logon;
-}

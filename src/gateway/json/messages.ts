@@ -46,7 +46,7 @@ const subscription = {
 };
 
 /** What a client may send. */
-export const CLIENT_MESSAGE = z.discriminatedUnion("op", [
+const CLIENT_MESSAGE = z.discriminatedUnion("op", [
   z
     .strictObject({ op: z.literal("auth"), token: z.string().max(1_024) })
     .describe("First message, where no header"),

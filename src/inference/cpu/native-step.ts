@@ -15,7 +15,7 @@ export const CPU_ISAS = ["portable", "avx2", "avxvnni", "avx512", "avx512vnni"] 
 export type CpuIsa = (typeof CPU_ISAS)[number];
 
 /** Bytes all slots' states may take; checked before they are taken. */
-export const STATE_BYTES_MAX = 1 << 30;
+const STATE_BYTES_MAX = 1 << 30;
 
 export interface StepSizes {
   readonly featureCount: number;

@@ -68,13 +68,13 @@ export const WORDS = 16;
 export const BLOCK_ROWS = 8;
 
 /** Bounds of what a model may need; checked before anything of that size is taken. */
-export const ARENA_FLOATS_MAX = 1 << 22;
-export const CONSTANT_FLOATS_MAX = 1 << 26;
-export const INSTRUCTIONS_MAX = 1 << 16;
+const ARENA_FLOATS_MAX = 1 << 22;
+const CONSTANT_FLOATS_MAX = 1 << 26;
+const INSTRUCTIONS_MAX = 1 << 16;
 /** Multiplications and moves of one row's step; the largest STAC-ML model has 34 million. */
-export const WORK_MAX = 1 << 30;
+const WORK_MAX = 1 << 30;
 /** Elements of constants that are computed while a model is loaded, all together. */
-export const FOLDED_MAX = 1 << 28;
+const FOLDED_MAX = 1 << 28;
 
 /** A place of floats: `offset × 4 + space`. */
 export type Reference = number;

@@ -4,7 +4,7 @@ import type { OnnxGraph, OnnxNode } from "./model-proto.ts";
 import { at, type Constant, constant, type Dynamic, sizeOf, stridesOf, type Value } from "./value.ts";
 
 /** Most elements a tensor may have. */
-export const ELEMENTS_MAX = 1 << 26;
+const ELEMENTS_MAX = 1 << 26;
 
 /** Turns one node into instructions and sets its outputs. */
 export type Operator = (node: NodeContext) => void;

@@ -2,7 +2,7 @@ import { ModelRefusedError } from "../../core/errors.ts";
 import { WIRE, WireReader } from "./wire.ts";
 
 /** Element types of ONNX tensors that keel reads (onnx.proto, TensorProto.DataType). */
-export const DATA_TYPE = {
+const DATA_TYPE = {
   float: 1,
   uint8: 2,
   int8: 3,
@@ -14,9 +14,9 @@ export const DATA_TYPE = {
 export type DataTypeName = keyof typeof DATA_TYPE;
 
 /** Most dimensions a tensor may have. */
-export const RANK_MAX = 8;
+const RANK_MAX = 8;
 /** Bounds on what a graph may hold; a file that exceeds them is refused before anything is built from it. */
-export const NODES_MAX = 20_000;
+const NODES_MAX = 20_000;
 
 const TYPE_NAMES = new Map<number, DataTypeName>(
   Object.entries(DATA_TYPE).map(([name, code]) => [code, name as DataTypeName]),

@@ -4,7 +4,7 @@ import { ModelRefusedError } from "../../core/errors.ts";
 export const WIRE = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
 /** More nested messages than any ONNX file has; bounds the recursion of the reader. */
-export const NESTING_MAX = 16;
+const NESTING_MAX = 16;
 
 const TWO_32 = 4_294_967_296;
 

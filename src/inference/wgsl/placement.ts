@@ -35,11 +35,11 @@ interface Taken {
 }
 
 /** What an instruction writes, beside what it reads. */
-export function resultsOf({ op, to, c }: Instruction): Reference[] {
+function resultsOf({ op, to, c }: Instruction): Reference[] {
   return op === OP.lstm ? [to, c] : [to];
 }
 
-export function operandsOf({ op, a, b, c }: Instruction): Reference[] {
+function operandsOf({ op, a, b, c }: Instruction): Reference[] {
   return (op === OP.lstm ? [a, b] : [a, b, c]).filter((ref) => ref !== NONE);
 }
 

@@ -12,7 +12,7 @@ export interface ValidationLimits {
   readonly correlationMax: number;
 }
 
-export const VALIDATION_LIMITS: ValidationLimits = {
+const VALIDATION_LIMITS: ValidationLimits = {
   gapMs: 5_000,
   staleMs: 30_000,
   clockJumpMs: 500,

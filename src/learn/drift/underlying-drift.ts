@@ -21,7 +21,7 @@ const WINDOW_PART_MIN = 0.5;
  * How many times further from the training rows a window is than their own windows were: the median of the three distances'
  * ratios, so that at least two of them say so.
  */
-export function driftRatio(found: Distances, { usual }: ProfileDistribution): number {
+function driftRatio(found: Distances, { usual }: ProfileDistribution): number {
   const psi = found.psi / Math.max(usual.psi, DISTANCE_FLOORS.psi);
   const ks = found.ks / Math.max(usual.ks, DISTANCE_FLOORS.ks);
   const wasserstein = found.wasserstein / Math.max(usual.wasserstein, DISTANCE_FLOORS.wasserstein);

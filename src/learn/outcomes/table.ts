@@ -89,9 +89,6 @@ export const QUOTE = {
   ask_best_us: "f64",
 } as const satisfies Columns;
 
-/** What was filled. */
-export const FILL_SOURCE = ["quote", "order", "rfq"] as const;
-
 /** A fill. */
 export const FILL = {
   time_us: "f64",

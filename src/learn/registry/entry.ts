@@ -8,7 +8,7 @@ import { VERSION_NAME } from "./version.ts";
 export const ENTRY_BYTES_MAX = 64 * 1024;
 export const ENTRY_FORMAT = 1;
 export const GENESIS = "0".repeat(64);
-export const ALIAS_NAME = /^[a-z][0-9a-z-]{0,31}$/;
+const ALIAS_NAME = /^[a-z][0-9a-z-]{0,31}$/;
 
 const version = z.string().regex(VERSION_NAME);
 const hex = z.string().regex(/^[0-9a-f]{64}$/);

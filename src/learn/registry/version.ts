@@ -2,7 +2,7 @@ import { z } from "zod";
 import { BadInputError } from "../../core/errors.ts";
 import { fieldOf, refuseLater } from "../../core/file-version.ts";
 
-export const VERSION_FORMAT = 1;
+const VERSION_FORMAT = 1;
 /** Digits of a manifest's digest in a version's name. */
 const NAME_DIGITS = 12;
 

@@ -143,7 +143,7 @@ export function judgeCandidate(found: GateEvidence, limits: GateLimits): GatePro
   return problems;
 }
 
-export function meanAuc(heads: readonly HeadResult[]): number {
+function meanAuc(heads: readonly HeadResult[]): number {
   return mean(heads.map(({ auc }) => auc));
 }
 

@@ -97,7 +97,7 @@ export function writeLinearModel(
 }
 
 /** In double precision; what an engine must give within {@link TOLERANCE}. */
-export function linearProbabilities({ weights, bias }: LinearModel, features: ArrayLike<number>): number[] {
+function linearProbabilities({ weights, bias }: LinearModel, features: ArrayLike<number>): number[] {
   return HEADS.map((_, head) => {
     let logit = bias[head];
     for (const [column, { clip }] of FEATURES.entries()) {

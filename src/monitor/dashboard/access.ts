@@ -35,7 +35,7 @@ const SESSIONS_MAX = 64;
 const SESSION_MS = 12 * 3_600_000;
 const IDLE_MS = 60 * 60_000;
 /** How long actions stay unlocked. */
-export const UNLOCK_MS = 10 * 60_000;
+const UNLOCK_MS = 10 * 60_000;
 /** Wrong tokens in a row that an address and all together may try at once, and how long until one more. */
 const TRIES = 5;
 const TRIES_OF_ALL = 30;

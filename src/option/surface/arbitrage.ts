@@ -7,7 +7,7 @@ const BISECTIONS = 12;
 const ROUNDS = 6;
 
 /** Least g(k) of a slice over the grid of the domain and about its vertex; see `sviDensity`. NaN counts as −∞. */
-export function leastDensity(p: Float64Array, from: number): number {
+function leastDensity(p: Float64Array, from: number): number {
   let least = sliceDensity(p, from, DOMAIN);
   for (let k = -DOMAIN; k < DOMAIN; k += STEP) {
     const g = sliceDensity(p, from, k);

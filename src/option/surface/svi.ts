@@ -22,11 +22,6 @@ export function sviVariance(p: Float64Array, from: number, k: number): number {
   return p[from] + 0.5 * ((right - left) * y + (right + left) * Math.sqrt(y * y + width * width));
 }
 
-/** Least total variance of a slice over all strikes. */
-export function sviMinimum(p: Float64Array, from: number): number {
-  return p[from] + p[from + SVI.width] * Math.sqrt(p[from + SVI.left] * p[from + SVI.right]);
-}
-
 /**
  * Durrleman's g(k) = (1 − kw′/2w)² − (w′²/4)(1/w + ¼) + w″/2, which has the sign of the risk-neutral density: a slice is free of
  * butterfly arbitrage where g ≥ 0 everywhere (J. Gatheral, A. Jacquier, "Arbitrage-free SVI volatility surfaces", 2014, lemma 2.2).

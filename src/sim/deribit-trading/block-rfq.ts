@@ -98,7 +98,7 @@ export function rfqJson(rfq: BlockRfq, role: "maker" | "taker"): Record<string, 
   };
 }
 
-export function hedgeJson({ instrument, side, lots, ticks }: BlockHedge): Record<string, unknown> {
+function hedgeJson({ instrument, side, lots, ticks }: BlockHedge): Record<string, unknown> {
   return {
     instrument_name: instrument.symbol,
     direction: side === 0 ? "buy" : "sell",

@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Socket } from "bun";
-import { ManualClock } from "../../../src/core/clock.ts";
 import { FixAcceptor } from "../../../src/gateway/fix/acceptor.ts";
 import { Dictionary, VERSION_TABLES } from "../../../src/gateway/fix/dictionary/dictionary.ts";
 import type { FixMessage } from "../../../src/gateway/fix/message.ts";
@@ -10,6 +9,7 @@ import type { FixSession } from "../../../src/gateway/fix/session.ts";
 import { SESSION_DEFAULTS, type SessionApplication } from "../../../src/gateway/fix/session-options.ts";
 import { MemoryStore } from "../../../src/gateway/fix/store.ts";
 import { type FixVersion, msgTypeCode, TAG } from "../../../src/gateway/fix/tags.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 import { completeMessage, difference, parseScript, type Step, wholeMessageLength } from "./script.ts";
 import { scriptFor42 } from "./script-42.ts";
 

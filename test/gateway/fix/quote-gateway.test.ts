@@ -2,13 +2,13 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ManualClock } from "../../../src/core/clock.ts";
 import { FixQuoteGateway } from "../../../src/gateway/fix/quote-gateway.ts";
 import type { FixQuoteGatewayOptions } from "../../../src/gateway/fix/quote-gateway-options.ts";
 import { QUOTE_STATUS } from "../../../src/gateway/gateway.ts";
 import type { QuoteBatch } from "../../../src/quote/quote-batch.ts";
 import { FixCounterparty, type FixCounterpartyOptions } from "../../../src/sim/counterparty.ts";
 import { approve } from "../../risk/approve.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 import { instrumentTable, LISTED, quoteBatch } from "./instruments.ts";
 import { LossyProxy } from "./lossy-proxy.ts";
 

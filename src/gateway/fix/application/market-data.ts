@@ -4,11 +4,11 @@ import type { DecimalText, FieldTree } from "./field-tree.ts";
 import { type InstrumentName, readInstrument, writeInstrument } from "./instrument-fields.ts";
 
 /** MDEntryType (269) values keel sends. */
-export const MD_ENTRY = { bid: "0", offer: "1", trade: "2" } as const;
+const MD_ENTRY = { bid: "0", offer: "1", trade: "2" } as const;
 export type MarketDataEntryType = keyof typeof MD_ENTRY;
 
 /** MDUpdateAction (279). */
-export const MD_ACTION = { new: "0", change: "1", delete: "2" } as const;
+const MD_ACTION = { new: "0", change: "1", delete: "2" } as const;
 
 /** MDReqRejReason (281) of FIX 4.4. */
 export const MD_REJECT = {

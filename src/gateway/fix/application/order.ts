@@ -106,7 +106,7 @@ export function writeOrderCancel(builder: MessageBuilder, cancel: OrderCancel, t
 }
 
 /** MassCancelRequestType (530) of an OrderMassCancelRequest (35=q), as far as keel takes it. FIX 4.4 only. */
-export const MASS_CANCEL = { symbol: "1", all: "7" } as const;
+const MASS_CANCEL = { symbol: "1", all: "7" } as const;
 
 export interface MassCancel {
   readonly clOrdId: string;
