@@ -32,8 +32,10 @@ export class SignatureChecker {
     this.keyId = keyIdOf(this.#key);
   }
 
+  /** @param signature base64 as {@link Signer} writes it: another spelling of the same bytes is none */
   matches(text: string, signature: string): boolean {
-    return verify(null, Buffer.from(text), this.#key, Buffer.from(signature, "base64"));
+    const bytes = Buffer.from(signature, "base64");
+    return bytes.toString("base64") === signature && verify(null, Buffer.from(text), this.#key, bytes);
   }
 }
 

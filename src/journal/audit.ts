@@ -1,20 +1,23 @@
 import { readFileSync } from "node:fs";
 import type { SignatureChecker } from "../core/signature.ts";
 import { fileDigest } from "./chain.ts";
-import type { Checkpoint } from "./checkpoint.ts";
 import { CRC_FROM, RECORD_BYTES, type SegmentHeader } from "./format.ts";
-import { JournalReader, journalRuns } from "./reader.ts";
+import { type FoundCheckpoint, type JournalPlace, JournalReader, journalRuns, UNLINKED } from "./reader.ts";
 import { RECORD } from "./record.ts";
 import { type RetiredLine, retiredSegments } from "./retention.ts";
 import { linkOf } from "./staging.ts";
 
-/** Something that is not as it was written. */
+/** Something that is not as it was written, and the first record that cannot be trusted for it. */
 export interface AuditProblem {
   /** Null when it is of the whole folder. */
   readonly runId: string | null;
   readonly file: string;
-  /** Byte of the file; null where it has no place. */
+  /** Byte of the file at which that record begins; null where it has no place. */
   readonly offset: number | null;
+  /** Its number in the file, from 1, checkpoints included; 0 is the file's header. */
+  readonly record: number | null;
+  /** The sequence that is expected there; null where that cannot be known. */
+  readonly sequence: number | null;
   readonly what: string;
   /** The end of a run that was cut off, as a crash leaves it: what is lost cannot be known, and nothing was changed. */
   readonly cutOff: boolean;
@@ -60,6 +63,8 @@ interface Link {
   /** Digest of the run's last segment as it is. */
   readonly last: string;
   readonly firstSegment: number;
+  /** Where what could be read of the run ends. */
+  readonly end: JournalPlace;
 }
 
 /** No type of record is larger. */
@@ -94,7 +99,13 @@ export function auditJournal(directory: string, { checker, expected }: AuditOpti
   for (const { last, previous } of links) digests.add(last).add(previous ?? last);
   if (expected !== null && !digests.has(expected)) {
     const what = `nothing has the digest ${expected}: what it was told of is gone or changed`;
-    problems.push(folderProblem(directory, what));
+    const end = links.at(-1)?.end;
+    // Where all that is there holds together, it is what followed that is gone.
+    problems.push(
+      end !== undefined && problems.every(({ cutOff }) => cutOff)
+        ? { runId: links.at(-1)?.runId ?? null, ...end, what, cutOff: false }
+        : folderProblem(directory, what),
+    );
   }
   const ok = problems.every(({ cutOff }) => cutOff);
   return { ok, runs, retired: retired.lines.length, head: links.at(-1)?.last ?? null, problems };
@@ -122,15 +133,28 @@ function auditRun(
   const seen = { checkpoints: 0, signed: 0, sinceGood: 0, clockErrorUsMax: Number.NaN, clockUnknown: 0 };
   let [fromUs, toUs] = [Number.NaN, Number.NaN];
   let complete = false;
-  reader.onCheckpoint = (checkpoint, digest, inSegment) => {
-    const wrong = checkpointProblem(checkpoint, digest, inSegment, checker);
+  // The first record that no good checkpoint swears to, and the last good checkpoint.
+  let unsworn: JournalPlace | null = null;
+  let good: JournalPlace | null = null;
+  let told: JournalPlace | null = null;
+  reader.onSegment = () => {
+    if (seen.sinceGood === 0) unsworn = reader.header();
+  };
+  reader.onCheckpoint = (checkpoint) => {
+    const place = reader.position();
+    const from = unsworn ?? place;
+    const wrong = checkpointProblem(checkpoint, place.offset, checker);
     seen.checkpoints += 1;
     if (wrong !== null) {
-      problems.push({ runId, ...reader.position(), what: wrong, cutOff: false });
+      // The checkpoints behind it in the file, which swear to it too, add nothing.
+      if (told !== from) problems.push({ runId, ...from, what: wrong, cutOff: false });
+      told = from;
       return;
     }
     seen.sinceGood = 0;
-    digests.add(digest);
+    good = place;
+    unsworn = reader.behind();
+    digests.add(checkpoint.found);
     if (checker !== null) seen.signed += 1;
     const { clock } = checkpoint.body;
     if (clock?.synchronised === true) seen.clockErrorUsMax = maximum(seen.clockErrorUsMax, clock.maxErrorUs);
@@ -146,10 +170,13 @@ function auditRun(
   }
   const { damage, first, lastDigest, run } = reader;
   if (damage !== null) {
-    const { file, offset, reason, tail } = damage;
+    const { file, offset, reason, tail, whole } = damage;
     const isSworn = complete && seen.sinceGood === 0;
-    const cutOff = tail && !isSworn && !holdsRecord(file, offset + 1);
-    problems.push({ runId, file, offset, what: reason, cutOff });
+    const cutOff = tail && !whole && !isSworn && !holdsRecord(file, offset + 1);
+    // All that the last good checkpoint swears to is as it was. What follows is not, or, where nothing proves it, itself.
+    const isProved = checker !== null || seen.sinceGood > 0;
+    const place = reason === UNLINKED ? ((isProved ? null : good) ?? unsworn) : null;
+    problems.push({ runId, ...(place ?? placeOf(damage)), what: reason, cutOff });
   }
   links.push({
     runId,
@@ -157,6 +184,7 @@ function auditRun(
     previous: previousOf(first, linked),
     last: hex(lastDigest ?? fileDigest(run.files.at(-1) ?? "")),
     firstSegment: first?.segment ?? 1,
+    end: damage === null ? reader.behind() : placeOf(damage),
   });
   return {
     runId,
@@ -191,21 +219,21 @@ function holdsRecord(file: string, from: number): boolean {
   return false;
 }
 
-/** In words what is wrong with a checkpoint; null when nothing is. */
+/** In words what is wrong with the checkpoint at `offset`; null when nothing is. */
 function checkpointProblem(
-  { body, signed, signature }: Checkpoint,
-  digest: string,
-  records: number,
+  { body, signed, signature, found, records, headAgrees }: FoundCheckpoint,
+  offset: number,
   checker: SignatureChecker | null,
 ): string | null {
-  if (body.digest !== digest) return "what lies before this checkpoint is not what it swears to";
+  const it = `the checkpoint at byte ${offset}`;
+  if (body.digest !== found) return `what lies from here to ${it} is not what that one swears to`;
   if (body.records !== records)
-    return `${records} records lie before this checkpoint, it swears to ${body.records}`;
+    return `${records} records of the file lie before ${it}, which swears to ${body.records}`;
+  if (!headAgrees) return `${it} has another time or sequence than it was written with`;
   if (checker === null) return null;
-  if (body.key === null) return "this checkpoint is not signed";
-  if (body.key !== checker.keyId)
-    return `this checkpoint is signed by key ${body.key}, expected ${checker.keyId}`;
-  return checker.matches(signed, signature) ? null : "the signature of this checkpoint is none of the key";
+  if (body.key === null) return `${it} is not signed`;
+  if (body.key !== checker.keyId) return `${it} is signed by key ${body.key}, expected ${checker.keyId}`;
+  return checker.matches(signed, signature) ? null : `the signature of ${it} is none of the key`;
 }
 
 function checkRetired(
@@ -233,14 +261,14 @@ function checkLinks(links: readonly Link[], retired: readonly RetiredLine[], pro
     const follows = gone.has(previous) || (firstSegment === 1 && ends.has(previous));
     if (follows || (previous === NOTHING && firstSegment === 1 && link === oldest && gone.size === 0))
       continue;
-    problems.push({ runId, file, offset: null, what: missingBefore(link), cutOff: false });
+    problems.push({ runId, ...headerOf(file), what: missingBefore(link), cutOff: false });
   }
   const named = new Set(links.flatMap(({ previous }) => previous ?? []));
   for (const { runId, file, last } of links.slice(0, -1)) {
     if (named.has(last)) continue;
     const what =
       "no later run follows this one: it was put in or changed, or the run after it was taken away";
-    problems.push({ runId, file, offset: null, what, cutOff: false });
+    problems.push({ runId, ...headerOf(file), what, cutOff: false });
   }
 }
 
@@ -252,7 +280,15 @@ function missingBefore({ previous, firstSegment }: Link): string {
 }
 
 function folderProblem(file: string, what: string): AuditProblem {
-  return { runId: null, file, offset: null, what, cutOff: false };
+  return { runId: null, file, offset: null, record: null, sequence: null, what, cutOff: false };
+}
+
+function headerOf(file: string): JournalPlace {
+  return { file, offset: 0, record: 0, sequence: null };
+}
+
+function placeOf({ file, offset, record, sequence }: JournalPlace): JournalPlace {
+  return { file, offset, record, sequence };
 }
 
 function hex(bytes: Uint8Array): string {

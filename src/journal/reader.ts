@@ -16,6 +16,8 @@ import type { JournalRecord, RecordType } from "./record.ts";
 
 const WINDOW_BYTES = 4 * 1024 * 1024;
 const GAPS_KEPT_MAX = 1_024;
+/** Reason of the damage where a segment's header does not hold the digest of the one before. */
+export const UNLINKED = "the segment before it is not the one that this segment was written after";
 
 /** Segments of one run, in order. */
 export interface JournalRun {
@@ -23,12 +25,22 @@ export interface JournalRun {
   readonly files: readonly string[];
 }
 
-/** Where the readable part of a run ends before its files do, and why. */
-export interface JournalDamage {
+/** A record's place, or that of a file's header. */
+export interface JournalPlace {
   readonly file: string;
-  /** Byte in the file at which the unreadable part begins. */
+  /** Byte of the file at which it begins. */
   readonly offset: number;
+  /** Its number in the file, from 1, checkpoints included; 0 is the header. */
+  readonly record: number;
+  /** Sequence of the desk's next record there; null where no header before it could be read. */
+  readonly sequence: number | null;
+}
+
+/** Where the readable part of a run ends before its files do, and why. The place is that of the first record that cannot be trusted. */
+export interface JournalDamage extends JournalPlace {
   readonly reason: string;
+  /** The record there is whole by its CRC, and yet not the one that belongs there: no crash leaves that. */
+  readonly whole: boolean;
   /** What is lost is the end of the run's last file, as after a crash; false when whole files lie behind the damage. */
   readonly tail: boolean;
 }
@@ -38,6 +50,16 @@ export interface JournalGap {
   /** Sequence of the first one that is missing. */
   readonly fromSequence: number;
   readonly count: number;
+}
+
+/** A checkpoint as it was found. */
+export interface FoundCheckpoint extends Checkpoint {
+  /** Hex SHA-256 of what the segment holds before it. */
+  readonly found: string;
+  /** The desk's records of the segment before it. */
+  readonly records: number;
+  /** Time and sequence of its record are those that its content and the record before it give; no CRC and no signature tells that. */
+  readonly headAgrees: boolean;
 }
 
 /**
@@ -79,8 +101,9 @@ export class JournalReader {
   missing = 0;
   /** The first {@link GAPS_KEPT_MAX} gaps. */
   readonly gaps: JournalGap[] = [];
-  /** Called with every checkpoint, what the segment holds up to it, in hex, and the desk's records of the segment up to it. */
-  onCheckpoint: ((checkpoint: Checkpoint, digest: string, records: number) => void) | null = null;
+  /** Called when a file's header has been read and follows what was read before. */
+  onSegment: (() => void) | null = null;
+  onCheckpoint: ((checkpoint: FoundCheckpoint) => void) | null = null;
   /** Header of the first segment that is there; null before it is read. */
   first: SegmentHeader | null = null;
   /** SHA-256 of the run's last segment, once it has been read to its end without damage. */
@@ -88,6 +111,10 @@ export class JournalReader {
   readonly #retired: boolean;
   #current: SegmentReader | null = null;
   #nextSequence = 0;
+  /** What was expected to be the first one of the file that is being read. */
+  #fileSequence = 0;
+  /** Where the last gap since the last checkpoint is, and the first sequence that is missing there. */
+  #gap: JournalPlace | null = null;
 
   /**
    * @param runId the run to read; the latest one when left out
@@ -122,6 +149,7 @@ export class JournalReader {
     for (const file of this.run.files) {
       const reader = new SegmentReader(file);
       this.#current = reader;
+      this.#gap = null;
       try {
         const header = reader.open();
         if (header === null || !this.#follows(reader, header, segment, digest)) {
@@ -132,6 +160,8 @@ export class JournalReader {
           this.first = header;
           this.#nextSequence = header.firstSequence;
         }
+        this.#fileSequence = this.#nextSequence;
+        this.onSegment?.();
         let inSegment = 0;
         for (let record = reader.next(); record !== null; record = reader.next()) {
           if (record.type === CHECKPOINT && header.version > 1) {
@@ -139,7 +169,7 @@ export class JournalReader {
             break;
           }
           if (!this.#inOrder(record.sequence)) {
-            reader.stop(`sequence ${record.sequence} comes after ${this.#nextSequence - 1}`);
+            this.#refuse(reader, record.sequence);
             break;
           }
           this.count += 1;
@@ -163,20 +193,46 @@ export class JournalReader {
   #checkpoint(reader: SegmentReader, header: SegmentHeader, record: AnyRecord, inSegment: number): boolean {
     const checkpoint = decodeCheckpoint(header.runId, header.segment, record.payload);
     if (checkpoint === null) {
-      reader.stop("a checkpoint that cannot be read");
+      reader.refuse("a checkpoint that cannot be read");
       return false;
     }
-    this.onCheckpoint?.(checkpoint, reader.digestBefore(), inSegment);
+    this.#gap = null;
+    const { subject, timeUs, sequence } = record;
+    const headAgrees =
+      subject === 0 && timeUs === checkpoint.body.timeUs && sequence === this.#nextSequence - 1;
+    this.onCheckpoint?.({ ...checkpoint, found: reader.digestBefore(), records: inSegment, headAgrees });
     return true;
   }
 
   #placed(damage: FileDamage | null, tail: boolean): JournalDamage | null {
-    return damage === null ? null : { ...damage, tail };
+    return damage === null ? null : { ...this.#place(damage), ...damage, tail };
   }
 
-  /** The file that is being read, and where in it the record that was given last begins. */
-  position(): { readonly file: string; readonly offset: number } {
-    return this.#current?.position() ?? { file: "", offset: 0 };
+  /** Where the record begins that was given last. */
+  position(): JournalPlace {
+    return this.#place(this.#current?.position());
+  }
+
+  /** Where the one behind it begins. */
+  behind(): JournalPlace {
+    return this.#place(this.#current?.behind());
+  }
+
+  /** The header of the file that is being read. */
+  header(): JournalPlace {
+    return { ...this.position(), offset: 0, record: 0, sequence: this.#fileSequence };
+  }
+
+  #place(place: FilePlace = { file: "", offset: 0, record: 0 }): JournalPlace {
+    return { ...place, sequence: this.first === null ? null : this.#nextSequence };
+  }
+
+  /** A record that should have come earlier: where it is missing lies the first one that is in the wrong place. */
+  #refuse(reader: SegmentReader, sequence: number): void {
+    reader.refuse(`sequence ${sequence} comes after ${this.#nextSequence - 1}`);
+    const gap = this.#gap;
+    if (gap === null || reader.damage === null || sequence < (gap.sequence ?? 0)) return;
+    reader.damage = { ...reader.damage, ...gap };
   }
 
   #follows(
@@ -185,11 +241,11 @@ export class JournalReader {
     segment: number,
     digest: Uint8Array | null,
   ): boolean {
-    if (header.runId !== this.run.runId) reader.stop(`the header belongs to run ${header.runId}`);
+    if (header.runId !== this.run.runId) reader.refuse(`the header belongs to run ${header.runId}`);
     else if (header.segment !== segment)
-      reader.stop(`segment ${segment} is missing before segment ${header.segment}`);
+      reader.refuse(`segment ${segment} is missing before segment ${header.segment}`);
     else if (digest !== null && Buffer.compare(digest, header.previousDigest) !== 0) {
-      reader.stop("the segment before it is not the one that this segment was written after");
+      reader.refuse(UNLINKED);
     }
     return reader.damage === null;
   }
@@ -198,6 +254,7 @@ export class JournalReader {
     const expected = this.#nextSequence;
     if (sequence < expected) return false;
     if (sequence > expected) {
+      this.#gap = this.position();
       this.missing += sequence - expected;
       if (this.gaps.length < GAPS_KEPT_MAX)
         this.gaps.push({ fromSequence: expected, count: sequence - expected });
@@ -210,7 +267,12 @@ export class JournalReader {
 /** A record of the desk or of the journal itself. */
 type AnyRecord = Omit<JournalRecord, "type"> & { readonly type: RecordType | typeof CHECKPOINT };
 
-type FileDamage = Omit<JournalDamage, "tail">;
+type FilePlace = Omit<JournalPlace, "sequence">;
+
+interface FileDamage extends FilePlace {
+  readonly reason: string;
+  readonly whole: boolean;
+}
 
 /** A window of bytes that slides over one file. */
 class SegmentReader {
@@ -223,6 +285,8 @@ class SegmentReader {
   #at = 0;
   /** Where the record that was given last begins. */
   #recordAt = 0;
+  /** Records given so far. */
+  #given = 0;
   /** Up to here the window's bytes are in the digest. */
   #hashed = 0;
   /** Byte of the file at which the window begins. */
@@ -240,7 +304,7 @@ class SegmentReader {
     const available = this.#fill(HEADER_BYTES + 1_024);
     const header = decodeHeader(this.#window.subarray(0, available));
     if (typeof header === "string") {
-      this.stop(header);
+      this.damage = { ...this.position(), reason: header, whole: false };
       return null;
     }
     this.#at = HEADER_BYTES + Buffer.byteLength(header.runId);
@@ -267,6 +331,7 @@ class SegmentReader {
     }
     this.#recordAt = at;
     this.#at += whole;
+    this.#given += 1;
     return {
       type: window.readUInt32LE(at + 8) as AnyRecord["type"],
       subject: window.readInt32LE(at + 12),
@@ -276,13 +341,23 @@ class SegmentReader {
     };
   }
 
+  /** What comes next cannot be read. */
   stop(reason: string): null {
-    this.damage = { file: this.#path, offset: this.#base + this.#at, reason };
+    this.damage = { ...this.behind(), reason, whole: false };
     return null;
   }
 
-  position(): { readonly file: string; readonly offset: number } {
-    return { file: this.#path, offset: this.#base + this.#recordAt };
+  /** What was given last, the header before there is a record, does not belong there. */
+  refuse(reason: string): void {
+    this.damage = { ...this.position(), reason, whole: true };
+  }
+
+  position(): FilePlace {
+    return { file: this.#path, offset: this.#base + this.#recordAt, record: this.#given };
+  }
+
+  behind(): FilePlace {
+    return { file: this.#path, offset: this.#base + this.#at, record: this.#given + 1 };
   }
 
   /** SHA-256 of the file, once it has been read to its end. */

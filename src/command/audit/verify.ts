@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { BadInputError } from "../../core/errors.ts";
 import { SignatureChecker } from "../../core/signature.ts";
-import { type Audit, auditJournal, type RunAudit } from "../../journal/audit.ts";
+import { type Audit, type AuditProblem, auditJournal, type RunAudit } from "../../journal/audit.ts";
 import type { Output } from "../command.ts";
 
 export interface VerifyOptions {
@@ -14,13 +14,21 @@ export async function verify(directory: string, { key, head }: VerifyOptions, ou
   const checker = key === undefined ? null : new SignatureChecker(readKey(key), "journal");
   const audit = auditJournal(directory, { checker, expected: head?.toLowerCase() ?? null });
   for (const run of audit.runs) out.line(runLine(run, checker !== null));
-  for (const { runId, file, offset, what, cutOff } of audit.problems) {
-    const where = offset === null ? file : `${file}, byte ${offset}`;
-    out.line(`${cutOff ? "cut off" : "WRONG"}: ${runId === null ? "" : `run ${runId}, `}${where}: ${what}`);
+  for (const problem of audit.problems) {
+    const { runId, what, cutOff } = problem;
+    const run = runId === null ? "" : `run ${runId}, `;
+    out.line(`${cutOff ? "cut off" : "WRONG"}: ${run}${placeText(problem)}: ${what}`);
   }
   out.line(conclusion(audit, checker));
   out.result(audit);
   return audit.ok;
+}
+
+/** The first record that cannot be trusted. */
+function placeText({ file, offset, record, sequence }: AuditProblem): string {
+  if (offset === null || record === null) return file;
+  const which = record === 0 ? "its header" : `record ${record}`;
+  return `${file}, byte ${offset}, ${which}${sequence === null ? "" : `, sequence ${sequence}`}`;
 }
 
 function runLine(run: RunAudit, isKeyGiven: boolean): string {
