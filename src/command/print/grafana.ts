@@ -117,6 +117,27 @@ const GRAFANA_ROWS: readonly Row[] = [
     ],
   },
   {
+    title: "Load",
+    panels: [
+      line("Stage (0 none, 1 conflated, 2 wider, 3 pulled)", "short", [
+        now("keel_load_stage"),
+        "{{instance}}",
+      ]),
+      line("Share of time in each stage", "percentunit", [
+        rate("keel_load_stage_seconds_total"),
+        "{{stage}}",
+      ]),
+      line("Behind by", "s", [now("keel_load_lag_seconds"), "{{of}}"]),
+      line("Unread from venues", "bytes", [now("keel_load_queued_bytes"), "{{instance}}"]),
+      line(
+        "Stages begun and frames conflated",
+        "ops",
+        [rate("keel_load_entries_total"), "{{stage}}"],
+        [rate("keel_load_conflated_frames_total"), "frames"],
+      ),
+    ],
+  },
+  {
     title: "Risk and positions",
     panels: [
       line("Greeks", "short", [now("keel_risk_greek"), "{{underlying}} {{greek}}"]),
