@@ -133,13 +133,8 @@ export abstract class ChannelFeed extends SupervisedFeed {
       return FRAME.ok;
     }
     if (kind === EVENT.status) {
-      const id = out.instrument[row];
-      const reason = out.reason[row];
-      out.rewind(row, level);
-      const { symbol } = this.#recoveries[this.#recoveryOf[id]].instrument;
-      this.problem = `${this.venue}: a price of ${symbol} is not on the grid that the venue's listing gave`;
-      this.distrust(id, reason, timeUs, out);
-      return FRAME.ok;
+      const { symbol } = this.#recoveries[this.#recoveryOf[out.instrument[row]]].instrument;
+      return this.offGrid(row, level, symbol, "the venue's listing", timeUs, out);
     }
     if (kind === EVENT.top && !this.states.isLive(out.instrument[row])) {
       out.rewind(row, level);

@@ -172,6 +172,27 @@ export abstract class SupervisedFeed implements Feed {
     this.resync(instrument, reason, timeUs);
   }
 
+  /**
+   * The decoder found a price between two ticks: what the frame said is taken back, and the book distrusted.
+   *
+   * @param source what had described the instrument, for people
+   */
+  protected offGrid(
+    row: number,
+    level: number,
+    symbol: string,
+    source: string,
+    timeUs: number,
+    out: EventBatch,
+  ): FrameOutcome {
+    const instrument = out.instrument[row];
+    const reason = out.reason[row];
+    out.rewind(row, level);
+    this.problem = `${this.venue}: a price of ${symbol} is not on the grid that ${source} gave`;
+    this.distrust(instrument, reason, timeUs, out);
+    return FRAME.ok;
+  }
+
   /** Gives the connection up from this side; another one is opened in due time. */
   protected abandon(why: string, reason: number, timeUs: number, out: EventBatch): void {
     this.problem = `${this.venue}: ${why}`;

@@ -133,13 +133,8 @@ export class BinanceFeed extends SupervisedFeed {
         if (recovery.join.live) this.states.onData(id, timeUs);
         else out.rewind(row, level);
         return FRAME.ok;
-      case EVENT.status: {
-        const reason = out.reason[row];
-        out.rewind(row, level);
-        this.problem = `${this.venue}: a price of ${recovery.instrument.symbol} is not on the grid that exchangeInfo gave`;
-        this.distrust(id, reason, timeUs, out);
-        return FRAME.ok;
-      }
+      case EVENT.status:
+        return this.offGrid(row, level, recovery.instrument.symbol, "exchangeInfo", timeUs, out);
       case EVENT.ticker:
         recovery.marked(timeUs);
         return FRAME.ok;

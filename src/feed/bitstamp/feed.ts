@@ -83,13 +83,8 @@ export class BitstampFeed extends SnapshotFeed {
       case EVENT.bookSnapshot:
         this.#onFullBook(recovery, row, level, timeUs, out);
         return FRAME.ok;
-      case EVENT.status: {
-        const reason = out.reason[row];
-        out.rewind(row, level);
-        this.problem = `bitstamp: a price of ${recovery.instrument.symbol} is not on the grid that its market gave`;
-        this.distrust(id, reason, timeUs, out);
-        return FRAME.ok;
-      }
+      case EVENT.status:
+        return this.offGrid(row, level, recovery.instrument.symbol, "its market", timeUs, out);
       default:
         this.states.onData(id, timeUs);
         return FRAME.ok;

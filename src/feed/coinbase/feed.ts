@@ -69,13 +69,8 @@ export class CoinbaseFeed extends SnapshotFeed {
         if (orders === null) this.toLive(recovery, timeUs, out);
         else out.rewind(row, level);
         return FRAME.ok;
-      case EVENT.status: {
-        const reason = out.reason[row];
-        out.rewind(row, level);
-        this.problem = `coinbase: a price of ${recovery.instrument.symbol} is not on the grid that its product gave`;
-        this.distrust(id, reason, timeUs, out);
-        return FRAME.ok;
-      }
+      case EVENT.status:
+        return this.offGrid(row, level, recovery.instrument.symbol, "its product", timeUs, out);
       default:
         return FRAME.ok;
     }

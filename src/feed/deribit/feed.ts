@@ -98,13 +98,8 @@ export class DeribitFeed extends SupervisedFeed {
       case EVENT.bookDelta:
         this.#onChange(recovery, row, level, timeUs, out);
         return FRAME.ok;
-      case EVENT.status: {
-        const reason = out.reason[row];
-        out.rewind(row, level);
-        this.problem = `deribit: a price of ${recovery.instrument.symbol} is not on the grid that get_instruments gave`;
-        this.distrust(id, reason, timeUs, out);
-        return FRAME.ok;
-      }
+      case EVENT.status:
+        return this.offGrid(row, level, recovery.instrument.symbol, "get_instruments", timeUs, out);
       default:
         return FRAME.ok;
     }

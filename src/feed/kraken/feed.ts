@@ -82,13 +82,8 @@ export class KrakenFeed extends SupervisedFeed {
         if (this.states.isLive(id)) this.#proven(recovery, row, level, timeUs, out);
         else out.rewind(row, level);
         return FRAME.ok;
-      case EVENT.status: {
-        const reason = out.reason[row];
-        out.rewind(row, level);
-        this.problem = `kraken: a price of ${recovery.instrument.symbol} is not on the grid that the instrument channel gave`;
-        this.distrust(id, reason, timeUs, out);
-        return FRAME.ok;
-      }
+      case EVENT.status:
+        return this.offGrid(row, level, recovery.instrument.symbol, "the instrument channel", timeUs, out);
       default:
         return FRAME.ok;
     }
