@@ -4,6 +4,8 @@ import { defineCommand, UsageError } from "./command.ts";
 
 /** Of the desk's own journal, where nothing else is asked for. */
 const JOURNAL_DAYS = 7;
+/** What trains holds all of them, and copies of some, within what the unit allows. */
+const ROWS_MAX = 2_000_000;
 
 export const retrain = defineCommand({
   name: "retrain",
@@ -46,6 +48,14 @@ heads and againstChampion.`,
       max: 36_500,
       description: "Rows of the last DAYS days and of today (UTC)",
     },
+    "max-rows": {
+      type: "number",
+      value: "N",
+      integer: true,
+      min: 1,
+      default: ROWS_MAX,
+      description: "Of more rows, pieces of the time spread evenly",
+    },
     seed: {
       type: "number",
       value: "N",
@@ -86,6 +96,7 @@ heads and againstChampion.`,
         sources,
         runs,
         seed: options.seed,
+        rowsMax: options["max-rows"],
         signal: shutdown,
         told: (line) => out.line(line),
       });

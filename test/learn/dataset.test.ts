@@ -356,6 +356,21 @@ describe("a dataset", () => {
     expect(() => readManifest(made)).toThrow("digest");
   });
 
+  test("of several sources is told of an outcome only when it comes in none of them", async () => {
+    const { folder: made } = await buildDataset(
+      [source({ rows: 4_000, name: "long" }), source({ rows: 100, name: "short" })],
+      options(folder(), { leakCheck: false }),
+    );
+    const { problems, remarks } = await checkDataset(made, []);
+    expect(problems).toEqual([]);
+    expect(remarks.join()).toContain("short: 1 × one-outcome");
+    const { folder: short } = await buildDataset(
+      [source({ rows: 100, name: "short" })],
+      options(folder(), { leakCheck: false, splits: [["all", 1]] }),
+    );
+    expect((await checkDataset(short, [])).problems).toContain("volatilitySpike never comes in 89 rows");
+  });
+
   test("without a labelled row is none", async () => {
     await expect(buildDataset([source({ rows: 5 })], options(folder()))).rejects.toThrow("no labelled row");
   });

@@ -1,4 +1,5 @@
 import type { DatasetManifest } from "../../learn/dataset/manifest.ts";
+import { thinningLine } from "../../learn/dataset/thinning.ts";
 
 /** A dataset for people. */
 export function datasetLines(folder: string, manifest: DatasetManifest): string[] {
@@ -8,6 +9,7 @@ export function datasetLines(folder: string, manifest: DatasetManifest): string[
     `  digest ${digest}, features ${schemaHash}, keel ${code.keel}${code.commit === null ? "" : ` ${code.commit}`}`,
   ];
   if (code.label !== "") lines.push(`  ${code.label}`);
+  if (manifest.thinning !== undefined) lines.push(`  ${thinningLine(manifest.thinning)}`);
   for (const { name, fromUs: from, toUs: to } of splits.ranges)
     lines.push(`  ${name}: ${iso(from)} to ${iso(to)}`);
   for (const part of parts) {

@@ -10,7 +10,7 @@ import { commandTrainer, expectModel, runCommand } from "../../learn/retrain/tra
 export async function retrainSetup(
   config: Config,
   told: (line: string) => void,
-): Promise<Omit<RetrainOptions, "sources" | "runs" | "seed">> {
+): Promise<Omit<RetrainOptions, "sources" | "runs" | "seed" | "rowsMax">> {
   const { registry: settings, model, engines, trainCommand, quantiseCommand } = config;
   if (settings === undefined) {
     const expected = "a folder or s3://BUCKET/PREFIX, where the candidate goes";

@@ -31,6 +31,7 @@ import {
 import { PartWriter } from "./part.ts";
 import type { RowSource } from "./row.ts";
 import { consecutive, RowTimes } from "./splits.ts";
+import { PieceCounts, type Thinning, thinningLine } from "./thinning.ts";
 
 export interface DatasetOptions {
   /** Folder that datasets stand in. */
@@ -43,6 +44,8 @@ export interface DatasetOptions {
   readonly label: string;
   /** Each source is played again up to a quarter and up to half of it, to show that no feature looks ahead. */
   readonly leakCheck: boolean;
+  /** Of more rows than that pieces of the time are kept, by the rule of `thinning.ts`. Null: all rows are. */
+  readonly rowsMax?: number | null;
 }
 
 export const DEFAULT_SPLITS = [
@@ -62,7 +65,8 @@ export interface BuiltDataset {
   readonly resumed: number;
 }
 
-const partState = z.strictObject({ part: partShape, seconds: z.array(z.tuple([z.number(), z.number()])) });
+const counts = z.array(z.tuple([z.number(), z.number()]));
+const partState = z.strictObject({ part: partShape, seconds: counts });
 
 /**
  * Builds a dataset of the sources, one part each, and names it by its digest. The same sources, code and options give the same dataset:
@@ -85,11 +89,12 @@ export async function buildDataset(
   mkdirSync(building, { recursive: true });
   const release = lock(building);
   try {
+    const thinning = await thinningOf(sources, options.rowsMax ?? null, building, told);
     const times = new RowTimes();
     const parts: DatasetPart[] = [];
     let resumed = 0;
     for (const [at, source] of sources.entries()) {
-      const stem = `part-${String(at + 1).padStart(4, "0")}`;
+      const stem = stemOf(at);
       const state = join(building, `.${stem}.json`);
       if (existsSync(state)) {
         const { part, seconds } = partState.parse(JSON.parse(readFileSync(state, "utf8")));
@@ -100,7 +105,7 @@ export async function buildDataset(
       }
       for (const name of readdirSync(building)) if (name.startsWith(stem)) rmSync(join(building, name));
       const own = new RowTimes();
-      const writer = new PartWriter(building, stem, own);
+      const writer = new PartWriter(building, stem, own, thinning);
       await source.play(writer, Number.POSITIVE_INFINITY);
       const part = await writer.finish(source, leakCheck);
       const seconds = own.entries();
@@ -109,7 +114,7 @@ export async function buildDataset(
       parts.push(part);
       told(`${source.name}: ${part.rows} rows, ${part.unlabelled} without labels`);
     }
-    const manifest = manifestOf(key, parts, times, options);
+    const manifest = manifestOf(key, parts, times, thinning, options);
     const leak = parts.flatMap(({ validation }) => validation.findings).find(({ kind }) => kind === "leak");
     if (leak !== undefined) throw new KeelError("label-leak", `a feature looks ahead: ${leak.detail}`);
     return { folder: publish(building, directory, manifest), manifest, existed: false, resumed };
@@ -118,14 +123,51 @@ export async function buildDataset(
   }
 }
 
+/** Counts the rows of all sources where there may be too many of them; what an earlier build counted is not played again. */
+async function thinningOf(
+  sources: readonly RowSource[],
+  rowsMax: number | null,
+  building: string,
+  told: (line: string) => void,
+): Promise<Thinning | null> {
+  if (rowsMax === null) return null;
+  invariant(Number.isSafeInteger(rowsMax) && rowsMax > 0, "rows that are kept, at most");
+  const all = new PieceCounts();
+  for (const [at, source] of sources.entries()) {
+    const state = join(building, `.${stemOf(at)}-rows.json`);
+    if (!existsSync(state)) {
+      const own = new PieceCounts();
+      await source.play(own, Number.POSITIVE_INFINITY);
+      writeAtOnce(state, JSON.stringify(own.entries()));
+    }
+    for (const [piece, rows] of counts.parse(JSON.parse(readFileSync(state, "utf8")))) all.add(piece, rows);
+  }
+  const thinning = all.thinning(rowsMax);
+  if (thinning !== null) told(thinningLine(thinning));
+  return thinning;
+}
+
+function stemOf(at: number): string {
+  return `part-${String(at + 1).padStart(4, "0")}`;
+}
+
 function manifestOf(
   key: string,
   parts: readonly DatasetPart[],
   times: RowTimes,
+  thinning: Thinning | null,
   options: DatasetOptions,
 ): DatasetManifest {
   const rows = parts.reduce((sum, part) => sum + part.rows, 0);
   if (rows === 0) {
+    if (thinning !== null) {
+      const expected = "more rows: ten seconds of the recording have as many";
+      throw new BadInputError(
+        "dataset",
+        `none of ${thinning.rowsSeen} rows with at most ${thinning.rowsMax}`,
+        expected,
+      );
+    }
     throw new BadInputError(
       "dataset",
       "no labelled row in its sources",
@@ -167,6 +209,7 @@ function manifestOf(
     ...{ rows, fromUs, toUs },
     parts: [...parts],
     splits: { horizonUs, embargoUs, ranges },
+    ...(thinning === null ? {} : { thinning }),
   } as const satisfies DatasetManifest;
   // As it will be read: what JSON does not keep does not count.
   const kept = JSON.parse(JSON.stringify(manifest)) as DatasetManifest;
@@ -175,7 +218,7 @@ function manifestOf(
 
 function keyOf(
   sources: readonly RowSource[],
-  { splits, embargoUs, label, leakCheck }: DatasetOptions,
+  { splits, embargoUs, label, leakCheck, rowsMax }: DatasetOptions,
 ): string {
   invariant(
     Math.abs(splits.reduce((sum, [, share]) => sum + share, 0) - 1) < 1e-9,
@@ -189,6 +232,7 @@ function keyOf(
       labels: LABEL_OPTIONS,
       sources: sources.map(({ kind, name, files, sinceUs }) => ({ kind, name, files, sinceUs })),
       ...{ splits, embargoUs, label, leakCheck },
+      ...(typeof rowsMax === "number" ? { rowsMax } : {}),
     }),
   );
 }

@@ -7,7 +7,7 @@ import type { RowSource } from "./row.ts";
 import type { FindingKind } from "./validation.ts";
 
 /** Findings with which nothing should be trained. */
-const GRAVE: readonly FindingKind[] = ["leak", "leak-suspected", "not-finite", "clock-back", "one-outcome"];
+const GRAVE: readonly FindingKind[] = ["leak", "leak-suspected", "not-finite", "clock-back"];
 
 export interface DatasetCheck {
   readonly manifest: DatasetManifest;
@@ -47,7 +47,7 @@ export async function checkDataset(folder: string, sources: readonly RowSource[]
     }
     if (!part.leakChecked) remarks.push(`${part.source}: no leak check was made`);
   }
-  problems.push(...splitProblems(manifest));
+  problems.push(...outcomeProblems(manifest), ...splitProblems(manifest));
   let reproduced = 0;
   for (const source of sources) {
     const part = manifest.parts.find(({ sources: of }) => Bun.deepEquals(of, source.files));
@@ -62,6 +62,15 @@ export async function checkDataset(folder: string, sources: readonly RowSource[]
     reproduced += 1;
   }
   return { manifest, problems, remarks, reproduced };
+}
+
+/** Of a short source an outcome may never come; of all of them it must, and its opposite. */
+function outcomeProblems({ heads, parts, rows }: DatasetManifest): string[] {
+  return heads.flatMap((head) => {
+    const came = parts.reduce((sum, part) => sum + (part.validation.baseRates[head] ?? 0) * part.rows, 0);
+    if (Math.round(came) > 0 && Math.round(came) < rows) return [];
+    return [`${head} ${came > 0 ? "always" : "never"} comes in ${rows} rows`];
+  });
 }
 
 function splitProblems({ splits: { ranges, horizonUs, embargoUs } }: DatasetManifest): string[] {

@@ -1,11 +1,12 @@
 import { join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
-import { asyncBufferFromFile, parquetMetadataAsync, parquetRead } from "hyparquet";
+import { type AsyncBuffer, asyncBufferFromFile, parquetMetadataAsync, parquetRead } from "hyparquet";
 import { BadInputError } from "../../core/errors.ts";
 import { FEATURE_COUNT, FEATURES, SCHEMA_HASH } from "../../feature/schema.ts";
 import { HEADS } from "../../inference/card.ts";
 import { readManifest } from "./manifest.ts";
 import { digestOf } from "./part.ts";
+import { isApart, type Thinning } from "./thinning.ts";
 
 /** Rows of one instrument of one part, within a range of time, in the order of time. */
 export interface LoadedRows {
@@ -19,6 +20,8 @@ export interface LoadedRows {
   readonly labels: Uint8Array;
   /** `[rows, 4]`: the largest fall and rise, see `labels.ts`, bp. */
   readonly moves: Float32Array;
+  /** Rows before which something was left out, ascending; 0 is the first. A model begins anew there. */
+  readonly starts: readonly number[];
 }
 
 const MOVES = ["fall_50_bp", "fall_100_bp", "rise_50_bp", "rise_100_bp"] as const;
@@ -26,7 +29,8 @@ const FEATURE_NAMES = FEATURES.map(({ name }) => name);
 const LABEL_NAMES = HEADS.map((head) => `y_${head}`);
 
 /**
- * Reads the rows of a split of a dataset, each file held to its digest. Everything is in memory then: 400 bytes a row.
+ * Reads the rows of a split of a dataset, each file held to its digest. Everything is in memory then, and no more than that: 415 bytes a
+ * row.
  *
  * @param split by name
  * @throws BadInputError when the dataset, a file or the split is not what it should be
@@ -50,59 +54,75 @@ export async function loadSplit(folder: string, split: string): Promise<LoadedRo
     if (sha256 !== part.file.sha256) {
       throw new BadInputError(path, `SHA-256 ${sha256}`, `${part.file.sha256} (its manifest)`);
     }
-    const gathered = new Map<string, Gathered>();
     const file = await asyncBufferFromFile(path);
-    const metadata = await parquetMetadataAsync(file);
-    const columns = ["time_us", "instrument", ...FEATURE_NAMES, ...LABEL_NAMES, ...MOVES];
-    let from = 0;
-    for (const group of metadata.row_groups) {
-      const rowEnd = from + Number(group.num_rows);
-      const values = new Map<string, ArrayLike<unknown>>();
-      await parquetRead({
-        ...{ file, metadata, columns, rowStart: from, rowEnd },
-        compressors: { ZSTD: (input) => new Uint8Array(zstdDecompressSync(input)) },
-        onChunk: ({ columnName, columnData }) => values.set(columnName, columnData),
-      });
-      take(values, rowEnd - from, range, gathered);
-      from = rowEnd;
+    const counts = new Map<string, number>();
+    for await (const group of groupsOf(file, WHEN)) {
+      for (const { instrument } of within(group, range))
+        counts.set(instrument, (counts.get(instrument) ?? 0) + 1);
     }
-    for (const [instrument, one] of gathered) loaded.push(one.finish(`${part.source}/${instrument}`));
+    const gathered = new Map([...counts].map(([instrument, rows]) => [instrument, new Gathered(rows)]));
+    for await (const group of groupsOf(file, [...WHEN, ...FEATURE_NAMES, ...LABEL_NAMES, ...MOVES])) {
+      const features = FEATURE_NAMES.map(group.column);
+      const labels = LABEL_NAMES.map(group.column);
+      const moves = MOVES.map(group.column);
+      for (const { row, timeUs, instrument } of within(group, range))
+        gathered.get(instrument)?.add(timeUs, row, features, labels, moves);
+    }
+    for (const [instrument, one] of gathered)
+      loaded.push(one.finish(`${part.source}/${instrument}`, manifest.thinning ?? null));
   }
   return loaded;
 }
 
-function take(
-  values: ReadonlyMap<string, ArrayLike<unknown>>,
-  rows: number,
-  { fromUs, toUs }: { readonly fromUs: number; readonly toUs: number },
-  gathered: Map<string, Gathered>,
-): void {
-  const column = (name: string): ArrayLike<unknown> => values.get(name) ?? [];
-  const [times, instruments] = [column("time_us"), column("instrument")];
-  const features = FEATURE_NAMES.map(column);
-  const labels = LABEL_NAMES.map(column);
-  const moves = MOVES.map(column);
-  for (let row = 0; row < rows; row += 1) {
-    const timeUs = Number(times[row]);
-    if (!(timeUs >= fromUs && timeUs <= toUs)) continue;
-    const instrument = String(instruments[row]);
-    let one = gathered.get(instrument);
-    if (one === undefined) {
-      one = new Gathered();
-      gathered.set(instrument, one);
-    }
-    one.add(timeUs, row, features, labels, moves);
+const WHEN = ["time_us", "instrument"] as const;
+
+/** Some columns of a row group. */
+interface RowGroup {
+  readonly rows: number;
+  readonly column: (name: string) => ArrayLike<unknown>;
+}
+
+async function* groupsOf(file: AsyncBuffer, columns: readonly string[]): AsyncGenerator<RowGroup> {
+  const metadata = await parquetMetadataAsync(file);
+  let from = 0;
+  for (const { num_rows } of metadata.row_groups) {
+    const rowEnd = from + Number(num_rows);
+    const values = new Map<string, ArrayLike<unknown>>();
+    await parquetRead({
+      ...{ file, metadata, columns: [...columns], rowStart: from, rowEnd },
+      compressors: { ZSTD: (input) => new Uint8Array(zstdDecompressSync(input)) },
+      onChunk: ({ columnName, columnData }) => values.set(columnName, columnData),
+    });
+    yield { rows: rowEnd - from, column: (name) => values.get(name) ?? [] };
+    from = rowEnd;
   }
 }
 
-/** Rows as they come, in arrays that double. */
+function* within(
+  { rows, column }: RowGroup,
+  { fromUs, toUs }: { readonly fromUs: number; readonly toUs: number },
+): Generator<{ readonly row: number; readonly timeUs: number; readonly instrument: string }> {
+  const [times, instruments] = WHEN.map(column);
+  for (let row = 0; row < rows; row += 1) {
+    const timeUs = Number(times?.[row]);
+    if (timeUs >= fromUs && timeUs <= toUs) yield { row, timeUs, instrument: String(instruments?.[row]) };
+  }
+}
+
+/** Rows as they come, of which the number is known. */
 class Gathered {
   #rows = 0;
-  #capacity = 4_096;
-  #times = new Float64Array(this.#capacity);
-  #features = new Float32Array(this.#capacity * FEATURE_COUNT);
-  #labels = new Uint8Array(this.#capacity * HEADS.length);
-  #moves = new Float32Array(this.#capacity * MOVES.length);
+  readonly #times: Float64Array;
+  readonly #features: Float32Array;
+  readonly #labels: Uint8Array;
+  readonly #moves: Float32Array;
+
+  constructor(rows: number) {
+    this.#times = new Float64Array(rows);
+    this.#features = new Float32Array(rows * FEATURE_COUNT);
+    this.#labels = new Uint8Array(rows * HEADS.length);
+    this.#moves = new Float32Array(rows * MOVES.length);
+  }
 
   add(
     timeUs: number,
@@ -111,7 +131,6 @@ class Gathered {
     labels: readonly ArrayLike<unknown>[],
     moves: readonly ArrayLike<unknown>[],
   ): void {
-    if (this.#rows === this.#capacity) this.#grow();
     const at = this.#rows;
     this.#times[at] = timeUs;
     for (let column = 0; column < FEATURE_COUNT; column += 1)
@@ -123,28 +142,15 @@ class Gathered {
     this.#rows += 1;
   }
 
-  finish(name: string): LoadedRows {
-    const rows = this.#rows;
+  finish(name: string, thinning: Thinning | null): LoadedRows {
+    const times = this.#times;
+    const starts: number[] = [];
+    for (let row = 0; row < this.#rows; row += 1) {
+      if (row === 0 || (thinning !== null && isApart(thinning, times[row - 1], times[row]))) starts.push(row);
+    }
     return {
-      name,
-      rows,
-      times: this.#times.subarray(0, rows),
-      features: this.#features.subarray(0, rows * FEATURE_COUNT),
-      labels: this.#labels.subarray(0, rows * HEADS.length),
-      moves: this.#moves.subarray(0, rows * MOVES.length),
+      ...{ name, rows: this.#rows, times, starts },
+      ...{ features: this.#features, labels: this.#labels, moves: this.#moves },
     };
   }
-
-  #grow(): void {
-    this.#capacity *= 2;
-    this.#times = grown(this.#times, new Float64Array(this.#capacity));
-    this.#features = grown(this.#features, new Float32Array(this.#capacity * FEATURE_COUNT));
-    this.#labels = grown(this.#labels, new Uint8Array(this.#capacity * HEADS.length));
-    this.#moves = grown(this.#moves, new Float32Array(this.#capacity * MOVES.length));
-  }
-}
-
-function grown<T extends Float32Array | Float64Array | Uint8Array>(from: T, to: T): T {
-  to.set(from);
-  return to;
 }

@@ -79,6 +79,16 @@ const manifestShape = z.strictObject({
     /** In the order of time, disjoint; a row between two of them belongs to none. */
     ranges: z.array(range.extend({ name: z.string() })),
   }),
+  /** How rows were chosen where there were more than were asked for (`thinning.ts`); absent where all are there. */
+  thinning: z
+    .strictObject({
+      rowsSeen: z.int(),
+      rowsMax: z.int(),
+      pieceUs: z.number().positive(),
+      piecesKept: z.int(),
+      below: z.number(),
+    })
+    .optional(),
 });
 
 /** One source's rows. */

@@ -9,6 +9,7 @@ import { leakCuts, RowHashes, truncatedDiffers } from "./leakage.ts";
 import type { DatasetPart } from "./manifest.ts";
 import type { DatasetRow, RowSink, RowSource, SourceFile } from "./row.ts";
 import type { RowTimes } from "./splits.ts";
+import { isKept, type Thinning } from "./thinning.ts";
 import { RowValidator } from "./validation.ts";
 
 /** Bounds the memory of a part that is being written. */
@@ -54,14 +55,19 @@ export class PartWriter implements RowSink {
   readonly #labelled = new Map<string, Labelled>();
   readonly #outcomes = new Map<OutcomeTable, ParquetTable>();
   readonly #times: RowTimes;
+  readonly #thinning: Thinning | null;
   #fromUs = Number.POSITIVE_INFINITY;
   #toUs = Number.NEGATIVE_INFINITY;
 
-  /** @param times is told the times of the labelled rows */
-  constructor(folder: string, stem: string, times: RowTimes) {
+  /**
+   * @param times is told the times of the rows that are written
+   * @param thinning which labelled rows are written; null: all are. What is counted and hashed, and what labels look at, is all rows.
+   */
+  constructor(folder: string, stem: string, times: RowTimes, thinning: Thinning | null) {
     this.#folder = folder;
     this.#stem = stem;
     this.#times = times;
+    this.#thinning = thinning;
     this.#table = new ParquetTable(join(folder, `${stem}.parquet`), COLUMNS, {}, ROW_GROUP_ROWS);
   }
 
@@ -70,13 +76,15 @@ export class PartWriter implements RowSink {
     this.#hashes.row(row);
     const { labeller, waiting } = this.#of(row.instrument);
     const { timeUs, exchangeTimeUs, midTicks, features, probabilities } = row;
-    waiting.set(labeller.rows, {
-      timeUs,
-      exchangeTimeUs,
-      midTicks,
-      features: features.slice(),
-      probabilities: probabilities?.slice() ?? null,
-    });
+    if (this.#thinning === null || isKept(this.#thinning, timeUs)) {
+      waiting.set(labeller.rows, {
+        timeUs,
+        exchangeTimeUs,
+        midTicks,
+        features: features.slice(),
+        probabilities: probabilities?.slice() ?? null,
+      });
+    }
     labeller.push(timeUs, midTicks, row.bidDepth, row.askDepth);
   }
 

@@ -51,6 +51,8 @@ export interface RetrainOptions {
   readonly seed: number;
   /** Sources are played again to show that no feature looks ahead. Default: they are. */
   readonly leakCheck?: boolean;
+  /** Of more rows pieces of the time are taken; what trains holds all of them in memory. Null: all are. */
+  readonly rowsMax?: number | null;
   /** An engine as the desk would run the model on. */
   readonly start: (model: StepModel) => Promise<StepEngine>;
   readonly told?: (line: string) => void;
@@ -114,6 +116,7 @@ export async function retrain(options: RetrainOptions): Promise<RetrainResult> {
         splits,
         embargoUs,
         seed,
+        rowsMax: options.rowsMax ?? null,
         trainer: trainer?.name ?? null,
         quantiser: options.quantiser?.name ?? null,
       },
@@ -135,6 +138,7 @@ export async function retrain(options: RetrainOptions): Promise<RetrainResult> {
             embargoUs,
             label: "retrain",
             leakCheck: options.leakCheck ?? true,
+            rowsMax: options.rowsMax ?? null,
           },
           step.log,
         );
@@ -312,19 +316,26 @@ async function writeProfile(
   const columns = card.heads.map(({ name }) => HEADS.indexOf(name));
   const width = columns.length;
   const labels = new Uint8Array(width);
-  const parts = rows.map(
-    (part, index): ProfiledRows => ({
-      rows: part.rows,
-      timeUs: (row) => part.times[row],
-      features: (row) => part.features.subarray(row * FEATURE_COUNT, (row + 1) * FEATURE_COUNT),
-      probabilities: (row) => answers.probabilities[index].subarray(row * width, (row + 1) * width),
-      labels: (row) => {
-        for (const [at, column] of columns.entries()) labels[at] = part.labels[row * HEADS.length + column];
-        return labels;
-      },
+  // No window reaches over what was left out.
+  const parts = rows.flatMap((part, index) =>
+    part.starts.map((start, at): ProfiledRows => {
+      const end = part.starts[at + 1] ?? part.rows;
+      return {
+        rows: end - start,
+        timeUs: (row) => part.times[start + row],
+        features: (row) =>
+          part.features.subarray((start + row) * FEATURE_COUNT, (start + row + 1) * FEATURE_COUNT),
+        probabilities: (row) =>
+          answers.probabilities[index].subarray((start + row) * width, (start + row + 1) * width),
+        labels: (row) => {
+          const from = (start + row) * HEADS.length;
+          for (const [to, column] of columns.entries()) labels[to] = part.labels[from + column];
+          return labels;
+        },
+      };
     }),
   );
-  const spanSeconds = Math.max(...rows.map(({ times }) => (times[times.length - 1] - times[0]) / 1e6));
+  const spanSeconds = Math.max(...rows.map(secondsOf));
   const profile = trainingProfileOf(parts, {
     ...DEFAULT_PROFILE_OPTIONS,
     // What windows usually differ by is seen from several of them only.
@@ -335,6 +346,14 @@ async function writeProfile(
   const path = join(folder, "card.json");
   const written = JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>;
   writeFileSync(path, `${JSON.stringify({ ...written, profile })}\n`);
+}
+
+/** Time that the rows are of, without what was left out. */
+function secondsOf({ rows, times, starts }: LoadedRows): number {
+  return starts.reduce((sum, start, at) => {
+    const last = (starts[at + 1] ?? rows) - 1;
+    return sum + (times[last] - times[start]) / 1e6;
+  }, 0);
 }
 
 async function register(

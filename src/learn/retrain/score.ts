@@ -27,10 +27,14 @@ export async function answersOf(engine: StepEngine, parts: readonly LoadedRows[]
   await engine.warmUp();
   engine.slots[0] = 0;
   const probabilities: Float32Array[] = [];
-  for (const { rows, features } of parts) {
+  for (const { rows, features, starts } of parts) {
     const said = new Float32Array(rows * heads.length);
-    engine.resetSlot(0);
+    let begun = 0;
     for (let row = 0; row < rows; row += 1) {
+      if (row === starts[begun]) {
+        engine.resetSlot(0);
+        begun += 1;
+      }
       engine.features.set(features.subarray(row * FEATURE_COUNT, (row + 1) * FEATURE_COUNT));
       const before = Bun.nanoseconds();
       if (engine.synchronous) engine.step(1);
