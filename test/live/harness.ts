@@ -40,6 +40,7 @@ export class Harness {
     environment: Readonly<Record<string, string>> = {},
     peer: Partial<FixCounterpartyOptions> = {},
     through: (url: string) => string = (url) => url,
+    logged: ((line: string) => void) | null = null,
   ): Promise<Harness> {
     const folder = mkdtempSync(join(tmpdir(), "keel-harness-"));
     const simulation = new Simulation({ seed: 7, clock: systemClock, price: 60_000 });
@@ -69,7 +70,11 @@ export class Harness {
     const { endpoints } = config;
     const violations: Violation[] = [];
     const problems: string[] = [];
-    const log = new Logger({ format: "text", level: "error", sink: () => {} });
+    const log = new Logger(
+      logged === null
+        ? { format: "text", level: "error", sink: () => {} }
+        : { format: "json", level: "info", sink: logged },
+    );
     let prepared: LiveDesk | null = null;
     const live = await LiveDesk.prepare({
       config: {

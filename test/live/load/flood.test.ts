@@ -8,8 +8,11 @@ import { replay } from "../../../src/journal/replay.ts";
 import { showDecision } from "../../../src/journal/show.ts";
 import { DecisionComparer } from "../../../src/journal/verify.ts";
 import { unready } from "../../../src/live/http-target.ts";
+import { liveMetrics } from "../../../src/live/live-metrics.ts";
 import type { LoadWatch } from "../../../src/live/load/load-watch.ts";
 import { engineForReplay } from "../../../src/live/replay-engine.ts";
+import { DiskSpace } from "../../../src/monitor/disk-space.ts";
+import type { MetricRegistry } from "../../../src/monitor/metrics.ts";
 import { LOAD_STAGE, type LoadStageName } from "../../../src/risk/load-shedder.ts";
 import { Harness } from "../harness.ts";
 
@@ -36,18 +39,32 @@ afterEach(async () => {
 });
 
 /** A quoting desk whose venues are a process of their own. */
-async function quoting(environment: Record<string, string>): Promise<{ harness: Harness; load: LoadWatch }> {
+async function quoting(
+  environment: Record<string, string>,
+  logged: ((line: string) => void) | null = null,
+): Promise<{ harness: Harness; load: LoadWatch }> {
   const addresses = [urls.binance, urls.deribit];
   const harness = await Harness.start(
     { KEEL_SHED: "pull", ...environment },
     {},
     (url) => addresses.shift() ?? url,
+    logged,
   );
   started.push(harness);
   await harness.untilQuoting();
   const { load } = harness.live;
   if (load === null) throw new Error("load is shed by default");
   return { harness, load };
+}
+
+/** A sample of the metrics as Prometheus reads them. */
+function sample(metrics: MetricRegistry, name: string): number {
+  const line = metrics
+    .expose()
+    .split("\n")
+    .find((text) => text.startsWith(`${name} `));
+  if (line === undefined) throw new Error(`no sample ${name}`);
+  return Number(line.slice(name.length + 1));
 }
 
 function spin(us: number): void {
@@ -99,8 +116,14 @@ async function replayed(folder: string) {
 
 describe("a desk whose market brings more than it can take", () => {
   test("conflates, widens and pulls in that order, keeps its memory, comes back by itself, and replays the same", async () => {
-    const { harness, load } = await quoting({ KEEL_SHED_CALM_MS: "300" });
+    const logged: { message: string; level: string; stage?: string; cause?: string }[] = [];
+    const { harness, load } = await quoting({ KEEL_SHED_CALM_MS: "300" }, (line) => {
+      if (line.includes("load ")) logged.push(JSON.parse(line));
+    });
     const { desk, live, counterparty } = harness;
+    const metrics = liveMetrics(live, null, new DiskSpace(new Map()));
+    const inStage = (stage: string) => sample(metrics, `keel_load_stage_seconds_total{stage="${stage}"}`);
+    let pulledStage = Number.NaN;
     expect(load.shedder.stage).toBeLessThan(LOAD_STAGE.pull);
     const onFrame = desk.onFrame.bind(desk);
     let slowUs = 4_000;
@@ -116,6 +139,7 @@ describe("a desk whose market brings more than it can take", () => {
       if (load.shedder.stage === LOAD_STAGE.pull) pulledFrames += 1;
       if (pulledFrames === 100) {
         waiting = unready(live);
+        pulledStage = sample(metrics, "keel_load_stage");
         slowUs = 0;
       }
     };
@@ -130,6 +154,13 @@ describe("a desk whose market brings more than it can take", () => {
     expect(harness.violations).toEqual([]);
     const { entries } = load.shedder;
     expect(entries[LOAD_STAGE.pull]).toBeGreaterThan(0);
+    expect(pulledStage).toBe(LOAD_STAGE.pull);
+    for (const stage of ["conflate", "widen", "pull"] as const) {
+      expect(sample(metrics, `keel_load_entries_total{stage="${stage}"}`)).toBe(entries[LOAD_STAGE[stage]]);
+      expect(inStage(stage)).toBeGreaterThan(0);
+    }
+    expect(sample(metrics, "keel_load_conflated_frames_total")).toBe(desk.counters.conflatedFrames);
+    expect(desk.counters.conflatedFrames).toBeGreaterThan(0);
     const summary = await harness.stop();
     expect(summary.journal?.dropped).toBe(0);
     expect(summary.killed).toBeNull();
@@ -138,6 +169,19 @@ describe("a desk whose market brings more than it can take", () => {
     expect(again.verification.difference).toBeNull();
     expect(again.verification.compared).toBeGreaterThan(5);
     const names = again.stages.map(({ stage }) => stage);
+    // The log tells each of them as it comes, the first ten of a kind in ten seconds.
+    const beyond = logged.filter(({ message }) => message === "load beyond capacity");
+    expect(beyond.slice(0, 3).map(({ stage }) => stage)).toEqual(
+      again.stages
+        .filter(({ stage }) => stage !== "normal")
+        .slice(0, 3)
+        .map(({ stage }) => stage),
+    );
+    for (const { level, cause } of beyond) {
+      expect(level).toBe("warn");
+      expect(cause).not.toBeEmpty();
+    }
+    expect(logged.some(({ message }) => message === "load is within capacity again")).toBeTrue();
     expect(names.slice(0, names.indexOf("pull") + 1)).toEqual(
       expect.arrayContaining(["conflate", "widen", "pull"]),
     );
