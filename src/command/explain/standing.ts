@@ -1,8 +1,7 @@
-import { EXIT, KeelError } from "../../core/errors.ts";
+import { KeelError } from "../../core/errors.ts";
 import type { Secret } from "../../core/secret.ts";
 import type { QuoteReport } from "../../quote/quote-report.ts";
-
-const TIMEOUT_MS = 5_000;
+import { askRunning } from "../running-process.ts";
 
 /** The standing quotes of an instrument in a running process. @throws KeelError when it does not answer, or quotes none */
 export async function standingQuotes(
@@ -11,27 +10,9 @@ export async function standingQuotes(
   token: Secret | undefined,
 ): Promise<readonly QuoteReport[]> {
   const path = `/quotes?instrument=${encodeURIComponent(instrument)}`;
-  if (!URL.canParse(path, url)) {
-    throw new KeelError("bad-url", `--url: ${JSON.stringify(url)} is no URL`, EXIT.badConfiguration);
-  }
-  const target = new URL(path, url);
-  const headers: Record<string, string> =
-    token === undefined ? {} : { authorization: `Bearer ${token.reveal()}` };
-  const response = await fetch(target, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) }).catch(
-    (error: unknown) => {
-      const why = error instanceof Error ? error.message : String(error);
-      throw new KeelError("unreachable", `${target.href}: ${why}`, EXIT.unreachable);
-    },
-  );
-  if (!response.ok) {
-    throw new KeelError(
-      "refused",
-      `${target.href}: ${response.status} ${(await response.text()).trim().slice(0, 200)}`,
-    );
-  }
-  const found: unknown = await response.json();
-  if (!Array.isArray(found))
-    throw new KeelError("not-keel", `${target.href}: the answer is not that of keel`);
-  if (found.length === 0) throw new KeelError("not-quoted", `${target.href}: ${instrument} is not quoted`);
+  const found = await askRunning(url, "GET", path, token);
+  const { href } = new URL(path, url);
+  if (!Array.isArray(found)) throw new KeelError("not-keel", `${href}: the answer is not that of keel`);
+  if (found.length === 0) throw new KeelError("not-quoted", `${href}: ${instrument} is not quoted`);
   return found as QuoteReport[];
 }

@@ -2,8 +2,7 @@ import { z } from "zod";
 import { EXIT, KeelError } from "../../core/errors.ts";
 import type { Secret } from "../../core/secret.ts";
 import type { LeaseService, LeaseView } from "../../failover/lease-service.ts";
-
-const TIMEOUT_MS = 5_000;
+import { askRunning } from "../running-process.ts";
 
 const REPORT = z.object({
   role: z.enum(["leader", "passive"]),
@@ -30,7 +29,7 @@ export type RunningReport = z.infer<typeof REPORT>;
 
 /** What the process at the URL is of its pair. @throws KeelError when it does not answer or is alone */
 export async function report(url: string, token: Secret | undefined): Promise<RunningReport> {
-  const found = REPORT.nullable().safeParse(await ask(url, "GET", "/failover", token));
+  const found = REPORT.nullable().safeParse(await askRunning(url, "GET", "/failover", token));
   if (!found.success) throw new KeelError("not-keel", `${url}/failover: the answer is not that of keel`);
   if (found.data === null) throw new KeelError("alone", `${url}: the process is not one of a pair`);
   return found.data;
@@ -42,7 +41,7 @@ export async function switchLead(
   force: boolean,
   token: Secret | undefined,
 ): Promise<RunningReport> {
-  await ask(url, "POST", `/failover/switch${force ? "?force=true" : ""}`, token);
+  await askRunning(url, "POST", `/failover/switch${force ? "?force=true" : ""}`, token);
   return report(url, token);
 }
 
@@ -80,23 +79,4 @@ export function reportLines(report: RunningReport): string[] {
   }
   for (const reason of unfit) lines.push(`unfit   ${reason}`);
   return lines;
-}
-
-async function ask(url: string, method: string, path: string, token: Secret | undefined): Promise<unknown> {
-  const target = URL.canParse(path, url) ? new URL(path, url) : null;
-  if (target === null)
-    throw new KeelError("bad-url", `--url: ${JSON.stringify(url)} is no URL`, EXIT.badConfiguration);
-  const headers: Record<string, string> =
-    token === undefined ? {} : { authorization: `Bearer ${token.reveal()}` };
-  const response = await fetch(target, { method, headers, signal: AbortSignal.timeout(TIMEOUT_MS) }).catch(
-    (error: unknown) => {
-      const why = error instanceof Error ? error.message : String(error);
-      throw new KeelError("unreachable", `${target.href}: ${why}`, EXIT.unreachable);
-    },
-  );
-  if (!response.ok) {
-    const text = (await response.text()).trim().slice(0, 300);
-    throw new KeelError("refused", `${target.href}: ${response.status} ${text}`);
-  }
-  return response.json();
 }
