@@ -2,7 +2,7 @@ import { SignalFeed } from "../feed/signal.ts";
 import { VenueClock } from "../feed/venue-clock.ts";
 import { Hedger } from "../hedge/hedger.ts";
 import { DEFAULT_HEDGE_PARAMETERS } from "../hedge/parameters.ts";
-import type { ModelCard } from "../inference/card.ts";
+import { modelLabel } from "../inference/card.ts";
 import { type Instrument, InstrumentTable } from "../market/instrument.ts";
 import { Book } from "../position/book.ts";
 import { DEFAULT_FEE_RATES } from "../position/fees.ts";
@@ -47,11 +47,6 @@ export interface DeskParts {
   readonly threads: FeedThreads;
 }
 
-/** Name and version of a model, as fills are kept under. */
-export function modelName(card: ModelCard | null): string {
-  return card === null ? "none" : `${card.name}@${card.onnxSha256.slice(0, 8)}`;
-}
-
 /** Makes the parts of a desk and wires them to each other. Nothing is started. */
 export function assemble(options: DeskOptions, counters: DeskCounters): DeskParts {
   const { engine, port, timer, instrumentCapacity, feeds, seed, silenceMs } = options;
@@ -76,7 +71,7 @@ export function assemble(options: DeskOptions, counters: DeskCounters): DeskPart
     capacity: instrumentCapacity,
     gate,
     rates: options.fees ?? DEFAULT_FEE_RATES,
-    model: modelName(engine?.card ?? null),
+    model: modelLabel(engine?.card ?? null),
     opening: options.opening ?? null,
   });
   const orders = new DeskOrders(gate, port);

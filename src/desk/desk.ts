@@ -16,7 +16,7 @@ import type { SignalFeed } from "../feed/signal.ts";
 import type { VenueClock } from "../feed/venue-clock.ts";
 import type { ExecutionDetail, GatewayEvents } from "../gateway/gateway.ts";
 import type { Hedger } from "../hedge/hedger.ts";
-import type { ModelCard } from "../inference/card.ts";
+import { type ModelCard, modelLabel } from "../inference/card.ts";
 import type { StepEngine } from "../inference/engine.ts";
 import type { EventBatch } from "../market/event-batch.ts";
 import type { Book } from "../position/book.ts";
@@ -28,7 +28,7 @@ import type { RiskLimits } from "../risk/limits.ts";
 import { LOAD_STAGE } from "../risk/load-shedder.ts";
 import type { OrderState } from "../risk/order.ts";
 import type { MismatchRule, ReconciliationReport, ReconciliationResult } from "../risk/reconciliation.ts";
-import { assemble, modelName } from "./assembly.ts";
+import { assemble } from "./assembly.ts";
 import type { CounterpartySession } from "./counterparty-session.ts";
 import { newDeskCounters } from "./counters.ts";
 import type { DeskFeeds } from "./desk-feeds.ts";
@@ -278,7 +278,9 @@ export class Desk implements GatewayEvents {
 
   /** Which model's predictions are in force for an underlying, as fills of it are kept. */
   nameModel(underlying: number, card: ModelCard): void {
-    this.book.nameModel(underlying, modelName(card));
+    // What was said before is the model's that said it.
+    this.#turn.tell();
+    this.book.nameModel(underlying, modelLabel(card));
     this.#port.named?.(underlying, card);
   }
 

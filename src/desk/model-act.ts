@@ -42,6 +42,7 @@ export function applyModelAct(
   if (act.do === "load") {
     invariant(loaded !== null, "an act that loads comes with an engine");
     models.load(loaded);
+    models.onFallBack = (slot) => desk.nameModel(slot, models.card);
   } else if (act.do === "unload") {
     gone = models.unload();
   } else if (act.do === "exchange") {

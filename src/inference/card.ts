@@ -98,6 +98,11 @@ export const modelCard = z.strictObject({
 });
 
 export type ModelCard = z.infer<typeof modelCard>;
+
+/** A model as fills, outcomes and reports name it: `name@first eight digits of its digest`; `none` where there is no model. */
+export function modelLabel(card: Pick<ModelCard, "name" | "onnxSha256"> | null): string {
+  return card === null ? "none" : `${card.name}@${card.onnxSha256.slice(0, 8)}`;
+}
 export type ModelWindow = NonNullable<ModelCard["window"]>;
 
 /** Rows at the start of a sequence for which the model predicts nothing. */

@@ -27,6 +27,8 @@ export class SwitchedEngine implements StepEngine {
   readonly probabilities: Float32Array;
   /** Rows that the second model answered with something else than probabilities. */
   oddRows = 0;
+  /** Is told of each slot that a row without probabilities took from the second model, within the step. */
+  onFallBack: ((slot: number) => void) | null = null;
   /** Rows that a following model was stepped on within {@link step}, because its history was full. */
   forcedRows = 0;
   #first: StepEngine;
@@ -286,9 +288,11 @@ export class SwitchedEngine implements StepEngine {
     }
     if (sound) return;
     this.oddRows += 1;
-    this.assign(this.slots[row], false);
+    const slot = this.slots[row];
+    this.assign(slot, false);
     for (let head = 0; head < heads; head += 1) {
       this.probabilities[row * heads + head] = this.#first.probabilities[head];
     }
+    this.onFallBack?.(slot);
   }
 }

@@ -36,7 +36,7 @@ class Outcomes {
   constructor({ ring, heads, files }: OutcomeStart) {
     this.#ring = new ObservationReader(ring);
     this.#writer = new OutcomeWriter(files);
-    this.#tracker = new OutcomeTracker(heads, {
+    this.#tracker = new OutcomeTracker(heads, files.header.model, {
       outcome: (table, row) => {
         this.#summary.outcome(table, row);
         if (this.#failure === null) this.#writer.outcome(table, row);

@@ -1,17 +1,12 @@
 import packageJson from "../../package.json";
 import type { Config } from "../config.ts";
 import { SCHEMA_HASH } from "../feature/schema.ts";
-import type { ModelCard } from "../inference/card.ts";
+import { type ModelCard, modelLabel } from "../inference/card.ts";
 import { runIdAt } from "../journal/format.ts";
 import { outcomeHeaderOf } from "../learn/outcomes/file.ts";
 import { OutcomeRecorder } from "../learn/outcomes/recorder.ts";
 import { type ObservedDesk, OutcomeTap } from "../learn/outcomes/tap.ts";
 import type { MetricRegistry } from "../monitor/metrics.ts";
-
-/** Name and version of a model as fills and outcomes show it. */
-function modelLabel(card: Pick<ModelCard, "name" | "onnxSha256"> | null): string {
-  return card === null ? "none" : `${card.name}@${card.onnxSha256.slice(0, 8)}`;
-}
 
 /** Follows what comes of a live desk's predictions, quotes and fills, off the line. */
 export class LiveOutcomes extends OutcomeTap {
@@ -36,7 +31,7 @@ export class LiveOutcomes extends OutcomeTap {
       files: { directory, header, partBytes, totalBytes },
       onProblem,
     });
-    super(desk, recorder, () => recorder.close());
+    super(desk, header.model, recorder, () => recorder.close());
     this.recorder = recorder;
   }
 

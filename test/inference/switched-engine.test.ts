@@ -170,6 +170,8 @@ describe("an engine with two models", () => {
     reset(one, alone, other);
     const models = new SwitchedEngine(one);
     const given = rows(60, 8);
+    const fellBack: number[] = [];
+    models.onFallBack = (slot) => fellBack.push(slot);
     const made = run(models, given, {
       0: () => {
         models.load(new Odd(other));
@@ -177,6 +179,7 @@ describe("an engine with two models", () => {
       },
     });
     expect(models.oddRows).toBe(1);
+    expect(fellBack).toEqual([1]);
     expect(models.onSecond(1)).toBe(false);
     expect(made.flatMap((row) => [...row]).every((p) => p >= 0 && p <= 1)).toBe(true);
     expect(made.slice(39)).toEqual(given.map((row) => stepOne(alone, 1, row)).slice(39));

@@ -36,6 +36,7 @@ function fill(row: Partial<FillOutcome>): FillOutcome {
     source: "quote",
     counterparty: "ALFA",
     instrument: "BTC-X",
+    model: "lstm@12345678",
     reasons: 3,
     level: 0,
     ...row,
@@ -43,7 +44,14 @@ function fill(row: Partial<FillOutcome>): FillOutcome {
 }
 
 function unfilled(row: Partial<UnfilledOutcome>): UnfilledOutcome {
-  return { ...blank(UNFILLED), pass: "trade", reasons: 3, level: 0, ...row } as UnfilledOutcome;
+  return {
+    ...blank(UNFILLED),
+    model: "lstm@12345678",
+    pass: "trade",
+    reasons: 3,
+    level: 0,
+    ...row,
+  } as UnfilledOutcome;
 }
 
 /** We bought 2 at 99 with the mark at 100; it stood at 98 after 1 s. The quote was sent at a mark of 101; the static bid was 99.5. */
@@ -192,7 +200,14 @@ describe("a day's report", () => {
     const writer = new OutcomeWriter({ directory, header, partBytes: 1e6, totalBytes: 1e9 });
     for (const row of [BOUGHT, SOLD, { ...SOLD, time_us: DAY_US + 86_400e6 }]) writer.outcome("fill", row);
     for (const row of [AVOIDED, MISSED]) writer.outcome("unfilled", row);
-    const quote = { ...blank(QUOTE), end: "replaced", reasons: 1, level: 0, widen_bp: 3 };
+    const quote = {
+      ...blank(QUOTE),
+      model: "tcn@87654321",
+      end: "replaced",
+      reasons: 1,
+      level: 0,
+      widen_bp: 3,
+    };
     writer.outcome("quote", {
       ...quote,
       time_us: DAY_US + 1,
@@ -224,7 +239,17 @@ describe("a day's report", () => {
     // 2 of captured + 1 over a turnover of 198 + 103.
     expect(first?.all.capturedBp.value).toBeCloseTo((3 / 301) * 10_000, 9);
     expect(first?.counterparties.map(({ name }) => name)).toEqual(["ALFA", "<b>BETA</b>"]);
-    expect(first?.models.map(({ name, fills }) => [name, fills])).toEqual([["lstm@12345678", 2]]);
+    // The file began with the one model; each row is credited to its own.
+    const models = first?.models.map(({ name, fills, quotes, value }) => [
+      name,
+      fills,
+      quotes.count,
+      value.kept,
+    ]);
+    expect(models).toEqual([
+      ["lstm@12345678", 2, 0, 4],
+      ["tcn@87654321", 0, 1, 0],
+    ]);
     expect(first?.quotes).toMatchObject({
       count: 1,
       meanLifeMs: 200,

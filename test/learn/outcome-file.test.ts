@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -10,6 +10,7 @@ import {
   outcomeHeaderOf,
   readOutcomes,
 } from "../../src/learn/outcomes/file.ts";
+import { PartFile } from "../../src/learn/outcomes/part-file.ts";
 import {
   type Columns,
   OUTCOME_TABLES,
@@ -130,6 +131,34 @@ describe("files", () => {
     const [part] = readOutcomes(directory, () => {});
     expect(part).toMatchObject({ rows: 9, header: { model: "m@1" } });
     expect(part?.damage).toContain("ends after");
+  });
+
+  test("of the first format, whose rows name no model, are read with the header's; those of a later keel are refused", () => {
+    const directory = folder();
+    mkdirSync(directory);
+    const withoutModel = Object.fromEntries(Object.entries(UNFILLED).filter(([name]) => name !== "model"));
+    const tables = Object.fromEntries(
+      Object.entries(header.tables).map(([name, of]) => [
+        name,
+        of.filter((column) => column !== "model:text"),
+      ]),
+    );
+    const write = (run: string, about: object): void => {
+      const file = new PartFile(directory, `${run}-0001`);
+      file.append(1, 0, Buffer.from(JSON.stringify(about)));
+      file.append(103, 0, encodeRow(withoutModel, row(5) as unknown as RowOf<Columns>));
+      file.close();
+    };
+    write("one", { ...header, format: 1, tables });
+    expect(rowsOf(directory)).toEqual([{ ...row(5), model: "m@1", widen_bp: Math.fround(row(5).widen_bp) }]);
+    write("two", { ...header, format: 2, tables });
+    expect(() => readOutcomes(directory, () => {})).toThrow("other columns");
+    const later = folder();
+    mkdirSync(later);
+    const file = new PartFile(later, "run-0001");
+    file.append(1, 0, Buffer.from(JSON.stringify({ format: 99, new: true })));
+    file.close();
+    expect(() => readOutcomes(later, () => {})).toThrow("version 99");
   });
 
   test("a flipped bit is damage, a journal is no file of outcomes", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { HEADS } from "../../src/inference/card.ts";
+import { HEADS, type ModelCard } from "../../src/inference/card.ts";
 import {
   OBSERVED,
   OBSERVED_VALUES_MAX,
@@ -8,7 +8,9 @@ import {
   QUOTED,
 } from "../../src/learn/outcomes/observation.ts";
 import type { OutcomeRows, OutcomeTable } from "../../src/learn/outcomes/table.ts";
+import { type ObservedDesk, OutcomeTap } from "../../src/learn/outcomes/tap.ts";
 import { OutcomeTracker } from "../../src/learn/outcomes/tracker.ts";
+import { InstrumentTable } from "../../src/market/instrument.ts";
 import { TERM } from "../../src/quote/term.ts";
 
 const T0 = 1_700_000_000_000_000;
@@ -44,7 +46,7 @@ class Story {
     fill: [],
     unfilled: [],
   };
-  readonly tracker = new OutcomeTracker([...HEADS], {
+  readonly tracker = new OutcomeTracker([...HEADS], "first@1", {
     outcome: (table, row) => {
       (this.rows[table] as unknown[]).push(row);
     },
@@ -81,6 +83,14 @@ class Story {
 
   fill(ms: number, fill: ObservedFill): void {
     this.tracker.describe(OBSERVED.fill, 0, T0 + ms * MS, JSON.stringify(fill));
+  }
+
+  model(ms: number, label: string): void {
+    this.tracker.describe(OBSERVED.modelName, 0, T0 + ms * MS, label);
+  }
+
+  lose(ms: number): void {
+    this.#observe(OBSERVED.lost, ms, [1]);
   }
 
   order(ms: number, orderId: number): void {
@@ -271,6 +281,73 @@ describe("what the model kept from us", () => {
     story.fill(2, { id: "a", side: 0, priceTicks: 190, sizeLots: 10 });
     story.end(70_000);
     expect(story.rows.fill[0]).toMatchObject({ price: 95, static_price: 99, static_ratio: 2 });
+  });
+});
+
+describe("the model", () => {
+  test("of a fill is that of the quote that was hit or of the order when it was sent, of all else the one in force", () => {
+    const story = new Story();
+    story.top(0, 200, 202);
+    story.predict(0, 200_000, 100, 100);
+    story.quote(1, { quoteId: 1, bid: 198, ask: 204, moveBid: 2 });
+    story.order(1, 42);
+    story.model(2, "second@2");
+    story.fill(3, { id: "a", side: 0, priceTicks: 198, sizeLots: 1 });
+    story.fill(3, { id: "b", side: 1, priceTicks: 201, sizeLots: 1, orderId: 42 });
+    story.fill(3, { id: "c", side: 1, priceTicks: 300, sizeLots: 1 });
+    story.trade(4, "sell", 200); // through the static bid, which the first model's quote would have been
+    story.quote(5, { quoteId: 2, bid: 197, ask: 203 });
+    story.fill(6, { id: "d", side: 1, priceTicks: 203, sizeLots: 1 });
+    story.predict(7, 200_000, 100, 100);
+    story.end(70_000);
+    expect(story.rows.fill.map(({ fill_id, model }) => [fill_id, model])).toEqual([
+      ["a", "first@1"],
+      ["b", "first@1"],
+      ["c", "second@2"],
+      ["d", "second@2"],
+    ]);
+    expect(story.rows.unfilled.map(({ model }) => model)).toEqual(["first@1"]);
+    expect(story.rows.quote.map(({ quote_id, model }) => [quote_id, model])).toEqual([
+      [1, "first@1"],
+      [2, "second@2"],
+    ]);
+    expect(story.rows.prediction.map(({ model }) => model)).toEqual(["first@1", "second@2"]);
+  });
+
+  test("is not named after a loss, in which it may have changed, before it is told again", () => {
+    const story = new Story();
+    story.top(0, 200, 202);
+    story.quote(1, { quoteId: 1, bid: 198, ask: 204 });
+    story.lose(2);
+    story.quote(3, { quoteId: 2, bid: 197, ask: 204 });
+    story.model(4, "second@2");
+    story.quote(5, { quoteId: 3, bid: 196, ask: 204 });
+    story.end(70_000);
+    expect(story.rows.quote.map(({ model }) => model)).toEqual(["first@1", "", "second@2"]);
+  });
+
+  test("is told by the tap when it changes, and again once a second", () => {
+    const told: string[] = [];
+    const desk: ObservedDesk = {
+      instruments: new InstrumentTable(4),
+      books: [],
+      underlyings: { size: 2, reference: new Int32Array(2), base: (at) => ["BTC", "ETH"][at] ?? "" },
+    };
+    const tap = new OutcomeTap(desk, "first@1", {
+      observe: () => {},
+      describe: (kind, subject, _timeUs, text) => {
+        if (kind === OBSERVED.modelName) told.push(`${subject} ${text}`);
+      },
+    });
+    tap.onTimer(T0);
+    expect(told.splice(0)).toEqual(["0 first@1", "1 first@1"]);
+    const card = { name: "second", onnxSha256: "2".repeat(64) } as ModelCard;
+    tap.onModel(1, card);
+    tap.onModel(1, card);
+    tap.onTimer(T0 + 500 * MS);
+    expect(told.splice(0)).toEqual(["1 second@22222222"]);
+    tap.onTimer(T0 + 1_000 * MS);
+    expect(told.splice(0)).toEqual(["0 first@1", "1 second@22222222"]);
   });
 });
 

@@ -3,14 +3,19 @@ import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { executionReports } from "../../src/command/report/write.ts";
 import { SignatureChecker, Signer } from "../../src/core/signature.ts";
+import type { ModelAct } from "../../src/desk/model-act.ts";
 import { BUILTIN_MODELS } from "../../src/inference/builtin.ts";
+import { type ModelCard, modelLabel } from "../../src/inference/card.ts";
 import { JournalReader } from "../../src/journal/reader.ts";
 import { type JournalRecord, RECORD } from "../../src/journal/record.ts";
 import { replay } from "../../src/journal/replay.ts";
 import { showDecision } from "../../src/journal/show.ts";
 import { DecisionComparer } from "../../src/journal/verify.ts";
 import { readOutcomes } from "../../src/learn/outcomes/file.ts";
+import { journalOutcomes } from "../../src/learn/outcomes/journal.ts";
+import type { OutcomeTable } from "../../src/learn/outcomes/table.ts";
 import { FolderStore } from "../../src/learn/registry/folder-store.ts";
 import { Registry } from "../../src/learn/registry/registry.ts";
 import type { Stage } from "../../src/learn/registry/stage.ts";
@@ -23,6 +28,11 @@ const noEngine = await skipUnlessNative("champion and challengers, which the cpu
 
 const root = mkdtempSync(join(tmpdir(), "keel-models-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
+/** As fills and outcomes name the two models. */
+const LABELS = ["lstm-residual-int8", "lstm-residual-pruned-int8"].map((builtin) => {
+  const card = JSON.parse(readFileSync(BUILTIN_MODELS[builtin].cardPath, "utf8")) as ModelCard;
+  return modelLabel(card);
+});
 const author = { who: "desk", why: "a test" };
 const pem = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }).toString();
 const keyFile = join(root, "registry.pem");
@@ -170,6 +180,65 @@ describe.skipIf(noEngine)("a desk whose policy promotes by itself", () => {
     const found = comparer.finish();
     expect(found.difference).toBeNull();
     expect(found.compared).toBeGreaterThan(20);
+  });
+
+  test("credits what it predicted, quoted and traded to the model that was in force then, live and from the journal", async () => {
+    interface Named {
+      readonly table: OutcomeTable;
+      readonly timeUs: number;
+      readonly model: string;
+    }
+    const live: Named[] = [];
+    readOutcomes(join(root, "outcomes"), (table, { time_us: timeUs, model }) => {
+      live.push({ table, timeUs, model });
+    });
+    // The one underlying's model by the journal's acts: number of the record, and label from then on.
+    let [inForce, beside] = [LABELS[0], LABELS[1]];
+    const spans: { fromUs: number; model: string }[] = [{ fromUs: 0, model: inForce }];
+    for (const { type, payload, timeUs } of records) {
+      if (type !== RECORD.model) continue;
+      const act = JSON.parse(new TextDecoder().decode(payload)) as ModelAct;
+      if (act.do === "exchange") [inForce, beside] = [beside, inForce];
+      const isForced = act.do === "force" && act.underlyings.includes(0);
+      spans.push({ fromUs: timeUs, model: isForced ? beside : inForce });
+    }
+    expect(spans.length).toBeGreaterThan(3);
+    const modelAt = (timeUs: number): string => spans.findLast(({ fromUs }) => fromUs <= timeUs)?.model ?? "";
+    for (const table of ["prediction", "quote"] as const) {
+      const of = live.filter((row) => row.table === table);
+      expect(new Set(of.map(({ model }) => model))).toEqual(new Set(LABELS));
+      // What leaves in the very turn of a change may bear its time.
+      const odd = of.filter(({ timeUs, model }) => model !== modelAt(timeUs));
+      expect(odd.every(({ timeUs }) => spans.some(({ fromUs }) => Math.abs(fromUs - timeUs) < 2_000))).toBe(
+        true,
+      );
+      expect(odd.length).toBeLessThan(0.05 * of.length);
+    }
+    const replayed: Named[] = [];
+    await journalOutcomes(
+      new JournalReader(join(harness.folder, "journal")),
+      (start) => engineForReplay(start, undefined, { info: () => {}, warn: () => {} }),
+      {
+        outcome: (table, { time_us: timeUs, model }) => {
+          replayed.push({ table, timeUs, model });
+        },
+      },
+    );
+    const inOrder = (rows: readonly Named[]): string[] =>
+      rows.map(({ table, timeUs, model }) => `${table} ${timeUs} ${model}`).sort();
+    expect(inOrder(replayed)).toEqual(inOrder(live));
+    const [day] = await executionReports(
+      { outcomes: join(root, "outcomes"), journal: undefined, run: undefined, fromUs: 0, toUs: Infinity },
+      () => {},
+    );
+    const told = Object.fromEntries(
+      day.models.map(({ name, predictions, quotes }) => [name, [predictions, quotes.count]]),
+    );
+    const count = (model: string, table: OutcomeTable): number =>
+      live.filter((row) => row.model === model && row.table === table).length;
+    expect(told).toEqual(
+      Object.fromEntries(LABELS.map((model) => [model, [count(model, "prediction"), count(model, "quote")]])),
+    );
   });
 
   test("keeps the outcomes of each model, would-be quotes among them", () => {

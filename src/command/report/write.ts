@@ -3,7 +3,7 @@ import { join } from "node:path";
 import packageJson from "../../../package.json";
 import { BadInputError } from "../../core/errors.ts";
 import { JournalReader } from "../../journal/reader.ts";
-import { type OutcomePart, readOutcomes } from "../../learn/outcomes/file.ts";
+import { readOutcomes } from "../../learn/outcomes/file.ts";
 import { journalOutcomes } from "../../learn/outcomes/journal.ts";
 import type { OutcomeRows, OutcomeTable } from "../../learn/outcomes/table.ts";
 import { ExecutionDay, type ExecutionReport } from "../../learn/report/execution.ts";
@@ -37,7 +37,7 @@ export async function executionReports(
   warn: (line: string) => void,
 ): Promise<ExecutionReport[]> {
   const days = new Map<string, ExecutionDay>();
-  const take = <T extends OutcomeTable>(table: T, row: OutcomeRows[T], model: string): void => {
+  const take = <T extends OutcomeTable>(table: T, row: OutcomeRows[T]): void => {
     if (row.time_us < source.fromUs || row.time_us >= source.toUs) return;
     const name = new Date(row.time_us / 1_000).toISOString().slice(0, 10);
     let day = days.get(name);
@@ -47,25 +47,17 @@ export async function executionReports(
       day = new ExecutionDay(name);
       days.set(name, day);
     }
-    day.outcome(table, row, model);
+    day.outcome(table, row);
   };
   if (source.journal !== undefined) {
-    let model = "";
     const reader = new JournalReader(source.journal, source.run);
-    await journalOutcomes(
-      reader,
-      (start) => engineForReplay(start, undefined, { info: () => {}, warn }),
-      { outcome: (table, row) => take(table, row, model) },
-      (header) => {
-        model = header.model;
-      },
-    );
+    await journalOutcomes(reader, (start) => engineForReplay(start, undefined, { info: () => {}, warn }), {
+      outcome: take,
+    });
     if (reader.damage !== null)
       warn(`${reader.damage.file}: ${reader.damage.reason}; what is before it was used`);
   } else {
-    const each = <T extends OutcomeTable>(table: T, row: OutcomeRows[T], part: OutcomePart): void =>
-      take(table, row, part.header.model);
-    for (const { file, damage } of readOutcomes(source.outcomes ?? "", each)) {
+    for (const { file, damage } of readOutcomes(source.outcomes ?? "", take)) {
       if (damage !== null) warn(`${file}: ${damage}; what is before it was used`);
     }
   }

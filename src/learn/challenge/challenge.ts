@@ -122,8 +122,8 @@ export class Challenge implements ObservationSink {
       this.#described.push({ kind, subject, timeUs, text });
     }
     if (this.#held.length > 0) this.#releaseAll(timeUs);
-    // Fills are the desk's own: what would have been filled of a quote that was not sent is found by the tracker.
-    if (kind === OBSERVED.fill) return;
+    // Fills, and which model the desk runs, are its own: what would have been filled of a quote that was not sent is found by the tracker.
+    if (kind === OBSERVED.fill || kind === OBSERVED.modelName) return;
     for (const model of this.#inOrder()) model.tracker.describe(kind, subject, timeUs, text);
     this.#settle();
   }
@@ -307,7 +307,7 @@ class Participant implements OutcomeSink {
     this.version = version;
     this.engine = engine;
     this.heads = engine.card.heads.map(({ name }) => name);
-    this.tracker = new OutcomeTracker(this.heads, this);
+    this.tracker = new OutcomeTracker(this.heads, version, this);
     this.wouldBe = new WouldBeQuotes(quote, engine.card.heads);
     this.#outcomes = outcomes;
     this.#scores = new ModelScores(this.heads);

@@ -29,7 +29,7 @@ export class WouldBeQuotes {
   /** Writes the model's quote over the champion's, as `OBSERVED.quote` has it. */
   rewrite(values: Float64Array, about: ObservedInstrument, underlying: number): void {
     const adjustment = this.#of(underlying);
-    const { ticks, lots, staticTicks, staticRatio } = sentQuote(values, about, Number.NaN, 0);
+    const { ticks, lots, staticTicks, staticRatio } = sentQuote(values, about, Number.NaN, "", 0);
     const forward = values[QUOTED.terms + TERM.forward];
     const delta = values[QUOTED.terms + TERM.delta];
     const unit = about.option && about.inverse ? forward : 1;

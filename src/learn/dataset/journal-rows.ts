@@ -1,12 +1,13 @@
 import { BadInputError } from "../../core/errors.ts";
 import { FEATURE_COUNT } from "../../feature/schema.ts";
 import type { DeskTap } from "../../gateway/tap.ts";
-import { HEADS } from "../../inference/card.ts";
+import { HEADS, type ModelCard, modelLabel } from "../../inference/card.ts";
 import { JournalReader } from "../../journal/reader.ts";
 import { type JournalRecord, type JournalSink, RECORD } from "../../journal/record.ts";
 import { type EngineFor, replay } from "../../journal/replay.ts";
 import type { Book } from "../../market/book.ts";
 import { type EventBatch, SIDE } from "../../market/event-batch.ts";
+import type { OutcomeSink } from "../outcomes/table.ts";
 import { type ObservedDesk, OutcomeTap } from "../outcomes/tap.ts";
 import { OutcomeTracker } from "../outcomes/tracker.ts";
 import { digestOf } from "./part.ts";
@@ -52,11 +53,13 @@ export async function journalSource(
           return engine;
         },
         decisions: NOWHERE,
-        taps: ({ market }) => {
-          const rows = new RowTap(market, heads, sink);
+        taps: ({ market }, { model }) => {
+          const label = modelLabel(model);
+          const rows = new RowTap(market, heads, label, sink);
           if (sink.outcome === undefined) return [rows];
-          const tracker = new OutcomeTracker(heads, { outcome: (table, row) => sink.outcome?.(table, row) });
-          return [rows, new OutcomeTap(market, tracker, () => tracker.finish())];
+          const outcomes: OutcomeSink = { outcome: (table, row) => sink.outcome?.(table, row) };
+          const tracker = new OutcomeTracker(heads, label, outcomes);
+          return [rows, new OutcomeTap(market, label, tracker, () => tracker.finish())];
         },
       });
       if (reader.damage !== null && !reader.damage.tail) {
@@ -85,16 +88,24 @@ class RowTap implements DeskTap {
   readonly #features = new Float32Array(FEATURE_COUNT);
   readonly #said = new Map<
     number,
-    { timeUs: number; status: number; readonly probabilities: Float32Array }
+    { timeUs: number; status: number; model: string; readonly probabilities: Float32Array }
   >();
+  /** By underlying: label of the model in force, where another one followed the first. */
+  readonly #models: (string | undefined)[] = [];
+  readonly #model: string;
   readonly #exchangeUs: number[] = [];
   readonly #prices = new Int32Array(DEPTH_LEVELS);
   readonly #sizes = new Float64Array(DEPTH_LEVELS);
 
-  constructor(desk: ObservedDesk, heads: readonly string[], sink: RowSink) {
+  constructor(desk: ObservedDesk, heads: readonly string[], model: string, sink: RowSink) {
     this.#desk = desk;
+    this.#model = model;
     this.#sink = sink;
     this.#columns = heads.map((head) => (HEADS as readonly string[]).indexOf(head));
+  }
+
+  onModel(underlying: number, card: ModelCard): void {
+    this.#models[underlying] = modelLabel(card);
   }
 
   onPrediction(
@@ -107,12 +118,13 @@ class RowTap implements DeskTap {
   ): void {
     let said = this.#said.get(underlying);
     if (said === undefined) {
-      said = { timeUs, status, probabilities: new Float32Array(HEADS.length).fill(Number.NaN) };
+      said = { timeUs, status, model: "", probabilities: new Float32Array(HEADS.length).fill(Number.NaN) };
       this.#said.set(underlying, said);
     }
     if (status !== 0 && said.status === 0) this.#sink.broken(this.#nameOf(underlying));
     said.timeUs = timeUs;
     said.status = status;
+    said.model = this.#models[underlying] ?? this.#model;
     for (let head = 0; head < heads; head += 1) {
       const column = this.#columns[head] ?? -1;
       if (column >= 0) said.probabilities[column] = probabilities[offset + head];
@@ -126,6 +138,7 @@ class RowTap implements DeskTap {
     const said = this.#said.get(underlying);
     if (book === undefined || book.crossed || said === undefined || said.status !== 0) return;
     this.#features.set(features.subarray(offset, offset + FEATURE_COUNT));
+    const isSaid = said.timeUs === timeUs;
     this.#sink.row({
       timeUs,
       exchangeTimeUs: this.#exchangeUs[reference] ?? Number.NaN,
@@ -134,7 +147,8 @@ class RowTap implements DeskTap {
       bidDepth: this.#depth(book, SIDE.bid),
       askDepth: this.#depth(book, SIDE.ask),
       features: this.#features,
-      probabilities: said.timeUs === timeUs ? said.probabilities : null,
+      probabilities: isSaid ? said.probabilities : null,
+      ...(isSaid ? { model: said.model } : {}),
     });
   }
 

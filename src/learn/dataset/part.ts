@@ -29,6 +29,8 @@ const COLUMNS: Readonly<Record<string, ColumnType>> = {
   rise_50_bp: "float",
   rise_100_bp: "float",
   ...Object.fromEntries(HEADS.map((head) => [`p_${head}`, "float" as const])),
+  /** Whose probabilities these are; empty where there are none. */
+  model: "text",
 };
 
 interface Waiting {
@@ -37,6 +39,7 @@ interface Waiting {
   readonly midTicks: number;
   readonly features: Float32Array;
   readonly probabilities: Float32Array | null;
+  readonly model: string;
 }
 
 /** Rows of one instrument that wait for their labels. */
@@ -75,7 +78,7 @@ export class PartWriter implements RowSink {
     this.#validator.row(row);
     this.#hashes.row(row);
     const { labeller, waiting } = this.#of(row.instrument);
-    const { timeUs, exchangeTimeUs, midTicks, features, probabilities } = row;
+    const { timeUs, exchangeTimeUs, midTicks, features, probabilities, model = "" } = row;
     if (this.#thinning === null || isKept(this.#thinning, timeUs)) {
       waiting.set(labeller.rows, {
         timeUs,
@@ -83,6 +86,7 @@ export class PartWriter implements RowSink {
         midTicks,
         features: features.slice(),
         probabilities: probabilities?.slice() ?? null,
+        model,
       });
     }
     labeller.push(timeUs, midTicks, row.bidDepth, row.askDepth);
@@ -168,7 +172,7 @@ export class PartWriter implements RowSink {
     this.#times.add(row.timeUs);
     this.#fromUs = Math.min(this.#fromUs, row.timeUs);
     this.#toUs = Math.max(this.#toUs, row.timeUs);
-    const { probabilities } = row;
+    const { probabilities, model } = row;
     this.#table.add([
       row.timeUs,
       row.exchangeTimeUs,
@@ -178,6 +182,7 @@ export class PartWriter implements RowSink {
       ...labels,
       ...movesBp,
       ...HEADS.map((_, head) => probabilities?.[head] ?? Number.NaN),
+      model,
     ]);
   }
 }

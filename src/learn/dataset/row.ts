@@ -16,6 +16,8 @@ export interface DatasetRow {
   readonly features: Float32Array;
   /** What the model said of it, by head; null where none ran. */
   readonly probabilities: Float32Array | null;
+  /** Which model said it, as `modelLabel` names it; left out where none ran. */
+  readonly model?: string;
 }
 
 /** Takes the rows of a source in the order in which they were. */

@@ -9,6 +9,7 @@ import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { BadInputError } from "../../core/errors.ts";
+import { fieldOf, refuseLater } from "../../core/file-version.ts";
 import { parseSegmentName, RECORD_BYTES } from "../../journal/format.ts";
 import { JournalReader, journalRuns } from "../../journal/reader.ts";
 import { decodeRow, encodeRow } from "./codec.ts";
@@ -23,16 +24,18 @@ import {
   type RowOf,
 } from "./table.ts";
 
-export const OUTCOME_FORMAT = 1;
+export const OUTCOME_FORMAT = 2;
+/** Rows of the first format do not name their model: all of them bear the header's. */
+const FORMAT_WITHOUT_MODELS = 1;
 const HEADER_RECORD = 1;
 const TABLE_RECORD = 100;
 
 const outcomeHeader = z.strictObject({
-  format: z.literal(OUTCOME_FORMAT),
+  format: z.literal([FORMAT_WITHOUT_MODELS, OUTCOME_FORMAT]),
   keel: z.string(),
   run: z.string(),
   schemaHash: z.string(),
-  /** `name@first eight digits of its digest`, or `none`. */
+  /** In force when the run began, as `modelLabel` names it; rows name theirs. */
   model: z.string(),
   /** The columns of every table, by which older files are told from newer ones. */
   tables: z.record(z.string(), z.array(z.string())),
@@ -48,7 +51,7 @@ export function outcomeHeaderOf(about: {
   readonly model: string;
 }): OutcomeHeader {
   const { keel, run, schemaHash, model } = about;
-  return { format: OUTCOME_FORMAT, keel, run, schemaHash, model, tables: tableColumns() };
+  return { format: OUTCOME_FORMAT, keel, run, schemaHash, model, tables: tableColumns(OUTCOME_FORMAT) };
 }
 
 export interface OutcomeFileOptions {
@@ -160,7 +163,8 @@ export function readOutcomes(
       const table = OUTCOME_TABLE_NAMES[type - TABLE_RECORD];
       if (table === undefined) continue;
       part.rows += 1;
-      take(table, decodeRow(OUTCOME_TABLES[table], payload) as OutcomeRows[typeof table], part);
+      const row = decodeRow(columnsOf(table, part.header.format), payload);
+      take(table, { model: part.header.model, ...row } as unknown as OutcomeRows[typeof table], part);
     }
     if (part !== null && reader.damage !== null) part.damage = reader.damage.reason;
   }
@@ -170,7 +174,7 @@ export function readOutcomes(
 }
 
 function readHeader(file: string, type: number, payload: Uint8Array): OutcomeHeader {
-  const expected = `outcomes of format ${OUTCOME_FORMAT} with the columns of this version`;
+  const expected = `outcomes of format ${OUTCOME_FORMAT} or earlier with the columns of that`;
   if (type !== HEADER_RECORD) throw new BadInputError(file, `a first record of type ${type}`, expected);
   let value: unknown;
   try {
@@ -178,18 +182,31 @@ function readHeader(file: string, type: number, payload: Uint8Array): OutcomeHea
   } catch {
     throw new BadInputError(file, "a header that is no JSON", expected);
   }
+  refuseLater(file, fieldOf(value, "format"), OUTCOME_FORMAT);
   const parsed = outcomeHeader.safeParse(value);
-  if (!parsed.success || !Bun.deepEquals(parsed.data.tables, tableColumns())) {
+  if (!parsed.success || !Bun.deepEquals(parsed.data.tables, tableColumns(parsed.data.format))) {
     throw new BadInputError(file, parsed.success ? "other columns" : "another header", expected);
   }
   return parsed.data;
 }
 
-function tableColumns(): Record<string, string[]> {
+function tableColumns(format: number): Record<string, string[]> {
   return Object.fromEntries(
-    Object.entries(OUTCOME_TABLES).map(([name, columns]) => [
+    OUTCOME_TABLE_NAMES.map((name) => [
       name,
-      Object.entries(columns).map(([column, type]) => `${column}:${type}`),
+      Object.entries(columnsOf(name, format)).map(([column, type]) => `${column}:${type}`),
     ]),
   );
 }
+
+function columnsOf(table: OutcomeTable, format: number): Columns {
+  const columns: Columns = OUTCOME_TABLES[table];
+  return format === FORMAT_WITHOUT_MODELS ? WITHOUT_MODELS[table] : columns;
+}
+
+const WITHOUT_MODELS = Object.fromEntries(
+  OUTCOME_TABLE_NAMES.map((table) => {
+    const columns: Columns = OUTCOME_TABLES[table];
+    return [table, Object.fromEntries(Object.entries(columns).filter(([column]) => column !== "model"))];
+  }),
+) as Record<OutcomeTable, Columns>;

@@ -1,4 +1,5 @@
 import packageJson from "../../../package.json";
+import { modelLabel } from "../../inference/card.ts";
 import type { JournalReader } from "../../journal/reader.ts";
 import type { JournalSink } from "../../journal/record.ts";
 import { type EngineFor, replay } from "../../journal/replay.ts";
@@ -42,19 +43,18 @@ export async function journalOutcomes(
     taps: ({ market }, start) => {
       const header = headerOf(reader.run.runId, start);
       onHeader(header);
-      const tracker = new OutcomeTracker(heads, sink);
+      const tracker = new OutcomeTracker(heads, header.model, sink);
       found = { header, tracker };
-      return [new OutcomeTap(market, tracker, () => tracker.finish())];
+      return [new OutcomeTap(market, header.model, tracker, () => tracker.finish())];
     },
   });
   const { header, tracker } = found ?? {
     header: headerOf(reader.run.runId, result.start),
-    tracker: new OutcomeTracker(heads, sink),
+    tracker: new OutcomeTracker(heads, modelLabel(result.start.model), sink),
   };
   return { header, counters: tracker.counters, fromUs: result.firstTimeUs, toUs: result.lastTimeUs };
 }
 
 function headerOf(run: string, { schemaHash, model }: RunStart): OutcomeHeader {
-  const label = model === null ? "none" : `${model.name}@${model.onnxSha256.slice(0, 8)}`;
-  return outcomeHeaderOf({ keel: packageJson.version, run, schemaHash, model: label });
+  return outcomeHeaderOf({ keel: packageJson.version, run, schemaHash, model: modelLabel(model) });
 }

@@ -40,6 +40,8 @@ export const OBSERVED = {
   calibration: 14,
   /** Observations did not fit and are missing here: how many. */
   lost: 15,
+  /** Subject: underlying. Text: label of the model that is in force from now on; told again from time to time. */
+  modelName: 16,
 } as const;
 export type ObservedKind = (typeof OBSERVED)[keyof typeof OBSERVED];
 

@@ -8,6 +8,8 @@ const KEPT = 8;
 /** A quote as it was sent, with where it would have stood without the model's terms. Index 0 = bid, 1 = ask. */
 export interface SentQuote {
   readonly timeUs: number;
+  /** In force when it was sent. */
+  readonly model: string;
   readonly quoteId: number;
   readonly level: number;
   /** −1 where the side is not quoted. */
@@ -33,6 +35,7 @@ export function sentQuote(
   values: Float64Array,
   { tick }: ObservedInstrument,
   mark: number,
+  model: string,
   timeUs: number,
 ): SentQuote {
   const terms = new Float32Array(TERMS);
@@ -44,6 +47,7 @@ export function sentQuote(
   const addedAsk = Math.max(0, terms[TERM.moveAsk] + jump) / tick;
   return {
     timeUs,
+    model,
     quoteId: values[QUOTED.quoteId],
     level: values[QUOTED.level],
     ticks: [bidTicks, askTicks],
@@ -125,6 +129,7 @@ export class StandingLevel {
       until_us: timeUs,
       end: why,
       instrument: symbol,
+      model: quote.model,
       quote_id: quote.quoteId,
       level: quote.level,
       bid: price(quote.ticks[0]),

@@ -3,7 +3,9 @@
  *
  * Prices are in the instrument's price unit, sizes in its size unit, money in quote currency, times in local µs since the epoch.
  * NaN stands for what is not known. A mark is the mid of the instrument's own book, or the venue's mark price while that has no
- * two sides.
+ * two sides. `model` is the one in force for the underlying, as `modelLabel` names it: when a prediction was made, when a quote was sent
+ * (of a fill: the quote that was hit), when an order was sent, and where it is not known which of these it was, at the time of the row;
+ * empty where that is not known either.
  *
  * @module
  */
@@ -45,6 +47,7 @@ const TERM_COLUMNS = Object.fromEntries(TERM_NAMES.map((name) => [`term_${name}`
 export const PREDICTION = {
   time_us: "f64",
   underlying: "text",
+  model: "text",
   /** Of the book that leads the underlying, in its ticks. */
   mid_ticks: "f64",
   ...PROBABILITIES,
@@ -66,6 +69,7 @@ export const QUOTE = {
   /** One of {@link QUOTE_END}. */
   end: "text",
   instrument: "text",
+  model: "text",
   quote_id: "f64",
   level: "i32",
   /** NaN where the side was not quoted. */
@@ -95,6 +99,7 @@ export const FILL = {
   fill_id: "text",
   instrument: "text",
   underlying: "text",
+  model: "text",
   source: "text",
   counterparty: "text",
   liquidity: "text",
@@ -133,6 +138,7 @@ export const UNFILLED = {
   time_us: "f64",
   instrument: "text",
   underlying: "text",
+  model: "text",
   /** One of {@link PASS}. */
   pass: "text",
   /** 1 = we would have bought. */

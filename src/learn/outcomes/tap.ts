@@ -2,6 +2,7 @@ import { stepToNumber } from "../../core/decimal.ts";
 import type { ExecutionDetail } from "../../gateway/gateway.ts";
 import type { SeenBook } from "../../gateway/seen-book.ts";
 import type { DeskTap } from "../../gateway/tap.ts";
+import { type ModelCard, modelLabel } from "../../inference/card.ts";
 import type { Book } from "../../market/book.ts";
 import { EVENT, type EventBatch, TICKER, TICKER_FIELDS } from "../../market/event-batch.ts";
 import type { InstrumentTable } from "../../market/instrument.ts";
@@ -20,6 +21,8 @@ import {
 
 /** Time is told this often where nothing else happens. */
 const TIMER_US = 100_000;
+/** Models in force are told this often, so that whoever missed a change of them knows again. */
+const MODELS_US = 1_000_000;
 
 /** What the tap has to know of the desk. */
 export interface ObservedDesk {
@@ -35,7 +38,8 @@ export interface ObservedDesk {
 
 /**
  * Follows a desk, live or replayed, and tells what it sees as observations: an instrument's best prices when they change and before
- * whatever rests on them, trades, mark prices, predictions with the book that they were made from, quotes, fills.
+ * whatever rests on them, trades, mark prices, predictions with the book that they were made from, quotes, fills, and whose predictions
+ * are in force.
  */
 export class OutcomeTap implements DeskTap {
   readonly #desk: ObservedDesk;
@@ -43,12 +47,18 @@ export class OutcomeTap implements DeskTap {
   readonly #values = new Float64Array(OBSERVED_VALUES_MAX);
   readonly #shown: Float64Array;
   readonly #onClose: () => void;
+  /** By underlying: label of the model in force where another one followed {@link #model}. */
+  readonly #models: (string | undefined)[] = [];
+  readonly #model: string;
   #named = 0;
   #namedUnderlyings = 0;
   #timerUs = Number.NEGATIVE_INFINITY;
+  #modelsUs = Number.NEGATIVE_INFINITY;
 
-  constructor(desk: ObservedDesk, sink: ObservationSink, onClose: () => void = () => {}) {
+  /** @param model label of the model that is in force everywhere at first */
+  constructor(desk: ObservedDesk, model: string, sink: ObservationSink, onClose: () => void = () => {}) {
     this.#desk = desk;
+    this.#model = model;
     this.#sink = sink;
     this.#onClose = onClose;
     this.#shown = new Float64Array(desk.instruments.capacity * 2).fill(-1);
@@ -67,6 +77,13 @@ export class OutcomeTap implements DeskTap {
     const values = this.#values;
     const count = writePrediction(values, probabilities, offset, heads, status, book);
     this.#sink.observe(OBSERVED.prediction, underlying, timeUs, values, count);
+  }
+
+  onModel(underlying: number, card: ModelCard): void {
+    const label = modelLabel(card);
+    if (label === (this.#models[underlying] ?? this.#model)) return;
+    this.#models[underlying] = label;
+    this.#sink.describe(OBSERVED.modelName, underlying, this.#timerUs, label);
   }
 
   onQuotes(quotes: QuoteBatch, timeUs: number): void {
@@ -157,9 +174,18 @@ export class OutcomeTap implements DeskTap {
   }
 
   onTimer(timeUs: number): void {
-    if (timeUs - this.#timerUs < TIMER_US) return;
+    // A wall clock may step back.
+    if (Math.abs(timeUs - this.#timerUs) < TIMER_US) return;
     this.#timerUs = timeUs;
     this.#sink.observe(OBSERVED.timer, -1, timeUs, this.#values, 0);
+    if (Math.abs(timeUs - this.#modelsUs) < MODELS_US) return;
+    this.#modelsUs = timeUs;
+    const { size } = this.#desk.underlyings;
+    if (size > this.#namedUnderlyings) this.#nameUnderlyings(timeUs);
+    for (let underlying = 0; underlying < size; underlying += 1) {
+      const label = this.#models[underlying] ?? this.#model;
+      this.#sink.describe(OBSERVED.modelName, underlying, timeUs, label);
+    }
   }
 
   close(): void {

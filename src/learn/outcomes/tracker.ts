@@ -41,6 +41,11 @@ interface Market {
   readonly levels: StandingLevel[];
 }
 
+interface Arrival {
+  readonly mark: number;
+  readonly model: string;
+}
+
 interface Labelled {
   readonly labeller: Labeller;
   readonly rows: (PredictionOutcome | undefined)[];
@@ -67,12 +72,20 @@ export class OutcomeTracker implements ObservationSink {
   readonly #labelled: (Labelled | undefined)[] = [];
   readonly #fills: MarksAfter<FillOutcome>;
   readonly #unfilled: MarksAfter<UnfilledOutcome>;
-  readonly #orders = new Map<number, number>();
+  readonly #orders = new Map<number, Arrival>();
+  readonly #underlyings = new Map<string, number>();
+  /** By underlying, as told; where nothing was, {@link #model}. */
+  readonly #models: string[] = [];
+  #model: string;
   #nowUs = Number.NEGATIVE_INFINITY;
 
-  /** @param heads the model's outputs in order; a name that is not known is passed over */
-  constructor(heads: readonly string[], sink: OutcomeSink) {
+  /**
+   * @param heads the models' outputs in order; a name that is not known is passed over
+   * @param model in force everywhere until another one is told
+   */
+  constructor(heads: readonly string[], model: string, sink: OutcomeSink) {
     this.#heads = heads as readonly HeadName[];
+    this.#model = model;
     this.#sink = sink;
     const mark = (instrument: number): number => markOf(this.#markets[instrument]);
     this.#fills = new MarksAfter(WAITING_FILLS, mark, (row) => {
@@ -106,6 +119,9 @@ export class OutcomeTracker implements ObservationSink {
       // A label that rests on a row which is missing could be a wrong one.
       for (const labelled of this.#labelled) labelled?.labeller.reset();
       this.#count();
+      // Another model may have come into force in between: none is named before the next word of it.
+      this.#models.length = 0;
+      this.#model = "";
       return;
     }
     const market = this.#markets[subject];
@@ -130,7 +146,7 @@ export class OutcomeTracker implements ObservationSink {
         this.#onQuote(market, values, nowUs);
         break;
       case OBSERVED.order:
-        this.#orders.set(values[0], markOf(market));
+        this.#orders.set(values[0], { mark: markOf(market), model: this.#modelOf(market) });
         if (this.#orders.size > ORDERS)
           for (const id of this.#orders.keys()) {
             this.#orders.delete(id);
@@ -153,6 +169,9 @@ export class OutcomeTracker implements ObservationSink {
       };
     } else if (kind === OBSERVED.underlying) {
       this.#bases[subject] = text;
+      this.#underlyings.set(text, subject);
+    } else if (kind === OBSERVED.modelName) {
+      this.#models[subject] = text;
     } else if (kind === OBSERVED.fill) {
       const market = this.#markets[subject];
       if (market === undefined) this.counters.unknown += 1;
@@ -193,7 +212,8 @@ export class OutcomeTracker implements ObservationSink {
       return;
     }
     const midTicks = values[1];
-    const row = newPrediction(this.#bases[underlying] ?? "", timeUs, midTicks);
+    const model = this.#models[underlying] ?? this.#model;
+    const row = newPrediction(this.#bases[underlying] ?? "", model, timeUs, midTicks);
     for (const [head, name] of this.#heads.entries()) row[`p_${name}`] = values[4 + head];
     // Kept before it is pushed: settling those before it must not meet it.
     labelled.rows[labelled.labeller.rows & (WAITING_ROWS - 1)] = row;
@@ -261,7 +281,7 @@ export class OutcomeTracker implements ObservationSink {
   }
 
   #onQuote(market: Market, values: Float64Array, timeUs: number): void {
-    const quote = sentQuote(values, market.about, markOf(market), timeUs);
+    const quote = sentQuote(values, market.about, markOf(market), this.#modelOf(market), timeUs);
     const level = market.levels[quote.level] ?? new StandingLevel();
     market.levels[quote.level] = level;
     this.#end(level, "replaced", market, timeUs);
@@ -283,6 +303,7 @@ export class OutcomeTracker implements ObservationSink {
       time_us: timeUs,
       instrument: about.symbol,
       underlying: about.base,
+      model: quote.model,
       pass,
       side: side === 0 ? 1 : -1,
       quote_id: quote.quoteId,
@@ -306,12 +327,13 @@ export class OutcomeTracker implements ObservationSink {
       structureId !== undefined ? "rfq" : orderId !== undefined && orderId > 0 ? "order" : "quote";
     const quote = source === "quote" ? newest(market.levels, side, fill.priceTicks) : undefined;
     const price = onGrid(fill.priceTicks, about.tick);
-    const arrival = source === "order" ? this.#orders.get(orderId ?? 0) : quote?.mark;
+    const arrival: Arrival | undefined = source === "order" ? this.#orders.get(orderId ?? 0) : quote;
     const row: FillOutcome = {
       time_us: timeUs,
       fill_id: fill.id,
       instrument: about.symbol,
       underlying: about.base,
+      model: arrival?.model ?? this.#modelOf(market),
       source,
       counterparty: fill.counterparty ?? "",
       liquidity: fill.liquidity ?? (source === "order" ? "taker" : "maker"),
@@ -322,7 +344,7 @@ export class OutcomeTracker implements ObservationSink {
       quote_id: quote?.quoteId ?? Number.NaN,
       level: quote?.level ?? -1,
       quote_time_us: quote?.timeUs ?? Number.NaN,
-      arrival_mark: arrival ?? Number.NaN,
+      arrival_mark: arrival?.mark ?? Number.NaN,
       mark: markOf(market),
       ...noMarks(),
       static_price: quote === undefined ? Number.NaN : onGrid(quote.staticTicks[side], about.tick),
@@ -348,6 +370,10 @@ export class OutcomeTracker implements ObservationSink {
       if (market === undefined) continue;
       for (const level of market.levels) if (level !== undefined) this.#end(level, why, market, timeUs);
     }
+  }
+
+  #modelOf({ about }: Market): string {
+    return this.#models[this.#underlyings.get(about.base) ?? -1] ?? this.#model;
   }
 
   #count(): void {
@@ -404,7 +430,12 @@ function termColumns(quote: SentQuote | undefined): TermColumns {
   ) as TermColumns;
 }
 
-function newPrediction(underlying: string, timeUs: number, midTicks: number): PredictionOutcome {
+function newPrediction(
+  underlying: string,
+  model: string,
+  timeUs: number,
+  midTicks: number,
+): PredictionOutcome {
   const none = Object.fromEntries(
     HEADS.flatMap((head) => [
       [`p_${head}`, Number.NaN],
@@ -414,6 +445,7 @@ function newPrediction(underlying: string, timeUs: number, midTicks: number): Pr
   return {
     time_us: timeUs,
     underlying,
+    model,
     mid_ticks: midTicks,
     ...none,
     fall_50_bp: Number.NaN,

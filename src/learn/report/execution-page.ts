@@ -1,5 +1,5 @@
 import type { Interval } from "./bootstrap.ts";
-import type { ExecutionReport, GroupReport, WorstTrade } from "./execution.ts";
+import type { ExecutionReport, GroupReport, ModelReport, WorstTrade } from "./execution.ts";
 import {
   type Column,
   details,
@@ -93,7 +93,7 @@ export function executionPage(report: ExecutionReport, made: string): string {
         }),
       ),
       groupSection("Counterparties", report.counterparties, report),
-      groupSection("Model versions", report.models, report),
+      groupSection("Model versions", report.models, report, modelTable(report)),
       groupSection("Instruments", report.instruments, report),
       section("Predictions", ...predictions(report)),
       section("Worst trades", ...report.worst.map((trade) => worst(trade, report.horizons))),
@@ -101,7 +101,12 @@ export function executionPage(report: ExecutionReport, made: string): string {
   });
 }
 
-function groupSection(heading: string, groups: readonly GroupReport[], report: ExecutionReport) {
+function groupSection(
+  heading: string,
+  groups: readonly GroupReport[],
+  report: ExecutionReport,
+  ...more: readonly Html[]
+) {
   const judged = report.horizons.indexOf(report.value.horizon);
   const columns: Column[] = [
     { name: "" },
@@ -126,6 +131,7 @@ function groupSection(heading: string, groups: readonly GroupReport[], report: E
         ...markoutBp.map(withInterval),
       ]),
     ),
+    ...more,
     intervalPlot({
       title: `Markout after ${report.value.horizon}, bp`,
       valueLabel: "bp",
@@ -141,6 +147,32 @@ function groupSection(heading: string, groups: readonly GroupReport[], report: E
       xTicks: report.horizons.map((name, at) => [report.horizonsMs[at] ?? 1, name]),
       series: groups.slice(0, LINES).map((group) => curve(group, report.horizonsMs, group.name)),
     }),
+  );
+}
+
+/** What else is told of each model: its predictions and quotes, and what its terms were worth. */
+function modelTable({ models, heads, value }: ExecutionReport): Html {
+  const known = Object.keys(heads).filter((head) => heads[head]?.rows !== 0);
+  const number = (name: string): Column => ({ name, kind: "number" });
+  const row = (model: ModelReport): (string | number | null)[] => [
+    model.name,
+    model.predictions,
+    ...known.map((head) => model.heads[head]?.brier ?? null),
+    model.quotes.count,
+    model.quotes.meanLifeMs,
+    model.value.unfilled.avoided,
+    model.value.unfilled.missed,
+    withInterval(model.value.difference),
+  ];
+  return table(
+    [
+      { name: "" },
+      ...["labelled predictions", ...known.map((head) => `Brier ${head}`), "quotes", "mean life, ms"].map(
+        number,
+      ),
+      ...["fills avoided", "fills missed", `with − without, ${value.horizon}`].map(number),
+    ],
+    models.map(row),
   );
 }
 

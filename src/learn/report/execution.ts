@@ -29,6 +29,7 @@ const GROUPS_MAX = 256;
 /** A quote that lived shorter counts as brief. */
 const BRIEF_US = 100_000;
 const BP = 10_000;
+const NOT_TOLD = "not told";
 
 /** Fills of one counterparty, model or instrument. bp are of the money that changed hands. */
 export interface GroupReport extends FillSums {
@@ -36,6 +37,25 @@ export interface GroupReport extends FillSums {
   readonly capturedBp: Interval;
   /** By horizon. */
   readonly markoutBp: readonly Interval[];
+}
+
+/** What one model's predictions came to: its quotes, their fills, and how they came true. */
+export interface ModelReport extends GroupReport {
+  readonly predictions: number;
+  readonly quotes: QuoteReport;
+  readonly value: ModelValue;
+  readonly heads: Readonly<Record<string, HeadView>>;
+}
+
+export interface QuoteReport {
+  readonly count: number;
+  readonly meanLifeMs: number | null;
+  /** Share that lived less than 100 ms. */
+  readonly brief: number | null;
+  readonly widened: number | null;
+  /** Share of the standing time for which the side was no worse than the best of its book. */
+  readonly bidAtBest: number | null;
+  readonly askAtBest: number | null;
 }
 
 /** One of the trades that lost most, with the quote that was hit. */
@@ -87,21 +107,12 @@ export interface ExecutionReport {
   readonly bootstrap: BootstrapOptions;
   readonly all: GroupReport;
   readonly counterparties: readonly GroupReport[];
-  readonly models: readonly GroupReport[];
+  readonly models: readonly ModelReport[];
   readonly instruments: readonly GroupReport[];
   /** Our own orders: hedges. */
   readonly orders: GroupReport;
   readonly value: ModelValue;
-  readonly quotes: {
-    readonly count: number;
-    readonly meanLifeMs: number | null;
-    /** Share that lived less than 100 ms. */
-    readonly brief: number | null;
-    readonly widened: number | null;
-    /** Share of the standing time for which the side was no worse than the best of its book. */
-    readonly bidAtBest: number | null;
-    readonly askAtBest: number | null;
-  };
+  readonly quotes: QuoteReport;
   readonly heads: Readonly<Record<string, HeadView>>;
   readonly worst: readonly WorstTrade[];
 }
@@ -110,62 +121,132 @@ export interface ExecutionReport {
 export class ExecutionDay {
   readonly day: string;
   readonly #options: BootstrapOptions;
-  readonly #summary = new OutcomeSummary();
-  readonly #all: Group;
+  readonly #all: Judged;
   readonly #orders: Group;
-  readonly #groups: Readonly<Record<"counterparty" | "model" | "instrument", Map<string, Group>>> = {
-    counterparty: new Map(),
-    model: new Map(),
-    instrument: new Map(),
-  };
-  readonly #difference: RatioBootstrap;
-  readonly #value = { withModel: 0, sameFillsStatic: 0, kept: 0, terms: 0 };
-  readonly #worst: { readonly loss: number; readonly fill: FillOutcome; readonly model: string }[] = [];
-  readonly #lives = { brief: 0, widened: 0 };
+  readonly #counterparties: Groups<Group>;
+  readonly #instruments: Groups<Group>;
+  readonly #models: Groups<Judged>;
+  readonly #worst: { readonly loss: number; readonly fill: FillOutcome }[] = [];
 
   constructor(day: string, options: BootstrapOptions = BOOTSTRAP_OPTIONS) {
     this.day = day;
     this.#options = options;
-    this.#all = new Group("all quotes", options);
+    this.#all = new Judged("all quotes", options);
     this.#orders = new Group("orders", options);
-    this.#difference = new RatioBootstrap(options);
+    this.#counterparties = new Groups((name) => new Group(name, options));
+    this.#instruments = new Groups((name) => new Group(name, options));
+    this.#models = new Groups((name) => new Judged(name, options));
   }
 
-  /** @param model as the outcomes' header names it */
-  outcome<T extends OutcomeTable>(table: T, row: OutcomeRows[T], model: string): void {
-    this.#summary.outcome(table, row);
-    if (table === "fill") this.#fill(row as FillOutcome, model);
-    else if (table === "unfilled") this.#unfilled(row as UnfilledOutcome);
-    else if (table === "quote") this.#quote(row as QuoteOutcome);
+  outcome<T extends OutcomeTable>(table: T, row: OutcomeRows[T]): void {
+    if (table === "fill") {
+      const fill = row as FillOutcome;
+      this.#keepWorst(fill);
+      if (fill.source === "order") {
+        this.#orders.add(fill);
+        return;
+      }
+      this.#counterparties.of(fill.counterparty).add(fill);
+      this.#instruments.of(fill.instrument).add(fill);
+    }
+    this.#all.outcome(table, row);
+    this.#models.of(row.model).outcome(table, row);
   }
 
   report(): ExecutionReport {
-    const { quotes, unfilled } = this.#summary;
-    const share = (part: number, whole: number): number | null => (whole > 0 ? part / whole : null);
-    const mean = this.#difference.interval();
-    const { withModel, sameFillsStatic, kept, terms } = this.#value;
-    const groups = (of: ReadonlyMap<string, Group>): GroupReport[] =>
-      [...of.values()].map((group) => group.report()).sort((a, b) => b.turnover - a.turnover);
+    const { predictions: _, quotes, value, heads, ...all } = this.#all.report();
     return {
       day: this.day,
       horizons: HORIZON_NAMES,
       horizonsMs: HORIZONS_MS,
       bootstrap: this.#options,
-      all: this.#all.report(),
-      counterparties: groups(this.#groups.counterparty),
-      models: groups(this.#groups.model),
-      instruments: groups(this.#groups.instrument),
+      all,
+      counterparties: this.#counterparties.reports(),
+      models: this.#models.reports(),
+      instruments: this.#instruments.reports(),
       orders: this.#orders.report(),
+      value,
+      quotes,
+      heads,
+      worst: this.#worst.map(({ fill }) => worstTrade(fill)),
+    };
+  }
+
+  /** By the markout after 1 s, or the longest horizon before it that is known. */
+  #keepWorst(fill: FillOutcome): void {
+    const loss = fillMeasures(fill).markout.findLast(
+      (value, at) => at <= JUDGED_AT && Number.isFinite(value),
+    );
+    if (loss === undefined) return;
+    const at = this.#worst.findIndex((kept) => loss < kept.loss);
+    this.#worst.splice(at < 0 ? this.#worst.length : at, 0, { loss, fill });
+    if (this.#worst.length > WORST) this.#worst.pop();
+  }
+}
+
+/** Groups of one kind by name, the largest turnover first; a bounded number of them. */
+class Groups<G extends { report(): GroupReport }> {
+  readonly #groups = new Map<string, G>();
+  readonly #make: (name: string) => G;
+
+  constructor(make: (name: string) => G) {
+    this.#make = make;
+  }
+
+  of(told: string): G {
+    const name = told === "" ? NOT_TOLD : told;
+    const key = this.#groups.has(name) || this.#groups.size < GROUPS_MAX ? name : "other";
+    let group = this.#groups.get(key);
+    if (group === undefined) {
+      group = this.#make(key);
+      this.#groups.set(key, group);
+    }
+    return group;
+  }
+
+  reports(): ReturnType<G["report"]>[] {
+    const reports = [...this.#groups.values()].map((group) => group.report() as ReturnType<G["report"]>);
+    return reports.sort((a, b) => b.turnover - a.turnover);
+  }
+}
+
+/** Predictions, quotes, their fills and the fills that they kept away, of all models or of one. */
+class Judged {
+  readonly #summary = new OutcomeSummary();
+  readonly #fills: Group;
+  readonly #difference: RatioBootstrap;
+  readonly #value = { withModel: 0, sameFillsStatic: 0, kept: 0, terms: 0 };
+  readonly #lives = { brief: 0, widened: 0 };
+  #predictions = 0;
+
+  constructor(name: string, options: BootstrapOptions) {
+    this.#fills = new Group(name, options);
+    this.#difference = new RatioBootstrap(options);
+  }
+
+  outcome<T extends OutcomeTable>(table: T, row: OutcomeRows[T]): void {
+    this.#summary.outcome(table, row);
+    if (table === "prediction") this.#predictions += 1;
+    else if (table === "fill") this.#fill(row as FillOutcome);
+    else if (table === "unfilled") this.#unfilled(row as UnfilledOutcome);
+    else this.#quote(row as QuoteOutcome);
+  }
+
+  report(): ModelReport {
+    const { quotes, unfilled } = this.#summary;
+    const share = (part: number, whole: number): number | null => (whole > 0 ? part / whole : null);
+    const mean = this.#difference.interval();
+    const { withModel, sameFillsStatic, kept, terms } = this.#value;
+    const value = withModel - sameFillsStatic + kept;
+    return {
+      ...this.#fills.report(),
+      predictions: this.#predictions,
       value: {
         horizon: HORIZON_NAMES[JUDGED_AT] ?? "",
         withModel,
         sameFillsStatic,
         kept,
-        difference: {
-          value: withModel - sameFillsStatic + kept,
-          low: mean.low * terms,
-          high: mean.high * terms,
-        },
+        difference: { value, low: mean.low * terms, high: mean.high * terms },
         unfilled,
       },
       quotes: {
@@ -177,20 +258,11 @@ export class ExecutionDay {
         askAtBest: share(quotes.askBestUs, quotes.standingUs),
       },
       heads: this.#summary.view().heads,
-      worst: this.#worst.map(({ fill, model }) => worstTrade(fill, model)),
     };
   }
 
-  #fill(fill: FillOutcome, model: string): void {
-    this.#keepWorst(fill, model);
-    if (fill.source === "order") {
-      this.#orders.add(fill);
-      return;
-    }
-    this.#all.add(fill);
-    this.#group("counterparty", fill.counterparty === "" ? "not told" : fill.counterparty).add(fill);
-    this.#group("model", model).add(fill);
-    this.#group("instrument", fill.instrument).add(fill);
+  #fill(fill: FillOutcome): void {
+    this.#fills.add(fill);
     const { markout, staticMarkout } = fillMeasures(fill);
     const [real, other] = [markout[JUDGED_AT] ?? Number.NaN, staticMarkout[JUDGED_AT] ?? Number.NaN];
     if (!Number.isFinite(real - other)) return;
@@ -214,28 +286,6 @@ export class ExecutionDay {
   #quote({ time_us, until_us, widen_bp }: QuoteOutcome): void {
     if (until_us - time_us < BRIEF_US) this.#lives.brief += 1;
     if (widen_bp > 0) this.#lives.widened += 1;
-  }
-
-  #group(kind: "counterparty" | "model" | "instrument", name: string): Group {
-    const groups = this.#groups[kind];
-    const key = groups.has(name) || groups.size < GROUPS_MAX ? name : "other";
-    let group = groups.get(key);
-    if (group === undefined) {
-      group = new Group(key, this.#options);
-      groups.set(key, group);
-    }
-    return group;
-  }
-
-  /** By the markout after 1 s, or the longest horizon before it that is known. */
-  #keepWorst(fill: FillOutcome, model: string): void {
-    const loss = fillMeasures(fill).markout.findLast(
-      (value, at) => at <= JUDGED_AT && Number.isFinite(value),
-    );
-    if (loss === undefined) return;
-    const at = this.#worst.findIndex((kept) => loss < kept.loss);
-    this.#worst.splice(at < 0 ? this.#worst.length : at, 0, { loss, fill, model });
-    if (this.#worst.length > WORST) this.#worst.pop();
   }
 }
 
@@ -269,7 +319,7 @@ class Group {
   }
 }
 
-function worstTrade(fill: FillOutcome, model: string): WorstTrade {
+function worstTrade(fill: FillOutcome): WorstTrade {
   const { markout, captured, slippage } = fillMeasures(fill);
   const terms = Object.fromEntries(TERM_NAMES.map((name) => [name, fill[`term_${name}`]])) as Record<
     TermName,
@@ -281,7 +331,7 @@ function worstTrade(fill: FillOutcome, model: string): WorstTrade {
     instrument: fill.instrument,
     source: fill.source,
     counterparty: fill.counterparty,
-    model,
+    model: fill.model === "" ? NOT_TOLD : fill.model,
     side: fill.side === 1 ? "bought" : "sold",
     price: fill.price,
     size: fill.size,
