@@ -1,18 +1,9 @@
-import { stepsToDecimal } from "../../core/decimal.ts";
 import { COINBASE_CONTROL } from "../protocol/coinbase-control.ts";
-import { Subscriptions } from "../protocol/subscriptions.ts";
-import { answerControl } from "../protocol/venue-control.ts";
-import {
-  type HttpAnswer,
-  type VenueClient,
-  type VenueHandler,
-  VenueServer,
-  type VenueServerOptions,
-} from "../protocol/venue-server.ts";
-import { type LevelChange, LevelChanges } from "./level-changes.ts";
-import type { SpotListener, SpotOrder, SpotOrders } from "./orders.ts";
+import type { HttpAnswer, VenueClient, VenueServerOptions } from "../protocol/venue-server.ts";
+import type { LevelChange } from "./level-changes.ts";
+import type { SpotOrder, SpotOrders } from "./orders.ts";
+import { SpotVenue } from "./spot-venue.ts";
 
-const CHANNELS_MAX = 64;
 const HEARTBEAT_US = 1_000_000;
 const TICK = { mantissa: 1, scale: 2 } as const;
 const LOT = { mantissa: 1, scale: 8 } as const;
@@ -25,46 +16,21 @@ const CHANNELS = new Set(TOPICS.map((topic) => `${topic}:${PRODUCT}`));
  * message, `level2` and `level2_batch`, `matches`, `ticker`, `heartbeat`, and the REST calls of a market data client.
  * Source: Coinbase Exchange, "WebSocket Channels".
  */
-export class CoinbaseVenue implements VenueHandler, SpotListener {
-  readonly server: VenueServer;
-  readonly #market: SpotOrders;
-  readonly #subscriptions = new Subscriptions<VenueClient>(CHANNELS_MAX);
+export class CoinbaseVenue extends SpotVenue {
   #sequence = 1_000;
   #tradeId = 500;
   #nextHeartbeatUs = 0;
   #lastMatch = "";
 
   constructor(market: SpotOrders, options: VenueServerOptions) {
-    this.#market = market;
-    this.server = new VenueServer(options, this);
-    new LevelChanges(market, (changes) => this.#tellLevels(changes));
-    market.listen(this);
-  }
-
-  accepts(url: URL): boolean {
-    return COINBASE_CONTROL.accepts(url);
-  }
-
-  onOpen(): void {}
-
-  onMessage(client: VenueClient, text: string): void {
-    const begun = answerControl(COINBASE_CONTROL, text, {
-      subscribe: (channel) => CHANNELS.has(channel) && this.#subscriptions.add(client, channel),
-      unsubscribe: (channel) => this.#subscriptions.remove(client, channel),
-      list: () => this.#subscriptions.channels(client),
-      reply: (answer) => client.control(answer),
-    });
-    for (const channel of begun) this.#begin(client, channel);
-  }
-
-  onClose(client: VenueClient): void {
-    this.#subscriptions.drop(client);
+    const has = (channel: string): boolean => CHANNELS.has(channel);
+    super(market, { control: COINBASE_CONTROL, tick: TICK, lot: LOT, has }, options);
   }
 
   onRequest(url: URL): HttpAnswer {
     switch (url.pathname) {
       case "/time":
-        return { status: 200, body: JSON.stringify({ iso: this.#time(), epoch: this.#market.timeUs / 1e6 }) };
+        return { status: 200, body: JSON.stringify({ iso: this.time(), epoch: this.market.timeUs / 1e6 }) };
       case `/products/${PRODUCT}`:
         return { status: 200, body: JSON.stringify(PRODUCT_INFO) };
       case `/products/${PRODUCT}/book`:
@@ -74,12 +40,12 @@ export class CoinbaseVenue implements VenueHandler, SpotListener {
     }
   }
 
-  received(order: SpotOrder): void {
-    this.#tellOrder("received", order, { size: size(order.lots), order_type: "limit" });
+  override received(order: SpotOrder): void {
+    this.#tellOrder("received", order, { size: this.size(order.lots), order_type: "limit" });
   }
 
-  opened(order: SpotOrder): void {
-    this.#tellOrder("open", order, { remaining_size: size(order.lots) });
+  override opened(order: SpotOrder): void {
+    this.#tellOrder("open", order, { remaining_size: this.size(order.lots) });
   }
 
   matched(maker: SpotOrder, taker: SpotOrder, lots: number): void {
@@ -91,11 +57,11 @@ export class CoinbaseVenue implements VenueHandler, SpotListener {
       maker_order_id: uuidOf(maker),
       taker_order_id: uuidOf(taker),
       side: maker.side === 0 ? "buy" : "sell",
-      size: size(lots),
-      price: price(maker.priceTicks),
+      size: this.size(lots),
+      price: this.price(maker.priceTicks),
       product_id: PRODUCT,
       sequence: this.#sequence,
-      time: this.#time(),
+      time: this.time(),
     };
     const text = JSON.stringify(match);
     this.#lastMatch = text.replace('"match"', '"last_match"');
@@ -108,77 +74,64 @@ export class CoinbaseVenue implements VenueHandler, SpotListener {
     );
   }
 
-  changed(order: SpotOrder, oldLots: number): void {
-    const sizes = { new_size: size(order.lots), old_size: size(oldLots), reason: "modify_order" };
-    const prices = { new_price: price(order.priceTicks), old_price: price(order.priceTicks) };
+  override changed(order: SpotOrder, oldLots: number): void {
+    const sizes = { new_size: this.size(order.lots), old_size: this.size(oldLots), reason: "modify_order" };
+    const prices = { new_price: this.price(order.priceTicks), old_price: this.price(order.priceTicks) };
     this.#tellOrder("change", order, { ...sizes, ...prices });
   }
 
-  done(order: SpotOrder, reason: "filled" | "canceled"): void {
-    this.#tellOrder("done", order, { reason, remaining_size: size(order.lots) });
+  override done(order: SpotOrder, reason: "filled" | "canceled"): void {
+    this.#tellOrder("done", order, { reason, remaining_size: this.size(order.lots) });
   }
 
   flushed(timeUs: number): void {
     if (timeUs < this.#nextHeartbeatUs) return;
     this.#nextHeartbeatUs = timeUs + HEARTBEAT_US;
     const heartbeat = { type: "heartbeat", last_trade_id: this.#tradeId, product_id: PRODUCT };
-    this.#send("heartbeat", JSON.stringify({ ...heartbeat, sequence: this.#sequence, time: this.#time() }));
+    this.#send("heartbeat", JSON.stringify({ ...heartbeat, sequence: this.#sequence, time: this.time() }));
   }
 
-  #begin(client: VenueClient, channel: string): void {
+  protected override begin(client: VenueClient, channel: string): void {
     if (channel.startsWith("matches:") && this.#lastMatch !== "") client.control(this.#lastMatch);
     if (!channel.startsWith("level2")) return;
-    const [bids, asks] = this.#levels();
+    const [bids, asks] = [this.levels(0), this.levels(1)];
     client.send(channel, JSON.stringify({ type: "snapshot", product_id: PRODUCT, asks, bids }));
   }
 
   #book(level: string | null): string {
-    const { timeUs } = this.#market;
+    const { timeUs } = this.market;
     if (level !== "3") {
-      const [bids, asks] = this.#levels();
+      const [bids, asks] = [this.levels(0), this.levels(1)];
       return JSON.stringify({ bids, asks, sequence: this.#sequence, time: timeUs });
     }
     const [bids, asks] = ([0, 1] as const).map((side) =>
-      this.#market.orders(side).map((order) => [price(order.priceTicks), size(order.lots), uuidOf(order)]),
+      this.market
+        .orders(side)
+        .map((order) => [this.price(order.priceTicks), this.size(order.lots), uuidOf(order)]),
     );
     return JSON.stringify({ bids, asks, sequence: this.#sequence });
   }
 
-  #levels(): [string, string][][] {
-    return ([0, 1] as const).map((side) =>
-      this.#market
-        .prices(side)
-        .map((ticks): [string, string] => [price(ticks), size(this.#market.lotsAt(side, ticks))]),
-    );
-  }
-
   #tellOrder(type: string, order: SpotOrder, fields: object): void {
     this.#sequence += 1;
-    const head = { type, side: order.side === 0 ? "buy" : "sell", product_id: PRODUCT, time: this.#time() };
-    const body = { sequence: this.#sequence, order_id: uuidOf(order), price: price(order.priceTicks) };
+    const head = { type, side: order.side === 0 ? "buy" : "sell", product_id: PRODUCT, time: this.time() };
+    const body = { sequence: this.#sequence, order_id: uuidOf(order), price: this.price(order.priceTicks) };
     this.#send("full", JSON.stringify({ ...head, ...body, ...fields }));
   }
 
-  #tellLevels(levels: readonly LevelChange[]): void {
+  protected tellLevels(levels: readonly LevelChange[]): void {
     const changes = levels.map(({ side, priceTicks, lots }) => [
       side === 0 ? "buy" : "sell",
-      price(priceTicks),
-      size(lots),
+      this.price(priceTicks),
+      this.size(lots),
     ]);
-    const text = JSON.stringify({ type: "l2update", product_id: PRODUCT, changes, time: this.#time() });
+    const text = JSON.stringify({ type: "l2update", product_id: PRODUCT, changes, time: this.time() });
     this.#send("level2", text);
     this.#send("level2_batch", text);
   }
 
   #send(topic: string, text: string): void {
-    const channel = `${topic}:${PRODUCT}`;
-    for (const client of this.#subscriptions.sessions(channel)) client.send(channel, text);
-  }
-
-  #time(): string {
-    const { timeUs } = this.#market;
-    const micros = String(Math.floor(timeUs % 1_000)).padStart(3, "0");
-    return `${new Date(Math.floor(timeUs / 1_000)).toISOString().slice(0, -1)}${micros}Z`;
+    this.send(`${topic}:${PRODUCT}`, text);
   }
 }
 
@@ -193,14 +146,6 @@ const PRODUCT_INFO = {
   status: "online",
   trading_disabled: false,
 };
-
-function price(ticks: number): string {
-  return stepsToDecimal(ticks, TICK);
-}
-
-function size(lots: number): string {
-  return stepsToDecimal(lots, LOT);
-}
 
 function uuidOf({ number }: SpotOrder): string {
   return `6a1f0b52-3c4d-4e5f-8a9b-${number.toString(16).padStart(12, "0")}`;

@@ -1,18 +1,9 @@
-import { stepsToDecimal } from "../../core/decimal.ts";
 import { KRAKEN_CONTROL, KRAKEN_INSTRUMENTS } from "../protocol/kraken-control.ts";
-import { Subscriptions } from "../protocol/subscriptions.ts";
-import { answerControl } from "../protocol/venue-control.ts";
-import {
-  type HttpAnswer,
-  type VenueClient,
-  type VenueHandler,
-  VenueServer,
-  type VenueServerOptions,
-} from "../protocol/venue-server.ts";
-import { type LevelChange, LevelChanges } from "./level-changes.ts";
-import type { SpotListener, SpotOrder, SpotOrders } from "./orders.ts";
+import type { HttpAnswer, VenueClient, VenueServerOptions } from "../protocol/venue-server.ts";
+import type { LevelChange } from "./level-changes.ts";
+import type { SpotOrder, SpotOrders } from "./orders.ts";
+import { SpotVenue } from "./spot-venue.ts";
 
-const CHANNELS_MAX = 64;
 const HEARTBEAT_US = 1_000_000;
 const TICK = { mantissa: 1, scale: 1 } as const;
 const LOT = { mantissa: 1, scale: 8 } as const;
@@ -28,67 +19,36 @@ const CHANNELS = new Set([
  * `trade`, `ticker` and heartbeats. The market has fewer levels than the smallest depth that keel asks for, so no level falls out.
  * Source: Kraken WebSocket API v2.
  */
-export class KrakenVenue implements VenueHandler, SpotListener {
-  readonly server: VenueServer;
-  readonly #market: SpotOrders;
-  readonly #subscriptions = new Subscriptions<VenueClient>(CHANNELS_MAX);
+export class KrakenVenue extends SpotVenue {
   #tradeId = 0;
   #nextHeartbeatUs = 0;
 
   constructor(market: SpotOrders, options: VenueServerOptions) {
-    this.#market = market;
-    this.server = new VenueServer(options, this);
-    new LevelChanges(market, (changes) => this.#tellLevels(changes));
-    market.listen(this);
+    const has = (channel: string): boolean => CHANNELS.has(channel);
+    super(market, { control: KRAKEN_CONTROL, tick: TICK, lot: LOT, has }, options);
   }
 
-  accepts(url: URL): boolean {
-    return KRAKEN_CONTROL.accepts(url);
-  }
-
-  onOpen(client: VenueClient): void {
+  override onOpen(client: VenueClient): void {
     const greeting = KRAKEN_CONTROL.greeting();
     if (greeting !== null) client.control(greeting);
-  }
-
-  onMessage(client: VenueClient, text: string): void {
-    const begun = answerControl(KRAKEN_CONTROL, text, {
-      subscribe: (channel) => CHANNELS.has(channel) && this.#subscriptions.add(client, channel),
-      unsubscribe: (channel) => this.#subscriptions.remove(client, channel),
-      list: () => this.#subscriptions.channels(client),
-      reply: (answer) => client.control(answer),
-    });
-    for (const channel of begun) this.#begin(client, channel);
-  }
-
-  onClose(client: VenueClient): void {
-    this.#subscriptions.drop(client);
   }
 
   onRequest(url: URL): HttpAnswer {
     if (url.pathname !== "/0/public/Time")
       return { status: 404, body: '{"error":["EGeneral:Unknown method"]}' };
-    const unixtime = Math.floor(this.#market.timeUs / 1e6);
+    const unixtime = Math.floor(this.market.timeUs / 1e6);
     return { status: 200, body: JSON.stringify({ error: [], result: { unixtime } }) };
   }
-
-  received(): void {}
-
-  opened(): void {}
 
   matched(maker: SpotOrder, _taker: SpotOrder, lots: number): void {
     this.#tradeId += 1;
     const head = `"symbol":"${SYMBOL}","side":"${maker.side === 0 ? "sell" : "buy"}"`;
-    const body = `"price":${price(maker.priceTicks)},"qty":${size(lots)},"ord_type":"limit","trade_id":${this.#tradeId}`;
-    const trade = `{${head},${body},"timestamp":"${this.#time()}"}`;
+    const body = `"price":${this.price(maker.priceTicks)},"qty":${this.size(lots)},"ord_type":"limit","trade_id":${this.#tradeId}`;
+    const trade = `{${head},${body},"timestamp":"${this.time()}"}`;
     this.#send("trade", `{"channel":"trade","type":"update","data":[${trade}]}`);
-    const ticker = `{"symbol":"${SYMBOL}","last":${price(maker.priceTicks)}}`;
+    const ticker = `{"symbol":"${SYMBOL}","last":${this.price(maker.priceTicks)}}`;
     this.#send("ticker", `{"channel":"ticker","type":"update","data":[${ticker}]}`);
   }
-
-  changed(): void {}
-
-  done(): void {}
 
   flushed(timeUs: number): void {
     if (timeUs < this.#nextHeartbeatUs) return;
@@ -96,20 +56,20 @@ export class KrakenVenue implements VenueHandler, SpotListener {
     for (const client of this.server.clients) client.control('{"channel":"heartbeat"}');
   }
 
-  #begin(client: VenueClient, channel: string): void {
+  protected override begin(client: VenueClient, channel: string): void {
     if (channel === KRAKEN_INSTRUMENTS) {
       client.control(JSON.stringify({ channel, type: "snapshot", data: { assets: [], pairs: [PAIR] } }));
     }
     if (channel !== `book:${SYMBOL}`) return;
     const levels = ([0, 1] as const).flatMap((side) =>
-      this.#market
+      this.market
         .prices(side)
-        .map((priceTicks) => ({ side, priceTicks, lots: this.#market.lotsAt(side, priceTicks) })),
+        .map((priceTicks) => ({ side, priceTicks, lots: this.market.lotsAt(side, priceTicks) })),
     );
     client.send(channel, this.#book("snapshot", levels));
   }
 
-  #tellLevels(changes: readonly LevelChange[]): void {
+  protected tellLevels(changes: readonly LevelChange[]): void {
     this.#send("book", this.#book("update", changes));
   }
 
@@ -117,32 +77,25 @@ export class KrakenVenue implements VenueHandler, SpotListener {
     const [bids, asks] = ([0, 1] as const).map((side) =>
       levels
         .filter((level) => level.side === side)
-        .map(({ priceTicks, lots }) => `{"price":${price(priceTicks)},"qty":${size(lots)}}`)
+        .map(({ priceTicks, lots }) => `{"price":${this.price(priceTicks)},"qty":${this.size(lots)}}`)
         .join(","),
     );
     const data = `"symbol":"${SYMBOL}","bids":[${bids}],"asks":[${asks}],"checksum":${this.#checksum()}`;
-    return `{"channel":"book","type":"${type}","data":[{${data},"timestamp":"${this.#time()}"}]}`;
+    return `{"channel":"book","type":"${type}","data":[{${data},"timestamp":"${this.time()}"}]}`;
   }
 
   #checksum(): number {
     const texts = ([1, 0] as const).flatMap((side) =>
-      this.#market
+      this.market
         .prices(side)
         .slice(0, CHECKSUM_LEVELS)
-        .map((ticks) => `${ticks}${this.#market.lotsAt(side, ticks)}`),
+        .map((ticks) => `${ticks}${this.market.lotsAt(side, ticks)}`),
     );
     return Bun.hash.crc32(texts.join(""));
   }
 
   #send(topic: string, text: string): void {
-    const channel = `${topic}:${SYMBOL}`;
-    for (const client of this.#subscriptions.sessions(channel)) client.send(channel, text);
-  }
-
-  #time(): string {
-    const { timeUs } = this.#market;
-    const micros = String(Math.floor(timeUs % 1_000)).padStart(3, "0");
-    return `${new Date(Math.floor(timeUs / 1_000)).toISOString().slice(0, -1)}${micros}Z`;
+    this.send(`${topic}:${SYMBOL}`, text);
   }
 }
 
@@ -157,11 +110,3 @@ const PAIR = {
   qty_min: 0.00005,
   qty_precision: 8,
 };
-
-function price(ticks: number): string {
-  return stepsToDecimal(ticks, TICK);
-}
-
-function size(lots: number): string {
-  return stepsToDecimal(lots, LOT);
-}
