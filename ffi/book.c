@@ -152,11 +152,19 @@ int32_t keel_book_delta(keel_book *book, const keel_levels *levels, int32_t from
 
 int32_t keel_ladder_top(const keel_ladder *l, int32_t depth, int32_t sign, int32_t *price_ticks, double *size_lots) {
   const int32_t mask = l->window - 1;
+  const int32_t near = l->count < depth ? l->count : depth;
   int32_t copied = 0;
-  for (int32_t key = l->best; copied < depth && key != KEEL_NO_KEY; key = next_in_window(l, (int64_t)key + 1)) {
-    price_ticks[copied] = key * sign;
-    size_lots[copied] = l->sizes[key & mask];
-    copied += 1;
+  /* Levels stand close together: one word of the bitmap tells several. Slots behind the window's last one begin anew at 0. */
+  for (int32_t slot = l->best & mask; copied < near && slot >= 0;) {
+    const int32_t start = slot & ~31;
+    for (uint32_t bits = l->leaf[slot >> 5] & (~0u << (slot & 31)); bits != 0 && copied < near; bits &= bits - 1) {
+      const int32_t at = start + lowest_bit(bits);
+      price_ticks[copied] = (l->base + ((at - l->base) & mask)) * sign;
+      size_lots[copied] = l->sizes[at];
+      copied += 1;
+    }
+    slot = start + 32 < l->window ? next_member(l, start + 32) : -1;
+    if (slot < 0) slot = next_member(l, 0);
   }
   for (int32_t i = l->far_count - 1; copied < depth && i >= 0; i -= 1) {
     price_ticks[copied] = l->far_keys[i] * sign;

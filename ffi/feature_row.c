@@ -274,18 +274,24 @@ static void compare_side(const int32_t *old_price, const double *old_size, int32
   }
 }
 
-/* Makes the fresh levels of a side those of the slot. */
-static void refresh_side(const keel_features *f, int32_t slot, int32_t side, int32_t count, double mid, bool compare, double *net,
-                         double *removed) {
+/* Makes the fresh levels of a side those of the slot. `same_mid`: the mid is that of the refresh before. */
+static void refresh_side(const keel_features *f, int32_t slot, int32_t side, int32_t count, double mid, bool same_mid, bool compare,
+                         double *net, double *removed) {
   const int32_t row = slot * 2 + side;
   int32_t *const kept_price = f->price_ticks + (size_t)row * KEEL_DEPTH_LEVELS;
   double *const kept_size = f->size_lots + (size_t)row * KEEL_DEPTH_LEVELS;
   const int32_t *const price = f->fresh_price + side * KEEL_DEPTH_LEVELS;
   const double *const size = f->fresh_size + side * KEEL_DEPTH_LEVELS;
   const int32_t old_count = f->level_count[row];
+  double *const metrics = f->metrics + (size_t)row * DEPTH_METRICS;
   *net = 0;
   *removed = 0;
-  if (compare && old_count > 0) compare_side(kept_price, kept_size, old_count, price, size, count, side, net, removed);
+  /* Most messages of few levels leave one side as it was. The difference of infinite sizes is none. */
+  const bool same = count > 0 && count == old_count && metrics[SUM20] < INFINITY &&
+                    memcmp(kept_price, price, (size_t)count * sizeof *price) == 0 &&
+                    memcmp(kept_size, size, (size_t)count * sizeof *size) == 0;
+  if (same && same_mid) return;
+  if (!same && compare && old_count > 0) compare_side(kept_price, kept_size, old_count, price, size, count, side, net, removed);
 
   const double bp_per_tick = mid > 0 ? 10000 / mid : 0;
   double bp[PADDED] = {0}, share[PADDED] = {0};
@@ -315,7 +321,6 @@ static void refresh_side(const keel_features *f, int32_t slot, int32_t side, int
   if (count > 1) logs[1] = 1 + fabs((double)price[1] - price[0]) * bp_per_tick;
   if (tenth > 0) logs[2] = 1 + fabs((double)price[tenth] - price[0]) * bp_per_tick;
   for (int32_t i = 0; i < 8; i += 1) logs[i] = natural_log(logs[i]);
-  double *const metrics = f->metrics + (size_t)row * DEPTH_METRICS;
   metrics[SUM3] = sum3;
   metrics[SUM5] = sum5;
   metrics[SUM10] = sum10;
@@ -356,10 +361,11 @@ void JOIN(keel_feature_levels_, KEEL_ISA)(const keel_features *f, int32_t slot, 
   const int32_t *const price = f->fresh_price;
   const double best_bid = bids > 0 ? price[0] : 0, best_ask = asks > 0 ? price[KEEL_DEPTH_LEVELS] : 0;
   const double mid = bids > 0 && asks > 0 ? (best_bid + best_ask) / 2 : best_bid + best_ask;
+  const bool same_mid = mid == f->mid_ticks[slot];
   double net[2], removed[2];
   f->mid_ticks[slot] = mid;
-  refresh_side(f, slot, 0, bids, mid, is_delta, &net[0], &removed[0]);
-  refresh_side(f, slot, 1, asks, mid, is_delta, &net[1], &removed[1]);
+  refresh_side(f, slot, 0, bids, mid, same_mid, is_delta, &net[0], &removed[0]);
+  refresh_side(f, slot, 1, asks, mid, same_mid, is_delta, &net[1], &removed[1]);
   update_top(f, s, slot, best);
   const bool first = s[SEEN_BOOK] == 0;
   s[SEEN_BOOK] = 1;

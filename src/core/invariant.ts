@@ -8,7 +8,8 @@ export class InvariantError extends KeelError {
 }
 
 /**
- * States what must be true at this point.
+ * States what must be true at this point. The message is made whether it is or not: where every event or order comes by, one with
+ * numbers in it costs more than the work around it, so write `if (…) throw new InvariantError(…)` there.
  *
  * @throws InvariantError when `condition` is false; `message` says what was expected.
  */

@@ -1,4 +1,4 @@
-import { invariant } from "../core/invariant.ts";
+import { InvariantError } from "../core/invariant.ts";
 import type { Feed, FeedPort } from "../feed/feed.ts";
 import { LineArbiter, primaries } from "../feed/lines.ts";
 import { createFeed } from "../feed/registry.ts";
@@ -54,7 +54,7 @@ export class DeskFeeds {
 
   get(id: number): Feed {
     const feed = this.feeds[id];
-    invariant(feed !== undefined, `feed ${id} is one of ${this.feeds.length}`);
+    if (feed === undefined) throw new InvariantError(`feed ${id} is one of ${this.feeds.length}`);
     return feed;
   }
 

@@ -1,4 +1,4 @@
-import { invariant } from "../core/invariant.ts";
+import { InvariantError } from "../core/invariant.ts";
 import type { Book } from "../market/book.ts";
 import { advanceContext, BOOK_FEATURE_COUNT, resetContext, takeVolatility, writeContext } from "./context.ts";
 import { FEATURE_COUNT, SIGNALS } from "./schema.ts";
@@ -98,7 +98,9 @@ export class PublishedFeatures implements FeatureSource {
 
   /** The row must have been published for this time: it stands in the turn that asks for it. */
   write(slot: number, timeUs: number, out: Float32Array, offset: number): void {
-    invariant(this.#rowUs[slot] === timeUs, `slot ${slot} has a row of features as of ${timeUs} µs`);
+    if (this.#rowUs[slot] !== timeUs) {
+      throw new InvariantError(`slot ${slot} has a row of features as of ${timeUs} µs`);
+    }
     const from = slot * FEATURE_COUNT;
     const at = slot * STRIDE;
     this.#warmUp.advance(slot, timeUs);

@@ -1,5 +1,5 @@
 import type { DecimalStep } from "../core/decimal.ts";
-import { invariant } from "../core/invariant.ts";
+import { InvariantError } from "../core/invariant.ts";
 
 const ZERO = 48;
 const POINT = 46;
@@ -30,9 +30,19 @@ export class ChecksumText {
     this.#length = 0;
   }
 
+  /** Keeps the first `length` bytes and forgets those behind them. */
+  truncate(length: number): void {
+    if (!(length >= 0 && length <= this.#length)) {
+      throw new InvariantError(`a part of a checksum text of ${this.#length} bytes, got ${length}`);
+    }
+    this.#length = length;
+  }
+
   /** Appends one ASCII character by its code. */
   byte(code: number): void {
-    invariant(this.#length < this.#bytes.length, `a checksum text of at most ${this.#bytes.length} bytes`);
+    if (this.#length >= this.#bytes.length) {
+      throw new InvariantError(`a checksum text of at most ${this.#bytes.length} bytes`);
+    }
     this.#bytes[this.#length] = code;
     this.#length += 1;
   }
@@ -58,20 +68,26 @@ export class ChecksumText {
     for (let i = scale - 1; i >= last; i -= 1) this.byte(this.#digitAt(i, count));
   }
 
-  /** CRC-32 (that of zlib) of the text, unsigned; a venue that sends it signed means `crc32() | 0`. */
-  crc32(): number {
+  /**
+   * CRC-32 (that of zlib) of the text, unsigned; a venue that sends it signed means `crc32() | 0`.
+   *
+   * @param before that of a text that this one goes on from.
+   */
+  crc32(before = 0): number {
     const length = this.#length;
     let view = this.#views[length];
     if (view === undefined) {
       view = this.#bytes.subarray(0, length);
       this.#views[length] = view;
     }
-    return Bun.hash.crc32(view);
+    return Bun.hash.crc32(view, before);
   }
 
   /** Splits a number into decimal digits, last first. @returns how many. */
   #split(value: number): number {
-    invariant(Number.isSafeInteger(value) && value >= 0, `a safe non-negative integer, got ${value}`);
+    if (!(Number.isSafeInteger(value) && value >= 0)) {
+      throw new InvariantError(`a safe non-negative integer, got ${value}`);
+    }
     let rest = value;
     let count = 0;
     while (rest > 0x7fffffff) {

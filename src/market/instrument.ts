@@ -1,5 +1,5 @@
 import type { DecimalStep } from "../core/decimal.ts";
-import { invariant } from "../core/invariant.ts";
+import { InvariantError } from "../core/invariant.ts";
 
 /** Venues keel speaks to. A name is also the prefix in `KEEL_FEEDS` and, upper-cased, the suffix of `KEEL_URL_`. */
 export const VENUES = [
@@ -82,7 +82,9 @@ export class InstrumentTable {
 
   get(id: number): Instrument {
     const instrument = this.#all[id];
-    invariant(instrument !== undefined, `instrument ${id} is not in the table of ${this.#all.length}`);
+    if (instrument === undefined) {
+      throw new InvariantError(`instrument ${id} is not in the table of ${this.#all.length}`);
+    }
     return instrument;
   }
 

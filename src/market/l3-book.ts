@@ -1,4 +1,4 @@
-import { invariant } from "../core/invariant.ts";
+import { InvariantError } from "../core/invariant.ts";
 import type { BookView } from "./book.ts";
 import { SIDE } from "./event-batch.ts";
 import type { BookShape } from "./l2-book.ts";
@@ -111,7 +111,7 @@ export class L3Book implements BookView {
 
   /** Puts a new order at the back of its level's queue. @param sizeLots more than 0. */
   add(key: OrderKey, side: number, priceTicks: number, sizeLots: number, timeUs: number): L3Outcome {
-    invariant(sizeLots > 0, `an order of ${sizeLots} lots`);
+    if (!(sizeLots > 0)) throw new InvariantError(`an order of more than 0 lots, got ${sizeLots}`);
     if (this.#orders.find(key) !== NONE) return L3.duplicate;
     const slot = this.#orders.insert(key);
     if (slot === NONE) return L3.full;
@@ -151,7 +151,7 @@ export class L3Book implements BookView {
 
   /** Puts an order at the back of another price's queue; {@link leftTicks} is the price that it left. */
   move(key: OrderKey, priceTicks: number, sizeLots: number, timeUs: number): L3Outcome {
-    invariant(sizeLots > 0, `an order of ${sizeLots} lots`);
+    if (!(sizeLots > 0)) throw new InvariantError(`an order of more than 0 lots, got ${sizeLots}`);
     const slot = this.#orders.find(key);
     if (slot === NONE) return L3.unknown;
     const side = sideOf(this.#orders.level[slot]);

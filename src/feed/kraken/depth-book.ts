@@ -17,6 +17,8 @@ class DepthSide {
   readonly #sizes: Float64Array;
   #start = 0;
   #end = 0;
+  /** So many of the best levels are as they were when this was last set. */
+  unchanged = 0;
 
   constructor(capacity: number) {
     this.#keys = new Int32Array(capacity);
@@ -30,6 +32,7 @@ class DepthSide {
   clear(): void {
     this.#start = 0;
     this.#end = 0;
+    this.unchanged = 0;
   }
 
   /** The `index`-th best key and its size. */
@@ -47,11 +50,13 @@ class DepthSide {
     const isThere = at < this.#end && this.#keys[at] === key;
     if (isThere) {
       if (this.#sizes[at] === size) return false;
+      this.unchanged = Math.min(this.unchanged, this.#end - 1 - at);
       if (size > 0) this.#sizes[at] = size;
       else this.#close(at);
       return true;
     }
     if (size === 0) return false;
+    this.unchanged = Math.min(this.unchanged, this.#end - at);
     this.#open(at, key, size);
     return true;
   }
@@ -108,6 +113,62 @@ export interface KrakenBookOptions {
   readonly tickMantissa: number;
 }
 
+/** One side's part of the text that a checksum is taken over: only levels from the best one that changed on are written anew. */
+class BestText {
+  readonly #options: KrakenBookOptions;
+  readonly #sign: number;
+  readonly #text = new ChecksumText(CHECKSUM_LEVELS * 2 * MAX_DIGITS);
+  /** The text's length before each level, and behind the last one. */
+  readonly #lengths = new Int32Array(CHECKSUM_LEVELS + 1);
+  /** Levels in the text. */
+  #levels = 0;
+  #before = Number.NaN;
+  #crc32 = Number.NaN;
+
+  constructor(options: KrakenBookOptions, sign: number) {
+    this.#options = options;
+    this.#sign = sign;
+  }
+
+  /** @param before the sum of what stands before it; NaN comes to NaN */
+  crc32(side: DepthSide, before: number): number {
+    const levels = Math.min(CHECKSUM_LEVELS, side.levels);
+    if (side.unchanged >= levels && this.#levels === levels) {
+      if (before === this.#before) return this.#crc32;
+    } else if (!this.#write(side, levels)) {
+      this.#before = Number.NaN;
+      return Number.NaN;
+    }
+    this.#before = before;
+    this.#crc32 = Number.isNaN(before) ? Number.NaN : this.#text.crc32(before);
+    return this.#crc32;
+  }
+
+  #write(side: DepthSide, levels: number): boolean {
+    const { priceZeros, sizeZeros, tickMantissa } = this.#options;
+    let level = Math.min(side.unchanged, levels);
+    this.#text.truncate(this.#lengths[level]);
+    this.#levels = level;
+    for (; level < levels; level += 1) {
+      const lots = side.sizeAt(level);
+      if (!Number.isSafeInteger(lots)) return false;
+      this.#digits(this.#sign * side.keyAt(level) * tickMantissa, priceZeros);
+      this.#digits(lots, sizeZeros);
+      this.#lengths[level + 1] = this.#text.length;
+      side.unchanged = level + 1;
+      this.#levels = level + 1;
+    }
+    return true;
+  }
+
+  /** A price of 0 has no digits left when leading zeros are gone. */
+  #digits(value: number, zeros: number): void {
+    if (value === 0) return;
+    this.#text.integer(value);
+    for (let i = 0; i < zeros; i += 1) this.#text.byte(ZERO);
+  }
+}
+
 /**
  * A book as Kraken wants it kept: cut to the subscribed depth after every message, because nothing tells of levels that fall
  * out of it, and proven by the checksum over the ten best of each side.
@@ -118,11 +179,14 @@ export class KrakenBook {
   readonly #options: KrakenBookOptions;
   readonly #bids: DepthSide;
   readonly #asks: DepthSide;
-  readonly #text = new ChecksumText(CHECKSUM_LEVELS * 4 * MAX_DIGITS);
+  readonly #bidText: BestText;
+  readonly #askText: BestText;
 
   constructor(options: KrakenBookOptions) {
     invariant(options.depth >= CHECKSUM_LEVELS, `a depth of ${options.depth}`);
     this.#options = options;
+    this.#bidText = new BestText(options, -1);
+    this.#askText = new BestText(options, 1);
     this.#bids = new DepthSide(options.depth * 3);
     this.#asks = new DepthSide(options.depth * 3);
   }
@@ -158,26 +222,6 @@ export class KrakenBook {
 
   /** CRC-32 over asks, then bids, best first: price and size without point and leading zeros. NaN when a size is no whole lot. */
   checksum(): number {
-    this.#text.clear();
-    return this.#write(this.#asks, 1) && this.#write(this.#bids, -1) ? this.#text.crc32() : Number.NaN;
-  }
-
-  #write(side: DepthSide, sign: number): boolean {
-    const { priceZeros, sizeZeros, tickMantissa } = this.#options;
-    const levels = Math.min(CHECKSUM_LEVELS, side.levels);
-    for (let index = 0; index < levels; index += 1) {
-      const lots = side.sizeAt(index);
-      if (!Number.isSafeInteger(lots)) return false;
-      this.#digits(sign * side.keyAt(index) * tickMantissa, priceZeros);
-      this.#digits(lots, sizeZeros);
-    }
-    return true;
-  }
-
-  /** A price of 0 has no digits left when leading zeros are gone. */
-  #digits(value: number, zeros: number): void {
-    if (value === 0) return;
-    this.#text.integer(value);
-    for (let i = 0; i < zeros; i += 1) this.#text.byte(ZERO);
+    return this.#bidText.crc32(this.#bids, this.#askText.crc32(this.#asks, 0));
   }
 }

@@ -1,4 +1,4 @@
-import { invariant } from "../../core/invariant.ts";
+import { InvariantError } from "../../core/invariant.ts";
 import { DOMAIN } from "./domain.ts";
 import type { SurfaceParameters } from "./parameters.ts";
 import { SliceQuotes } from "./quotes.ts";
@@ -214,7 +214,7 @@ export class VolatilitySurface {
 
   #of(slot: number): SliceQuotes {
     const quotes = this.#quotes[slot];
-    invariant(quotes !== undefined, `expiry ${slot} is one of ${this.#quotes.length}`);
+    if (quotes === undefined) throw new InvariantError(`expiry ${slot} is one of ${this.#quotes.length}`);
     return quotes;
   }
 
