@@ -28,6 +28,29 @@ export interface SnapshotDecoder {
   decodeSnapshot(body: string, instrument: Instrument, out: EventBatch): FrameOutcome;
 }
 
+/** Decodes frames that name their instrument by the venue's symbol. */
+export abstract class SymbolDecoder implements FrameDecoder {
+  protected readonly bySymbol: ReadonlyMap<string, Instrument>;
+
+  /** @param bySymbol instruments by the venue's symbol; may grow later. */
+  constructor(bySymbol: ReadonlyMap<string, Instrument>) {
+    this.bySymbol = bySymbol;
+  }
+
+  get fallbacks(): number {
+    return 0;
+  }
+
+  abstract decode(frame: string, out: EventBatch): FrameOutcome;
+
+  abstract attribute(frame: string): number;
+
+  /** Number of the instrument of a symbol; −1 when there is none, or it is not known. */
+  protected idOf(symbol: string | undefined): number {
+    return symbol === undefined ? -1 : (this.bySymbol.get(symbol)?.id ?? -1);
+  }
+}
+
 /** Highest price a book can hold, in ticks. */
 export const MAX_PRICE_TICKS = 0x7ffffffe;
 

@@ -1,13 +1,13 @@
 import { EVENT, type EventBatch, SIDE, TICKER, TICKER_FIELDS } from "../../market/event-batch.ts";
 import type { Instrument } from "../../market/instrument.ts";
 import {
-  type FrameDecoder,
   isObject,
   type JsonObject,
   nearestSteps,
   numeric,
   parseJson,
   type SnapshotDecoder,
+  SymbolDecoder,
 } from "../decoder.ts";
 import { FRAME, type FrameOutcome } from "../feed.ts";
 import { addLevel, fillLevels, LEVELS, takeBack } from "../text-levels.ts";
@@ -16,18 +16,7 @@ import { addLevel, fillLevels, LEVELS, takeBack } from "../text-levels.ts";
  * Binance's streams, combined (`{"stream":…,"data":…}`) or bare, of all three venues: `depthUpdate`, `bookTicker` (spot's has
  * no `e`), `trade`, `markPriceUpdate`. The reference decoder, by way of JSON.parse.
  */
-export class BinanceDecoder implements FrameDecoder, SnapshotDecoder {
-  readonly #bySymbol: ReadonlyMap<string, Instrument>;
-
-  /** @param bySymbol instruments by the venue's symbol; may grow later. */
-  constructor(bySymbol: ReadonlyMap<string, Instrument>) {
-    this.#bySymbol = bySymbol;
-  }
-
-  get fallbacks(): number {
-    return 0;
-  }
-
+export class BinanceDecoder extends SymbolDecoder implements SnapshotDecoder {
   decode(frame: string, out: EventBatch): FrameOutcome {
     const root = parseJson(frame);
     if (!isObject(root)) return FRAME.unparsable;
@@ -37,7 +26,7 @@ export class BinanceDecoder implements FrameDecoder, SnapshotDecoder {
     const kind = data.e;
     if (kind !== undefined && typeof kind !== "string") return FRAME.unparsable;
     if (typeof data.s !== "string") return kind === undefined ? FRAME.unparsable : FRAME.ignored;
-    const instrument = this.#bySymbol.get(data.s);
+    const instrument = this.bySymbol.get(data.s);
     if (instrument === undefined) return FRAME.ignored;
     switch (kind) {
       case "depthUpdate":
@@ -81,7 +70,7 @@ export class BinanceDecoder implements FrameDecoder, SnapshotDecoder {
     for (let i = 0; i < answer.length; i += 1) {
       const mark: unknown = answer[i];
       const instrument =
-        isObject(mark) && typeof mark.symbol === "string" ? this.#bySymbol.get(mark.symbol) : undefined;
+        isObject(mark) && typeof mark.symbol === "string" ? this.bySymbol.get(mark.symbol) : undefined;
       if (instrument === undefined || !isObject(mark)) continue;
       const row = out.begin(EVENT.ticker, instrument.id, Number.NaN);
       if (row < 0) return FRAME.overflow;
@@ -117,7 +106,7 @@ export class BinanceDecoder implements FrameDecoder, SnapshotDecoder {
   attribute(frame: string): number {
     const symbol =
       /"stream":"([a-z0-9_.-]+)@/.exec(frame)?.[1]?.toUpperCase() ?? /"s":"([A-Z0-9_.-]+)"/.exec(frame)?.[1];
-    return symbol === undefined ? -1 : (this.#bySymbol.get(symbol)?.id ?? -1);
+    return this.idOf(symbol);
   }
 }
 

@@ -2,13 +2,13 @@ import { type DecimalStep, decimalToSteps, numberToSteps } from "../../core/deci
 import { EVENT, type EventBatch, SIDE } from "../../market/event-batch.ts";
 import type { Instrument } from "../../market/instrument.ts";
 import {
-  type FrameDecoder,
   isObject,
   type JsonObject,
   MAX_PRICE_TICKS,
   nearestSteps,
   numeric,
   parseJson,
+  SymbolDecoder,
   sizeToLots,
 } from "../decoder.ts";
 import { FRAME, type FrameOutcome } from "../feed.ts";
@@ -23,19 +23,8 @@ const CHANNEL = /^(order_book|diff_order_book|live_orders|live_trades)_([a-z0-9]
  * the book is held against), `live_trades`, and `live_orders`, whose effect on an order stands in {@link order} afterwards; the event is
  * then a `bookDelta` without levels. `microtimestamp` is the sequence. The reference decoder, by way of JSON.parse.
  */
-export class BitstampDecoder implements FrameDecoder {
+export class BitstampDecoder extends SymbolDecoder {
   readonly order = new OrderChange();
-  readonly #bySymbol: ReadonlyMap<string, Instrument>;
-
-  /** @param bySymbol instruments by the venue's symbol; may grow later. */
-  constructor(bySymbol: ReadonlyMap<string, Instrument>) {
-    this.#bySymbol = bySymbol;
-  }
-
-  get fallbacks(): number {
-    return 0;
-  }
-
   decode(frame: string, out: EventBatch): FrameOutcome {
     const root = parseJson(frame);
     this.order.action = ORDER.pass;
@@ -46,7 +35,7 @@ export class BitstampDecoder implements FrameDecoder {
     if (typeof channel !== "string") return FRAME.unparsable;
     const match = CHANNEL.exec(channel);
     if (match === null) return FRAME.ignored;
-    const instrument = this.#bySymbol.get(match[2]);
+    const instrument = this.bySymbol.get(match[2]);
     if (instrument === undefined) return FRAME.ignored;
     if (!isObject(data)) return FRAME.unparsable;
     switch (match[1]) {
@@ -63,7 +52,7 @@ export class BitstampDecoder implements FrameDecoder {
 
   attribute(frame: string): number {
     const symbol = /"channel":\s?"[a-z_]+_([a-z0-9]+)"/.exec(frame)?.[1];
-    return symbol === undefined ? -1 : (this.#bySymbol.get(symbol)?.id ?? -1);
+    return this.idOf(symbol);
   }
 
   /** Turns the body of a REST order book (`group=1`) into one snapshot event. */

@@ -1,13 +1,13 @@
 import { EVENT, type EventBatch, SIDE, TICKER, TICKER_FIELDS } from "../../market/event-batch.ts";
 import type { Instrument } from "../../market/instrument.ts";
 import {
-  type FrameDecoder,
   isObject,
   type JsonObject,
   MAX_PRICE_TICKS,
   nearestSteps,
   numeric,
   parseJson,
+  SymbolDecoder,
 } from "../decoder.ts";
 import { FRAME, type FrameOutcome } from "../feed.ts";
 import { fillLevels } from "../text-levels.ts";
@@ -16,18 +16,7 @@ import { fillLevels } from "../text-levels.ts";
  * Bybit v5's topics `orderbook.<depth>.<symbol>`, `publicTrade.<symbol or coin>` and `tickers.<symbol>`. A book's update id `u` becomes the
  * first sequence, its cross sequence `seq` the last one. The reference decoder, by way of JSON.parse.
  */
-export class BybitDecoder implements FrameDecoder {
-  readonly #bySymbol: ReadonlyMap<string, Instrument>;
-
-  /** @param bySymbol instruments by the venue's symbol; may grow later. */
-  constructor(bySymbol: ReadonlyMap<string, Instrument>) {
-    this.#bySymbol = bySymbol;
-  }
-
-  get fallbacks(): number {
-    return 0;
-  }
-
+export class BybitDecoder extends SymbolDecoder {
   decode(frame: string, out: EventBatch): FrameOutcome {
     const root = parseJson(frame);
     if (!isObject(root)) return FRAME.unparsable;
@@ -38,7 +27,7 @@ export class BybitDecoder implements FrameDecoder {
       return Array.isArray(data) ? this.#decodeTrades(data, out) : FRAME.unparsable;
     const isBook = topic.startsWith("orderbook.");
     if (!isBook && !topic.startsWith("tickers.")) return FRAME.ignored;
-    const instrument = this.#bySymbol.get(topic.slice(topic.lastIndexOf(".") + 1));
+    const instrument = this.bySymbol.get(topic.slice(topic.lastIndexOf(".") + 1));
     if (instrument === undefined) return FRAME.ignored;
     if (!isObject(data)) return FRAME.unparsable;
     return isBook ? decodeBook(root, data, instrument, out) : decodeTicker(root, data, instrument, out);
@@ -46,7 +35,7 @@ export class BybitDecoder implements FrameDecoder {
 
   attribute(frame: string): number {
     const symbol = /"topic":"[a-zA-Z]+\.(?:\d+\.)?([A-Z0-9-]+)/.exec(frame)?.[1];
-    return symbol === undefined ? -1 : (this.#bySymbol.get(symbol)?.id ?? -1);
+    return this.idOf(symbol);
   }
 
   /** Trades of instruments that are not carried, in a coin's common topic, are passed over. */
@@ -58,7 +47,7 @@ export class BybitDecoder implements FrameDecoder {
       const trade: unknown = trades[i];
       if (!isObject(trade) || typeof trade.s !== "string") outcome = FRAME.unparsable;
       else {
-        const instrument = this.#bySymbol.get(trade.s);
+        const instrument = this.bySymbol.get(trade.s);
         if (instrument === undefined) continue;
         outcome = decodeTrade(trade, instrument, out);
       }

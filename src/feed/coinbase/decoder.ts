@@ -1,13 +1,13 @@
 import { EVENT, type EventBatch, SIDE, TICKER, TICKER_FIELDS } from "../../market/event-batch.ts";
 import type { Instrument } from "../../market/instrument.ts";
 import {
-  type FrameDecoder,
   isObject,
   type JsonObject,
   nearestSteps,
   numeric,
   parseJson,
   priceToTicks,
+  SymbolDecoder,
   sizeToLots,
 } from "../decoder.ts";
 import { FRAME, type FrameOutcome } from "../feed.ts";
@@ -28,19 +28,8 @@ import { LEVELS, takeBack } from "../text-levels.ts";
  * `received`, `open`, `change`, `done` and `match`, whose effect on an order stands in {@link order} afterwards; the event is then a
  * `bookDelta` without levels, or the match's `trade`. The reference decoder, by way of JSON.parse.
  */
-export class CoinbaseDecoder implements FrameDecoder {
+export class CoinbaseDecoder extends SymbolDecoder {
   readonly order = new OrderChange();
-  readonly #bySymbol: ReadonlyMap<string, Instrument>;
-
-  /** @param bySymbol instruments by the venue's symbol; may grow later. */
-  constructor(bySymbol: ReadonlyMap<string, Instrument>) {
-    this.#bySymbol = bySymbol;
-  }
-
-  get fallbacks(): number {
-    return 0;
-  }
-
   decode(frame: string, out: EventBatch): FrameOutcome {
     const data = parseJson(frame);
     this.order.action = ORDER.pass;
@@ -49,7 +38,7 @@ export class CoinbaseDecoder implements FrameDecoder {
     const { type } = data;
     if (isControl(type)) return FRAME.control;
     if (typeof data.product_id !== "string") return isKnown(type) ? FRAME.unparsable : FRAME.ignored;
-    const instrument = this.#bySymbol.get(data.product_id);
+    const instrument = this.bySymbol.get(data.product_id);
     if (instrument === undefined) return FRAME.ignored;
     switch (type) {
       case "l2update":
@@ -75,7 +64,7 @@ export class CoinbaseDecoder implements FrameDecoder {
 
   attribute(frame: string): number {
     const symbol = /"product_id":"([A-Z0-9-]{1,40})"/.exec(frame)?.[1];
-    return symbol === undefined ? -1 : (this.#bySymbol.get(symbol)?.id ?? -1);
+    return this.idOf(symbol);
   }
 
   /** The orders of a level-3 snapshot, bids first, best first. */

@@ -10,12 +10,12 @@ import {
 } from "../../market/event-batch.ts";
 import type { Instrument } from "../../market/instrument.ts";
 import {
-  type FrameDecoder,
   isObject,
   type JsonObject,
   MAX_PRICE_TICKS,
   nearestSteps,
   parseJson,
+  SymbolDecoder,
   stepsIn,
 } from "../decoder.ts";
 import { FRAME, type FrameOutcome } from "../feed.ts";
@@ -28,18 +28,7 @@ type LevelsOutcome = (typeof LEVELS)[keyof typeof LEVELS];
  * Deribit's notifications `book.X.<interval>`, `trades.X.<interval>` and `ticker.X.<interval>`. A book's `change_id` becomes the last
  * sequence and `prev_change_id` the previous one. The reference decoder, by way of JSON.parse.
  */
-export class DeribitDecoder implements FrameDecoder {
-  readonly #bySymbol: ReadonlyMap<string, Instrument>;
-
-  /** @param bySymbol instruments by the venue's name; may grow later. */
-  constructor(bySymbol: ReadonlyMap<string, Instrument>) {
-    this.#bySymbol = bySymbol;
-  }
-
-  get fallbacks(): number {
-    return 0;
-  }
-
+export class DeribitDecoder extends SymbolDecoder {
   decode(frame: string, out: EventBatch): FrameOutcome {
     const root = parseJson(frame);
     if (!isObject(root)) return FRAME.unparsable;
@@ -50,7 +39,7 @@ export class DeribitDecoder implements FrameDecoder {
     if (!isObject(params) || typeof params.channel !== "string") return FRAME.unparsable;
     if (params.channel.startsWith("instrument.state.")) return FRAME.control;
     const [topic, symbol] = params.channel.split(".", 2);
-    const instrument = this.#bySymbol.get(symbol ?? "");
+    const instrument = this.bySymbol.get(symbol ?? "");
     if (instrument === undefined) return FRAME.ignored;
     const data = params.data;
     if (topic === "trades")
@@ -64,7 +53,7 @@ export class DeribitDecoder implements FrameDecoder {
     const symbol = /"(?:channel":"(?:book|trades|ticker)\.|instrument_name":")([A-Z0-9a-z_-]+)[".]/.exec(
       frame,
     )?.[1];
-    return symbol === undefined ? -1 : (this.#bySymbol.get(symbol)?.id ?? -1);
+    return this.idOf(symbol);
   }
 }
 

@@ -1,13 +1,6 @@
 import { EVENT, type EventBatch, SIDE, TICKER, TICKER_FIELDS } from "../../market/event-batch.ts";
 import type { Instrument } from "../../market/instrument.ts";
-import {
-  type FrameDecoder,
-  isObject,
-  type JsonObject,
-  nearestSteps,
-  numeric,
-  parseJson,
-} from "../decoder.ts";
+import { isObject, type JsonObject, nearestSteps, numeric, parseJson, SymbolDecoder } from "../decoder.ts";
 import { FRAME, type FrameOutcome } from "../feed.ts";
 import { addReachableLevel } from "../reachable-levels.ts";
 import { rfc3339Us } from "../rfc3339.ts";
@@ -21,18 +14,7 @@ const MAX_CHECKSUM = 0xffff_ffff;
  * Kraken's WebSocket v2 messages of the channels `book`, `trade` and `ticker`. Books carry a checksum and no sequence numbers. The reference
  * decoder, by way of JSON.parse.
  */
-export class KrakenDecoder implements FrameDecoder {
-  readonly #bySymbol: ReadonlyMap<string, Instrument>;
-
-  /** @param bySymbol instruments by the venue's symbol; may grow later. */
-  constructor(bySymbol: ReadonlyMap<string, Instrument>) {
-    this.#bySymbol = bySymbol;
-  }
-
-  get fallbacks(): number {
-    return 0;
-  }
-
+export class KrakenDecoder extends SymbolDecoder {
   decode(frame: string, out: EventBatch): FrameOutcome {
     const isExact = frame.startsWith('{"channel":"book"') || frame.startsWith('{"channel":"trade"');
     const root = parseJson(isExact ? frame.replace(AMOUNTS, '"$1":"$2"') : frame);
@@ -46,14 +28,14 @@ export class KrakenDecoder implements FrameDecoder {
     if (channel === "trade") return this.#trades(data, type, out);
     const only: unknown = data[0];
     if (data.length !== 1 || !isObject(only) || typeof only.symbol !== "string") return FRAME.unparsable;
-    const instrument = this.#bySymbol.get(only.symbol);
+    const instrument = this.bySymbol.get(only.symbol);
     if (instrument === undefined) return FRAME.ignored;
     return channel === "book" ? decodeBook(only, type, instrument, out) : decodeTicker(only, instrument, out);
   }
 
   attribute(frame: string): number {
     const symbol = /"symbol":"([^"]{1,40})"/.exec(frame)?.[1];
-    return symbol === undefined ? -1 : (this.#bySymbol.get(symbol)?.id ?? -1);
+    return this.idOf(symbol);
   }
 
   /** The last trades before the subscription are no news. */
@@ -64,7 +46,7 @@ export class KrakenDecoder implements FrameDecoder {
     for (let i = 0; i < trades.length; i += 1) {
       const trade: unknown = trades[i];
       const instrument =
-        isObject(trade) && typeof trade.symbol === "string" ? this.#bySymbol.get(trade.symbol) : null;
+        isObject(trade) && typeof trade.symbol === "string" ? this.bySymbol.get(trade.symbol) : null;
       if (instrument === undefined) continue;
       const outcome =
         instrument === null || !isObject(trade) ? FRAME.unparsable : decodeTrade(trade, instrument, out);

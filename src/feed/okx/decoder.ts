@@ -1,13 +1,13 @@
 import { EVENT, type EventBatch, SIDE, TICKER, TICKER_FIELDS } from "../../market/event-batch.ts";
 import type { Instrument } from "../../market/instrument.ts";
 import {
-  type FrameDecoder,
   isObject,
   type JsonObject,
   MAX_PRICE_TICKS,
   nearestSteps,
   numeric,
   parseJson,
+  SymbolDecoder,
 } from "../decoder.ts";
 import { FRAME, type FrameOutcome } from "../feed.ts";
 import { addLevel, fillAsksFirst, LEVELS, type LevelsOutcome, takeBack } from "../text-levels.ts";
@@ -23,17 +23,12 @@ export interface OkxInstruments {
  * book's `seqId` becomes the last sequence, `prevSeqId` the previous one, both NaN where the frame has none. The reference
  * decoder, by way of JSON.parse.
  */
-export class OkxDecoder implements FrameDecoder {
-  readonly #bySymbol: ReadonlyMap<string, Instrument>;
+export class OkxDecoder extends SymbolDecoder {
   readonly #byIndex: ReadonlyMap<string, readonly Instrument[]>;
 
   constructor({ bySymbol, byIndex }: OkxInstruments) {
-    this.#bySymbol = bySymbol;
+    super(bySymbol);
     this.#byIndex = byIndex;
-  }
-
-  get fallbacks(): number {
-    return 0;
   }
 
   decode(frame: string, out: EventBatch): FrameOutcome {
@@ -44,7 +39,7 @@ export class OkxDecoder implements FrameDecoder {
     const { arg, data } = root;
     if (!isObject(arg) || typeof arg.channel !== "string" || !Array.isArray(data)) return FRAME.unparsable;
     if (arg.channel === "books" || arg.channel === "bbo-tbt") {
-      const instrument = typeof arg.instId === "string" ? this.#bySymbol.get(arg.instId) : undefined;
+      const instrument = typeof arg.instId === "string" ? this.bySymbol.get(arg.instId) : undefined;
       if (instrument === undefined) return FRAME.ignored;
       const book: unknown = data[0];
       if (data.length !== 1 || !isObject(book)) return FRAME.unparsable;
@@ -58,7 +53,7 @@ export class OkxDecoder implements FrameDecoder {
 
   attribute(frame: string): number {
     const symbol = /"instId":"([A-Z0-9.-]+)"/.exec(frame)?.[1];
-    return symbol === undefined ? -1 : (this.#bySymbol.get(symbol)?.id ?? -1);
+    return this.idOf(symbol);
   }
 
   /** Entries of instruments that are not carried, in a family's common channel, are passed over. */
@@ -70,7 +65,7 @@ export class OkxDecoder implements FrameDecoder {
       const entry: unknown = data[i];
       if (!isObject(entry) || typeof entry.instId !== "string") outcome = FRAME.unparsable;
       else {
-        const instrument = this.#bySymbol.get(entry.instId);
+        const instrument = this.bySymbol.get(entry.instId);
         if (instrument === undefined) continue;
         outcome = decodeEntry(entry, instrument, out);
       }
