@@ -17,7 +17,7 @@ const ruleFile = z.strictObject({
       .nonnegative()
       .max(FEATURE_COUNT - 1),
   ),
-  /** A feature counts as `clip((value − mean) / deviation, ±clip)`, one that is no number as 0. */
+  /** A feature counts as `clip((value − mean) / deviation, ±clip)`, of a value that is no number as of 0. */
   mean: numbers,
   deviation: z.array(z.number().positive()),
   clip: z.number().positive(),
@@ -77,7 +77,7 @@ export function unitsOf(
 ): void {
   for (let column = 0; column < columns.length; column += 1) {
     const value = features[at + columns[column]];
-    const unit = Number.isNaN(value) ? 0 : (value - mean[column]) / deviation[column];
+    const unit = ((Number.isNaN(value) ? 0 : value) - mean[column]) / deviation[column];
     into[column] = Math.min(Math.max(unit, -clip), clip);
   }
 }

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { equalVolume } from "../../src/backtest/compare/equal-volume.ts";
-import { logisticRegression } from "../../src/backtest/compare/fit.ts";
 import { Ladder, mixFor } from "../../src/backtest/compare/ladder.ts";
 import { bootstrapP, holm, intervalOf, resample } from "../../src/backtest/compare/score.ts";
 import { deflatedSharpe, normalQuantile, sharpe } from "../../src/backtest/compare/sharpe.ts";
@@ -185,22 +184,5 @@ describe("statistics", () => {
     expect(ofMany.bar).toBeGreaterThan(0.1);
     expect(ofMany.probability).toBeLessThan(alone.probability);
     expect(normalQuantile(0.975)).toBeCloseTo(1.959963985, 8);
-  });
-
-  test("a logistic regression finds the weights that made its labels", () => {
-    const rng = new Rng(5);
-    const rows = 4_000;
-    const inputs = new Float64Array(rows * 3);
-    const labels = new Uint8Array(rows);
-    for (let row = 0; row < rows; row += 1) {
-      const [a, b] = [rng.int(2_001) / 1_000 - 1, rng.int(2_001) / 1_000 - 1];
-      inputs.set([a, b, 1], row * 3);
-      const p = 1 / (1 + Math.exp(-(2 * a - b - 1)));
-      labels[row] = rng.int(1_000_000) < p * 1e6 ? 1 : 0;
-    }
-    const [a, b, intercept] = logisticRegression(inputs, labels, 3);
-    expect(Math.abs((a ?? 0) - 2)).toBeLessThan(0.2);
-    expect(Math.abs((b ?? 0) + 1)).toBeLessThan(0.2);
-    expect(Math.abs((intercept ?? 0) + 1)).toBeLessThan(0.15);
   });
 });

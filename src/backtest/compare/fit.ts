@@ -1,21 +1,23 @@
 /**
- * Logistic regressions of the heads over rows of the past, for walk-forward comparisons: maximum likelihood with a ridge by Newton's
- * method.
+ * Logistic regressions of the heads over rows of the past, for walk-forward comparisons: of clipped features, on rows and their mirror
+ * images, as the models' baseline is. Minutes of the past have a direction, and a rule that learnt it would foretell it ever after.
  *
  * @module
  */
-import { FEATURE_COUNT, featureIndex, SCHEMA_HASH } from "../../feature/schema.ts";
+import { FEATURE_COUNT, FEATURES, featureIndex, mirrorMap, SCHEMA_HASH } from "../../feature/schema.ts";
 import { HEADS } from "../../inference/card.ts";
 import type { DatasetRow, RowSink, RowSource } from "../../learn/dataset/row.ts";
 import { LABEL_OPTIONS, Labeller } from "../../learn/labels.ts";
+import { MIRRORED_HEAD } from "../../learn/train/linear-trainer.ts";
+import { fitLogistic } from "../../learn/train/logistic.ts";
 import { type RuleFile, unitsOf } from "../fitted-rule.ts";
 
-/** Rows that a fit uses at most; of more, every nth. */
+/** Rows that a fit uses at most, and as many mirror images; of more, every nth. */
 const ROWS_MAX = 12_000;
-const NEWTON_STEPS = 8;
-const CLIP = 4;
-/** Precision of the normal prior around zero that each weight has, in rows. */
-const RIDGE = 5;
+/** Rows of a source that are kept for fits; of more, every second, fourth and so on. */
+const KEPT_MAX = 240_000;
+/** As that of the model's own logistic regression. */
+const PENALTY = 3e-3;
 
 export interface LabelledRows {
   /** `[row][feature]`, as the schema has them. */
@@ -25,7 +27,7 @@ export interface LabelledRows {
   readonly timesUs: Float64Array;
 }
 
-/** All rows of a source with what then happened. */
+/** Rows of a source with what then happened, spread evenly over it. */
 export async function labelledRows(source: RowSource): Promise<LabelledRows> {
   const collector = new Collector();
   await source.play(collector, Number.POSITIVE_INFINITY);
@@ -37,9 +39,11 @@ class Collector implements RowSink {
     string,
     { labeller: Labeller; waiting: Map<number, { timeUs: number; features: Float32Array }> }
   >();
-  readonly #features: Float32Array[] = [];
-  readonly #labels: Uint8Array[] = [];
-  readonly #timesUs: number[] = [];
+  #features: Float32Array[] = [];
+  #labels: Uint8Array[] = [];
+  #timesUs: number[] = [];
+  #labelled = 0;
+  #stride = 1;
 
   row({ timeUs, instrument, midTicks, bidDepth, askDepth, features }: DatasetRow): void {
     let kept = this.#labellers.get(instrument);
@@ -49,9 +53,12 @@ class Collector implements RowSink {
         const known = waiting.get(row);
         if (known === undefined) return;
         waiting.delete(row);
+        this.#labelled += 1;
+        if ((this.#labelled - 1) % this.#stride !== 0) return;
         this.#features.push(known.features);
         this.#labels.push(labels.slice());
         this.#timesUs.push(known.timeUs);
+        if (this.#timesUs.length > KEPT_MAX) this.#thin();
       }, LABEL_OPTIONS);
       kept = { labeller, waiting };
       this.#labellers.set(instrument, kept);
@@ -64,6 +71,13 @@ class Collector implements RowSink {
     const kept = this.#labellers.get(instrument);
     kept?.labeller.reset();
     kept?.waiting.clear();
+  }
+
+  #thin(): void {
+    this.#features = this.#features.filter((_, at) => at % 2 === 0);
+    this.#labels = this.#labels.filter((_, at) => at % 2 === 0);
+    this.#timesUs = this.#timesUs.filter((_, at) => at % 2 === 0);
+    this.#stride *= 2;
   }
 
   rows(): LabelledRows {
@@ -102,105 +116,61 @@ export function fitRule(
   if (all.length === 0) return null;
   const stride = Math.ceil(all.length / ROWS_MAX);
   const used = all.filter((_, index) => index % stride === 0);
-  const readOne = ({ at, row }: (typeof used)[number], column: number): number =>
-    sources[at]?.features[row * FEATURE_COUNT + column] ?? Number.NaN;
-  const moments = columns.map((column) => momentsOf(used.map((one) => readOne(one, column))));
   const scale = {
     features: [...columns],
-    mean: moments.map(({ mean }) => mean),
-    deviation: moments.map(({ deviation }) => deviation),
-    clip: CLIP,
+    // The middle and half the width of what the schema clips to: beyond it a unit is 1.
+    mean: columns.map((column) => (FEATURES[column].clip[0] + FEATURES[column].clip[1]) / 2),
+    deviation: columns.map((column) => (FEATURES[column].clip[1] - FEATURES[column].clip[0]) / 2),
+    clip: 1,
   };
-  const width = columns.length + 1;
-  const inputs = new Float64Array(used.length * width);
-  const units = new Float64Array(columns.length);
+  const width = columns.length;
+  const rows = 2 * used.length;
+  const inputs = new Float32Array(rows * width);
+  const units = new Float64Array(width);
+  const mirror = mirrorMap();
+  const mirrored = new Float32Array(FEATURE_COUNT);
   for (const [index, { at, row }] of used.entries()) {
-    unitsOf(scale, sources[at]?.features ?? new Float32Array(), row * FEATURE_COUNT, units);
-    inputs.set(units, index * width);
-    inputs[index * width + columns.length] = 1;
+    const raw = sources[at].features.subarray(row * FEATURE_COUNT, (row + 1) * FEATURE_COUNT);
+    for (let column = 0; column < FEATURE_COUNT; column += 1)
+      mirrored[column] = raw[mirror.index[column]] * mirror.factor[column];
+    unitsOf(scale, raw, 0, units);
+    inputs.set(units, 2 * index * width);
+    unitsOf(scale, mirrored, 0, units);
+    inputs.set(units, (2 * index + 1) * width);
   }
+  const moments = normalise(inputs, rows, width);
+  const weights = new Float32Array(rows).fill(1);
   const heads = HEADS.map((head, index) => {
-    const labels = Uint8Array.from(
-      used,
-      ({ at, row }) => sources[at]?.labels[row * HEADS.length + index] ?? 0,
+    const labels = new Float32Array(rows);
+    for (const [one, { at, row }] of used.entries()) {
+      const from = row * HEADS.length;
+      labels[2 * one] = sources[at].labels[from + index];
+      labels[2 * one + 1] = sources[at].labels[from + MIRRORED_HEAD[index]];
+    }
+    const fit = fitLogistic({ rows, columns: width, inputs, labels, weights, penalty: PENALTY });
+    const own = moments.map(({ deviation }, column) =>
+      deviation > 0 ? fit.coefficients[column] / deviation : 0,
     );
-    const weights = logisticRegression(inputs, labels, width);
-    return [head, { intercept: weights[columns.length] ?? 0, weights: [...weights.subarray(0, -1)] }];
+    const intercept = own.reduce((sum, weight, column) => sum - weight * moments[column].mean, fit.intercept);
+    return [head, { intercept, weights: own }];
   });
   return { schemaHash: SCHEMA_HASH, ...scale, heads: Object.fromEntries(heads) as RuleFile["heads"], about };
 }
 
-function momentsOf(values: readonly number[]): { mean: number; deviation: number } {
-  const known = values.filter(Number.isFinite);
-  if (known.length === 0) return { mean: 0, deviation: 1 };
-  const mean = known.reduce((sum, value) => sum + value, 0) / known.length;
-  const variance = known.reduce((sum, value) => sum + (value - mean) ** 2, 0) / known.length;
-  return { mean, deviation: variance > 1e-18 ? Math.sqrt(variance) : 1 };
-}
-
-/**
- * Maximum a posteriori weights.
- *
- * @param inputs `[row][width]`, the last column 1
- */
-export function logisticRegression(inputs: Float64Array, labels: Uint8Array, width: number): Float64Array {
-  const rows = labels.length;
-  const weights = new Float64Array(width);
-  const came = labels.reduce((sum, label) => sum + label, 0);
-  weights[width - 1] = Math.log((came + 0.5) / (rows - came + 0.5));
-  const gradient = new Float64Array(width);
-  const hessian = new Float64Array(width * width);
-  for (let step = 0; step < NEWTON_STEPS; step += 1) {
-    gradient.fill(0);
-    hessian.fill(0);
+/** To mean 0 and deviation 1, in place; a column that stands still is 0. */
+function normalise(inputs: Float32Array, rows: number, width: number) {
+  return Array.from({ length: width }, (_, column) => {
+    let [mean, squares] = [0, 0];
     for (let row = 0; row < rows; row += 1) {
-      const from = row * width;
-      let logit = 0;
-      for (let i = 0; i < width; i += 1) logit += weights[i] * inputs[from + i];
-      const p = 1 / (1 + Math.exp(-logit));
-      const error = labels[row] - p;
-      const curvature = p * (1 - p);
-      for (let i = 0; i < width; i += 1) {
-        const value = inputs[from + i];
-        gradient[i] += error * value;
-        const scaled = curvature * value;
-        if (scaled === 0) continue;
-        for (let j = 0; j <= i; j += 1) hessian[i * width + j] += scaled * inputs[from + j];
-      }
+      mean += inputs[row * width + column] / rows;
+      squares += inputs[row * width + column] ** 2 / rows;
     }
-    for (let i = 0; i < width; i += 1) {
-      const precision = i === width - 1 ? 1e-6 : RIDGE;
-      gradient[i] -= precision * weights[i];
-      hessian[i * width + i] += precision;
+    const variance = squares - mean ** 2;
+    const deviation = variance > 1e-18 ? Math.sqrt(variance) : 0;
+    for (let row = 0; row < rows; row += 1) {
+      const at = row * width + column;
+      inputs[at] = deviation > 0 ? (inputs[at] - mean) / deviation : 0;
     }
-    const change = choleskySolve(hessian, gradient, width);
-    let most = 0;
-    for (let i = 0; i < width; i += 1) {
-      weights[i] += change[i];
-      most = Math.max(most, Math.abs(change[i]));
-    }
-    if (most < 1e-6) break;
-  }
-  return weights;
-}
-
-/** Solves `matrix · x = right` for a positive definite matrix of which the lower half is given; the matrix is overwritten. */
-function choleskySolve(matrix: Float64Array, right: Float64Array, width: number): Float64Array {
-  for (let i = 0; i < width; i += 1) {
-    for (let j = 0; j <= i; j += 1) {
-      let sum = matrix[i * width + j];
-      for (let k = 0; k < j; k += 1) sum -= matrix[i * width + k] * matrix[j * width + k];
-      matrix[i * width + j] = i === j ? Math.sqrt(Math.max(sum, 1e-12)) : sum / matrix[j * width + j];
-    }
-  }
-  const x = Float64Array.from(right);
-  for (let i = 0; i < width; i += 1) {
-    for (let k = 0; k < i; k += 1) x[i] -= matrix[i * width + k] * x[k];
-    x[i] /= matrix[i * width + i];
-  }
-  for (let i = width - 1; i >= 0; i -= 1) {
-    for (let k = i + 1; k < width; k += 1) x[i] -= matrix[k * width + i] * x[k];
-    x[i] /= matrix[i * width + i];
-  }
-  return x;
+    return { mean, deviation };
+  });
 }

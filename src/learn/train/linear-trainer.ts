@@ -11,7 +11,7 @@ const ROWS_MAX = 60_000;
 const ROW_WEIGHT_BASE = 40_000;
 const PENALTY = 3e-3;
 /** Where bid and ask change places, these heads do: down ↔ up, bid ↔ ask; the spike stays. */
-const MIRRORED_HEAD = [2, 3, 0, 1, 5, 4, 6];
+export const MIRRORED_HEAD = [2, 3, 0, 1, 5, 4, 6];
 
 /** A fitted model: P(head) = σ(bias + Σ weight · clip(feature)), on raw features; one that is no number counts as 0. */
 export interface LinearModel {
