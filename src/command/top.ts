@@ -3,6 +3,11 @@ import { defineCommand } from "./command.ts";
 
 const ROWS_MAX = 128;
 const PIPED_ROWS = 40;
+/** Latency is that of what comes while somebody looks. */
+const PIPED_LOOK_SECONDS = 1;
+/** A key, or a control sequence of one; several come at once where they are held down or pasted. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: keys begin with the escape character
+const KEYS = /\x1b(?:\[|O)[0-9;]*[A-Za-z~]|[\s\S]/g;
 /** Control-C in raw mode. */
 const INTERRUPT = "\x03";
 
@@ -14,8 +19,9 @@ export const top = defineCommand({
 alerts. The process is found by --url (http://…, https://… or unix:/path), else by KEEL_HTTP; tokens and certificates are those of the
 environment (KEEL_HTTP_VIEW_TOKEN_FILE, KEEL_HTTP_TOKEN_FILE, KEEL_HTTP_TLS_…). It only looks.
 
-Keys: q quits, tab and arrows or 1 to 6 change the page, s the order, up and down scroll, space pauses. When piped, everything
-once; with --interval a line each time. NO_COLOR is respected. The exit code is 3 when the process does not answer.`,
+Keys: q quits, tab and arrows or 1 to 6 change the page, s the order, up, down and page keys scroll, space pauses. Where the
+terminal is narrow, columns that matter less are left out. When piped, everything once, after a second of looking; with
+--interval a line each time. NO_COLOR is respected. The exit code is 3 when the process does not answer.`,
   options: {
     url: { type: "string", value: "URL", description: "The process, as http://127.0.0.1:9464 or unix:/path" },
     interval: {
@@ -37,19 +43,25 @@ once; with --interval a line each time. NO_COLOR is respected. The exit code is 
   async run({ options, config, env, out, shutdown }) {
     const { RunningProcess } = await import("./top/running.ts");
     const { PAGES } = await import("./top/pages.ts");
-    const { drawScreen, screenLines, stateLine } = await import("./top/screen.ts");
+    const { printable } = await import("./top/line.ts");
+    const { drawScreen, pageLines, roomFor, screenLines, skipMax, stateLine } = await import(
+      "./top/screen.ts"
+    );
     const { stopped } = await import("../live/stopped.ts");
     const running = new RunningProcess(options.url, config.http);
     const pages = PAGES.map(({ name }) => name);
     if (out.columns === 0 || out.json) {
       const all = [...new Set(PAGES.flatMap(({ sections }) => sections)), "overview" as const];
       if (options.interval === undefined) {
+        await running.look(all, 0);
+        await stopped(shutdown, PIPED_LOOK_SECONDS);
         const snapshot = await running.look(all, PIPED_ROWS);
-        out.line(stateLine(snapshot).text);
+        out.line(printable(stateLine(snapshot).text));
         for (const page of PAGES.filter(({ name }) => name === (options.page ?? name))) {
           out.line();
           out.line(page.name.toUpperCase());
-          for (const { text } of page.lines(snapshot, page.sorts[0] ?? "")) out.line(text);
+          const lines = pageLines(page, snapshot, page.sorts[0] ?? "", Number.POSITIVE_INFINITY);
+          for (const { text } of lines) out.line(printable(text));
         }
         out.result(snapshot);
         return EXIT.ok;
@@ -62,7 +74,7 @@ once; with --interval a line each time. NO_COLOR is respected. The exit code is 
           now === undefined
             ? ""
             : `  profit ${now.profit.toFixed(2)}  quoted ${now.quoted}  sent ${now.quotesSent}  fills ${now.fills}  p99 ${now.p99Us?.toFixed(1) ?? "–"} µs`;
-        out.line(stateLine(snapshot).text + figures);
+        out.line(printable(stateLine(snapshot).text + figures));
         await stopped(shutdown, options.interval);
       }
       return EXIT.ok;
@@ -78,13 +90,22 @@ once; with --interval a line each time. NO_COLOR is respected. The exit code is 
     let problem: string | null = null;
     const quit = new AbortController();
     const page = () => PAGES[at] ?? PAGES[0];
+    const view = (shown: NonNullable<ReturnType<typeof page>>) => ({
+      ...{ page: shown, sort: shown.sorts[sort % shown.sorts.length] ?? "" },
+      ...{ columns: out.columns, rows: out.rows, skip, problem, isPaused },
+    });
     const draw = (): void => {
       const shown = page();
+      if (shown !== undefined) out.raw(drawScreen(screenLines(snapshot, view(shown)), hasColours));
+    };
+    const scroll = (by: number): void => {
+      const shown = page();
       if (shown === undefined) return;
-      const { columns, rows } = out;
-      const order = shown.sorts[sort % shown.sorts.length] ?? "";
-      const lines = screenLines(snapshot, { page: shown, sort: order, columns, rows, skip, problem });
-      out.raw(drawScreen(lines, hasColours));
+      skip = Math.max(Math.min(skip + by, skipMax(snapshot, view(shown))), 0);
+    };
+    const scrollPages = (by: number): void => {
+      const shown = page();
+      if (shown !== undefined) scroll(by * roomFor(view(shown)));
     };
     let isLooking = false;
     const look = async (): Promise<void> => {
@@ -106,20 +127,21 @@ once; with --interval a line each time. NO_COLOR is respected. The exit code is 
       sort = 0;
       skip = 0;
     };
-    const onKey = (chunk: Buffer): void => {
-      const key = chunk.toString();
-      if (key === "q" || key === INTERRUPT) {
-        quit.abort();
-        return;
-      }
-      if (key === "\t" || key === "\x1b[C") turn(1);
+    const onKey = (key: string): void => {
+      if (key === "q" || key === INTERRUPT) quit.abort();
+      else if (key === "\t" || key === "\x1b[C") turn(1);
       else if (key === "\x1b[Z" || key === "\x1b[D") turn(-1);
       else if (key >= "1" && key <= String(PAGES.length)) turn(Number(key) - 1 - at);
       else if (key === "s") sort += 1;
-      else if (key === "\x1b[B" || key === "j") skip += 1;
-      else if (key === "\x1b[A" || key === "k") skip = Math.max(skip - 1, 0);
+      else if (key === "\x1b[B" || key === "j") scroll(1);
+      else if (key === "\x1b[A" || key === "k") scroll(-1);
+      else if (key === "\x1b[6~") scrollPages(1);
+      else if (key === "\x1b[5~") scrollPages(-1);
       else if (key === " ") isPaused = !isPaused;
-      else return;
+    };
+    const onKeys = (chunk: Buffer): void => {
+      for (const [key] of chunk.toString().matchAll(KEYS)) onKey(key);
+      if (quit.signal.aborted) return;
       draw();
       void look();
     };
@@ -128,7 +150,7 @@ once; with --interval a line each time. NO_COLOR is respected. The exit code is 
     // Alternate screen without a cursor; given back whatever happens.
     out.raw("\x1b[?1049h\x1b[?25l");
     if (stdin.isTTY) stdin.setRawMode(true);
-    stdin.on("data", onKey);
+    stdin.on("data", onKeys);
     stdin.resume();
     stdout.on("resize", draw);
     const looking = setInterval(() => void look(), (options.interval ?? 1) * 1_000);
@@ -139,7 +161,7 @@ once; with --interval a line each time. NO_COLOR is respected. The exit code is 
       clearInterval(looking);
       quit.abort();
       stdout.off("resize", draw);
-      stdin.off("data", onKey);
+      stdin.off("data", onKeys);
       if (stdin.isTTY) stdin.setRawMode(false);
       stdin.pause();
       out.raw("\x1b[?25h\x1b[?1049l");

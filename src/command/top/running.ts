@@ -17,7 +17,7 @@ export interface Snapshot {
 }
 
 const answer = z.looseObject({
-  us: z.number(),
+  us: z.number().min(0).max(8.64e18),
   hello: z.looseObject({ name: z.string(), version: z.string(), heads: z.array(z.string()) }),
   directory: z.array(z.array(z.unknown())),
   rows: z.array(z.array(z.number().nullable())),
@@ -57,8 +57,7 @@ export class RunningProcess {
       ...(this.#unix === undefined ? {} : { unix: this.#unix }),
       ...(tls === undefined ? {} : { tls: { ca: tls.cert, cert: tls.cert, key: tls.key.reveal() } }),
     }).catch((error: unknown) => {
-      const why = error instanceof Error ? error.message : String(error);
-      throw new KeelError("unreachable", `${where}: ${why}`, EXIT.unreachable);
+      throw new KeelError("unreachable", `${where}: no answer${whyNot(error)}`, EXIT.unreachable);
     });
     if (!response.ok) {
       const text = (await response.text()).trim().slice(0, 200);
@@ -68,6 +67,12 @@ export class RunningProcess {
     if (!found.success) throw new KeelError("not-keel", `${where}: the answer is not that of keel`);
     return found.data as unknown as Snapshot;
   }
+}
+
+function whyNot(error: unknown): string {
+  if (!(error instanceof Error)) return "";
+  if (error.name === "TimeoutError") return ` within ${TIMEOUT_MS / 1_000} s`;
+  return "code" in error ? ` (${error.code})` : `: ${error.message}`;
 }
 
 function addressOf(http: HttpConfig | undefined): string | null {
