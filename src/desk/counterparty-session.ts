@@ -92,7 +92,10 @@ export class CounterpartySession {
     const traded = market.instruments.get(instrument);
     if (traded.kind !== "spot") {
       const taker = orderId > 0 && detail.liquidity === undefined ? { liquidity: "taker" as const } : {};
-      book.onFill(traded, side, priceTicks, sizeLots, { ...detail, ...taker }, timeUs);
+      const isQuotes = orderId === 0 && detail.structureId === undefined;
+      const quoteId = isQuotes ? quoter.stability.quoteAt(instrument, side, priceTicks) : undefined;
+      const hit = quoteId === undefined ? {} : { quoteId };
+      book.onFill(traded, side, priceTicks, sizeLots, { ...detail, ...taker, ...hit }, timeUs);
     }
     if (orderId === 0 && detail.structureId === undefined)
       quoter.onFill(instrument, side, sizeLots, timeUs, priceTicks);

@@ -280,7 +280,7 @@ export class Desk implements GatewayEvents {
   nameModel(underlying: number, card: ModelCard): void {
     // What was said before is the model's that said it.
     this.#turn.tell();
-    this.book.nameModel(underlying, modelLabel(card));
+    this.book.nameModel(underlying, modelLabel(card), this.quoter.lastQuoteId);
     this.#port.named?.(underlying, card);
   }
 

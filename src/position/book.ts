@@ -5,6 +5,7 @@ import { Attribution, type FillSums, newFillSums, type Source } from "./attribut
 import { type FeeRates, feeOf } from "./fees.ts";
 import { Ledger } from "./ledger.ts";
 import { type DueMarkout, MARKOUT_HORIZONS_MS, Markouts } from "./markout.ts";
+import { ModelsInForce } from "./models-in-force.ts";
 import { ProfitSteps } from "./profit-steps.ts";
 import { RecentIds } from "./recent-ids.ts";
 import type { BookChange, BookSnapshot, SavedPosition } from "./snapshot.ts";
@@ -19,6 +20,8 @@ export interface FillDetail {
   readonly counterparty?: string;
   readonly liquidity?: "maker" | "taker";
   readonly fee?: number;
+  /** The quote that was hit. */
+  readonly quoteId?: number;
 }
 
 /** A position and its money, for people. Amounts in quote currency unless named otherwise. */
@@ -59,9 +62,7 @@ export class Book {
   readonly #keys: string[] = [];
   readonly #gate: RiskGate;
   readonly #rates: FeeRates;
-  readonly #model: string;
-  /** Where another model than {@link #model} is in force, by underlying. */
-  readonly #models: (string | undefined)[] = [];
+  readonly #models: ModelsInForce;
   readonly #instruments: (Instrument | undefined)[];
   readonly #underlyingOf: Int32Array;
   readonly #steps: ProfitSteps;
@@ -97,7 +98,7 @@ export class Book {
     this.attribution = new Attribution(capacity);
     this.#gate = options.gate;
     this.#rates = options.rates;
-    this.#model = options.model;
+    this.#models = new ModelsInForce(options.model);
     this.#instruments = new Array<Instrument | undefined>(capacity).fill(undefined);
     this.#underlyingOf = new Int32Array(capacity).fill(-1);
     this.#steps = new ProfitSteps({
@@ -174,7 +175,8 @@ export class Book {
     this.attribution.add(id, "spread", spread);
     this.attribution.add(id, "fees", -fee * conversion);
     this.#steps.profit[id] += spread - fee * conversion;
-    const key = this.#key(`${detail.counterparty ?? "counterparty"} ${this.#modelOf(id)}`);
+    const model = this.#models.of(this.#underlyingOf[id], detail.quoteId);
+    const key = this.#key(`${detail.counterparty ?? "counterparty"} ${model}`);
     const sums = this.#sums.get(this.#keys[key] ?? "");
     if (sums !== undefined) {
       sums.fills += 1;
@@ -263,9 +265,9 @@ export class Book {
     });
   }
 
-  /** Under which model's name fills of an underlying are kept from now on. */
-  nameModel(underlying: number, model: string): void {
-    this.#models[underlying] = model;
+  /** Under which model's name fills of an underlying's quotes with ids above this one are kept, and fills of no quote from now on. */
+  nameModel(underlying: number, model: string, lastQuoteId: number): void {
+    this.#models.name(underlying, model, lastQuoteId);
   }
 
   /** Sums of fills by `counterparty model`. */
@@ -405,10 +407,6 @@ export class Book {
   #worth(id: number, signedLots: number, mark: number, price: number): number {
     const { ledger } = this;
     return ledger.unit[id] * signedLots * (ledger.measure(id, mark) - ledger.measure(id, price));
-  }
-
-  #modelOf(instrument: number): string {
-    return this.#models[this.#underlyingOf[instrument]] ?? this.#model;
   }
 
   #key(name: string): number {

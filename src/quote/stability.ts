@@ -251,6 +251,14 @@ export class Stability {
     else this.#end(at, timeUs);
   }
 
+  /** Id of the quote that stands at a price; undefined when none does. */
+  quoteAt(instrument: number, side: number, priceTicks: number): number | undefined {
+    for (let slot = instrument; slot < this.#slots; slot += this.#capacity) {
+      if (this.ticks[2 * slot + side] === priceTicks) return this.quoteId[slot];
+    }
+    return undefined;
+  }
+
   /** The instrument's quotes up to an id no longer stand at the counterparty. */
   forget(instrument: number, timeUs: number, upToQuoteId = Number.POSITIVE_INFINITY): void {
     for (let slot = instrument; slot < this.#slots; slot += this.#capacity) {
