@@ -41,7 +41,8 @@ export class KafkaPublisher {
     this.#options = options;
   }
 
-  add({ message, latest }: Published): void {
+  add({ message, latest, fences }: Published): void {
+    if (fences !== null) this.#outbox.fence(fences);
     this.#outbox.add(message, latest);
   }
 

@@ -7,6 +7,9 @@ export interface OutMessage {
   readonly value: string;
 }
 
+/** Stands for every name in {@link Outbox.fence}. */
+export const EVERY_NAME = "*";
+
 interface Waiting extends OutMessage {
   readonly latest: string | null;
 }
@@ -54,6 +57,15 @@ export class Outbox {
     this.#messages[this.#tail % this.#capacity] = waiting;
     if (latest !== null) this.#latest.set(latest, this.#tail);
     this.#tail += 1;
+  }
+
+  /**
+   * What is added from now on stays behind what waits: no later message of this name, or of any, takes the place of one before.
+   * For messages that undo what was said before them.
+   */
+  fence(name: string | typeof EVERY_NAME): void {
+    if (name === EVERY_NAME) this.#latest.clear();
+    else this.#latest.delete(name);
   }
 
   /** The oldest messages, at most so many. */

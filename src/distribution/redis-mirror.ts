@@ -1,10 +1,13 @@
 import { RedisClient } from "bun";
+import { KeelError } from "../core/errors.ts";
 import type { Counters, FeatureNames, PlainSecrets } from "./control.ts";
 import { reasonOf } from "./kafka-client.ts";
 import type { RedisOptions } from "./options.ts";
 import { tlsDistrust } from "./tls-reason.ts";
 
 const CONNECT_MS = 5_000;
+/** A server that is gone without a word looks like a slow one; after so long it is asked anew over another connection. */
+const ANSWER_MS = 5_000;
 const PAUSE_MS = 250;
 const PAUSE_MS_MAX = 2_000;
 /** The description outlives a pause of the desk, but not its end for long. */
@@ -12,7 +15,7 @@ const SCHEMA_TTL_MS = 3_600_000;
 const SCHEMA_EVERY_MS = 60_000;
 
 /**
- * Mirrors each underlying's latest features to a Redis hash with a time to live: `PREFIXfeatures:BASE` with the fields `schemaHash`,
+ * Mirrors each underlying's latest features to a Redis hash with a time to live, written anew each time in one transaction: `PREFIXfeatures:BASE` with the fields `schemaHash`,
  * `receivedUs` and one per feature. `PREFIXschema:HASH` describes the features. While one round is under way newer rows take the
  * waiting ones' place, so that memory is bounded by the number of underlyings.
  */
@@ -70,7 +73,14 @@ export class RedisMirror {
       const client = await this.#connected();
       const commands = rows.flatMap(([base, fields]) => {
         const key = `${prefix}features:${base}`;
-        return [client.send("HSET", [key, ...fields]), client.send("PEXPIRE", [key, String(ttlMs)])];
+        // At once: a row never stands without its time to live, and no field of an earlier schema stays in it.
+        return [
+          client.send("MULTI", []),
+          client.send("DEL", [key]),
+          client.send("HSET", [key, ...fields]),
+          client.send("PEXPIRE", [key, String(ttlMs)]),
+          client.send("EXEC", []),
+        ];
       });
       if (nowMs - this.#schemaMs > SCHEMA_EVERY_MS) {
         const { schemaHash, features } = this.#schema;
@@ -79,7 +89,7 @@ export class RedisMirror {
           client.send("SET", [`${prefix}schema:${schemaHash}`, text, "PX", String(SCHEMA_TTL_MS)]),
         );
       }
-      await settled(commands);
+      await answered(settled(commands));
       if (nowMs - this.#schemaMs > SCHEMA_EVERY_MS) this.#schemaMs = nowMs;
       this.#counters.add("redisWritten", rows.length);
       this.#counters.set("redisUp", 1);
@@ -124,6 +134,22 @@ function withCredentials(url: string, username: string | undefined, password: st
   whole.username = encodeURIComponent(username ?? "");
   whole.password = encodeURIComponent(password);
   return whole.href;
+}
+
+/** @throws KeelError when there is no answer in time */
+async function answered(answer: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new KeelError("redis-silent", `no answer within ${ANSWER_MS} ms`)),
+      ANSWER_MS,
+    );
+  });
+  try {
+    await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Waits for all, so that none fails unheard, then throws the first failure. */

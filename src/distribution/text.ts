@@ -2,7 +2,7 @@ import { FEED_STATE_NAMES, SIDE, TICKER, UNSOUND_NAMES } from "../market/event-b
 import { reasonNames } from "../quote/quote-batch.ts";
 import type { FeatureNames } from "./control.ts";
 import type { Publication } from "./options.ts";
-import type { OutMessage } from "./outbox.ts";
+import { EVERY_NAME, type OutMessage } from "./outbox.ts";
 import { QUOTE, RECORD, type RecordKind } from "./record.ts";
 
 const TICKER_NAMES = Object.keys(TICKER);
@@ -32,10 +32,12 @@ interface InstrumentName {
   readonly symbol: string;
 }
 
-/** A message, and the name under which a later one takes its place; null where each one counts. */
 export interface Published {
   readonly message: OutMessage;
+  /** Name under which a later one takes its place; null where each one counts. */
   readonly latest: string | null;
+  /** Name of which no later message may come before this one, {@link EVERY_NAME} for all; null where none is concerned. */
+  readonly fences: string | null;
 }
 
 export interface TextOptions {
@@ -76,13 +78,13 @@ export class RecordText {
     const topic = `${this.#options.topicPrefix}${publication}`;
     if (kind === RECORD.cancelAll) {
       const value = JSON.stringify({ type: "cancelAll", receivedUs: timeUs });
-      return { message: { topic, key: "*", value }, latest: null };
+      return { message: { topic, key: "*", value }, latest: null, fences: EVERY_NAME };
     }
     if (kind === RECORD.prediction) {
       const base = this.#underlyings.get(subject);
       if (base === undefined) return null;
       const value = JSON.stringify(this.#prediction(base, timeUs, values));
-      return { message: { topic, key: base, value }, latest: `prediction ${base}` };
+      return { message: { topic, key: base, value }, latest: `prediction ${base}`, fences: null };
     }
     const instrument = this.#instruments.get(subject);
     if (instrument === undefined) return null;
@@ -92,6 +94,7 @@ export class RecordText {
     return {
       message: { topic, key, value: JSON.stringify({ ...head, ...body }) },
       latest: latest === null ? null : `${latest} ${key}`,
+      fences: kind === RECORD.status ? `top ${key}` : null,
     };
   }
 

@@ -56,7 +56,7 @@ class Distribution {
             topic: `${kafka.topicPrefix}feed`,
             session: Date.now() * 1_000,
             snapshotMs: kafka.snapshotMs,
-            publish: (message) => this.#publisher?.add({ message, latest: null }),
+            publish: (message) => this.#publisher?.add({ message, latest: null, fences: null }),
           });
     this.#signals =
       kafka === undefined || kafka.signalTopics.length === 0

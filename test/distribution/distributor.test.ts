@@ -437,6 +437,25 @@ describe.skipIf(skipUnless(noRedis === null, noRedis ?? ""))("Redis", () => {
     expect(problems).toEqual([]);
   }, 30_000);
 
+  test("whatever stood under a row's key is gone with it: fields of an earlier schema, a value of another type, a key without an end", async () => {
+    const redis = await client();
+    const { distributor, problems } = new ShownDesk().distributor({ redis: options });
+    await redis.send("HSET", ["keel:features:BTC", "of_an_earlier_schema", "1", "schemaHash", "old"]);
+    distributor.onFeatures(0, row(1), 1, START_US);
+    await until("the first row", () => distributor.counter("redisWritten") === 1);
+    const fields = (await redis.hkeys("keel:features:BTC")) as string[];
+    expect(fields.length).toBe(FEATURE_COUNT + 2);
+    expect(fields).not.toContain("of_an_earlier_schema");
+    expect(Number(await redis.send("PTTL", ["keel:features:BTC"]))).toBeGreaterThan(0);
+    await redis.set("keel:features:BTC", "no hash");
+    distributor.onFeatures(0, row(2), 1, START_US + 20_000);
+    await until("the second row", () => distributor.counter("redisWritten") === 2);
+    expect(await redis.hget("keel:features:BTC", "schemaHash")).toBe(SCHEMA_HASH);
+    await distributor.ended();
+    redis.close();
+    expect(problems).toEqual([]);
+  }, 30_000);
+
   test("a Redis that went away and came back has features again", async () => {
     const { distributor, problems } = new ShownDesk().distributor({ redis: options });
     let i = 0;
@@ -456,6 +475,15 @@ describe.skipIf(skipUnless(noRedis === null, noRedis ?? ""))("Redis", () => {
     await server.start();
     const before = distributor.counter("redisWritten");
     await flowing("features again", () => distributor.counter("redisWritten") > before);
+    const redis = await client();
+    await redis.send("CLIENT", ["PAUSE", "600000", "ALL"]);
+    redis.close();
+    await flowing("silence to be noticed", () => distributor.counter("redisUp") === 0);
+    await until("the silence to be told", () => problems.some((problem) => problem.includes("no answer")));
+    await server.stop();
+    await server.start();
+    const later = distributor.counter("redisWritten");
+    await flowing("features after the silence", () => distributor.counter("redisWritten") > later);
     await distributor.ended();
   }, 60_000);
 });

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { Outbox } from "../../src/distribution/outbox.ts";
+import { EVERY_NAME, Outbox } from "../../src/distribution/outbox.ts";
 
 function message(value: string) {
   return { topic: "t", key: "k", value };
@@ -33,6 +33,21 @@ test("with a backlog the latest of a name takes the earlier one's place; without
   expect(values(outbox)).toEqual(["top 1", "top 3", "trade"]);
   outbox.add(message("top 4"), "top");
   expect(values(outbox)).toEqual(["top 4"]);
+});
+
+test("nothing of a name comes before a message that undoes what was said before it", () => {
+  const outbox = new Outbox(10, 1);
+  for (const name of ["quote A", "quote B", "top A"]) outbox.add(message(`${name} 1`), name);
+  outbox.fence("quote A");
+  outbox.add(message("status of A"), null);
+  for (const name of ["quote A", "quote B"]) outbox.add(message(`${name} 2`), name);
+  expect(values(outbox)).toEqual(["quote A 1", "quote B 2", "top A 1", "status of A", "quote A 2"]);
+  outbox.add(message("quote A 3"), "quote A");
+  outbox.fence(EVERY_NAME);
+  outbox.add(message("cancelAll"), null);
+  outbox.add(message("quote A 4"), "quote A");
+  outbox.add(message("quote A 5"), "quote A");
+  expect(values(outbox)).toEqual(["quote A 3", "cancelAll", "quote A 5"]);
 });
 
 test("whatever comes and goes, nothing is lost uncounted and the last of every name is delivered", () => {

@@ -121,7 +121,11 @@ describe.skipIf(skipUnless(noKafka === null, noKafka ?? ""))("Kafka over TLS", (
     const problems: string[] = [];
     const publisher = new KafkaPublisher(revealed(kafka), counters, (problem) => problems.push(problem));
     const value = '{"signal":"mood","value":1}';
-    publisher.add({ message: { topic: kafka.signalTopics[0] ?? "", key: "k", value }, latest: null });
+    publisher.add({
+      message: { topic: kafka.signalTopics[0] ?? "", key: "k", value },
+      latest: null,
+      fences: null,
+    });
     publisher.pump(performance.now());
     await until("the message's fate", () => counters.get("kafkaSent") + counters.get("kafkaFailed") > 0);
     await publisher.close(performance.now() + 500);
