@@ -8,6 +8,7 @@ import { liveMetrics } from "../../src/live/live-metrics.ts";
 import { AlertWatch } from "../../src/monitor/alerts/watch.ts";
 import { DiskSpace } from "../../src/monitor/disk-space.ts";
 import { HttpServer } from "../../src/monitor/http.ts";
+import type { LoadStageName } from "../../src/risk/load-shedder.ts";
 import { Harness } from "../live/harness.ts";
 import { startBrowser } from "../support/browser.ts";
 
@@ -27,6 +28,8 @@ let server: HttpServer;
 let alerts: AlertWatch;
 let page: Page;
 const faults: string[] = [];
+/** Stage of load that the page is told. */
+let load: LoadStageName = "normal";
 
 beforeAll(async () => {
   if (browser === null) return;
@@ -34,9 +37,11 @@ beforeAll(async () => {
   const { live } = harness;
   const metrics = liveMetrics(live, null, new DiskSpace(new Map()));
   alerts = new AlertWatch({ metrics, clock: live.clock, log: live.log, webhook: null });
+  const target = httpTarget(live, metrics, alerts, null);
+  if (target.dashboard === undefined) throw new Error("no dashboard");
   server = new HttpServer(
     { hostname: "127.0.0.1", port: 0, token: TOKEN, viewToken: VIEW },
-    httpTarget(live, metrics, alerts, null),
+    { ...target, dashboard: { ...target.dashboard, load: () => load } },
   );
   await harness.untilQuoting();
   page = await browser.newPage();
@@ -127,6 +132,26 @@ test.skipIf(browser === null)(
     await page.keyboard.type("RESET");
     await page.keyboard.press("Enter");
     await until("the desk quotes again", async () => (await text(".state")) === "QUOTING");
+    expect(faults).toEqual([]);
+  },
+  60_000,
+);
+
+test.skipIf(browser === null)(
+  "each stage of load stands at the process, in words and in colour",
+  async () => {
+    await page.click("#tab-overview");
+    const [note, value] = [".tile:last-child .note", ".tile:last-child .value"];
+    for (const [stage, words, tone] of [
+      ["conflate", "load: quotes conflated;", "warn"],
+      ["widen", "load: quotes conflated, wider;", "warn"],
+      ["pull", "load: QUOTES PULLED;", "bad"],
+      ["normal", "up ", ""],
+    ] as const) {
+      load = stage;
+      await until(`${stage} is shown`, async () => (await text(note)).startsWith(words));
+      expect(await page.$eval(value, (element) => element.className)).toBe(`value ${tone}`.trim());
+    }
     expect(faults).toEqual([]);
   },
   60_000,

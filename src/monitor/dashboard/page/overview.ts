@@ -10,6 +10,13 @@ const TRACE_SAMPLES = 600;
 const TRACE_MS = 100;
 const CHART_MS = 250;
 
+/** What is done about load. */
+const SHED = {
+  conflate: "quotes conflated",
+  widen: "quotes conflated, wider",
+  pull: "QUOTES PULLED",
+} as const;
+
 interface Tile {
   readonly label: string;
   readonly value: HTMLElement;
@@ -144,8 +151,10 @@ export function overview(): View {
     put(
       host,
       `${count(now.residentMb)} MB`,
-      `up ${duration(now.seconds)}, loop ${fixed(now.loopLagMs, 1)} ms late${now.load === "normal" ? "" : `, load ${now.load}`}`,
-      now.load === "normal" ? "" : "warn",
+      now.load === "normal"
+        ? `up ${duration(now.seconds)}, loop ${fixed(now.loopLagMs, 1)} ms late`
+        : `load: ${SHED[now.load]}; loop ${fixed(now.loopLagMs, 1)} ms late`,
+      now.load === "normal" ? "" : now.load === "pull" ? "bad" : "warn",
     );
     waitingCard.hidden = now.waiting.length === 0;
     each(
