@@ -100,9 +100,12 @@ function fail(name: string, error: unknown, stderr: TextSink, out: StreamOutput)
   return exitCode;
 }
 
+/** Some messages begin with the verb, or with the verb and its action: it is not said twice. */
 function report(name: string, error: unknown, stderr: TextSink): ExitCode {
   if (error instanceof KeelError) {
-    stderr.write(`${name}: ${error.message}\n`);
+    const isNamed =
+      /^(?:keel )?([a-z]+)(?: [a-z]+)?: /.exec(error.message)?.[1] === name.replace(/^keel /, "");
+    stderr.write(isNamed ? `keel ${error.message.replace(/^keel /, "")}\n` : `${name}: ${error.message}\n`);
     return error.exitCode;
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);

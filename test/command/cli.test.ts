@@ -37,6 +37,18 @@ const failing = defineCommand({
   },
 });
 
+const naming = defineCommand({
+  name: "naming",
+  summary: "Fail in its own name",
+  usage: "",
+  options: {},
+  positionals: ["TEXT"],
+  environment: false,
+  run({ positionals: [text] }): Promise<never> {
+    throw new KeelError("named", text, EXIT.badConfiguration);
+  },
+});
+
 async function run(...args: string[]) {
   let stdout = "";
   let stderr = "";
@@ -45,7 +57,11 @@ async function run(...args: string[]) {
     stdout: { write: (text: string) => (stdout += text) },
     stderr: { write: (text: string) => (stderr += text) },
     shutdown: new AbortController().signal,
-    verbs: { echo: async (): Promise<Command> => echo, failing: async (): Promise<Command> => failing },
+    verbs: {
+      echo: async (): Promise<Command> => echo,
+      failing: async (): Promise<Command> => failing,
+      naming: async (): Promise<Command> => naming,
+    },
   });
   return { exitCode, stdout, stderr, last: stdout.trimEnd().split("\n").at(-1) ?? "" };
 }
@@ -59,7 +75,19 @@ test("without a verb the list of verbs is shown", async () => {
 test("an unknown verb is refused with the nearest one", async () => {
   const { exitCode, stderr } = await run("ehco");
   expect(exitCode).toBe(EXIT.badConfiguration);
-  expect(stderr).toBe('keel: "ehco" is not a verb of keel, did you mean echo? (verbs: echo, failing)\n');
+  expect(stderr).toBe(
+    'keel: "ehco" is not a verb of keel, did you mean echo? (verbs: echo, failing, naming)\n',
+  );
+});
+
+test.each([
+  ["naming: nothing there", "keel naming: nothing there"],
+  ["naming set: nothing there", "keel naming set: nothing there"],
+  ["keel naming: nothing there", "keel naming: nothing there"],
+  ["the file: nothing there", "keel naming: the file: nothing there"],
+])("a message that begins with the verb, as %j, is told with it once", async (text, told) => {
+  const { stderr } = await run("naming", text);
+  expect(stderr).toBe(`${told}\n`);
 });
 
 test("the result is one JSON object on the last line, whenever it was given", async () => {
