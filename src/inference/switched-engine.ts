@@ -41,6 +41,9 @@ export class SwitchedEngine implements StepEngine {
   readonly #written: Float64Array;
   readonly #followed: Float64Array;
   readonly #rowsOf: readonly [Int32Array, Int32Array];
+  /** Each row of {@link features}, and its first so many rows: what is copied in one piece, without a view made for it. */
+  readonly #row: readonly Float32Array[];
+  readonly #rows: readonly Float32Array[];
   readonly #features: number;
   readonly #heads: number;
   #nextSlot = 0;
@@ -56,6 +59,9 @@ export class SwitchedEngine implements StepEngine {
     this.#features = card.featureCount;
     this.#heads = card.heads.length;
     this.features = new Float32Array(maxBatch * this.#features);
+    const rows = Array.from({ length: maxBatch }, (_, at) => at);
+    this.#row = rows.map((at) => this.features.subarray(at * this.#features, (at + 1) * this.#features));
+    this.#rows = rows.map((at) => this.features.subarray(0, (at + 1) * this.#features));
     this.slots = new Int32Array(maxBatch);
     this.probabilities = new Float32Array(maxBatch * this.#heads);
     this.#onSecond = new Uint8Array(slotCount);
@@ -235,10 +241,7 @@ export class SwitchedEngine implements StepEngine {
       this.forcedRows += this.#follow(slot, 1);
     }
     const at = slot * HISTORY_ROWS + (this.#written[slot] % HISTORY_ROWS);
-    const width = this.#features;
-    const from = row * width;
-    const to = at * width;
-    for (let i = 0; i < width; i += 1) this.#history[to + i] = this.features[from + i];
+    this.#history.set(this.#row[row], at * this.#features);
     this.#written[slot] += 1;
   }
 
@@ -260,14 +263,12 @@ export class SwitchedEngine implements StepEngine {
 
   /** @param rows which rows; all of the first `count` when null */
   #run(engine: StepEngine, rows: Int32Array | null, count: number): void {
-    const width = this.#features;
     const heads = this.#heads;
+    if (rows === null && count > 0) engine.features.set(this.#rows[count - 1]);
     for (let at = 0; at < count; at += 1) {
       const row = rows === null ? at : rows[at];
       engine.slots[at] = this.slots[row];
-      const from = row * width;
-      const to = at * width;
-      for (let i = 0; i < width; i += 1) engine.features[to + i] = this.features[from + i];
+      if (rows !== null) engine.features.set(this.#row[row], at * this.#features);
     }
     engine.step(count);
     for (let at = 0; at < count; at += 1) {

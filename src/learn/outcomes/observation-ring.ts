@@ -16,6 +16,9 @@ export class ObservationWriter implements ObservationSink {
   lastUs = 0;
   readonly #ring: RingProducer;
   readonly #singles: Float32Array;
+  /** Where singles came from last, and the parts of it that were asked for, by offset: no view is made for a copy. */
+  #source: Float32Array | null = null;
+  readonly #parts: (Float32Array | undefined)[] = [];
   #closed = false;
   #missing = 0;
 
@@ -51,10 +54,20 @@ export class ObservationWriter implements ObservationSink {
     const bytes = HEAD_BYTES + count * 4;
     const at = this.#begin(kind, subject, FORM.singles, timeUs, bytes);
     if (at === RING_NONE) return;
-    const singles = this.#singles;
-    const from = (at + HEAD_BYTES) >> 2;
-    for (let value = 0; value < count; value += 1) singles[from + value] = values[offset + value];
+    this.#singles.set(this.#partOf(values, offset, count), (at + HEAD_BYTES) >> 2);
     this.#ring.commit(bytes);
+  }
+
+  #partOf(values: Float32Array, offset: number, count: number): Float32Array {
+    if (values !== this.#source) {
+      this.#source = values;
+      this.#parts.length = 0;
+    }
+    const known = this.#parts[offset];
+    if (known?.length === count) return known;
+    const part = values.subarray(offset, offset + count);
+    this.#parts[offset] = part;
+    return part;
   }
 
   describe(kind: ObservedKind, subject: number, timeUs: number, text: string): void {
