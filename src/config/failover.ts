@@ -50,7 +50,7 @@ export function readFailover(
     if (peer !== undefined) missing("KEEL_LEASE_URL", "the URL of Redis or etcd, because KEEL_PEER is set");
     return undefined;
   }
-  if (values.KEEL_GATEWAY !== "fix" || values.KEEL_FIX_HOST === undefined) {
+  if (values.KEEL_GATEWAY === "fix" && values.KEEL_FIX_HOST === undefined) {
     missing("KEEL_FIX_HOST", "a FIX counterparty, because KEEL_LEASE_URL is set: a pair shares its session");
   }
   if ((peer === undefined) !== (listen === null)) {

@@ -1,11 +1,11 @@
-import type { WireFence } from "../gateway/wire-fence.ts";
+import type { TermFence } from "../gateway/wire-fence.ts";
 
 /**
  * The present term of leadership, as the wire sees it: open until a monotonic time that lies before the lease's end, and only
  * while no number beyond those reserved with the lease has been used. Both come from answers of the coordination service alone,
  * so that a process that slept through its term finds it over without being told.
  */
-export class LeaseFence implements WireFence {
+export class LeaseFence implements TermFence {
   readonly #monotonicNs: () => number;
   #token = 0;
   #untilNs = Number.NEGATIVE_INFINITY;

@@ -84,6 +84,8 @@ export const streamSnapshot = z.strictObject({
       startedUs: z.number().nullable(),
     })
     .nullable(),
+  /** Left out where there is a FIX session. */
+  trades: z.strictObject({ sinceMs: z.number().nullable(), keys: z.array(z.string()) }).optional(),
 });
 export type StreamSnapshot = z.infer<typeof streamSnapshot>;
 

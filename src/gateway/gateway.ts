@@ -61,6 +61,17 @@ export interface SessionNumbers {
   readonly startedUs: number | null;
 }
 
+/**
+ * Which trades of an account a desk has booked: those up to a time, and those of the moments before it that are named. For venues whose
+ * trades can be asked for.
+ */
+export interface BookedTrades {
+  /** By the venue's clock; null before the first logon. */
+  readonly sinceMs: number | null;
+  /** `<instrument> <trade id>`, the newest last. */
+  readonly keys: readonly string[];
+}
+
 /** Where quotes leave the process. */
 export interface QuoteGateway {
   /** A session is established and quotes may be sent. */
@@ -91,13 +102,21 @@ export interface QuoteGateway {
   readonly reconciliation?: ReconciliationSource;
   /**
    * Of a pair, this process leads from now on: the session may be opened. Left out by gateways that cannot be one of a pair; those
-   * that can be, and were made so, connect to nobody before.
+   * that can be, and were made so, send nothing before that changes anything at the counterparty.
    *
    * @param before what the leaders before left of the session's numbers; null = nothing
    */
   lead?(before: SessionNumbers | null, timeUs: number): void;
   /** The other one is to lead: cancels everything and logs out. Resolves when the session has ended or was given up. */
   follow?(reason: string, timeUs: number): Promise<void>;
+  /** Of a pair, this one could lead without connecting first; left out where there is one connection for both. */
+  readonly prepared?: boolean;
+  /** What a process has to know that goes on with this one's books. Left out where executions come again by the session itself. */
+  readonly booked?: BookedTrades;
+  /** The desk's books are those of another process from here on, which has booked these. */
+  adoptTrades?(booked: BookedTrades): void;
+  /** The leader has booked a trade, which is told to the desk by its word. */
+  followTrade?(symbol: string, tradeId: string): void;
   onTimer(timeUs: number): void;
   /** Logs out and closes; resolves when the peer has confirmed or `timeoutMs` has passed. */
   stop(timeoutMs: number): Promise<void>;

@@ -8,3 +8,9 @@ export interface WireFence {
   /** Bytes may leave under this token, now. Reads the monotonic clock. */
   permits(token: number): boolean;
 }
+
+/** A fence of which it is known how long it stays open, for what has to travel before it counts. */
+export interface TermFence extends WireFence {
+  /** End of the term as it is now, monotonic ns. */
+  readonly untilNs: number;
+}

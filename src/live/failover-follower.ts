@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { StreamRecord, StreamSnapshot } from "../failover/stream.ts";
+import type { BookedTrades } from "../gateway/gateway.ts";
 import { BOOK_FILE, BookStore } from "../position/book-store.ts";
 import { SIDES_FILE, SidesStore } from "../quote/sides-store.ts";
 import { KILL_SWITCH_FILE, KillSwitchStore } from "../risk/kill-switch-store.ts";
@@ -21,6 +22,7 @@ export class LeaderFollower {
   #first: ((snapshot: StreamSnapshot | null) => void) | null = null;
   /** What came of the leader before the desk was there. */
   #early: StreamRecord[] = [];
+  #trades: BookedTrades | null = null;
 
   /** @param onReleased told when the leader has given the lease back */
   constructor(options: LiveFailoverOptions, onReleased: () => void) {
@@ -58,6 +60,7 @@ export class LeaderFollower {
     new KillSwitchStore(join(stateDir, KILL_SWITCH_FILE)).save(snapshot.kill, snapshot.reducing);
     new SidesStore(join(stateDir, SIDES_FILE)).replace(snapshot.sides);
     this.#early.unshift(...sessionRecords(snapshot));
+    this.#trades = snapshot.trades ?? null;
     log.info("the leader's books are taken over", { positions: snapshot.positions.length });
   }
 
@@ -65,6 +68,7 @@ export class LeaderFollower {
   start(live: LiveDesk): void {
     const followed = new FollowedLeader(live);
     this.#followed = followed;
+    if (this.#trades !== null) live.gateway.adoptTrades?.(this.#trades);
     const early = this.#early;
     this.#early = [];
     for (const record of early) this.#apply(record, followed);

@@ -21,6 +21,9 @@ export function snapshotOf(live: LiveDesk): StreamSnapshot {
             nextIncoming: store.nextIncoming,
             startedUs: Number.isNaN(store.startedUs) ? null : store.startedUs,
           },
+    ...(gateway.booked === undefined
+      ? {}
+      : { trades: { ...gateway.booked, keys: [...gateway.booked.keys] } }),
   };
 }
 

@@ -63,6 +63,7 @@ export class FollowedLeader {
       ...snapshot.positions,
       ...flat.map((position) => ({ ...position, size: "0", averagePrice: null })),
     ]);
+    if (snapshot.trades !== undefined) live.gateway.adoptTrades?.(snapshot.trades);
     this.adoptOrders(snapshot);
     for (const record of sessionRecords(snapshot)) this.apply(record);
   }
@@ -110,6 +111,7 @@ export class FollowedLeader {
 
   #fill(fill: Fill): void {
     const live = this.#live;
+    live.gateway.followTrade?.(fill.symbol, fill.executionId);
     const instrument = live.desk.market.instruments.find(fill.venue, fill.symbol);
     // Before there is a price no limit could be held against the fill, and the kill switch would trip.
     if (instrument === undefined || !live.desk.gate.canValue(instrument.id)) {

@@ -101,6 +101,8 @@ export function unfit(live: LiveDesk): string[] {
   if (desk.gate.kill.tripped) reasons.push(`the kill switch is tripped: ${desk.gate.kill.state.reason}`);
   if (load?.shedder.stage === LOAD_STAGE.pull)
     reasons.push("more comes in than can be taken: quotes are pulled");
+  if (live.standsBy && live.gateway.prepared === false)
+    reasons.push("the connection to the venue is not ready to be led on");
   if (!live.standsBy && !desk.gate.reconciled)
     reasons.push("positions are not reconciled with the counterparty");
   if (desk.gate.reducing !== null) reasons.push(`only reductions are quoted: ${desk.gate.reducing.reason}`);

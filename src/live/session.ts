@@ -332,6 +332,7 @@ async function takePlace(
     const released = await succession.take(live, () => unfit(live), config.timeouts.handoverMs, shutdown);
     lock = RunLock.take(config.stateDir, log);
     live.takePlace(released.journal, alone ? lock.token : null);
+    if (released.state.trades !== undefined) live.gateway.adoptTrades?.(released.state.trades);
     checkNumbers(live, released);
     return { lock, released };
   } catch (error) {
@@ -357,6 +358,9 @@ function gateway(
       clock,
       onProblem: (text) => log.warn("deribit", { problem: text }),
       ...(config.deribit.blockRfqs ? { onRfq } : {}),
+      ...(failover === null
+        ? {}
+        : { pair: { fence: failover.fence }, reconnectCapMs: PAIR_RECONNECT_CAP_MS }),
     });
   }
   const common = {

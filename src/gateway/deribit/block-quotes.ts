@@ -29,7 +29,7 @@ export interface BlockQuotesOptions {
   readonly client: RpcClient;
   readonly clock: Clock;
   /** Begins the labels of quotes. */
-  readonly labelPrefix: string;
+  readonly labelPrefix: () => string;
   readonly counters: BlockRfqCounters;
   /** By the venue's number. */
   readonly asked: ReadonlyMap<number, QuotedRfq>;
@@ -85,7 +85,7 @@ export class BlockQuotes {
     for (const kinds of [["cancel"], ["edit", "add"]]) {
       for (const { rfq, sides } of asked.values()) {
         for (const side of sides) {
-          const prefix = `${labelPrefix}${rfq.block_rfq_id}`;
+          const prefix = `${labelPrefix()}${rfq.block_rfq_id}`;
           const command = side.next(rfq, prefix, this.offsetUs, timeUs);
           if (command === null || !kinds.includes(command.kind)) continue;
           if (command.kind !== "cancel" && timeUs < this.frozenUntilUs) continue;

@@ -26,7 +26,7 @@ export interface BlockRfqsOptions {
   readonly client: RpcClient;
   readonly clock: Clock;
   /** Begins the labels of quotes. */
-  readonly labelPrefix: string;
+  readonly labelPrefix: () => string;
   /** Currencies whose requests are answered: `BTC`. */
   readonly currencies: readonly string[];
   /** Takes what the venue says. It must journal it before the desk sees it. */

@@ -2,7 +2,7 @@ import { numberToSteps } from "../../core/decimal.ts";
 import { nearestSteps } from "../../feed/decoder.ts";
 import type { InstrumentTable } from "../../market/instrument.ts";
 import { SeenIds } from "../fix/seen-ids.ts";
-import type { ExecutionDetail, GatewayEvents } from "../gateway.ts";
+import type { BookedTrades, ExecutionDetail, GatewayEvents } from "../gateway.ts";
 import type { BlockRfqs } from "./block-rfqs.ts";
 import { type JsonRecord, numberOf, textOf } from "./json.ts";
 import type { QuoteWriter } from "./quote-writer.ts";
@@ -21,6 +21,8 @@ export interface FillsOptions {
 }
 
 const SEEN = 65_536;
+/** Trades of the last moments, which may be told twice, that the next leader of a pair is told of. */
+const RECENT = 4_096;
 
 /**
  * Trades of the account, from notifications, from answers and from what is asked after a break; each counts once. A trade of
@@ -28,7 +30,13 @@ const SEEN = 65_536;
  */
 export class Fills {
   readonly #options: FillsOptions;
-  readonly #seen = new SeenIds(SEEN);
+  #seen = new SeenIds(SEEN);
+  #recent: string[] = [];
+  /** Trades before were booked by another process. */
+  #fromMs = Number.NEGATIVE_INFINITY;
+  #follows = false;
+  /** Trades may have happened since {@link sinceMs} that nobody has told of. */
+  mayHaveMissed = false;
   /** Time of the newest trade seen, or from which on trades count, by the venue's clock; NaN before the first logon. */
   sinceMs = Number.NaN;
 
@@ -38,7 +46,45 @@ export class Fills {
 
   /** Trades before the first call were those of an earlier process, whose positions the desk takes over as they are. */
   listenFrom(venueMs: number): void {
-    if (Number.isNaN(this.sinceMs)) this.sinceMs = venueMs;
+    if (!Number.isNaN(this.sinceMs)) {
+      this.mayHaveMissed = true;
+      return;
+    }
+    this.sinceMs = venueMs;
+    this.#fromMs = venueMs;
+    this.mayHaveMissed = this.#follows;
+  }
+
+  /** Of a pair, the other one leads: it tells of the trades it books. */
+  set follows(follows: boolean) {
+    this.#follows = follows;
+    if (follows && !Number.isNaN(this.sinceMs)) this.mayHaveMissed = true;
+  }
+
+  /** For a process that goes on with this one's books. */
+  get booked(): BookedTrades {
+    return { sinceMs: Number.isNaN(this.sinceMs) ? null : this.sinceMs, keys: this.#recent.slice(-RECENT) };
+  }
+
+  /** The books are another process's from here on. */
+  adopt({ sinceMs, keys }: BookedTrades): void {
+    this.#seen = new SeenIds(SEEN);
+    this.#recent = [];
+    for (const key of keys) this.#remember(key);
+    if (sinceMs === null) return;
+    this.sinceMs = sinceMs;
+    this.#fromMs = Number.NEGATIVE_INFINITY;
+    this.mayHaveMissed = true;
+  }
+
+  /** The leader has booked a trade, and this process does so by its word. */
+  onFollowed(symbol: string, tradeId: string): void {
+    this.#remember(`${symbol} ${tradeId}`);
+  }
+
+  /** A trade that the venue was asked for. */
+  onMissed(trade: JsonRecord, timeUs: number): void {
+    if (!(numberOf(trade.timestamp) < this.#fromMs)) this.onTrade(trade, timeUs);
   }
 
   onTrade(trade: JsonRecord, timeUs: number): void {
@@ -66,11 +112,16 @@ export class Fills {
       textOf(trade.quote_id) !== "" || textOf(trade.label).startsWith(this.#options.quoteLabelPrefix);
     const block = blockRfqs?.detailOf(trade) ?? null;
     const key = `${symbol} ${tradeId}`;
-    if (!this.#seen.add(key)) {
+    if (this.#follows) {
+      // What the leader has not told of yet is asked for when this process is to lead.
+      if (this.#seen.has(key)) this.#reached(trade);
+      return;
+    }
+    if (!this.#remember(key)) {
       counters.duplicateExecutions += 1;
       return;
     }
-    this.sinceMs = Math.max(this.sinceMs, numberOf(trade.timestamp) || 0);
+    this.#reached(trade);
     if (orderId === 0 && !isQuote && block === null) {
       counters.foreignTrades += 1;
       onProblem(`trade ${tradeId} on ${symbol} is of no order of this desk`, timeUs);
@@ -98,5 +149,17 @@ export class Fills {
     };
     this.#options.events().onExecution(tradeId, instrument.id, side, ticks, lots, timeUs, detail);
     if (block !== null) blockRfqs?.onBooked(trade);
+  }
+
+  #reached(trade: JsonRecord): void {
+    this.sinceMs = Math.max(this.sinceMs, numberOf(trade.timestamp) || 0);
+  }
+
+  /** @returns false when it was known */
+  #remember(key: string): boolean {
+    if (!this.#seen.add(key)) return false;
+    this.#recent.push(key);
+    if (this.#recent.length >= 2 * RECENT) this.#recent = this.#recent.slice(-RECENT);
+    return true;
   }
 }

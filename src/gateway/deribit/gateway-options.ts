@@ -2,6 +2,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { DeribitCredentials } from "../../feed/deribit/login.ts";
 import type { InstrumentTable } from "../../market/instrument.ts";
 import type { RfqInput } from "../../rfq/message.ts";
+import type { TermFence } from "../wire-fence.ts";
 import type { Portfolio } from "./account.ts";
 import type { BlockRfqCounters } from "./block-quotes.ts";
 import type { BudgetOptions } from "./credits.ts";
@@ -35,6 +36,8 @@ export interface DeribitGatewayOptions {
   readonly onProblem?: (text: string, timeUs: number) => void;
   /** Takes what block RFQs say, journals it and hands it to the desk; left out = they are not answered. */
   readonly onRfq?: ((input: RfqInput) => void) | undefined;
+  /** One of a pair: it is logged in and listens from the start, and changes anything at the venue only while it leads. */
+  readonly pair?: { readonly fence: TermFence };
 }
 
 export interface DeribitGatewayCounters extends QuoteCounters {
@@ -49,7 +52,7 @@ export interface DeribitGatewayCounters extends QuoteCounters {
 /** The session as the console and `/api` show it. */
 export interface DeribitDescription {
   readonly url: string;
-  readonly state: "down" | "logging on" | "up" | "recovering";
+  readonly state: "down" | "logging on" | "standing by" | "up" | "recovering";
   readonly portfolios: readonly Portfolio[];
   readonly frozen: Readonly<Record<string, number>>;
   readonly deferredQuotes: number;

@@ -2,30 +2,26 @@ import { KeelError } from "../../core/errors.ts";
 import { invariant } from "../../core/invariant.ts";
 import type { ApprovedOrder, ApprovedQuotes } from "../../risk/gate.ts";
 import type { ReconciliationSource } from "../../risk/reconciliation.ts";
-import type { GatewayEvents, QuoteGateway } from "../gateway.ts";
-import {
-  applyLimits,
-  ordersOf,
-  type Portfolio,
-  quotesOf,
-  readOpenOrders,
-  readPortfolio,
-  readPositions,
-} from "./account.ts";
-import { BlockRfqs } from "./block-rfqs.ts";
-import { Cancellations } from "./cancellations.ts";
-import { RequestBudget } from "./credits.ts";
-import { Fills } from "./fills.ts";
+import type { BookedTrades, GatewayEvents, QuoteGateway } from "../gateway.ts";
+import { AccountEvents } from "./account-events.ts";
+import { assemble } from "./assembly.ts";
+import type { BlockRfqs } from "./block-rfqs.ts";
+import type { Cancellations } from "./cancellations.ts";
+import type { Fills } from "./fills.ts";
 import type { DeribitDescription, DeribitGatewayCounters, DeribitGatewayOptions } from "./gateway-options.ts";
-import { isRecord, type JsonRecord, numberOf, recordsOf, textOf } from "./json.ts";
-import { fetchTrades, type LogonCall, settlementOf, subscribe } from "./logon.ts";
-import { MassQuotes } from "./mass-quotes.ts";
-import { OrderQuotes } from "./order-quotes.ts";
-import { DeribitOrders } from "./orders.ts";
-import { Protection } from "./protection.ts";
+import type { JsonRecord } from "./json.ts";
+import type { LogonCall } from "./logon.ts";
+import type { Opening } from "./opening.ts";
+import type { DeribitOrders } from "./orders.ts";
+import type { Protection } from "./protection.ts";
 import type { QuoteWriter, QuoteWriterHost } from "./quote-writer.ts";
-import { RpcClient, type RpcClientEvents } from "./rpc-client.ts";
+import type { RpcClient, RpcClientEvents } from "./rpc-client.ts";
 import { actionOf } from "./rpc-error.ts";
+import { Term } from "./term.ts";
+
+/** For so long a leader that gives way waits for the venue's word that everything is cancelled. */
+const FOLLOW_MS_MAX = 500;
+const TIME_EVERY_US = 10e6;
 
 /**
  * Quotes and orders at Deribit, over one JSON-RPC connection.
@@ -35,6 +31,8 @@ import { actionOf } from "./rpc-error.ts";
  * When the outcome of a quote message or of a cancellation stays unknown, all quotes are cancelled, the venue is asked what is
  * open, and the desk is told that everything up to the last quote is gone; when that cannot be made sure of, the connection is
  * cut, and the venue's cancel-on-disconnect does the rest.
+ *
+ * One of a pair logs in and listens while the other one leads, and takes the other steps when it is given the lead itself.
  */
 export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWriterHost {
   readonly counters: DeribitGatewayCounters = {
@@ -57,93 +55,78 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
   readonly reconciliation: ReconciliationSource;
   readonly #options: DeribitGatewayOptions;
   readonly #fills: Fills;
-  readonly #portfolios = new Map<string, Portfolio>();
+  readonly #account: AccountEvents;
   readonly #protection: Protection;
   readonly #cancellations: Cancellations;
+  readonly #opening: Opening;
+  readonly #term: Term;
   #events: GatewayEvents | null = null;
   #epoch = 0;
+  /** Changes with every connection, and not with the terms of a pair. */
+  #connection = 0;
   #up = false;
   #stopping = false;
-  /** Venue's clock less ours, µs. */
-  #clockOffsetUs = 0;
+  /** Of a pair, this one leads; true for a process that is alone. */
+  #leading: boolean;
+  /** Of this connection: what happens to the account is heard. */
+  #listening = false;
+  /** Of this connection: something may stand that it has sent. */
+  #touched = false;
+  #timeAskedUs = 0;
 
   constructor(options: DeribitGatewayOptions) {
     this.#options = options;
-    const { instruments, clock } = options;
-    const budget = new RequestBudget(options.budget);
-    this.client = new RpcClient(
-      {
-        ...options,
-        budget,
-        reconnectFirstMs: options.reconnectFirstMs ?? 250,
-        reconnectCapMs: options.reconnectCapMs ?? 30_000,
-      },
-      this,
-    );
-    this.orders = new DeribitOrders({
-      ...{ instruments, clock },
-      client: this.client,
-      labelPrefix: `${options.name}-`,
-      events: () => this.events,
-      onTrade: (trade, timeUs) => this.onTrade(trade, timeUs),
-      onProblem: (text, timeUs) => this.onProblem(text, timeUs),
-    });
-    const { onRfq } = options;
-    this.blockRfqs =
-      onRfq === undefined
-        ? null
-        : new BlockRfqs({
-            ...{ instruments, clock, client: this.client, onInput: onRfq },
-            labelPrefix: `${options.name}r-`,
-            currencies: [...new Set(options.indexes.map((index) => settlementOf(index)))],
-            onProblem: (text, timeUs) => this.onProblem(text, timeUs),
-          });
-    const writing = { instruments, client: this.client, budget, host: this } as const;
-    this.writer =
-      options.quoting === "mass"
-        ? new MassQuotes({
-            ...writing,
-            levels: options.levels,
-            groupOf: (index, level) => this.#protection.groupOf(index, level),
-          })
-        : new OrderQuotes({ ...writing, labelPrefix: `${options.name}q-`, mmp: options.mmp !== null });
-    this.#cancellations = new Cancellations({
-      ...{ client: this.client, clock, counters: this.counters, writer: this.writer },
-      quotesOnly: options.quoting === "mass",
-      epoch: () => this.#epoch,
-      up: () => this.#up,
-      onProblem: (text, timeUs) => this.onProblem(text, timeUs),
-    });
-    this.#protection = new Protection({
-      ...{ indexes: options.indexes, name: options.name, limits: options.mmp, counters: this.counters },
-      ...{ blockRfqs: this.blockRfqs, writer: this.writer },
-      levels: options.quoting === "mass" ? options.levels : 0,
-      events: () => this.events,
-      up: () => this.#up,
-    });
-    this.#fills = new Fills({
-      blockRfqs: this.blockRfqs,
-      instruments,
-      orderIdOf: (label) => this.orders.orderIdOf(label),
-      quoteLabelPrefix: `${options.name}q-`,
+    const { pair } = options;
+    this.#leading = pair === undefined;
+    this.#term = new Term(pair?.fence ?? null);
+    const parts = assemble(options, this, {
       counters: this.counters,
-      writer: this.writer,
-      events: () => this.events,
-      onProblem: (text, timeUs) => this.onProblem(text, timeUs),
+      term: this.#term,
+      up: () => this.#up,
+      onPortfolio: (value) => this.#account.onPortfolio(value),
     });
-    const ask = (method: string, params: JsonRecord): Promise<unknown> =>
-      this.client.call(method, params, clock.wallUs());
-    const open = async () => readOpenOrders(await ask("private/get_open_orders", {}));
-    this.reconciliation = {
-      positions: async () =>
-        readPositions(await ask("private/get_positions", { currency: "any" }), instruments),
-      openOrders: async () => ordersOf(await open(), (label) => this.orders.orderIdOf(label), instruments),
-      quotes: async () => quotesOf(await open(), instruments),
-    };
+    this.client = parts.client;
+    this.orders = parts.orders;
+    this.blockRfqs = parts.blockRfqs;
+    this.writer = parts.writer;
+    this.reconciliation = parts.reconciliation;
+    this.#cancellations = parts.cancellations;
+    this.#protection = parts.protection;
+    this.#fills = parts.fills;
+    this.#fills.follows = !this.#leading;
+    this.#opening = parts.opening;
+    this.#account = new AccountEvents({
+      ...{ instruments: options.instruments, orders: this.orders, writer: this.writer },
+      ...{ protection: this.#protection, opening: this.#opening },
+      onTrade: (trade, timeUs) => this.onTrade(trade, timeUs),
+      held: () => this.held,
+      up: () => this.#up,
+      unknown: (reason, timeUs) => this.unknown(reason, timeUs),
+    });
   }
 
   get ready(): boolean {
-    return this.#up && !this.#stopping;
+    return this.#up && this.#leading && !this.#stopping;
+  }
+
+  /** Of a pair, this one could lead at once. */
+  get prepared(): boolean {
+    return this.#listening && !this.#stopping;
+  }
+
+  /** Which trades this desk has booked. */
+  get booked(): BookedTrades {
+    return this.#fills.booked;
+  }
+
+  /** The desk's books are another process's from here on. */
+  adoptTrades(booked: BookedTrades): void {
+    this.#fills.adopt(booked);
+  }
+
+  /** The leader has booked a trade, which is told to the desk by its word. */
+  followTrade(symbol: string, tradeId: string): void {
+    this.#fills.onFollowed(symbol, tradeId);
   }
 
   get indexes(): readonly string[] {
@@ -172,6 +155,29 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
     this.client.connect(this.#options.clock.wallUs());
   }
 
+  /** What the leader before left is cancelled, its last trades are asked for, and the session is up. */
+  lead(_before: unknown, timeUs: number): void {
+    this.#standDown("another term of leadership has begun", timeUs);
+    this.#term.begin();
+    this.#leading = true;
+    this.#fills.follows = false;
+    if (this.#stopping) return;
+    if (this.#listening) void this.#open();
+    else this.client.hurry(timeUs);
+  }
+
+  async follow(reason: string, timeUs: number): Promise<void> {
+    this.#leading = false;
+    const connection = this.#connection;
+    const gone = !this.#touched || (await this.#withdraw(FOLLOW_MS_MAX, timeUs));
+    if (this.#leading) return;
+    const { clock } = this.#options;
+    if (!gone && this.#connection === connection)
+      this.client.cut(`not sure that everything is cancelled: ${reason}`, clock.wallUs());
+    this.#standDown(reason, clock.wallUs());
+    this.#fills.follows = true;
+  }
+
   /** Quotes that wait for credit count as handed over: they go out when there is some, unless a newer one replaces them. */
   publish({ batch }: ApprovedQuotes, timeUs: number): number {
     if (!this.ready) return 0;
@@ -180,19 +186,21 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
   }
 
   cancelAll(timeUs: number): boolean {
-    if (!this.client.loggedIn) return false;
+    if (!this.client.loggedIn || !this.#leading) return false;
     this.writer.drop();
     void this.#cancellations.everything("cancelled", timeUs);
     return true;
   }
 
   /** Cancels the orders and quotes of one currency. @throws KeelError when it was refused or its outcome is unknown */
-  cancelCurrency(currency: string, timeUs: number): Promise<unknown> {
+  async cancelCurrency(currency: string, timeUs: number): Promise<unknown> {
+    this.#mustLead();
     return this.#cancellations.some("private/cancel_all_by_currency", { currency }, timeUs);
   }
 
   /** Cancels the orders and quotes of one instrument. @throws KeelError as {@link cancelCurrency} */
-  cancelInstrument(symbol: string, timeUs: number): Promise<unknown> {
+  async cancelInstrument(symbol: string, timeUs: number): Promise<unknown> {
+    this.#mustLead();
     return this.#cancellations.some("private/cancel_all_by_instrument", { instrument_name: symbol }, timeUs);
   }
 
@@ -201,21 +209,23 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
   }
 
   cancelOrder(orderId: number, timeUs: number): boolean {
-    return this.client.loggedIn && this.orders.cancel(orderId, timeUs);
+    return this.#leading && this.client.loggedIn && this.orders.cancel(orderId, timeUs);
   }
 
   askOrder(orderId: number, timeUs: number): boolean {
-    return this.client.loggedIn && this.orders.ask(orderId, timeUs);
+    return this.#leading && this.client.loggedIn && this.orders.ask(orderId, timeUs);
   }
 
   /** Lifts the venue's market-maker protection of an index before its time. @throws KeelError when it was refused */
   async resetMmp(index: string, timeUs: number): Promise<void> {
+    this.#mustLead();
     const { clock } = this.#options;
     const call: LogonCall = (method, params) => this.client.call(method, params, timeUs);
     await this.#protection.reset(index, call, () => clock.wallUs());
   }
 
   resetProtection(timeUs: number): void {
+    if (!this.#leading) return;
     for (const index of this.#protection.frozenUntilUs.keys()) {
       this.resetMmp(index, timeUs).catch((error: unknown) => {
         const { clock } = this.#options;
@@ -227,21 +237,14 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
   onTimer(timeUs: number): void {
     this.client.onTimer(timeUs);
     this.#protection.onTimer(timeUs);
-    if (this.#up) this.writer.flush(timeUs);
+    if (this.#up && this.#leading) this.writer.flush(timeUs);
+    this.#keepTime(timeUs);
   }
 
   async stop(timeoutMs: number): Promise<void> {
     this.#stopping = true;
     const { clock } = this.#options;
-    if (this.client.loggedIn) {
-      await this.blockRfqs?.cancelAll(clock.wallUs());
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(resolve, timeoutMs);
-      this.#cancellations.onIdle = resolve;
-      if (!this.#cancellations.running) this.cancelAll(clock.wallUs());
-      await promise;
-      clearTimeout(timer);
-    }
+    if (this.#leading && this.client.loggedIn) await this.#withdraw(timeoutMs, clock.wallUs());
     this.client.stop(clock.wallUs());
   }
 
@@ -250,7 +253,7 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
     return {
       url: this.#options.url,
       state: this.#state,
-      portfolios: [...this.#portfolios.values()],
+      portfolios: [...this.#account.portfolios.values()],
       frozen: Object.fromEntries(this.#protection.frozenUntilUs),
       deferredQuotes: this.writer.deferred,
       conflatedQuotes: this.writer.conflated,
@@ -263,18 +266,32 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
   get #state(): DeribitDescription["state"] {
     if (this.#cancellations.recovering) return "recovering";
     if (this.#up) return "up";
+    if (this.#listening && !this.#leading) return "standing by";
     return this.client.loggedIn ? "logging on" : "down";
   }
 
   onLogin(): void {
+    this.#connection += 1;
     this.#epoch += 1;
     this.writer.reset();
     this.#cancellations.reset();
-    void this.#logon(this.#epoch);
+    void this.#logon();
+  }
+
+  /** The term is over: what still stands of this connection goes with it, where no other leader has cancelled it already. */
+  onHeldBack(): void {
+    const connection = this.#connection;
+    queueMicrotask(() => {
+      if (this.#connection === connection && this.client.loggedIn)
+        this.client.cut("this process may not write to the venue any more", this.#options.clock.wallUs());
+    });
   }
 
   onLost(reason: string, timeUs: number): void {
+    this.#connection += 1;
     this.#epoch += 1;
+    this.#listening = false;
+    this.#touched = false;
     this.writer.reset();
     this.#protection.frozenUntilUs.clear();
     this.#cancellations.reset();
@@ -286,15 +303,9 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
   }
 
   onNotification(channel: string, data: unknown, timeUs: number): void {
-    const [, topic = "", subject = ""] = channel.split(".", 3);
-    if (this.blockRfqs?.onNotification(channel, data, timeUs) === true || !channel.startsWith("user."))
-      return;
-    const rows = Array.isArray(data) ? recordsOf(data) : isRecord(data) ? [data] : [];
-    if (topic === "trades") for (const trade of rows) this.onTrade(trade, timeUs);
-    else if (topic === "orders") for (const order of rows) this.#onOrder(order, timeUs);
-    else if (topic === "mmp_trigger" && isRecord(data))
-      this.#protection.onStatus(subject, data, this.#clockOffsetUs, timeUs);
-    else if (topic === "portfolio") this.#onPortfolio(data);
+    const isBlock = channel.startsWith("block_rfq.");
+    if (isBlock && this.#leading) this.blockRfqs?.onNotification(channel, data, timeUs);
+    if (!isBlock) this.#account.onNotification(channel, data, this.#leading, timeUs);
   }
 
   onTrade(trade: JsonRecord, timeUs: number): void {
@@ -318,72 +329,99 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
     }
   }
 
-  async #logon(epoch: number): Promise<void> {
-    const { clock, indexes, cancelOnDisconnect } = this.#options;
-    const { blockRfqs } = this;
-    const call = async (method: string, params: JsonRecord): Promise<unknown> => {
-      const result = await this.client.call(method, params, clock.wallUs());
-      if (this.#epoch !== epoch)
-        throw new KeelError("deribit-overtaken", "deribit: the connection was replaced");
+  #mustLead(): void {
+    if (!this.#leading) throw new KeelError("not-leader", "this process does not lead");
+  }
+
+  /** @returns a call that fails when `isCurrent` does not hold any more */
+  #calling(isCurrent: () => boolean): LogonCall {
+    return async (method, params) => {
+      const result = await this.client.call(method, params, this.#options.clock.wallUs());
+      if (!isCurrent()) throw new KeelError("deribit-overtaken", "deribit: the connection was replaced");
       return result;
     };
+  }
+
+  /** Listens; a leader cancels before, whatever may come of it, and goes on. */
+  async #logon(): Promise<void> {
+    const connection = this.#connection;
+    const epoch = this.#epoch;
+    const isCurrent = (): boolean => this.#connection === connection;
+    const call = this.#calling(isCurrent);
+    const leads = this.#leading;
     try {
-      await call("private/enable_cancel_on_disconnect", { scope: cancelOnDisconnect });
-      await call("private/cancel_all", {});
-      await blockRfqs?.clear(call);
-      const askedUs = clock.wallUs();
-      const venueMs = numberOf(await call("public/get_time", {}));
-      if (Number.isNaN(venueMs))
-        throw new KeelError("deribit-clock", "deribit: public/get_time gave no time");
-      this.#clockOffsetUs = venueMs * 1_000 - (askedUs + clock.wallUs()) / 2;
-      const currencies = new Set(indexes.map((index) => settlementOf(index)));
-      for (const currency of currencies) {
-        const summary = await call("private/get_account_summary", { currency, extended: true });
-        applyLimits(summary, this.client.budget);
-        this.#onPortfolio(summary);
-      }
-      await this.#protection.configure(call);
-      await subscribe(call, indexes, blockRfqs?.channels ?? []);
-      await this.#protection.ask(call, this.#clockOffsetUs, () => clock.wallUs());
-      const { sinceMs } = this.#fills;
-      this.#fills.listenFrom(venueMs);
-      if (!Number.isNaN(sinceMs)) {
-        const onTrade = (trade: JsonRecord): void => this.onTrade(trade, clock.wallUs());
-        await fetchTrades(call, currencies, sinceMs, venueMs, onTrade);
-      }
-      const open = readOpenOrders(await call("private/get_open_orders", {}));
-      if (open.length > 0) {
-        throw new KeelError(
-          "deribit-open",
-          `deribit: ${open.length} orders are open after everything was cancelled`,
-        );
-      }
-      this.#up = true;
-      this.events.onSessionUp(clock.wallUs());
-      this.#protection.tellAll(clock.wallUs());
-      await blockRfqs?.begin(call, this.#clockOffsetUs);
+      this.#touched = leads;
+      if (leads) await this.#opening.clear(call);
+      await this.#opening.listen(call);
+      this.#listening = true;
+      this.#timeAskedUs = this.#options.clock.wallUs();
+      if (this.#leading) await this.#open(leads && this.#epoch === epoch);
     } catch (error) {
-      if (!(error instanceof KeelError)) throw error;
-      if (this.#epoch === epoch) this.client.cut(error.message, clock.wallUs());
+      this.#failed(error, isCurrent);
     }
   }
 
-  #onOrder(order: JsonRecord, timeUs: number): void {
-    if (this.orders.onOrder(order, timeUs) || order.order_state !== "cancelled") return;
-    const instrument = this.#options.instruments.find("deribit", textOf(order.instrument_name));
-    if (instrument === undefined || !this.writer.isOurs(order)) return;
-    const side = order.direction === "buy" ? 0 : 1;
-    const expected = this.held || !this.writer.expects(instrument.id, side, order);
-    this.writer.onGone(instrument.id, side, order);
-    if (expected || order.mmp_cancelled === true || order.cancel_reason === "mmp_trigger") return;
-    this.unknown(
-      `the venue cancelled a quote on ${instrument.symbol} (${textOf(order.cancel_reason) || "no reason"})`,
-      timeUs,
-    );
+  /** @param isCleared what an earlier connection left has been cancelled in this term */
+  async #open(isCleared = false): Promise<void> {
+    const epoch = this.#epoch;
+    const isCurrent = (): boolean => this.#epoch === epoch;
+    const call = this.#calling(isCurrent);
+    const { clock } = this.#options;
+    try {
+      this.#touched = true;
+      if (!isCleared) await this.#opening.clear(call);
+      await this.#opening.settle(call);
+      this.#up = true;
+      this.events.onSessionUp(clock.wallUs());
+      this.#protection.tellAll(clock.wallUs());
+      await this.blockRfqs?.begin(call, this.#opening.clockOffsetUs);
+    } catch (error) {
+      this.#failed(error, isCurrent);
+    }
   }
 
-  #onPortfolio(value: unknown): void {
-    const portfolio = readPortfolio(value);
-    if (portfolio !== null) this.#portfolios.set(portfolio.currency, portfolio);
+  #failed(error: unknown, isCurrent: () => boolean): void {
+    if (!(error instanceof KeelError)) throw error;
+    if (isCurrent()) this.client.cut(error.message, this.#options.clock.wallUs());
+  }
+
+  /** This process quotes no more, or not yet, on a connection that stays. */
+  #standDown(reason: string, timeUs: number): void {
+    if (!this.#touched) return;
+    this.#touched = false;
+    this.#epoch += 1;
+    this.writer.reset();
+    this.#cancellations.reset();
+    this.blockRfqs?.onLost(reason);
+    const wasUp = this.#up;
+    this.#up = false;
+    if (wasUp) this.events.onSessionDown(reason, timeUs);
+  }
+
+  /** Cancels everything. @returns whether the venue said in time that it has, or the connection is gone */
+  async #withdraw(timeoutMs: number, timeUs: number): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => resolve(false), timeoutMs);
+    const cancelled = new Promise<void>((idle) => {
+      this.#cancellations.onIdle = idle;
+    });
+    this.writer.drop();
+    if (!this.#cancellations.running) void this.#cancellations.everything("cancelled", timeUs);
+    void Promise.all([cancelled, this.blockRfqs?.cancelAll(timeUs)]).then(() => resolve(true));
+    const gone = await promise;
+    clearTimeout(timer);
+    this.#cancellations.onIdle = null;
+    return gone;
+  }
+
+  /** One of a pair must know the venue's clock well: its orders end with its term. */
+  #keepTime(timeUs: number): void {
+    if (this.#options.pair === undefined || !this.#listening) return;
+    if (Math.abs(timeUs - this.#timeAskedUs) < TIME_EVERY_US) return;
+    this.#timeAskedUs = timeUs;
+    const connection = this.#connection;
+    this.#opening
+      .askTime(this.#calling(() => this.#connection === connection))
+      .catch((error: unknown) => this.onProblem(String(error), timeUs));
   }
 }

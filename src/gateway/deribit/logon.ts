@@ -6,7 +6,7 @@ import type { MmpLimits } from "./venue.ts";
 export type LogonCall = (method: string, params: JsonRecord) => Promise<unknown>;
 
 /** The venue's clock and ours may be apart by what a message takes; trades are asked for from so much earlier. */
-const TRADE_OVERLAP_MS = 2_000;
+export const TRADE_OVERLAP_MS = 2_000;
 const TRADES_PER_CALL = 1_000;
 const BEYOND_NOW_MS = 60_000;
 
@@ -28,19 +28,18 @@ export function mmpParams(index: string, mmp: MmpLimits): JsonRecord {
   };
 }
 
-/** Subscribes to what happens to the account. @throws KeelError when a channel is not granted */
-export async function subscribe(
-  call: LogonCall,
-  indexes: readonly string[],
-  further: readonly string[],
-): Promise<void> {
-  const channels = [
+/** What happens to the account. */
+export function accountChannels(indexes: readonly string[]): string[] {
+  return [
     "user.orders.any.any.raw",
     "user.trades.any.any.raw",
     ...new Set(indexes.map((index) => `user.portfolio.${settlementOf(index).toLowerCase()}`)),
     ...indexes.map((index) => `user.mmp_trigger.${index}`),
-    ...further,
   ];
+}
+
+/** @throws KeelError when a channel is not granted */
+export async function subscribe(call: LogonCall, channels: readonly string[]): Promise<void> {
   const granted = await call("private/subscribe", { channels });
   const missing = channels.filter((channel) => !Array.isArray(granted) || !granted.includes(channel));
   if (missing.length > 0) {

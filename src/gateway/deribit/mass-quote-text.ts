@@ -29,6 +29,7 @@ const CLOSE = 0x7d;
 const COMMA = 0x2c;
 const POINT = 0x2e;
 const ZERO = 0x30;
+const DASH = 0x2d;
 const BILLION = 1e9;
 const LONGEST_NAME = 64;
 const ENTRY_BYTES = 200 + 2 * LONGEST_NAME;
@@ -54,8 +55,13 @@ export class MassQuoteText {
     this.#bytes = Buffer.alloc(HEADER_BYTES + maxEntries * ENTRY_BYTES);
   }
 
-  /** Begins a message. @param quoteId the venue repeats it with every fill */
-  open(requestId: number, group: string, quoteId: number): void {
+  /**
+   * Begins a message.
+   *
+   * @param quoteId the venue repeats it with every fill
+   * @param term the fencing token that goes before it; 0 = none
+   */
+  open(requestId: number, group: string, quoteId: number, term = 0): void {
     this.#at = 0;
     this.#count = 0;
     this.#put(ID_HEAD);
@@ -63,6 +69,10 @@ export class MassQuoteText {
     this.#put(METHOD);
     this.#put(this.#group(group));
     this.#put(QUOTE_ID);
+    if (term > 0) {
+      this.#uint(term);
+      this.#byte(DASH);
+    }
     this.#uint(quoteId);
     this.#put(QUOTES);
     this.#quotesAt = this.#at;

@@ -7,6 +7,7 @@ import type { QuoteWriter, QuoteWriterHost } from "./quote-writer.ts";
 import type { RpcClient } from "./rpc-client.ts";
 import { actionOf } from "./rpc-error.ts";
 import { MESSAGE, QuoteLedger, type SentQuotes } from "./sent-quotes.ts";
+import type { Term } from "./term.ts";
 import { indexOf, MAX_QUOTES } from "./venue.ts";
 import { WaitingQuotes } from "./waiting-quotes.ts";
 
@@ -18,6 +19,7 @@ export interface MassQuotesOptions {
   readonly budget: RequestBudget;
   /** Name of the MMP group of an index and level; null = the desk does not quote the index. */
   readonly groupOf: (index: string, level: number) => string | null;
+  readonly term: Term;
   readonly host: QuoteWriterHost;
 }
 
@@ -118,6 +120,10 @@ export class MassQuotes implements QuoteWriter {
     return order.quote === true && this.#levelOf(order) >= 0;
   }
 
+  isStale(order: JsonRecord): boolean {
+    return this.#options.term.isStale(order.quote_id);
+  }
+
   /** The venue has taken away what stood: what is wanted afterwards must be said. */
   freeze(index: string, untilUs: number): void {
     this.#frozenUntilUs.set(index, untilUs);
@@ -179,7 +185,7 @@ export class MassQuotes implements QuoteWriter {
     }
     if (!client.allows(METHOD, timeUs) || !budget.quotes.take(sides, timeUs)) return false;
     const text = this.#text;
-    text.open(client.nextId, group, message.lastId);
+    text.open(client.nextId, group, message.lastId, this.#options.term.token);
     for (let row = 0; row < message.count; row += 1) {
       if (message.sides[row] === 0) continue;
       const id = message.instrument[row];

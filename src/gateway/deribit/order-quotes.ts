@@ -7,6 +7,7 @@ import { isRecord, type JsonRecord, numberOf, recordsOf, textOf } from "./json.t
 import type { QuoteWriter, QuoteWriterHost } from "./quote-writer.ts";
 import type { AnswerHandler, RpcClient } from "./rpc-client.ts";
 import { actionOf } from "./rpc-error.ts";
+import type { Term } from "./term.ts";
 import { indexOf } from "./venue.ts";
 
 export interface OrderQuotesOptions {
@@ -15,6 +16,7 @@ export interface OrderQuotesOptions {
   readonly labelPrefix: string;
   /** Orders carry the mmp flag. */
   readonly mmp: boolean;
+  readonly term: Term;
   readonly host: QuoteWriterHost;
 }
 
@@ -117,6 +119,11 @@ export class OrderQuotes implements QuoteWriter {
     return textOf(order.label).startsWith(this.#options.labelPrefix);
   }
 
+  isStale(order: JsonRecord): boolean {
+    const { labelPrefix, term } = this.#options;
+    return term.isStale(textOf(order.label).slice(labelPrefix.length));
+  }
+
   freeze(index: string, untilUs: number): void {
     this.#frozenUntilUs.set(index, untilUs);
   }
@@ -156,7 +163,7 @@ export class OrderQuotes implements QuoteWriter {
 
   /** @returns false when it has to wait */
   #act(side: Side, timeUs: number): boolean {
-    const { client, labelPrefix, mmp, host } = this.#options;
+    const { client, labelPrefix, mmp, term, host } = this.#options;
     const { instrument, wantId, wantLots, wantTicks } = side;
     const rests = side.orderId !== "";
     if (rests ? side.restLots === wantLots && side.restTicks === wantTicks : wantLots === 0) {
@@ -175,15 +182,22 @@ export class OrderQuotes implements QuoteWriter {
       sent = client.send("private/cancel", null, { order_id: side.orderId }, handler, timeUs);
     } else if (rests) {
       const amount = Number(stepsToDecimal(wantLots + side.filledLots, instrument.lot));
-      sent = client.send("private/edit", null, { order_id: side.orderId, amount, price }, handler, timeUs);
+      sent = client.send(
+        "private/edit",
+        null,
+        { order_id: side.orderId, amount, price, ...term.limit },
+        handler,
+        timeUs,
+      );
     } else {
       const params = {
         instrument_name: instrument.symbol,
         amount: Number(stepsToDecimal(wantLots, instrument.lot)),
         type: "limit",
         price,
-        label: `${labelPrefix}${wantId}`,
+        label: `${labelPrefix}${term.mark(wantId)}`,
         ...(mmp ? { mmp: true } : {}),
+        ...term.limit,
       };
       sent = client.send(side.side === 0 ? "private/buy" : "private/sell", null, params, handler, timeUs);
     }

@@ -8,6 +8,7 @@ import type { GatewayEvents } from "../gateway.ts";
 import { isRecord, type JsonRecord, numberOf, recordsOf, textOf } from "./json.ts";
 import type { AnswerHandler, RpcClient } from "./rpc-client.ts";
 import { actionOf, RpcError } from "./rpc-error.ts";
+import type { Term } from "./term.ts";
 
 export interface OrdersOptions {
   readonly instruments: InstrumentTable;
@@ -15,6 +16,7 @@ export interface OrdersOptions {
   readonly clock: Clock;
   /** Begins the label of every order, and tells ours from those of other desks and earlier runs. */
   readonly labelPrefix: string;
+  readonly term: Term;
   readonly events: () => GatewayEvents;
   readonly onTrade: (trade: JsonRecord, timeUs: number) => void;
   readonly onProblem: (text: string, timeUs: number) => void;
@@ -24,6 +26,7 @@ export interface OrdersOptions {
 interface Known {
   readonly intent: OrderIntent;
   readonly instrument: Instrument;
+  readonly label: string;
   /** Empty until the venue has given it one. */
   venueId: string;
   done: boolean;
@@ -47,21 +50,24 @@ export class DeribitOrders {
   }
 
   label(orderId: number): string {
-    return `${this.#options.labelPrefix}${orderId}`;
+    const { labelPrefix, term } = this.#options;
+    return `${labelPrefix}${term.mark(orderId)}`;
   }
 
-  /** The desk's id in a label; 0 when the label is not ours. */
+  /** The desk's id in a label, of whichever term of leadership; 0 when the label is not ours. */
   orderIdOf(label: unknown): number {
     const text = textOf(label);
     const { labelPrefix } = this.#options;
     const digits = text.startsWith(labelPrefix) ? text.slice(labelPrefix.length) : "";
-    return /^\d{1,15}$/.test(digits) ? Number(digits) : 0;
+    const [, id = "0"] = /^(?:\d{1,15}-)?(\d{1,16})$/.exec(digits) ?? [];
+    return Number(id);
   }
 
   /** @returns false when it was not sent, for certain */
   send({ intent }: ApprovedOrder, timeUs: number): boolean {
     const instrument = this.#options.instruments.get(intent.instrument);
     if (instrument.venue !== "deribit") return false;
+    const label = this.label(intent.orderId);
     const method = intent.side === 0 ? "private/buy" : "private/sell";
     const params = {
       instrument_name: instrument.symbol,
@@ -69,11 +75,12 @@ export class DeribitOrders {
       type: "limit",
       price: Number(stepsToDecimal(intent.priceTicks, instrument.tick)),
       time_in_force: intent.timeInForce === "ioc" ? "immediate_or_cancel" : "good_til_cancelled",
-      label: this.label(intent.orderId),
+      label,
+      ...this.#options.term.limit,
     };
     if (!this.#options.client.send(method, null, params, this.#entryHandler(intent.orderId), timeUs))
       return false;
-    this.#remember(intent.orderId, { intent, instrument, venueId: "", done: false, lost: false });
+    this.#remember(intent.orderId, { intent, instrument, label, venueId: "", done: false, lost: false });
     return true;
   }
 
@@ -85,6 +92,7 @@ export class DeribitOrders {
       order_id: known.venueId,
       amount: Number(stepsToDecimal(sizeLots, known.instrument.lot)),
       price: Number(stepsToDecimal(priceTicks, known.instrument.tick)),
+      ...this.#options.term.limit,
     };
     return this.#options.client.send("private/edit", null, params, this.#changeHandler(orderId), timeUs);
   }
@@ -96,7 +104,7 @@ export class DeribitOrders {
     const { client } = this.#options;
     const handler = this.#changeHandler(orderId);
     return known.venueId === ""
-      ? client.send("private/cancel_by_label", null, { label: this.label(orderId) }, handler, timeUs)
+      ? client.send("private/cancel_by_label", null, { label: known.label }, handler, timeUs)
       : client.send("private/cancel", null, { order_id: known.venueId }, handler, timeUs);
   }
 
@@ -109,7 +117,7 @@ export class DeribitOrders {
       const params = { order_id: known.venueId };
       return client.send("private/get_order_state", null, params, this.#stateHandler(orderId), timeUs);
     }
-    const params = { currency: known.instrument.settle, label: this.label(orderId) };
+    const params = { currency: known.instrument.settle, label: known.label };
     return client.send("private/get_order_state_by_label", null, params, this.#stateHandler(orderId), timeUs);
   }
 

@@ -40,24 +40,29 @@ export class Protection {
   async configure(call: LogonCall): Promise<void> {
     const { indexes, limits, blockRfqs } = this.#options;
     if (limits === null) return;
-    for (const index of indexes) {
-      for (const group of this.#groups(index))
-        await call("private/set_mmp_config", { ...mmpParams(index, limits), ...group });
-      if (blockRfqs !== null)
-        await call("private/set_mmp_config", { ...mmpParams(index, limits), block_rfq: true });
-    }
+    await Promise.all(
+      indexes.flatMap((index) => {
+        const groups = [...this.#groups(index), ...(blockRfqs === null ? [] : [{ block_rfq: true }])];
+        return groups.map((group) =>
+          call("private/set_mmp_config", { ...mmpParams(index, limits), ...group }),
+        );
+      }),
+    );
   }
 
   /** Part of the logon: what is frozen already. */
   async ask(call: LogonCall, offsetUs: number, now: () => number): Promise<void> {
     const { indexes, blockRfqs } = this.#options;
-    for (const index of indexes) {
-      const groups = [...this.#groups(index), ...(blockRfqs === null ? [] : [{ block_rfq: true }])];
-      for (const group of groups) {
-        const frozen = recordsOf(await call("private/get_mmp_status", { index_name: index, ...group }));
-        for (const status of frozen) this.onStatus(index, { ...status, ...group }, offsetUs, now());
-      }
-    }
+    const one = async (index: string, group: JsonRecord): Promise<void> => {
+      const frozen = recordsOf(await call("private/get_mmp_status", { index_name: index, ...group }));
+      for (const status of frozen) this.onStatus(index, { ...status, ...group }, offsetUs, now());
+    };
+    await Promise.all(
+      indexes.flatMap((index) => {
+        const groups = [...this.#groups(index), ...(blockRfqs === null ? [] : [{ block_rfq: true }])];
+        return groups.map((group) => one(index, group));
+      }),
+    );
   }
 
   /** The protection has gone off, or was on at the logon. @param offsetUs the venue's clock less ours */

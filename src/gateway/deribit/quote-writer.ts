@@ -42,6 +42,8 @@ export interface QuoteWriter {
   expects(instrument: number, side: number, order: JsonRecord): boolean;
   /** An order of the venue is one of these quotes. */
   isOurs(order: JsonRecord): boolean;
+  /** It is of an earlier term of leadership. */
+  isStale(order: JsonRecord): boolean;
   /** The venue has cancelled a side. */
   onGone(instrument: number, side: number, order: JsonRecord): void;
   /** Quotes of the index are refused by ourselves until then. */

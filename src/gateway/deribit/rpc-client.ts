@@ -19,6 +19,8 @@ export interface RpcClientOptions {
   readonly heartbeatSeconds: number;
   readonly reconnectFirstMs: number;
   readonly reconnectCapMs: number;
+  /** Asked right before a request leaves that changes anything at the venue; false = it does not leave. Left out: every one may. */
+  readonly mayChange?: () => boolean;
 }
 
 /** Exactly one of these is called for every request that was sent. */
@@ -38,6 +40,8 @@ export interface RpcClientEvents {
   /** The connection is gone. Called once for each {@link onLogin}. */
   onLost(reason: string, timeUs: number): void;
   onNotification(channel: string, data: unknown, timeUs: number): void;
+  /** A request was held back because this process may change nothing at the venue now. */
+  onHeldBack?(timeUs: number): void;
   onProblem(text: string, timeUs: number): void;
 }
 
@@ -77,6 +81,8 @@ const CONNECT_TIMEOUT_US = 10e6;
 /** Heartbeat intervals without a word from the venue after which the connection is dead. */
 const SILENT_INTERVALS = 2.5;
 const SHOWN_CHARS = 200;
+/** Requests that read, or concern the connection alone. */
+const CHANGES_NOTHING = /^(public\/|private\/(get_|subscribe$|unsubscribe$))/;
 
 /**
  * JSON-RPC over one WebSocket: connects again and again with a back-off, logs in, refreshes the token before it dies, answers
@@ -175,6 +181,11 @@ export class RpcClient {
     this.flush(timeUs);
   }
 
+  /** Connects at once where the next attempt would wait. */
+  hurry(timeUs: number): void {
+    if (this.#socket === null) this.connect(timeUs);
+  }
+
   /** The budget of the method's pool has room for a request now. */
   allows(method: string, timeUs: number): boolean {
     return (
@@ -191,7 +202,7 @@ export class RpcClient {
    * Sends a request at once.
    *
    * @param text the whole message, which carries {@link nextId}; null = written from `params`
-   * @returns false when it was not sent, for certain: no login, or no credit
+   * @returns false when it was not sent, for certain: no login, no credit, or held back
    */
   send(
     method: string,
@@ -200,7 +211,7 @@ export class RpcClient {
     handler: AnswerHandler,
     timeUs: number,
   ): boolean {
-    if (!this.allows(method, timeUs)) return false;
+    if (!this.allows(method, timeUs) || this.#heldBack(method, timeUs)) return false;
     this.#options.budget.take(poolOf(method), timeUs);
     this.#write(method, text, params, handler, timeUs);
     return true;
@@ -232,6 +243,10 @@ export class RpcClient {
       const { method, params, deadlineUs, resolve, reject } = waiting;
       const bit = 1 << poolOf(method);
       if ((blocked & bit) === 0 && this.allows(method, timeUs)) {
+        if (this.#heldBack(method, timeUs)) {
+          reject(notSent(method, "this process may change nothing at the venue now"));
+          continue;
+        }
         this.#options.budget.take(poolOf(method), timeUs);
         this.#write(
           method,
@@ -252,6 +267,13 @@ export class RpcClient {
       }
     }
     this.#waiting = left;
+  }
+
+  #heldBack(method: string, timeUs: number): boolean {
+    const { mayChange } = this.#options;
+    if (mayChange === undefined || CHANGES_NOTHING.test(method) || mayChange()) return false;
+    this.#events.onHeldBack?.(timeUs);
+    return true;
   }
 
   /** Closes for good. Requests under way end as unknown. */

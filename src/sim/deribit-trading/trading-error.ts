@@ -24,4 +24,5 @@ export const TRADING_ERROR = {
   codNotEnabled: 13_042,
   quotesFrozen: 13_043,
   rawNotAuthorized: 13_778,
+  timedOut: 13_888,
 } as const;

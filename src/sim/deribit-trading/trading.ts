@@ -148,6 +148,8 @@ export class DeribitTrading<Session extends object> implements ExchangeEvents {
     params: Params,
     timeUs: number,
   ): RpcAnswer {
+    if (typeof params.valid_until === "number" && this.exchange.timeMs >= params.valid_until)
+      return refuse(TRADING_ERROR.timedOut, "timed_out");
     switch (method.slice("private/".length)) {
       case "subscribe":
         return this.#subscribe(connection, params);

@@ -101,7 +101,13 @@ export class Bed {
       this.instruments.add(readInstrument(entry));
     }
     this.#gate = new RiskGate({ instruments: this.instruments, limits: WIDEST_LIMITS, kill: NOT_TRIPPED });
-    this.gateway = new DeribitGateway({
+    this.gateway = this.another(options);
+    this.#timer = setInterval(() => this.gateway.onTimer(systemClock.wallUs()), 5);
+  }
+
+  /** A gateway to the same account; its timer is the caller's. */
+  another(options: Partial<DeribitGatewayOptions> = {}): DeribitGateway {
+    return new DeribitGateway({
       url: `${this.simulation.deribit.server.url}/ws/api/v2`,
       credentials: {
         clientId: SIMULATED_KEY.id,
@@ -132,7 +138,6 @@ export class Bed {
       onProblem: (text) => this.problems.push(text),
       ...options,
     });
-    this.#timer = setInterval(() => this.gateway.onTimer(systemClock.wallUs()), 5);
   }
 
   get trading() {
