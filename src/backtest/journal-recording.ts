@@ -1,6 +1,6 @@
 import { BadInputError } from "../core/errors.ts";
 import type { DeskFeed } from "../desk/desk.ts";
-import { JournalReader } from "../journal/reader.ts";
+import { type JournalDamage, JournalReader } from "../journal/reader.ts";
 import { type JournalRecord, RECORD } from "../journal/record.ts";
 import { parseRunStart, type RunStart } from "../journal/run-start.ts";
 import type { Player, Recording, RecordingSink } from "./recording.ts";
@@ -38,6 +38,7 @@ export class JournalRecording implements Recording<JournalEntry> {
   readonly start: RunStart;
   readonly #directory: string;
   readonly #run: string | undefined;
+  #damage: JournalDamage | null = null;
 
   /** @throws BadInputError when there is no such run, or its beginning cannot be read */
   constructor(directory: string, run: string | undefined) {
@@ -52,19 +53,25 @@ export class JournalRecording implements Recording<JournalEntry> {
     this.feedSeed = this.start.seed;
   }
 
+  get damage(): readonly string[] {
+    return this.#damage === null ? [] : [`${this.#damage.file}: ${this.#damage.reason}`];
+  }
+
   timeUs({ timeUs }: JournalEntry): number {
     return timeUs;
   }
 
   async *entries(): AsyncGenerator<readonly JournalEntry[]> {
     let batch: JournalEntry[] = [];
-    for (const record of new JournalReader(this.#directory, this.#run).records()) {
+    const reader = new JournalReader(this.#directory, this.#run);
+    for (const record of reader.records()) {
       if (!PLAYED.has(record.type)) continue;
       batch.push(entryOf(record));
       if (batch.length < BATCH) continue;
       yield batch;
       batch = [];
     }
+    this.#damage = reader.damage;
     if (batch.length > 0) yield batch;
   }
 

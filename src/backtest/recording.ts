@@ -52,6 +52,8 @@ export interface Recording<E = unknown> {
   readonly firstUs: number;
   /** NaN where it is known at the end only. */
   readonly lastUs: number;
+  /** What of it cannot be read, in words; known when all entries have been. */
+  readonly damage: readonly string[];
   timeUs(entry: E): number;
   /** Entries in order of time, in batches. */
   entries(): AsyncIterable<readonly E[]>;
@@ -123,6 +125,7 @@ class CaptureRecording implements Recording<Entry> {
   readonly timed = false;
   readonly firstUs: number;
   readonly lastUs: number;
+  readonly damage: readonly string[];
   readonly #venue: MemoryVenue;
 
   constructor(venue: MemoryVenue) {
@@ -130,6 +133,8 @@ class CaptureRecording implements Recording<Entry> {
     this.feeds = [{ venue: venue.venue, subscriptions: venue.subscriptions }];
     this.firstUs = venue.scan.firstUs;
     this.lastUs = venue.scan.lastUs;
+    const { truncated } = venue.scan;
+    this.damage = truncated === null ? [] : [truncated];
   }
 
   timeUs({ timeUs }: Entry): number {
@@ -154,6 +159,7 @@ class SessionRecording implements Recording<Entry> {
   readonly firstUs: number;
   readonly lastUs = Number.NaN;
   readonly #files: readonly string[];
+  readonly #damage = new Map<string, string>();
 
   constructor(files: readonly string[], feed: DeskFeed, firstUs: number) {
     this.#files = files;
@@ -161,12 +167,20 @@ class SessionRecording implements Recording<Entry> {
     this.firstUs = firstUs;
   }
 
+  get damage(): readonly string[] {
+    return [...this.#damage].map(([file, why]) => `${file}: ${why}`);
+  }
+
   timeUs({ timeUs }: Entry): number {
     return timeUs;
   }
 
   async *entries(): AsyncGenerator<readonly Entry[]> {
-    for (const file of this.#files) yield* new CaptureReader(file).batches();
+    for (const file of this.#files) {
+      const reader = new CaptureReader(file);
+      yield* reader.batches();
+      if (reader.report.truncated !== null) this.#damage.set(file, reader.report.truncated);
+    }
   }
 
   player(): Player<Entry> {
@@ -195,6 +209,10 @@ class Merged implements Recording<MergedEntry> {
     this.feeds = parts.flatMap(({ feeds }) => feeds);
     this.firstUs = Math.min(...parts.map(({ firstUs }) => firstUs));
     this.lastUs = Math.max(...parts.map(({ lastUs }) => lastUs));
+  }
+
+  get damage(): readonly string[] {
+    return this.#parts.flatMap((part) => part.damage);
   }
 
   timeUs({ timeUs }: MergedEntry): number {

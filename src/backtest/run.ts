@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { BadInputError } from "../core/errors.ts";
 import { loadNative } from "../core/native.ts";
 import { measureClocks } from "./clock-offset.ts";
 import { InputDigests, programVersion, runDigest } from "./digest.ts";
@@ -28,7 +29,7 @@ export interface RunOptions {
 /**
  * Plays the spec's recordings to a desk and matches what it sends.
  *
- * @throws BadInputError when a recording cannot be read, ModelRefusedError when the strategy's model is none
+ * @throws BadInputError when a recording cannot be read, or holds nothing of the time asked for; ModelRefusedError when the strategy's model is none
  */
 export async function runBacktest(
   spec: BacktestSpec,
@@ -37,6 +38,7 @@ export async function runBacktest(
   const { inputs = new InputDigests(), clocks = new Map<string, readonly number[]>(), progress } = options;
   const digest = await runDigest(spec, inputs);
   const recording = await openRecording(spec.recordings);
+  expectTime(recording, spec);
   await loadNative();
   const clockOffsetUs = await offsetsOf(recording, spec, clocks);
   const engine = await engineOf(spec.strategy);
@@ -75,6 +77,19 @@ export async function runBacktest(
   } finally {
     await engine?.dispose();
   }
+}
+
+/** Where the recording's end is known at the end only, a time after it cannot be told before. */
+function expectTime({ firstUs, lastUs }: Recording, { recordings, fromUs, toUs }: BacktestSpec): void {
+  const [from, to] = [fromUs ?? firstUs, toUs ?? Number.POSITIVE_INFINITY];
+  if (from < to && !(from > lastUs) && to > firstUs) return;
+  const iso = (timeUs: number): string =>
+    Number.isFinite(timeUs) ? new Date(timeUs / 1_000).toISOString() : "its end";
+  throw new BadInputError(
+    recordings.join("+"),
+    `nothing from ${iso(from)} to ${iso(to)}`,
+    `a time within ${iso(firstUs)} to ${iso(lastUs)}, which was recorded`,
+  );
 }
 
 async function offsetsOf(

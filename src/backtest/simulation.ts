@@ -307,7 +307,10 @@ export class Simulation implements RecordingSink {
       hedges: desk.hedger.counters.sent,
       latencyCut: this.#latency.cut,
       clockOffsetUs: this.#options.clockOffsetUs.map((offset) => (Number.isFinite(offset) ? offset : null)),
-      problems: desk.feeds.map(({ problem }) => problem).filter((problem) => problem !== ""),
+      problems: [
+        ...this.#options.recording.damage.map((damage) => `${damage}; what is before it was played`),
+        ...desk.feeds.map(({ problem }) => problem).filter((problem) => problem !== ""),
+      ],
     };
   }
 }

@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openRecording } from "../../src/backtest/recording.ts";
@@ -92,4 +92,18 @@ test("the market of a journalled run is played again, by its own timers, and tra
   expect(result.summary.problems).toEqual([]);
   expect(result.fills.length).toBeGreaterThan(0);
   expect(result.fills.length).toBe(played.fills.length);
+});
+
+test("a journal that is damaged is played up to there, and the result says so", async () => {
+  const capture = join(folder, "short.txt");
+  const directory = join(folder, "damaged");
+  writeFileSync(capture, simulatedCapture(1, 5));
+  await journalOf(capture, directory);
+  const segment = readdirSync(directory).filter((name) => name.endsWith(".kjl"))[0];
+  const bytes = readFileSync(join(directory, segment));
+  bytes[Math.floor(bytes.length * 0.6)] ^= 1;
+  writeFileSync(join(directory, segment), bytes);
+  const { result } = await runBacktest({ ...DEFAULT_SPEC, strategy: "static", recordings: [directory] });
+  expect(result.summary.seconds).toBeWithin(1, 4.5);
+  expect(result.summary.problems.join()).toContain(`${segment}: `);
 });

@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { DEFAULT_FLOW } from "../../src/backtest/flow.ts";
 import { openRecording } from "../../src/backtest/recording.ts";
 import { runBacktest } from "../../src/backtest/run.ts";
@@ -76,5 +77,31 @@ describe("several recordings", () => {
     expect(openRecording([])).rejects.toThrow("recording");
     expect(openRecording([none])).rejects.toThrow("none.zst");
     expect(openRecording([junk])).rejects.toThrow("junk.txt");
+  });
+
+  test("that was cut off is played up to there, and says so", async () => {
+    const whole = gzipSync(simulatedCapture(1, 5));
+    const path = join(folder, "cut.gz");
+    writeFileSync(path, whole.subarray(0, whole.length * 0.6));
+    const { result } = await runBacktest({ ...DEFAULT_SPEC, strategy: "static", recordings: [path] });
+    expect(result.summary.seconds).toBeWithin(1, 4.5);
+    expect(result.summary.problems).toHaveLength(1);
+    expect(result.summary.problems[0]).toMatch(/cut\.gz: .+; what is before it was played$/);
+  });
+
+  test("of another time than is asked for is refused, with the time that it is of", async () => {
+    const path = join(folder, "five.txt");
+    writeFileSync(path, simulatedCapture(1, 5));
+    const spec: BacktestSpec = { ...DEFAULT_SPEC, strategy: "static", recordings: [path] };
+    const { firstUs, lastUs } = await openRecording([path]);
+    const expected = `a time within ${new Date(firstUs / 1_000).toISOString()}`;
+    for (const asked of [
+      { fromUs: lastUs + 1_000_000 },
+      { toUs: firstUs - 1_000_000 },
+      { fromUs: firstUs + 2_000_000, toUs: firstUs + 1_000_000 },
+    ])
+      await expect(runBacktest({ ...spec, ...asked })).rejects.toThrow(expected);
+    const { result } = await runBacktest({ ...spec, fromUs: firstUs + 1e6, toUs: firstUs + 3e6 });
+    expect(result.summary.seconds).toBeCloseTo(2, 6);
   });
 });

@@ -59,6 +59,8 @@ export interface Comparison {
     readonly testBlocks: number;
   }[];
   readonly latency: readonly LatencyCost[];
+  /** What the runs found wrong with their recordings, each once. */
+  readonly problems: readonly string[];
   /** Digests of all runs, in the order of the plan's cells, then of fitted ones. */
   readonly runs: readonly string[];
 }
@@ -133,6 +135,7 @@ export async function compareStrategies(options: CompareOptions): Promise<Compar
       testBlocks: test.length,
     })),
     latency: latencyCosts(plan, cells, outcomes),
+    problems: [...new Set(outcomes.flatMap(({ result }) => result?.summary.problems ?? []))],
     runs: [...outcomes, ...fittedOutcomes].map(({ digest }) => digest),
   };
 }

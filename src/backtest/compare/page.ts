@@ -79,6 +79,7 @@ export function comparisonPage(comparison: Comparison): string {
           [{ name: "recording" }],
           plan.recordings.map((paths) => [paths.join(" + ")]),
         ),
+        ...comparison.problems.map((problem) => paragraph(`Note: ${problem}`)),
         details("Digests of the runs", preformatted(comparison.runs)),
       ),
     ],

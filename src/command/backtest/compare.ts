@@ -121,9 +121,10 @@ async function rowsOf(paths: readonly string[]): Promise<RowSource[]> {
   );
 }
 
-function comparisonLines({ equalVolume, walkForward, plan }: Comparison): string[] {
+function comparisonLines({ equalVolume, walkForward, plan, problems }: Comparison): string[] {
+  const shown = (value: number): string => (Number.isFinite(value) ? value.toFixed(3) : "–");
   const bp = ({ value, low, high }: { value: number; low: number; high: number }): string =>
-    `${value.toFixed(3)} (${low.toFixed(3)} … ${high.toFixed(3)})`;
+    `${shown(value)} (${shown(low)} … ${shown(high)})`;
   const head = `adverse selection within ${plan.horizonMs} ms and markout, bp of the volume, ${plan.level * 100} % intervals`;
   const lines = (
     title: string,
@@ -141,7 +142,7 @@ function comparisonLines({ equalVolume, walkForward, plan }: Comparison): string
       ...(differences === null
         ? []
         : [
-            `    less the first: adverse ${bp(differences.adverseBp)}, p ${p?.toFixed(3) ?? "–"} (Holm); markout ${bp(differences.markoutBp)}`,
+            `    less the first: adverse ${bp(differences.adverseBp)}, p ${shown(p ?? Number.NaN)} (Holm); markout ${bp(differences.markoutBp)}`,
           ]),
     ]),
   ];
@@ -153,11 +154,14 @@ function comparisonLines({ equalVolume, walkForward, plan }: Comparison): string
     ),
     ...lines(
       "chosen on the past, judged on what came next",
-      walkForward.map(({ family, volumeShare, scores, differences, pHolm }) => [
-        `${family}, volume × ${volumeShare.toFixed(2)}`,
+      walkForward.map(({ family, folds, volumeShare, scores, differences, pHolm }) => [
+        folds.every((fold) => fold === null)
+          ? `${family}, not run: at no scale did it trade in the past`
+          : `${family}, volume × ${volumeShare.toFixed(2)}`,
         ...([scores, differences, pHolm] as const),
       ]),
     ),
+    ...problems.map((problem) => `note: ${problem}`),
   ];
 }
 

@@ -16,5 +16,6 @@ export function outcomeLines({ spec, digest, result, timing, resumed, error }: C
     `  spread captured ${number(summary.spreadCaptured)} (${summary.spreadCapturedBp?.toFixed(3) ?? "–"} bp), drawdown ${number(summary.drawdown)}, delta at most ${number(summary.deltaMax)}`,
     `  markout, bp: ${markouts}`,
     `  quotes ${summary.desk.quotesSent}, rejected ${summary.desk.quotesRejected}, predictions ${summary.desk.predictions}${summary.killed === null ? "" : `, stopped: ${summary.killed}`}`,
+    ...summary.problems.map((problem) => `  note: ${problem}`),
   ];
 }
