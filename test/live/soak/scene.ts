@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { simulatedCapture } from "../../../src/bench/input.ts";
+import { SHM_DIR } from "../../../src/gateway/shm/segment.ts";
 import { registerModels } from "../../support/registry.ts";
 import { freePort, KafkaBroker, kafkaMissing, RedisServer, redisMissing } from "../../support/services.ts";
 import { sharedPath } from "../../support/shared-data.ts";
@@ -24,6 +25,9 @@ export type Part = (typeof PARTS)[number];
 
 /** A desk with everything on, one with nothing, another one with nothing, or one with a part alone. */
 export type DeskName = "full" | "bare" | "control" | Part;
+
+/** Of the segment in which a desk of this process publishes. */
+const shmName = (desk: DeskName): string => `keel-soak-${desk}-${process.pid}`;
 
 /** Everything around the desks of a soak, and the desks: one with everything on, one or two with nothing. */
 export class Scene {
@@ -102,6 +106,7 @@ export class Scene {
     await Promise.all([this.#redis?.stop(), this.#kafka?.stop(), this.#receiver.stop(true)]);
     this.#redis?.remove();
     this.#kafka?.remove();
+    for (const name of this.desks.keys()) rmSync(join(SHM_DIR, shmName(name)), { force: true });
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -141,7 +146,7 @@ export class Scene {
     const redis = this.#redis;
     if (redis !== null) writeFileSync(join(this.folder, "redis-password"), redis.password);
     return {
-      KEEL_SHM: `keel-soak-${name}-${process.pid}`,
+      KEEL_SHM: shmName(name),
       ...(redis === null
         ? {}
         : { KEEL_REDIS_URL: redis.url, KEEL_REDIS_PASSWORD_FILE: join(this.folder, "redis-password") }),
