@@ -1,10 +1,18 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { asyncBufferFromFile, parquetReadObjects } from "hyparquet";
 import { simulatedCapture } from "../../src/bench/input.ts";
-import { mentions } from "../../src/command/capture/instrument-text.ts";
+import { describesInstruments, mentions } from "../../src/command/capture/instrument-text.ts";
 import { decodeCapture } from "../../src/command/capture/play.ts";
 import { runCommandLine } from "../../src/command/cli.ts";
 import { EXIT } from "../../src/core/errors.ts";
@@ -145,6 +153,60 @@ describe("cut", () => {
     const { exitCode } = await keel("capture", "cut", original, "--from", "+4", "--to", "+2", "--out", path);
     expect(exitCode).toBe(EXIT.badConfiguration);
     expect(existsSync(path)).toBe(false);
+  });
+
+  test("keeps what describes instruments in frames from before it", async () => {
+    const path = fresh(".log");
+    const pairs = [{ base: "BTC", quote: "USD", symbol: "BTC/USD", price_increment: 0.1, qty_precision: 8 }];
+    const trade = (number: number) =>
+      `{"channel":"trade","type":"update","data":[{"symbol":"BTC/USD","side":"buy","price":60000.1,"qty":0.5,"ord_type":"market","trade_id":${number},"timestamp":"2026-11-23T00:24:24.851077Z"}]}`;
+    const texts = [
+      '{"channel":"status","data":[{"system":"online"}],"type":"update"}',
+      `{"channel":"instrument","type":"snapshot","data":{"assets":[],"pairs":[${JSON.stringify({ ...pairs[0], price_precision: 1, qty_min: 0.0001 })}]}}`,
+      trade(1),
+      trade(2),
+    ];
+    writeFileSync(
+      path,
+      `#keel-capture 1 {"venue":"kraken","subscriptions":["BTC/USD"],"startUs":1}\n1000000 + 0 ws://kraken\n${texts.map((text, second) => `${second + 1}000000 < 0 ${text}\n`).join("")}`,
+    );
+    const out = fresh(".zst");
+    expect((await keel("capture", "cut", path, "--from", "+3", "--out", out)).exitCode).toBe(EXIT.ok);
+    expect(entries(out).map(({ text }) => text)).toEqual(["", texts[1] ?? "", texts[3] ?? ""]);
+    const { decoded } = (await keel("capture", "info", out)).result;
+    expect(decoded).toMatchObject({ instruments: [{ symbol: "BTC/USD", trades: 1 }] });
+    const answer = '{"jsonrpc":"2.0","id":1,"result":[{"instrument_name":"BTC-PERPETUAL","tick_size":0.5}]}';
+    expect(describesInstruments(answer)).toBe(true);
+    expect(describesInstruments('{"jsonrpc":"2.0","method":"heartbeat"}')).toBe(false);
+  });
+
+  test("leaves nothing behind when nothing is left or the recording is damaged", async () => {
+    const out = fresh(".zst");
+    for (const narrow of [
+      ["--from", "+4000"],
+      ["--instrument", "NOPE"],
+    ]) {
+      const cut = await keel("capture", "cut", original, ...narrow, "--out", out);
+      expect(cut.stderr).toContain("no frame in what was asked for");
+      expect([cut.exitCode, existsSync(out)]).toEqual([EXIT.badInputFile, false]);
+    }
+    const damaged = fresh(".zst");
+    await keel("capture", "convert", original, "--out", damaged);
+    const bytes = readFileSync(damaged);
+    bytes[bytes.length >> 1] ^= 0xff;
+    writeFileSync(damaged, bytes);
+    for (const packed of [fresh(".zst"), fresh(".gz"), fresh(".log")]) {
+      const { exitCode } = await keel("capture", "convert", damaged, "--out", packed);
+      expect([exitCode, existsSync(packed)]).toEqual([EXIT.badInputFile, false]);
+    }
+    const tables = fresh("");
+    mkdirSync(tables);
+    writeFileSync(join(tables, "trade.parquet"), "mine");
+    for (const recording of [damaged, original]) {
+      const { exitCode } = await keel("capture", "convert", recording, "--parquet", "--out", tables);
+      expect([exitCode, readdirSync(tables)]).toEqual([EXIT.badInputFile, ["trade.parquet"]]);
+    }
+    expect(readFileSync(join(tables, "trade.parquet"), "utf8")).toBe("mine");
   });
 
   test("by instrument keeps its frames and those of no instrument", async () => {

@@ -12,6 +12,11 @@ export function mentions(symbol: string): (text: string) => boolean {
 /** Members of a venue's message that carry market data; a message without any is an answer, a heartbeat or a greeting. */
 const DATA = ["stream", "topic", "data", "changes", "product_id", "u", "e"];
 
+/** Whether a frame describes instruments: Kraken's channel of them, Deribit's answers. The other venues' descriptions come by HTTP. */
+export function describesInstruments(text: string): boolean {
+  return text.startsWith('{"channel":"instrument"') || (text.includes('"tick_size"') && isControl(text));
+}
+
 /** Whether a frame belongs to the connection rather than to instruments. */
 export function isControl(text: string): boolean {
   let message: unknown;

@@ -1,10 +1,10 @@
-import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { BadInputError } from "../../core/errors.ts";
 import { type CaptureEntry, CaptureReader } from "../../feed/capture.ts";
 import { formatKeelHeader, formatKeelLine } from "../../feed/capture-format.ts";
 import { CaptureWriter } from "../../feed/capture-writer.ts";
-import { isControl, mentions } from "./instrument-text.ts";
+import { describesInstruments, isControl, mentions } from "./instrument-text.ts";
 
 /** Text after which the writer is waited for: it would rather lose entries than wait, a conversion rather waits. */
 const SETTLE_BYTES = 4 * 1024 * 1024;
@@ -28,7 +28,7 @@ export interface PackedCapture {
  * its name says: `.zst`, `.gz`, anything else plain. What came before the time asked for is left out but for connects, messages
  * sent and the venue's descriptions of its instruments, without which the rest could not be played.
  *
- * @throws BadInputError when a file is malformed or the new one exists
+ * @throws BadInputError when a file is malformed, nothing is left of it or the new one exists; nothing is left of a new one then
  */
 export async function packCapture(
   files: readonly string[],
@@ -43,25 +43,53 @@ export async function packCapture(
     if (tests.length === 0 || (kind !== "frame" && kind !== "snapshot")) return true;
     return isControl(text) || tests.some((test) => test(text));
   };
+  const isAskedFor = ({ kind, timeUs, text }: CaptureEntry): boolean => {
+    if (timeUs < fromUs) return false;
+    if (kind !== "frame" && kind !== "snapshot") return kind === "http" && tests.length === 0;
+    return tests.length === 0 || tests.some((test) => test(text));
+  };
+  const isWhole =
+    fromUs === Number.NEGATIVE_INFINITY && toUs === Number.POSITIVE_INFINITY && tests.length === 0;
   let writer: Sink | null = null;
   let [entries, frames] = [0, 0];
-  for (const file of files) {
-    const reader = new CaptureReader(file);
-    for await (const batch of reader.batches()) {
-      writer ??= openSink(out, { ...reader.report.about, from: files.map((path) => basename(path)) });
-      for (const entry of batch) {
-        if (!passes(entry)) continue;
-        entries += 1;
-        if (entry.kind === "frame") frames += 1;
-        await writer.write(entry);
+  let found = isWhole;
+  try {
+    for (const file of files) {
+      const reader = new CaptureReader(file);
+      for await (const batch of reader.batches()) {
+        writer ??= openSink(out, { ...reader.report.about, from: files.map((path) => basename(path)) });
+        for (const entry of batch) {
+          if (!passes(entry)) continue;
+          entries += 1;
+          found ||= isAskedFor(entry);
+          if (entry.kind === "frame") frames += 1;
+          await writer.write(entry);
+        }
       }
     }
+    if (writer === null) throw new BadInputError(files.join(", "), "no entry", "a capture that has some");
+    if (!found) {
+      throw new BadInputError(
+        files.join(", "),
+        "no frame in what was asked for",
+        "another time or instrument",
+      );
+    }
+    return { file: out, entries, frames, bytes: await writer.close() };
+  } catch (error) {
+    if (writer !== null) await discard(writer, out);
+    throw error;
   }
-  if (writer === null) throw new BadInputError(files.join(", "), "no entry", "a capture that has some");
-  return { file: out, entries, frames, bytes: await writer.close() };
 }
 
-function isPreamble({ kind, url }: CaptureEntry): boolean {
+/** A part of a capture would pass for the whole. */
+async function discard(writer: Sink, out: string): Promise<void> {
+  await writer.close().catch(() => {});
+  rmSync(out, { force: true });
+}
+
+function isPreamble({ kind, url, text }: CaptureEntry): boolean {
+  if (kind === "frame") return describesInstruments(text);
   return kind === "connect" || kind === "sent" || (kind === "http" && !/depth|order_?book/i.test(url));
 }
 

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import packageJson from "../../../package.json";
 import { BadInputError } from "../../core/errors.ts";
@@ -75,7 +75,7 @@ export interface ExportedTable {
  * Decodes a recording by its venue's feed and writes what the desk would have seen of it, one Parquet file per kind of event.
  * All of it is decoded, so that books are joined; the filter chooses what is written.
  *
- * @throws BadInputError when the recording cannot be played, or a file exists
+ * @throws BadInputError when the recording cannot be played, or a file exists; nothing is left of new ones then
  */
 export async function exportParquet(
   files: readonly string[],
@@ -85,22 +85,38 @@ export async function exportParquet(
   mkdirSync(directory, { recursive: true });
   const about = { "keel.version": packageJson.version, "keel.source": files.join(" ") };
   const tables = {} as Record<TableName, ParquetTable>;
-  for (const [name, columns] of Object.entries(TABLES)) {
-    const path = join(directory, `${name}.parquet`);
-    tables[name as TableName] = new ParquetTable(path, { ...COMMON, ...columns }, about);
-  }
-  const exporter = new Exporter(tables, filter);
   try {
+    for (const [name, columns] of Object.entries(TABLES)) {
+      const path = join(directory, `${name}.parquet`);
+      tables[name as TableName] = new ParquetTable(path, { ...COMMON, ...columns }, about);
+    }
+    const exporter = new Exporter(tables, filter);
     await decodeCapture(files, (events, instruments, timeUs) => exporter.take(events, instruments, timeUs));
-  } finally {
+    if (exporter.events === 0) {
+      throw new BadInputError(
+        files.join(", "),
+        "no event in what was asked for",
+        "another time or instrument",
+      );
+    }
     for (const table of Object.values(tables)) table.close();
-  }
-  if (exporter.events === 0) {
-    throw new BadInputError(files.join(", "), "no event in what was asked for", "another time or instrument");
+  } catch (error) {
+    for (const table of Object.values(tables)) discard(table);
+    throw error;
   }
   return Object.entries(tables).map(([name, { path, rows }]) => {
     return { table: name as TableName, file: path, rows };
   });
+}
+
+/** A part of the events would pass for all of them. */
+function discard(table: ParquetTable): void {
+  try {
+    table.close();
+  } catch {
+    // What went wrong first is told.
+  }
+  rmSync(table.path, { force: true });
 }
 
 class Exporter {
