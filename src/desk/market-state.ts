@@ -1,4 +1,5 @@
 import { stepToNumber } from "../core/decimal.ts";
+import { tellFeatures } from "../feature/book-event.ts";
 import { EVENT, type EventBatch, FEED_STATE, TICKER, TICKER_FIELDS, UNSOUND } from "../market/event-batch.ts";
 import type { Instrument, InstrumentTable, VenueName } from "../market/instrument.ts";
 import type { L2Book } from "../market/l2-book.ts";
@@ -266,26 +267,9 @@ export class MarketState {
     row: number,
     timeUs: number,
   ): void {
-    const { quoter, gate, timer } = this.#options;
-    const features = this.#options.features.source;
+    const { features, quoter, gate, timer } = this.#options;
     const kind = batch.kind[row];
-    switch (kind) {
-      case EVENT.bookSnapshot:
-      case EVENT.bookDelta:
-        features.onBook(underlying, book, batch, row, timeUs);
-        break;
-      case EVENT.top:
-        features.onTop(underlying, book, timeUs);
-        break;
-      case EVENT.trade: {
-        const level = batch.levelStart[row];
-        features.onTrade(underlying, batch.side[level], batch.sizeLots[level], timeUs);
-        break;
-      }
-      default:
-        features.onTicker(underlying, instrument, batch, row, timeUs);
-        break;
-    }
+    tellFeatures(features.source, underlying, instrument, book, batch, row, timeUs);
     timer.mark(STAGE.feature);
     if (this.feedState[instrument.id] !== FEED_STATE.live) return;
     this.featuresUs[underlying] = timeUs;

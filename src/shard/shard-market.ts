@@ -1,6 +1,7 @@
 import type { EventTaker } from "../desk/desk-feeds.ts";
 import { Underlyings } from "../desk/reference.ts";
 import { type Distrusted, TrustedBooks } from "../desk/trusted-books.ts";
+import { tellFeatures } from "../feature/book-event.ts";
 import { FEATURE_ROWS_MAX, FeatureRows } from "../feature/published.ts";
 import { FeatureState } from "../feature/tick.ts";
 import { EVENT, type EventBatch, FEED_STATE } from "../market/event-batch.ts";
@@ -97,23 +98,7 @@ export class ShardMarket implements EventTaker {
     const id = batch.instrument[row];
     const underlying = this.#underlyingOf[id];
     const book = this.#trusted.books[id];
-    switch (batch.kind[row]) {
-      case EVENT.bookSnapshot:
-      case EVENT.bookDelta:
-        features.onBook(underlying, book, batch, row, timeUs);
-        break;
-      case EVENT.top:
-        features.onTop(underlying, book, timeUs);
-        break;
-      case EVENT.trade: {
-        const level = batch.levelStart[row];
-        features.onTrade(underlying, batch.side[level], batch.sizeLots[level], timeUs);
-        break;
-      }
-      default:
-        features.onTicker(underlying, this.#instruments.get(id), batch, row, timeUs);
-        break;
-    }
+    tellFeatures(features, underlying, this.#instruments.get(id), book, batch, row, timeUs);
     if (this.#trusted.feedState[id] !== FEED_STATE.live) return;
     if (this.#standing[underlying] === STANDING.still) {
       this.#moved[this.#movedCount] = underlying;
