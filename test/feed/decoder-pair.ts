@@ -1,5 +1,6 @@
 import type { NativeFunctions } from "../../src/core/native.ts";
 import { BinanceDecoder } from "../../src/feed/binance/decoder.ts";
+import { DepthHead } from "../../src/feed/binance/depth-head.ts";
 import { NativeBinanceDecoder } from "../../src/feed/binance/native-decoder.ts";
 import { BitstampDecoder } from "../../src/feed/bitstamp/decoder.ts";
 import { NativeBitstampDecoder } from "../../src/feed/bitstamp/native-decoder.ts";
@@ -10,6 +11,7 @@ import { NativeCoinbaseDecoder } from "../../src/feed/coinbase/native-decoder.ts
 import type { FrameDecoder } from "../../src/feed/decoder.ts";
 import { DeribitDecoder } from "../../src/feed/deribit/decoder.ts";
 import { NativeDeribitDecoder } from "../../src/feed/deribit/native-decoder.ts";
+import { FRAME } from "../../src/feed/feed.ts";
 import { KrakenDecoder } from "../../src/feed/kraken/decoder.ts";
 import { NativeKrakenDecoder } from "../../src/feed/kraken/native-decoder.ts";
 import { OkxDecoder } from "../../src/feed/okx/decoder.ts";
@@ -115,13 +117,51 @@ export class DecoderPair<Decoder extends FrameDecoder> {
   }
 }
 
+/** Holds what {@link DepthHead} reads of a frame against the whole one too: a repetition must be known by it as by the levels. */
+class BinancePair extends DecoderPair<BinanceDecoder> {
+  /** Frames whose head was read and compared. */
+  heads = 0;
+  readonly #head = new DepthHead();
+  readonly #whole = new EventBatch(ROOMY.maxEvents, ROOMY.maxLevels);
+  readonly #bySymbol: ReadonlyMap<string, Instrument>;
+
+  constructor(bySymbol: ReadonlyMap<string, Instrument>, native: NativeFunctions, bounds: BatchBounds) {
+    const natives = ISAS.map((isa) => new NativeBinanceDecoder(bySymbol, native, isa));
+    super(new BinanceDecoder(bySymbol), natives, bounds);
+    this.#bySymbol = bySymbol;
+  }
+
+  override disagreement(frame: string): string {
+    const difference = super.disagreement(frame);
+    return difference === "" ? this.#headDisagreement(frame) : difference;
+  }
+
+  /** A frame that is broken or unusual behind its head says nothing of the head. */
+  #headDisagreement(frame: string): string {
+    const head = this.#head;
+    if (!head.read(frame)) return "";
+    const whole = this.#whole;
+    whole.clear();
+    if (this.reference.decode(frame, whole) !== FRAME.ok || whole.kind[0] !== EVENT.bookDelta) return "";
+    this.heads += 1;
+    const expected = [
+      ...[whole.instrument[0], whole.exchangeTimeUs[0]],
+      ...[whole.firstSequence[0], whole.lastSequence[0], whole.previousSequence[0]],
+    ];
+    const found = [
+      ...[this.#bySymbol.get(head.symbol)?.id ?? Number.NaN, head.exchangeUs],
+      ...[head.firstUpdate, head.lastUpdate, head.previousUpdate],
+    ];
+    return arrayDifference("head", expected, found, 0, expected.length);
+  }
+}
+
 export function binancePair(
   bySymbol: ReadonlyMap<string, Instrument>,
   native: NativeFunctions,
   bounds = ROOMY,
-): DecoderPair<BinanceDecoder> {
-  const natives = ISAS.map((isa) => new NativeBinanceDecoder(bySymbol, native, isa));
-  return new DecoderPair(new BinanceDecoder(bySymbol), natives, bounds);
+): BinancePair {
+  return new BinancePair(bySymbol, native, bounds);
 }
 
 export function deribitPair(
