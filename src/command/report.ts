@@ -39,6 +39,7 @@ code 6 when there is nothing in the time asked for.`,
       throw new UsageError("report: --run belongs to --journal");
     }
     const { executionReports, writeReports } = await import("./report/write.ts");
+    const { withInterval } = await import("../learn/report/execution-page.ts");
     const { timeOf } = await import("./report/time.ts");
     const source = {
       outcomes,
@@ -50,11 +51,8 @@ code 6 when there is nothing in the time asked for.`,
     const reports = await executionReports(source, (line) => log.warn(line));
     const written = writeReports(reports, options.out);
     for (const { day, html, fills, report: of } of written) {
-      const { value, low, high } = of.value.difference;
-      const interval = Number.isFinite(low + high) ? ` (${low.toPrecision(3)} … ${high.toPrecision(3)})` : "";
-      out.line(
-        `${day}: ${fills} fills of quotes, with − without the model ${value.toPrecision(4)}${interval}: ${html}`,
-      );
+      const worth = withInterval(of.value.difference);
+      out.line(`${day}: ${fills} fills of quotes, with − without the model ${worth}: ${html}`);
     }
     out.result({
       days: written.map(({ day, html, json, fills, report: of }) => ({

@@ -268,7 +268,9 @@ describe("a day's report", () => {
     const html = readFileSync(written?.html ?? "", "utf8");
     expect(html).not.toContain("<b>BETA");
     expect(html).toContain("&lt;b&gt;BETA");
-    expect(html).not.toMatch(/https?:|<script|NaN/);
+    expect(html).not.toMatch(/https?:|<script|NaN|\de\+/);
+    expect(html).toMatch(/markout after 60s, of \d fills/);
+    expect(html).toContain("sizes as sent, of full size: bid × ");
     const json = JSON.parse(readFileSync(written?.json ?? "", "utf8")) as { value: { kept: number } };
     expect(json.value.kept).toBe(4);
   });

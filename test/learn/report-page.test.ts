@@ -127,7 +127,7 @@ test("numbers are shown short, none as a dash", () => {
     "0.3",
     "–",
     "–",
-    "1.235e+6",
+    "1,234,568",
     "1.000e-7",
   ]);
 });

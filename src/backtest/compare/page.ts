@@ -68,7 +68,7 @@ export function comparisonPage(comparison: Comparison): string {
       ),
       ...(walkForward.length === 0 ? [] : [walkForwardSection(comparison)]),
       asRunSection(comparison),
-      ...(latency.length === 0 ? [] : [latencySection(latency, plan.horizonMs)]),
+      ...(latency.length === 0 ? [] : [latencySection(latency, plan)]),
       section(
         "What was run",
         table(
@@ -198,6 +198,9 @@ function walkForwardSection({ walkForward, folds, choose, plan, markets }: Compa
 
 function asRunSection({ asRun, plan }: Comparison) {
   const money = (value: number): number => Math.round(value * 100) / 100;
+  const sources = SOURCES.filter((source) => asRun.some((one) => one.sources[source] !== 0));
+  const shown = (paths: readonly string[]): string =>
+    paths.map((path) => path.split("/").at(-1) ?? path).join(" + ");
   return section(
     "As they are run",
     paragraph(
@@ -210,23 +213,24 @@ function asRunSection({ asRun, plan }: Comparison) {
         { name: "" },
         ...[
           "profit",
-          ...SOURCES,
+          ...sources,
           "fills",
           "volume",
           "fills per quote",
           "spread bp",
           "drawdown",
           "delta at most",
+          "position at most",
         ].map(number),
       ],
       asRun.map((one) => [
         one.variant,
         money(one.profit),
-        ...SOURCES.map((source) => money(one.sources[source])),
+        ...sources.map((source) => money(one.sources[source])),
         ...[one.fills, Math.round(one.volume), rounded(one.fillRatio), rounded(one.spreadCapturedBp)],
-        ...[money(one.drawdown), Math.round(one.deltaMax)],
+        ...[money(one.drawdown), Math.round(one.deltaMax), Math.round(one.exposureMax)],
       ]),
-      "Profit by source, fees taken off; drawdown and delta are the largest of a recording",
+      "Profit by source, fees taken off; a source that nobody has is left out. Drawdown, delta and the position in one instrument are the largest of a recording",
     ),
     table(
       [
@@ -268,26 +272,35 @@ function asRunSection({ asRun, plan }: Comparison) {
         points: markoutBp.map((value, at) => ({ x: MARKOUT_MS[at] ?? 1, value: value ?? Number.NaN })),
       })),
     }),
-    ...plan.recordings.map((paths, recording) =>
+    ...plan.recordings.flatMap((paths, recording) => [
       linePlot({
-        title: `Profit, ${paths.map((path) => path.split("/").at(-1) ?? path).join(" + ")}`,
-        xLabel: "seconds",
-        yLabel: "quote currency",
-        series: asRun.slice(0, LINES).map((one) => courseOf(one, recording)),
+        title: `Profit, ${shown(paths)}`,
+        ...{ xLabel: "seconds", yLabel: "quote currency" },
+        series: asRun.slice(0, LINES).map((one) => courseOf(one, recording, "profit")),
       }),
-    ),
+      linePlot({
+        title: `Inventory: net delta, ${shown(paths)}`,
+        ...{ xLabel: "seconds", yLabel: "notional, thousands" },
+        series: asRun.slice(0, LINES).map((one) => courseOf(one, recording, "delta")),
+      }),
+    ]),
   );
 }
 
-function courseOf({ variant, course }: AsRun, recording: number): Series {
+function courseOf({ variant, course }: AsRun, recording: number, of: "profit" | "delta"): Series {
   const own = course.find((one) => one.recording === recording);
   return {
     name: variant,
-    points: (own?.points ?? []).map(({ seconds, profit }) => ({ x: seconds, value: profit })),
+    points: (own?.points ?? []).map(({ seconds, profit, delta }) => ({
+      x: seconds,
+      value: of === "profit" ? profit : delta / 1_000,
+    })),
   };
 }
 
-function latencySection(latency: readonly LatencyCost[], horizonMs: number) {
+function latencySection(latency: readonly LatencyCost[], { horizonMs, variants }: Comparison["plan"]) {
+  const feedUs = variants[0]?.spec.latency.feed ?? "measured";
+  const feed = feedUs === "measured" ? "as long as it did in the recording" : `${feedUs} µs`;
   const series = (of: (point: LatencyCost["points"][number]) => number | null): Series[] =>
     latency.slice(0, LINES).map(({ variant, points }) => ({
       name: variant,
@@ -300,7 +313,7 @@ function latencySection(latency: readonly LatencyCost[], horizonMs: number) {
   return section(
     "What latency costs",
     paragraph(
-      "The same runs with orders and answers under way for so long each, without jitter. Market data takes as long as it did in the recording.",
+      `The same runs with orders and answers under way for so long each, without jitter. Market data takes ${feed}. Volumes differ.`,
     ),
     linePlot({
       ...{ title: `Markout after ${horizonMs} ms, bp`, xLabel: "order latency, µs", yLabel: "bp" },

@@ -22,6 +22,9 @@ export const BOOTSTRAP_OPTIONS: BootstrapOptions = {
   level: 0.95,
 };
 
+/** An interval from fewer blocks would be far too narrow. */
+const BLOCKS_MIN = 5;
+
 /** Sums of numerator and denominator over one block of time. */
 interface Block {
   numerator: number;
@@ -56,11 +59,11 @@ export class RatioBootstrap {
     this.#blocks.set(key, block);
   }
 
-  /** NaN without a value; the interval is NaN with fewer than two blocks. The same seed gives the same interval. */
+  /** NaN without a value; the interval is NaN with fewer than five blocks. The same seed gives the same interval. */
   interval(): Interval {
     const blocks = [...this.#blocks.values()];
     const value = ratio(blocks);
-    if (blocks.length < 2) return { value, low: Number.NaN, high: Number.NaN };
+    if (blocks.length < BLOCKS_MIN) return { value, low: Number.NaN, high: Number.NaN };
     const { resamples, seed, level } = this.#options;
     const rng = new Rng(seed);
     const drawn: number[] = [];

@@ -13,7 +13,7 @@ import {
 } from "./html.ts";
 import { barPlot, intervalPlot, linePlot, type Series } from "./plot.ts";
 
-/** Groups in one plot; a table has them all. */
+/** Groups in one plot and in the table that is not folded away; both tables together have them all. */
 const PLOTTED = 12;
 const LINES = 6;
 
@@ -38,7 +38,7 @@ export function executionPage(report: ExecutionReport, made: string): string {
             ["turnover", all.turnover],
             ["captured (half of the effective spread)", all.captured],
             ...report.horizons.map((name, at): [string, number] => [
-              `markout after ${name}`,
+              `markout after ${name}${all.known[at] === all.fills ? "" : `, of ${all.known[at]} fills`}`,
               all.markout[at] ?? 0,
             ]),
             ["slippage of our orders (a cost)", orders.slippage],
@@ -96,7 +96,13 @@ export function executionPage(report: ExecutionReport, made: string): string {
       groupSection("Model versions", report.models, report, modelTable(report)),
       groupSection("Instruments", report.instruments, report),
       section("Predictions", ...predictions(report)),
-      section("Worst trades", ...report.worst.map((trade) => worst(trade, report.horizons))),
+      section(
+        "Worst trades",
+        paragraph(
+          `By the markout after ${value.horizon}, or the longest before it that is known, the lowest first; with the quote that was hit as it was sent.`,
+        ),
+        ...report.worst.map((trade) => worst(trade, report.horizons)),
+      ),
     ],
   });
 }
@@ -118,19 +124,20 @@ function groupSection(
       ...report.horizons.map((name) => `markout ${name} bp`),
     ].map((name): Column => ({ name, kind: "number" })),
   ];
+  const rows = groups.map(({ name, fills, turnover, captured, capturedBp, markoutBp }) => [
+    name,
+    fills,
+    turnover,
+    captured,
+    withInterval(capturedBp),
+    ...markoutBp.map(withInterval),
+  ]);
   return section(
     heading,
-    table(
-      columns,
-      groups.map(({ name, fills, turnover, captured, capturedBp, markoutBp }) => [
-        name,
-        fills,
-        turnover,
-        captured,
-        withInterval(capturedBp),
-        ...markoutBp.map(withInterval),
-      ]),
-    ),
+    table(columns, rows.slice(0, PLOTTED)),
+    ...(rows.length > PLOTTED
+      ? [details(`The other ${rows.length - PLOTTED}, by turnover`, table(columns, rows.slice(PLOTTED)))]
+      : []),
     ...more,
     intervalPlot({
       title: `Markout after ${report.value.horizon}, bp`,
@@ -232,13 +239,14 @@ function worst(trade: WorstTrade, horizons: readonly string[]): Html {
   if (quote === null) {
     return details(head, paragraph(`${trade.model}. It was no quote's, or it is not known which.`));
   }
-  const { greeks } = quote;
+  const { greeks, sizes } = quote;
   return details(
     head,
     preformatted([
       `quote ${quote.quoteId}, level ${quote.level + 1}, ${quote.ageMs.toFixed(3)} ms old, ${trade.model}`,
       `fair ${formatNumber(quote.fair)}, without the model's terms ${formatNumber(quote.staticPrice)}, widened by ${formatNumber(quote.widenBp)} bp, size × ${formatNumber(quote.sizeFactor)}`,
       `forward ${formatNumber(greeks.forward)}, iv ${formatNumber(greeks.impliedVolatility)}, delta ${formatNumber(greeks.delta)}, gamma ${formatNumber(greeks.gamma)}, vega ${formatNumber(greeks.vega)}`,
+      `sizes as sent, of full size: bid × ${formatNumber(sizes.bid)}, ask × ${formatNumber(sizes.ask)}`,
       `captured ${formatNumber(trade.captured)}, slippage ${formatNumber(trade.slippage)}; reasons: ${quote.reasons.join(", ")}`,
     ]),
     table(
@@ -248,7 +256,9 @@ function worst(trade: WorstTrade, horizons: readonly string[]): Html {
   );
 }
 
-function withInterval({ value, low, high }: Interval): string {
+/** As `value (low … high)`; the value alone where there is no interval. */
+export function withInterval({ value, low, high }: Interval): string {
   const shown = formatNumber(Number(value.toPrecision(4)));
-  return Number.isFinite(low + high) ? `${shown} (${low.toPrecision(3)} … ${high.toPrecision(3)})` : shown;
+  if (!Number.isFinite(low + high)) return shown;
+  return `${shown} (${formatNumber(Number(low.toPrecision(3)))} … ${formatNumber(Number(high.toPrecision(3)))})`;
 }

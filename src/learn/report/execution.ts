@@ -82,6 +82,8 @@ export interface WorstTrade {
     readonly sizeFactor: number;
     readonly reasons: readonly string[];
     readonly terms: readonly ReportedTerm[];
+    /** What the predicted withdrawal and the room within position and Greek limits left of each side's full size. */
+    readonly sizes: Readonly<Record<"bid" | "ask", number>>;
     readonly greeks: Readonly<Record<"forward" | "impliedVolatility" | "delta" | "gamma" | "vega", number>>;
   } | null;
 }
@@ -350,6 +352,7 @@ function worstTrade(fill: FillOutcome): WorstTrade {
           sizeFactor: fill.size_factor,
           reasons: reasonNames(fill.reasons),
           terms: priceTerms(terms),
+          sizes: { bid: terms.predictedBid * terms.roomBid, ask: terms.predictedAsk * terms.roomAsk },
           greeks: { forward, impliedVolatility, delta, gamma, vega },
         },
   };

@@ -65,12 +65,16 @@ export function escapeHtml(text: string): string {
     .replace(/(?![\t\n\r])[\p{Cc}\p{Cs}]/gu, "\ufffd");
 }
 
-/** A number for people: up to six significant digits; a dash for none. */
+/** A number for people: up to six significant digits before the point or all of them, thousands apart; a dash for none. */
 export function formatNumber(value: number | null): string {
   if (value === null || !Number.isFinite(value)) return "–";
-  if (Number.isInteger(value) && Math.abs(value) < 1e15) return String(value).replace(/^-/, "−");
   const size = Math.abs(value);
-  const shown = size >= 1e6 || size < 1e-4 ? value.toExponential(3) : String(Number(value.toPrecision(6)));
+  const shown =
+    size >= 1e15 || (size < 1e-4 && size > 0)
+      ? value.toExponential(3)
+      : size >= 1e4
+        ? (size >= 1e6 ? Math.round(value) : Number(value.toPrecision(6))).toLocaleString("en-US")
+        : String(Number(value.toPrecision(6)));
   return shown.replace(/^-/, "−");
 }
 
@@ -178,7 +182,7 @@ header p,footer p,figcaption,caption{color:var(--faint)}caption{text-align:left;
 nav ul{display:flex;flex-wrap:wrap;gap:.3rem 1.2rem;list-style:none;padding:0}a{color:var(--s0)}
 .scroll{overflow-x:auto}table{border-collapse:collapse;margin:.6rem 0;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .7rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}td.number{white-space:nowrap}.number{text-align:right}
-figure{margin:1rem 0}svg{max-width:100%;height:auto;display:block}summary{cursor:pointer;color:var(--faint)}
+figure{margin:1rem 0}svg{max-width:100%;height:auto;display:block;overflow:visible}summary{cursor:pointer;color:var(--faint)}
 pre{overflow-x:auto;padding:.6rem;border:1px solid var(--line);font-size:13px}
 svg text{fill:var(--ink);font:12px system-ui,sans-serif}svg .axis{stroke:var(--faint)}svg .grid{stroke:var(--line)}
 svg .s{fill:none;stroke-width:2}svg .band{opacity:.18;stroke:none}
