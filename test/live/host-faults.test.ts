@@ -128,7 +128,7 @@ describe.skipIf(!isRoot)("a full disk", () => {
     const state = disk(512);
     const counterparty = new FixCounterparty({
       ...{ host: "127.0.0.1", port: 0, version: "4.4", clock: systemClock, seed: 7 },
-      ...{ senderCompId: "PEER", targetCompId: "KEEL", flow: { meanIntervalMs: 100 } },
+      ...{ senderCompId: "PEER", targetCompId: "KEEL", flow: { meanIntervalMs: 40 } },
     });
     const fixPort = counterparty.start();
     const timer = setInterval(() => counterparty.onTimer(systemClock.wallUs()), 5);
