@@ -64,7 +64,7 @@ export function assemble(
       ? null
       : new BlockRfqs({
           ...{ instruments, clock, client, onInput: onRfq, onProblem },
-          labelPrefix: () => `${name}r-${term.token === 0 ? "" : `${term.token}-`}`,
+          labelPrefix: () => `${name}r-${term.prefix}`,
           currencies: [...new Set(indexes.map((index) => settlementOf(index)))],
         });
   const writing = { instruments, client, budget, term, host } as const;

@@ -78,7 +78,7 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
     this.#options = options;
     const { pair } = options;
     this.#leading = pair === undefined;
-    this.#term = new Term(pair?.fence ?? null);
+    this.#term = new Term(pair?.fence ?? null, options.clock.wallUs());
     const parts = assemble(options, this, {
       counters: this.counters,
       term: this.#term,

@@ -29,7 +29,6 @@ const CLOSE = 0x7d;
 const COMMA = 0x2c;
 const POINT = 0x2e;
 const ZERO = 0x30;
-const DASH = 0x2d;
 const BILLION = 1e9;
 const LONGEST_NAME = 64;
 const ENTRY_BYTES = 200 + 2 * LONGEST_NAME;
@@ -59,9 +58,9 @@ export class MassQuoteText {
    * Begins a message.
    *
    * @param quoteId the venue repeats it with every fill
-   * @param term the fencing token that goes before it; 0 = none
+   * @param prefix goes before it; letters, digits and dashes
    */
-  open(requestId: number, group: string, quoteId: number, term = 0): void {
+  open(requestId: number, group: string, quoteId: number, prefix = ""): void {
     this.#at = 0;
     this.#count = 0;
     this.#put(ID_HEAD);
@@ -69,10 +68,7 @@ export class MassQuoteText {
     this.#put(METHOD);
     this.#put(this.#group(group));
     this.#put(QUOTE_ID);
-    if (term > 0) {
-      this.#uint(term);
-      this.#byte(DASH);
-    }
+    if (prefix !== "") this.#at += this.#bytes.write(prefix, this.#at, "latin1");
     this.#uint(quoteId);
     this.#put(QUOTES);
     this.#quotesAt = this.#at;

@@ -185,7 +185,7 @@ export class MassQuotes implements QuoteWriter {
     }
     if (!client.allows(METHOD, timeUs) || !budget.quotes.take(sides, timeUs)) return false;
     const text = this.#text;
-    text.open(client.nextId, group, message.lastId, this.#options.term.token);
+    text.open(client.nextId, group, message.lastId, this.#options.term.prefix);
     for (let row = 0; row < message.count; row += 1) {
       if (message.sides[row] === 0) continue;
       const id = message.instrument[row];

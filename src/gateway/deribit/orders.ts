@@ -59,7 +59,7 @@ export class DeribitOrders {
     const text = textOf(label);
     const { labelPrefix } = this.#options;
     const digits = text.startsWith(labelPrefix) ? text.slice(labelPrefix.length) : "";
-    const [, id = "0"] = /^(?:\d{1,15}-)?(\d{1,16})$/.exec(digits) ?? [];
+    const [, id = "0"] = /^(?:\d{1,15}-[0-9a-z]{1,12}-)?(\d{1,16})$/.exec(digits) ?? [];
     return Number(id);
   }
 

@@ -3,26 +3,34 @@ import { textOf } from "./json.ts";
 
 /**
  * The term of leadership under which a gateway of a pair writes. The venue knows no fencing tokens, so the token is in the id of
- * every order and quote: none of two leaders' is the same, and what an earlier leader sent and the network kept is known by it.
+ * every order and quote, beside when this process began: none of two leaders' is the same, nor of two processes that lead under one
+ * token in turn, and what an earlier one sent and the network kept is known by it.
  */
 export class Term {
   /** Least by which the venue's clock is ahead of the monotonic one, µs; NaN before it was asked. */
   venueLessMonotonicUs = Number.NaN;
   readonly #fence: TermFence | null;
+  readonly #run: string;
   #token = 0;
+  #prefix = "";
 
-  /** @param fence null for a process that is alone */
-  constructor(fence: TermFence | null) {
+  /**
+   * @param fence null for a process that is alone
+   * @param startUs when this process began, epoch µs
+   */
+  constructor(fence: TermFence | null, startUs: number) {
     this.#fence = fence;
-  }
-
-  /** The token in force when this process began to lead; 0 = it is alone, or has not led yet. */
-  get token(): number {
-    return this.#token;
+    this.#run = Math.floor(startUs).toString(36);
   }
 
   begin(): void {
     this.#token = this.#fence?.token ?? 0;
+    this.#prefix = this.#token === 0 ? "" : `${this.#token}-${this.#run}-`;
+  }
+
+  /** Begins every id; empty for a process that is alone. */
+  get prefix(): string {
+    return this.#prefix;
   }
 
   /** What changes anything at the venue may leave now. */
@@ -32,14 +40,15 @@ export class Term {
 
   /** An id that no other term gives. */
   mark(id: number): string {
-    return this.#token === 0 ? String(id) : `${this.#token}-${id}`;
+    return `${this.#prefix}${id}`;
   }
 
   /** The rest of a label, or a quote's id, is an earlier term's. */
   isStale(text: unknown): boolean {
     if (this.#fence === null) return false;
-    const [, token] = /^(\d{1,15})-/.exec(textOf(text)) ?? [];
-    return token !== undefined && Number(token) < this.#token;
+    const [, token, run] = /^(\d{1,15})-([0-9a-z]{1,12})-/.exec(textOf(text)) ?? [];
+    if (token === undefined) return false;
+    return Number(token) < this.#token || (Number(token) === this.#token && run !== this.#run);
   }
 
   /** `valid_until` of an order: the end of the term by the venue's clock, after which it does not begin with it; none for a process that is alone. */

@@ -16,7 +16,7 @@ interface Half {
  */
 export class Link {
   /** Sees what the near side sends, when it sends it, cut or not. */
-  onSent: (bytes: Uint8Array) => void = () => {};
+  onSent: (bytes: Uint8Array, connection: object) => void = () => {};
   readonly #listener: TCPSocketListener<Half>;
   readonly #target: () => number;
   readonly #halves = new Set<Half>();
@@ -36,7 +36,7 @@ export class Link {
         },
         data: ({ data: half }, chunk) => {
           const bytes = new Uint8Array(chunk);
-          this.onSent(bytes);
+          this.onSent(bytes, half);
           half.out.push(bytes);
           this.#flush(half);
         },

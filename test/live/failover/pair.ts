@@ -4,10 +4,14 @@ import { join } from "node:path";
 import { RedisClient } from "bun";
 import { systemClock } from "../../../src/core/clock.ts";
 import type { FailoverReport } from "../../../src/live/failover.ts";
+import { SIMULATED_KEY } from "../../../src/sim/deribit-venue.ts";
 import { Simulation } from "../../../src/sim/simulation.ts";
 import { freePort, RedisServer } from "../../support/services.ts";
+import { DeribitPeer, FixPeer, type PairCounterparty, type PeerState } from "./counterparty.ts";
 import { Link } from "./link.ts";
-import { Wire } from "./wire.ts";
+import type { PairWire } from "./wire.ts";
+
+export type { PeerState } from "./counterparty.ts";
 
 const main = join(import.meta.dir, "../../../src/main.ts");
 /** Where libfaketime is; null where it is not installed (test/support/install-services.sh installs it). */
@@ -16,19 +20,11 @@ export const FAKETIME: string | null =
 export const NAMES = ["a", "b"] as const;
 export type Name = (typeof NAMES)[number];
 
-export interface PeerState {
-  readonly standing: number;
-  readonly orphans: number;
-  readonly established: boolean;
-  readonly executions: number;
-  readonly positions: Readonly<Record<string, number>>;
-}
-
 /** One of the pair: a keel process and its own ways to everything. */
 export class Node {
   readonly links = {
     redis: new Link(() => this.#pair.redis.port),
-    fix: new Link(() => this.#pair.fixPort),
+    counterparty: new Link(() => this.#pair.counterparty.port),
     binance: new Link(() => portOf(this.#pair.simulation.binance.server.url)),
     deribit: new Link(() => portOf(this.#pair.simulation.deribit.server.url)),
     peer: new Link(() => this.#pair.other(this.name).peerPort),
@@ -45,7 +41,7 @@ export class Node {
     this.#pair = pair;
     this.name = name;
     this.#environment = environment;
-    this.links.fix.onSent = (bytes) => pair.wire.take(name, bytes);
+    this.links.counterparty.onSent = (bytes, connection) => pair.wire.take(name, bytes, connection);
   }
 
   get running(): boolean {
@@ -53,10 +49,22 @@ export class Node {
   }
 
   start(): void {
+    this.#child = this.#spawn([]);
+  }
+
+  /** Another process takes this one's place. @returns the exit code of the one before */
+  async handOver(): Promise<number> {
+    const before = this.#child;
+    this.#child = this.#spawn(["--handover"]);
+    return (await before?.exited) ?? -1;
+  }
+
+  #spawn(args: readonly string[]): Bun.Subprocess<"ignore", "ignore", "pipe"> {
     const { folder, redis } = this.#pair;
     const url = (port: number): string => `http://127.0.0.1:${port}`;
     this.#pair.wire.cut(this.name);
-    this.#child = Bun.spawn([process.execPath, main, "run"], {
+    writeFileSync(join(folder, "redis-password"), redis.password);
+    const child = Bun.spawn([process.execPath, main, "run", ...args], {
       stdin: "ignore",
       stdout: "ignore",
       stderr: "pipe",
@@ -73,10 +81,7 @@ export class Node {
         KEEL_STATE_DIR: join(folder, this.name),
         KEEL_JOURNAL_DIR: join(folder, `${this.name}-journal`),
         KEEL_HTTP: `127.0.0.1:${this.httpPort}`,
-        KEEL_FIX_HOST: "127.0.0.1",
-        KEEL_FIX_PORT: String(this.links.fix.port),
-        KEEL_FIX_TARGET_COMP_ID: "PEER",
-        KEEL_FIX_HEARTBEAT_SECONDS: "1",
+        ...this.#pair.counterparty.environment(this.links.counterparty.port),
         KEEL_LEASE_URL: `redis://127.0.0.1:${this.links.redis.port}`,
         KEEL_LEASE_PASSWORD_FILE: join(folder, "redis-password"),
         KEEL_LEASE_HOLDER: this.name,
@@ -88,8 +93,8 @@ export class Node {
         ...this.#environment,
       },
     });
-    writeFileSync(join(folder, "redis-password"), redis.password);
-    void this.#read(this.#child.stderr);
+    void this.#read(child.stderr);
+    return child;
   }
 
   /** Puts the process's wall clock, as a step of the host's would. */
@@ -151,27 +156,33 @@ export class Node {
   }
 }
 
-/** Two keel processes, a Redis, simulated venues and a FIX counterparty of its own, with a link for every way between them. */
+/** Two keel processes, a Redis, simulated venues and who takes their quotes, with a link for every way between them. */
 export class Pair {
   readonly folder = mkdtempSync(join(tmpdir(), "keel-pair-"));
   readonly redis = new RedisServer();
-  readonly simulation = new Simulation({ seed: 7, clock: systemClock, price: 60_000, speed: 0.5 });
-  readonly wire = new Wire();
+  readonly simulation = new Simulation({
+    ...{ seed: 7, clock: systemClock, price: 60_000, speed: 0.5 },
+    deribitTrading: { clients: [SIMULATED_KEY] },
+  });
+  readonly counterparty: PairCounterparty;
   readonly a: Node;
   readonly b: Node;
-  fixPort = 0;
-  #peerHttp = 0;
-  #peer: Bun.Subprocess<"ignore", "pipe", "inherit"> | null = null;
 
   /** @param fakesClocks the wall clocks of both processes can be put */
   constructor(
     environment: Readonly<Record<string, string>> = {},
     readonly fakesClocks = false,
+    readonly by: "fix" | "deribit" = "fix",
   ) {
+    this.counterparty = by === "fix" ? new FixPeer() : new DeribitPeer(this.simulation, this.folder);
     writeFileSync(join(this.folder, "redis-password"), this.redis.password);
     writeFileSync(join(this.folder, "peer-token"), "a token of the pair's own");
     this.a = new Node(this, "a", environment);
     this.b = new Node(this, "b", environment);
+  }
+
+  get wire(): PairWire {
+    return this.counterparty.wire;
   }
 
   other(name: Name): Node {
@@ -185,26 +196,17 @@ export class Pair {
   async start(): Promise<void> {
     await this.redis.start();
     this.simulation.start();
-    this.#peer = Bun.spawn([process.execPath, join(import.meta.dir, "peer.ts"), "--replaces"], {
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "inherit",
-    });
-    const { value } = await this.#peer.stdout.getReader().read();
-    const ports = JSON.parse(new TextDecoder().decode(value)) as { fixPort: number; httpPort: number };
-    this.fixPort = ports.fixPort;
-    this.#peerHttp = ports.httpPort;
+    await this.counterparty.start();
     this.a.start();
     this.b.start();
   }
 
-  async peer(): Promise<PeerState> {
-    return (await (await fetch(`http://127.0.0.1:${this.#peerHttp}/`)).json()) as PeerState;
+  peer(): Promise<PeerState> {
+    return this.counterparty.peer();
   }
 
-  async trade(): Promise<boolean> {
-    const response = await fetch(`http://127.0.0.1:${this.#peerHttp}/trade`, { method: "POST" });
-    return ((await response.json()) as { done: boolean }).done;
+  trade(): Promise<boolean> {
+    return this.counterparty.trade();
   }
 
   /** Waits until `condition` gives something. @throws Error naming `what` */
@@ -293,7 +295,7 @@ export class Pair {
 
   async stop(): Promise<void> {
     await Promise.all([this.a.kill(), this.b.kill()]);
-    this.#peer?.kill("SIGKILL");
+    this.counterparty.stop();
     for (const node of [this.a, this.b]) for (const link of Object.values(node.links)) link.stop();
     await this.simulation.stop();
     await this.redis.stop();

@@ -11,8 +11,26 @@ export interface SentMessage {
 const MESSAGE = /8=FIX[^|]*\|(?:[^|]*\|)*?10=\d{3}\|/g;
 const QUOTES = new Set(["i", "Z", "D"]);
 
+/** What the processes of a pair sent to whoever takes their quotes. */
+export interface PairWire {
+  /** What a process sent after another one had taken over from it. */
+  readonly late: SentMessage[];
+  /** What was sent under a number or an id that another message had. */
+  readonly reused: SentMessage[];
+  /** When each process last sent quotes, ms of `performance.now()`. */
+  readonly lastQuoteMs: ReadonlyMap<string, number>;
+  /** When the present leader's first quote left; NaN before. */
+  readonly firstQuoteMs: number;
+  readonly leader: string;
+  readonly messages: number;
+  readonly changes: number;
+  take(who: string, bytes: Uint8Array, connection: object): void;
+  /** A process begins anew. */
+  cut(who: string): void;
+}
+
 /** What the processes of a pair sent to their counterparty, in the order in which it came off their sockets. */
-export class Wire {
+export class Wire implements PairWire {
   /** Application messages that a process sent after another one had taken over from it. */
   readonly late: SentMessage[] = [];
   /** Numbers that were used by two different messages. */

@@ -1,0 +1,56 @@
+import { expect, test } from "bun:test";
+import { Rng } from "../../src/core/rng.ts";
+import { skipUnlessNative } from "../support/native.ts";
+import { redisMissing } from "../support/services.ts";
+import { drill } from "./failover/drill.ts";
+import { Pair } from "./failover/pair.ts";
+
+const missing = redisMissing();
+if (missing !== null) console.log(`skipped: ${missing}`);
+
+/** A lease as long as a busy machine that is shared may need. */
+const ENVIRONMENT = { KEEL_LEASE_TTL_MS: "2000" };
+
+test.skipIf(missing !== null || (await skipUnlessNative("a pair with the cpu engine")))(
+  "at Deribit a leader that dies, gives way, is cut off or freezes is followed by one that was logged in before, and a process takes the place of another",
+  async () => {
+    const pair = new Pair(ENVIRONMENT, false, "deribit");
+    const rng = new Rng(2);
+    try {
+      await pair.start();
+      for (const fault of ["kill", "switch", "cut-all", "freeze"] as const) {
+        const { problems, toQuoteMs } = await drill(pair, fault, rng);
+        expect({ fault, problems }).toEqual({ fault, problems: [] });
+        expect(toQuoteMs).toBeGreaterThan(0);
+      }
+      expect(pair.wire.changes).toBeGreaterThanOrEqual(4);
+
+      const leader = await pair.untilReady();
+      const term = await leader.report();
+      const taken = leader.handOver();
+      for (let trade = 0; trade < 5; trade += 1) {
+        await pair.trade();
+        await Bun.sleep(100);
+      }
+      expect(await taken).toBe(0);
+      expect(await pair.untilReady()).toBe(leader);
+      expect(await leader.report()).toMatchObject({ role: "leader", token: term?.token });
+      await pair.trade();
+      const agreed = async () => (await pair.differences(leader)).length === 0;
+      await pair.until("its positions are the venue's", agreed);
+      const { late, reused } = pair.wire;
+      expect({ late, reused, orphans: (await pair.peer()).orphans }).toEqual({
+        late: [],
+        reused: [],
+        orphans: 0,
+      });
+      const last = pair.node(pair.wire.leader);
+      const { exitCode, output } = await pair.replay(last);
+      expect(output).toContain("identical: true");
+      expect(exitCode).toBe(0);
+    } finally {
+      await pair.stop();
+    }
+  },
+  240_000,
+);

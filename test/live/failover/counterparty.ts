@@ -1,0 +1,139 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { SimAccount } from "../../../src/sim/deribit-trading/account.ts";
+import { SIMULATED_KEY } from "../../../src/sim/deribit-venue.ts";
+import type { Simulation } from "../../../src/sim/simulation.ts";
+import { VenueWire } from "./venue-wire.ts";
+import { type PairWire, Wire } from "./wire.ts";
+
+export interface PeerState {
+  readonly standing: number;
+  /** Quotes that nobody answers for. */
+  readonly orphans: number;
+  readonly established: boolean;
+  readonly executions: number;
+  readonly positions: Readonly<Record<string, number>>;
+}
+
+/** Who takes a pair's quotes. */
+export interface PairCounterparty {
+  readonly wire: PairWire;
+  /** What a process needs to reach it by a port of this host. */
+  environment(port: number): Record<string, string>;
+  start(): Promise<void>;
+  readonly port: number;
+  peer(): Promise<PeerState>;
+  /** Trades one of the quotes. @returns false when there was none */
+  trade(): Promise<boolean>;
+  stop(): void;
+}
+
+/** A FIX counterparty as a process of its own. */
+export class FixPeer implements PairCounterparty {
+  readonly wire = new Wire();
+  port = 0;
+  #http = 0;
+  #peer: Bun.Subprocess<"ignore", "pipe", "inherit"> | null = null;
+
+  environment(port: number): Record<string, string> {
+    return {
+      KEEL_FIX_HOST: "127.0.0.1",
+      KEEL_FIX_PORT: String(port),
+      KEEL_FIX_TARGET_COMP_ID: "PEER",
+      KEEL_FIX_HEARTBEAT_SECONDS: "1",
+    };
+  }
+
+  async start(): Promise<void> {
+    this.#peer = Bun.spawn([process.execPath, join(import.meta.dir, "peer.ts"), "--replaces"], {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    const { value } = await this.#peer.stdout.getReader().read();
+    const ports = JSON.parse(new TextDecoder().decode(value)) as { fixPort: number; httpPort: number };
+    this.port = ports.fixPort;
+    this.#http = ports.httpPort;
+  }
+
+  async peer(): Promise<PeerState> {
+    return (await (await fetch(`http://127.0.0.1:${this.#http}/`)).json()) as PeerState;
+  }
+
+  async trade(): Promise<boolean> {
+    const response = await fetch(`http://127.0.0.1:${this.#http}/trade`, { method: "POST" });
+    return ((await response.json()) as { done: boolean }).done;
+  }
+
+  stop(): void {
+    this.#peer?.kill("SIGKILL");
+  }
+}
+
+/** The simulated Deribit, by whose API both processes trade one account. */
+export class DeribitPeer implements PairCounterparty {
+  readonly wire = new VenueWire();
+  readonly #simulation: Simulation;
+  readonly #secretFile: string;
+  #traded = 0;
+
+  /** The simulation trades for {@link SIMULATED_KEY}. */
+  constructor(simulation: Simulation, folder: string) {
+    this.#simulation = simulation;
+    this.#secretFile = join(folder, "deribit-secret");
+    writeFileSync(this.#secretFile, SIMULATED_KEY.secret);
+  }
+
+  get port(): number {
+    return Number(new URL(this.#simulation.deribit.server.url).port);
+  }
+
+  environment(port: number): Record<string, string> {
+    return {
+      KEEL_GATEWAY: "deribit",
+      KEEL_DERIBIT_URL: `ws://127.0.0.1:${port}/ws/api/v2`,
+      KEEL_DERIBIT_CLIENT_ID: SIMULATED_KEY.id,
+      KEEL_DERIBIT_CLIENT_SECRET_FILE: this.#secretFile,
+      KEEL_DERIBIT_MMP_QUANTITY: "400",
+      KEEL_DERIBIT_MMP_DELTA: "300",
+    };
+  }
+
+  async start(): Promise<void> {}
+
+  async peer(): Promise<PeerState> {
+    const account = this.#account;
+    const open = account.openOrders();
+    const terms = open.map(({ quoteId }) => Number(quoteId.split("-")[0]));
+    const present = Math.max(0, ...terms);
+    return {
+      standing: open.length,
+      orphans: terms.filter((term) => term < present).length,
+      established: true,
+      executions: account.trades.length,
+      positions: Object.fromEntries(
+        [...account.positions.values()].map(({ instrument, lots }) => [
+          `deribit:${instrument.symbol}`,
+          instrument.kind === "option" ? lots / 10 : lots,
+        ]),
+      ),
+    };
+  }
+
+  async trade(): Promise<boolean> {
+    const { exchange } = this.#simulation.deribit.trading;
+    const options = this.#account.openOrders().filter(({ instrument }) => instrument.kind === "option");
+    const order = options[(this.#traded * 7) % Math.max(1, options.length)];
+    if (order === undefined) return false;
+    this.#traded += 1;
+    return exchange.hit(order.instrument.symbol, order.side, 1) > 0;
+  }
+
+  stop(): void {}
+
+  get #account(): SimAccount {
+    const account = this.#simulation.deribit.trading.accounts.get(SIMULATED_KEY.id);
+    if (account === undefined) throw new Error("the simulated venue has the key");
+    return account;
+  }
+}
