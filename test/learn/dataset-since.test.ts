@@ -1,14 +1,20 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { simulatedCapture } from "../../src/bench/input.ts";
 import { rowSources, sinceOf } from "../../src/command/dataset/sources.ts";
 import { FEATURE_COUNT } from "../../src/feature/schema.ts";
+import { buildDataset } from "../../src/learn/dataset/build.ts";
 import type { DatasetRow, RowSource } from "../../src/learn/dataset/row.ts";
 import { rowsSince } from "../../src/learn/dataset/since.ts";
 
 const root = mkdtempSync(join(tmpdir(), "keel-since-"));
-afterAll(() => rmSync(root, { recursive: true, force: true }));
+afterAll(() => {
+  for (const name of readdirSync(root, { recursive: true })) chmodSync(join(root, String(name)), 0o755);
+  rmSync(root, { recursive: true, force: true });
+});
 
 const row = (timeUs: number): DatasetRow => ({
   ...{ timeUs, exchangeTimeUs: timeUs, instrument: "a:B", midTicks: 1, bidDepth: 1, askDepth: 1 },
@@ -40,6 +46,21 @@ describe("rows since a time", () => {
     expect(sinceOf("2026-11-20", undefined, nowMs)).toBe(Date.parse("2026-11-20T00:00:00Z") * 1e3);
     expect(sinceOf(undefined, 7, nowMs)).toBe(Date.parse("2026-11-15T00:00:00Z") * 1e3);
     expect(() => sinceOf("2026-11-20", 7, nowMs)).toThrow("exclude each other");
+  });
+
+  test("of a capture that was cut off are those before it, and the build says so", async () => {
+    const path = join(root, "cut.gz");
+    const whole = gzipSync(simulatedCapture(1, 12));
+    writeFileSync(path, whole.subarray(0, whole.length * 0.8));
+    const sources = await rowSources([path], { run: undefined, sinceUs: 0 }, () => {});
+    const told: string[] = [];
+    const { manifest } = await buildDataset(
+      sources,
+      { directory: join(root, "datasets"), splits: [["all", 1]], embargoUs: 0, label: "", leakCheck: false },
+      (line) => told.push(line),
+    );
+    expect(manifest.rows).toBeGreaterThan(100);
+    expect(told.join("\n")).toMatch(/note: .*cut\.gz: .+; what is before it was used/);
   });
 
   test("leave out files that were last written before, and say so when there are no others", async () => {

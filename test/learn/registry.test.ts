@@ -1,6 +1,15 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { generateKeyPairSync } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -173,6 +182,22 @@ describe("a registry", () => {
         .sort(),
     ).toEqual(names);
     expect(after.history.map(({ entry }) => entry.sequence)).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  test("is the same one by a link to its folder", async () => {
+    const at = folder();
+    mkdirSync(at, { recursive: true });
+    const link = folder();
+    symlinkSync(at, link);
+    await Promise.all(
+      [at, link, `${link}/`].map(async (path, which) => {
+        await (await open(path)).add({ ...model(`v${which}`), lineage }, author);
+      }),
+    );
+    const after = await open(link);
+    expect(after.head).toBe((await open(at)).head);
+    expect(after.list()).toHaveLength(3);
+    expect((await after.read("latest")).onnx).toEqual(model("any").onnx);
   });
 
   test("lets one of two promotions of different versions win", async () => {

@@ -16,6 +16,8 @@ const TIMERS_MAX = 200;
 export interface DecodedCapture {
   readonly feed: Feed;
   readonly instruments: InstrumentTable;
+  /** Files of which the end is missing, and why. */
+  readonly damage: readonly string[];
 }
 
 /** Takes the events of one frame, answer or timer; the batch is valid during the call only. */
@@ -94,8 +96,10 @@ async function decodeRecorded(
     out.clear();
   };
   let nowUs = Number.NaN;
+  const damage: string[] = [];
   for (const file of files) {
-    for await (const entries of new CaptureReader(file).batches()) {
+    const reader = new CaptureReader(file);
+    for await (const entries of reader.batches()) {
       for (const entry of entries) {
         if (Number.isNaN(nowUs)) feed.start(entry.timeUs);
         nowUs = runTimers(feed, nowUs, entry.timeUs, out, tell);
@@ -103,8 +107,9 @@ async function decodeRecorded(
         tell(entry.timeUs);
       }
     }
+    if (reader.report.truncated !== null) damage.push(`${file}: ${reader.report.truncated}`);
   }
-  return { feed, instruments };
+  return { feed, instruments, damage };
 }
 
 function runTimers(
@@ -184,7 +189,8 @@ async function decodeForeign(files: readonly string[], sink: EventSink): Promise
       nowUs = runTimers(feed, nowUs, timeUs, out, tell);
     },
   );
-  return { feed, instruments };
+  const { truncated } = venue.scan;
+  return { feed, instruments, damage: truncated === null ? [] : [truncated] };
 }
 
 /** Every instrument that a capture of another recorder holds data of, one by one. */

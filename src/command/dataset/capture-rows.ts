@@ -26,17 +26,20 @@ export async function captureSource(files: readonly string[]): Promise<RowSource
   const digests: SourceFile[] = [];
   for (const file of files) digests.push(await digestOf(file));
   const own = await isOwn(files[0] ?? "");
+  const damage: string[] = [];
   return {
+    damage,
     kind: "capture",
     name: basename(files[0] ?? ""),
     files: digests,
     play: async (sink, untilUs) => {
       const rows = new CaptureRows(sink, own);
       try {
-        await decodeCapture(files, (events, instruments, timeUs) => {
+        const decoded = await decodeCapture(files, (events, instruments, timeUs) => {
           if (timeUs > untilUs) throw new Enough();
           rows.take(events, instruments, timeUs);
         });
+        damage.splice(0, damage.length, ...decoded.damage);
       } catch (error) {
         if (!(error instanceof Enough)) throw error;
       }

@@ -113,6 +113,7 @@ export async function buildDataset(
       writeAtOnce(state, JSON.stringify({ part, seconds }));
       parts.push(part);
       told(`${source.name}: ${part.rows} rows, ${part.unlabelled} without labels`);
+      for (const damage of source.damage ?? []) told(`note: ${damage}; what is before it was used`);
     }
     const manifest = manifestOf(key, parts, times, thinning, options);
     const leak = parts.flatMap(({ validation }) => validation.findings).find(({ kind }) => kind === "leak");

@@ -32,7 +32,9 @@ export async function journalSource(
   const { run } = new JournalReader(directory, runId);
   const files: SourceFile[] = [];
   for (const file of run.files) files.push(await digestOf(file));
+  const damage: string[] = [];
   return {
+    damage,
     kind: "journal",
     name: run.runId,
     files,
@@ -62,6 +64,8 @@ export async function journalSource(
           return [rows, new OutcomeTap(market, label, tracker, () => tracker.finish())];
         },
       });
+      damage.length = 0;
+      if (reader.damage !== null) damage.push(`${reader.damage.file}: ${reader.damage.reason}`);
       if (reader.damage !== null && !reader.damage.tail) {
         throw new BadInputError(
           reader.damage.file,

@@ -49,4 +49,6 @@ export interface RowSource {
    * @throws BadInputError when it cannot be played
    */
   play(sink: RowSink, untilUs: number): Promise<void>;
+  /** What of it could not be read, in words; known once it has been played to its end. */
+  readonly damage?: readonly string[];
 }

@@ -8,6 +8,9 @@ import type { DatasetRow, RowSink, RowSource } from "./row.ts";
 export function rowsSince(source: RowSource, sinceUs: number): RowSource {
   return {
     ...source,
+    get damage() {
+      return source.damage ?? [];
+    },
     sinceUs,
     play: (sink, untilUs) => source.play(new Since(sink, sinceUs), untilUs),
   };
