@@ -18,6 +18,7 @@ const WAIT_MS = 20;
 const PAUSE_MS = 250;
 const PAUSE_MS_MAX = 2_000;
 const SETTLED_MS = 20_000;
+const CLOSE_MS = 1_000;
 
 const reply = (message: FeedSourceReply): void => self.postMessage(message);
 
@@ -48,15 +49,16 @@ class Handover {
 }
 
 async function consume({ kafka, venues }: FeedSourceStart): Promise<string> {
-  const consumer = new Consumer({
-    ...clientOptions(kafka),
-    groupId: `${kafka.clientId}-${crypto.randomUUID()}`,
-    deserializers: stringDeserializers,
-    maxWaitTime: WAIT_MS,
-    maxBytes: VALUE_CHARS_MAX,
-  });
   const handover = new Handover(venues);
+  let consumer: Consumer<string, string, string, string> | null = null;
   try {
+    consumer = new Consumer({
+      ...clientOptions(kafka),
+      groupId: `${kafka.clientId}-${crypto.randomUUID()}`,
+      deserializers: stringDeserializers,
+      maxWaitTime: WAIT_MS,
+      maxBytes: VALUE_CHARS_MAX,
+    });
     const stream = await consumer.consume({ topics: [kafka.feedTopic], mode: "latest", autocommit: false });
     reply({ up: true });
     for await (const { key, value } of stream) {
@@ -67,7 +69,8 @@ async function consume({ kafka, venues }: FeedSourceStart): Promise<string> {
     return reasonOf(error);
   } finally {
     handover.flush();
-    await consumer.close(true).catch(() => {});
+    // Brokers that are gone without a word do not let it go either.
+    await Promise.race([consumer?.close(true).catch(() => {}), Bun.sleep(CLOSE_MS)]);
   }
 }
 
