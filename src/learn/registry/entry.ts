@@ -97,7 +97,7 @@ export function decodeEntry(
   place: { readonly sequence: number; readonly previous: string },
   trusted: readonly SignatureChecker[] | null,
 ): ReadEntry {
-  const [text = "", signature = "", ...more] = new TextDecoder().decode(bytes).split("\n");
+  const [text = "", signature = "", ...more] = textOf(bytes).split("\n");
   const entry = more.length > 0 ? null : parse(text);
   if (entry === null || typeof entry === "string") {
     throw new RegistryError(
@@ -113,6 +113,15 @@ export function decodeEntry(
   }
   if (trusted !== null) checkSignature(where, entry, text, signature, trusted);
   return { entry, sha256: sha256(bytes) };
+}
+
+/** Bytes that are not the one form of their text are none: a signature is of the text. */
+function textOf(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return "";
+  }
 }
 
 function checkSignature(

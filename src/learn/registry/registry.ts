@@ -151,7 +151,6 @@ export class Registry {
    * @throws ModelRefusedError when the card is none or is of another model
    */
   async add(model: NewVersion, author: Author): Promise<RegisteredVersion> {
-    const { store } = this.#options;
     const card = parseCard("model", new TextDecoder().decode(model.card));
     const onnxSha256 = digestOf(model.onnx);
     if (onnxSha256 !== card.onnxSha256) {
@@ -177,7 +176,7 @@ export class Registry {
     decodeManifest(`model ${card.name}`, bytes);
     const version = versionName(card.name, manifestSha256);
     for (const blob of [model.card, model.onnx, ...(log === undefined ? [] : [log]), bytes]) {
-      await store.create(`blobs/${sha256(blob)}`, blob);
+      await this.#keep(blob);
     }
     await this.#write(author, () =>
       this.stageOf(version) !== undefined ? null : { kind: "add", version, manifestSha256 },
@@ -190,7 +189,12 @@ export class Registry {
     const version = this.resolve(reference);
     const { manifestSha256 } = this.#get(version);
     const bytes = await this.#blob(version, "manifest", manifestSha256, MANIFEST_BYTES_MAX);
-    return decodeManifest(version, bytes);
+    const manifest = decodeManifest(version, bytes);
+    if (versionName(manifest.name, manifestSha256) === version) return manifest;
+    throw new RegistryError(
+      "registry-digest",
+      `${this.name}: ${version}: found the manifest of ${versionName(manifest.name, manifestSha256)}`,
+    );
   }
 
   /** A version's files. @throws RegistryError when one is missing or is not the one that was added */
@@ -267,7 +271,7 @@ export class Registry {
         version = canary;
         return { kind: "move", moves: [{ version, from: "canary", to: "shadow" }] };
       }
-      const before = this.#state.championBefore(champion);
+      const before = this.#state.championBefore;
       if (champion === null || before === undefined) {
         throw new RegistryError("registry-stage", `${this.name}: there is nothing to roll back to`);
       }
@@ -281,6 +285,9 @@ export class Registry {
 
   /** Names a version, or with null takes the name away. */
   async setAlias(alias: string, reference: string | null, author: Author): Promise<void> {
+    if (reference !== null && /^[0-9a-f]{4,12}$/.test(alias)) {
+      throw new RegistryError("registry-entry", `${alias}: found digits of a digest, expected a name`);
+    }
     await this.#write(author, () => ({
       kind: "alias",
       alias,
@@ -324,6 +331,56 @@ export class Registry {
     throw new RegistryError("registry-digest", `${where}: found SHA-256 ${found}, expected ${digest}`);
   }
 
+  /** Keeps an object under its digest. What lies there already must be the same: nobody could read the version otherwise. */
+  async #keep(bytes: Uint8Array): Promise<void> {
+    const { store } = this.#options;
+    const digest = sha256(bytes);
+    await store.create(`blobs/${digest}`, bytes);
+    const kept = await store.get(`blobs/${digest}`, bytes.length);
+    const found = kept === null ? "nothing" : `SHA-256 ${sha256(kept)}`;
+    if (found === `SHA-256 ${digest}`) return;
+    throw new RegistryError(
+      "registry-digest",
+      `${store.name}/blobs/${digest}: found ${found} there after it was written, expected SHA-256 ${digest}`,
+    );
+  }
+
+  /** What stands in the store as an entry; null when nothing does. */
+  #stored(sequence: number): Promise<Uint8Array<ArrayBuffer> | null> {
+    return this.#options.store.get(entryKey(sequence), ENTRY_BYTES_MAX);
+  }
+
+  /** A history whose last entry is gone would go on where nobody reads it. @throws RegistryError when it is */
+  async #holdsLast(): Promise<void> {
+    const last = this.#entries.at(-1);
+    if (last === undefined) return;
+    const bytes = await this.#stored(last.entry.sequence);
+    if (bytes !== null && sha256(bytes) === last.sha256) return;
+    throw new RegistryError(
+      "registry-chain",
+      `${this.name}/${entryKey(last.entry.sequence)}: found ${bytes === null ? "nothing" : "another entry"}, expected the one read before: the store has lost it, or the history was changed`,
+    );
+  }
+
+  /** Writes an entry. @returns whether it stands there, which is looked up: an answer may be lost, and so may what was answered for */
+  async #created(sequence: number, bytes: Uint8Array): Promise<boolean> {
+    const { store } = this.#options;
+    let failure: unknown = null;
+    const taken = await store.create(entryKey(sequence), bytes).catch((error: unknown) => {
+      failure = error;
+      return false;
+    });
+    const stored = await this.#stored(sequence).catch((error: unknown) => {
+      throw failure ?? error;
+    });
+    if (stored !== null) return sha256(stored) === sha256(bytes);
+    if (failure !== null) throw failure;
+    throw new RegistryError(
+      "registry-missing",
+      `${store.name}/${entryKey(sequence)}: found nothing after the store ${taken ? "took" : "had"} it, expected the entry: it loses what it keeps`,
+    );
+  }
+
   #take(read: ReadEntry): void {
     this.#state.apply(read.entry);
     this.#entries.push(read);
@@ -334,6 +391,7 @@ export class Registry {
     const { store, signer, nowMs } = this.#options;
     for (let tries = 0; tries < TRIES; tries += 1) {
       await this.refresh();
+      await this.#holdsLast();
       const event = decide();
       if (event === null) return;
       const sequence = this.#entries.length + 1;
@@ -343,7 +401,7 @@ export class Registry {
       const read = decodeEntry("the new entry", bytes, place, this.#options.trusted);
       const wrong = this.#state.refusal(read.entry);
       if (wrong !== null) throw new RegistryError("registry-stage", wrong);
-      if (await store.create(entryKey(sequence), bytes)) {
+      if (await this.#created(sequence, bytes)) {
         this.#take(read);
         return;
       }

@@ -1,5 +1,6 @@
 import { type Entry, RegistryError } from "./entry.ts";
 import { illegal, type Stage } from "./stage.ts";
+import { isNameOf } from "./version.ts";
 
 /** A version as it stands. */
 export interface RegisteredVersion {
@@ -22,7 +23,11 @@ interface Standing {
 export class RegistryState {
   readonly #versions = new Map<string, Standing>();
   readonly #aliases = new Map<string, string>();
-  /** Who was champion, oldest first; the last one is it now, if its stage says so. */
+  readonly #everChampion = new Set<string>();
+  /**
+   * Who was champion before whom, the one of now last. One that is called back takes those after it away: they were taken out of force,
+   * and the next step back must not lead to them.
+   */
   readonly #champions: string[] = [];
 
   /** The one version at a stage that only one can be at; null while none is. */
@@ -35,9 +40,9 @@ export class RegistryState {
     return this.#versions.get(version)?.stage;
   }
 
-  /** The last champion that is not the one of now. */
-  championBefore(champion: string | null): string | undefined {
-    return this.#champions.findLast((each) => each !== champion);
+  /** Whose place the champion of now took; undefined when it was the first. */
+  get championBefore(): string | undefined {
+    return this.#champions.at(-2);
   }
 
   /** In the order in which they came. */
@@ -79,8 +84,13 @@ export class RegistryState {
 
   /** Why an entry is not allowed now, in words; null when it is. */
   refusal({ event }: Entry): string | null {
-    if (event.kind === "add")
-      return this.#versions.has(event.version) ? `${event.version} is in the registry already` : null;
+    if (event.kind === "add") {
+      const { version, manifestSha256 } = event;
+      if (this.#versions.has(version)) return `${version} is in the registry already`;
+      return isNameOf(version, manifestSha256)
+        ? null
+        : `${version} is not the name of the manifest ${manifestSha256.slice(0, 12)}`;
+    }
     if (event.kind === "alias") {
       const { alias, version } = event;
       if (alias === "champion" || alias === "canary" || alias === "latest") return `${alias} is no free name`;
@@ -89,7 +99,7 @@ export class RegistryState {
     return illegal(
       event.moves,
       (version) => this.stageOf(version),
-      (version) => this.#champions.includes(version),
+      (version) => this.#everChampion.has(version),
       { champion: this.at("champion"), canary: this.at("canary") },
     );
   }
@@ -111,12 +121,16 @@ export class RegistryState {
       else this.#aliases.set(event.alias, event.version);
       return;
     }
-    for (const { version, to } of event.moves) {
+    for (const { version, from, to } of event.moves) {
       const standing = this.#versions.get(version);
       if (standing === undefined) continue;
       standing.stage = to;
       standing.stageSinceMs = timeMs;
-      if (to === "champion") this.#champions.push(version);
+      if (to !== "champion") continue;
+      this.#everChampion.add(version);
+      const at = from === "retired" ? this.#champions.lastIndexOf(version) : -1;
+      if (at >= 0) this.#champions.length = at;
+      this.#champions.push(version);
     }
   }
 }

@@ -43,6 +43,11 @@ export function versionName(name: string, manifestSha256: string): string {
   return `${name}@${manifestSha256.slice(0, NAME_DIGITS)}`;
 }
 
+/** Whether a version's name holds the digits of its manifest's digest. */
+export function isNameOf(version: string, manifestSha256: string): boolean {
+  return version.split("@")[1] === manifestSha256.slice(0, NAME_DIGITS);
+}
+
 /** The manifest as it is kept, of which its digest is. */
 export function encodeManifest(value: VersionManifest): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`);
