@@ -98,7 +98,8 @@ const directorOf = (harness: Harness): ModelDirector => {
 
 function recorded(harness: Harness): JournalRecord[] {
   const reader = new JournalReader(join(harness.folder, "journal"));
-  return [...reader.records()].map((record) => ({ ...record, payload: new Uint8Array(record.payload) }));
+  // A payload is valid until the next record is read.
+  return Array.from(reader.records(), (record) => ({ ...record, payload: new Uint8Array(record.payload) }));
 }
 
 const stages = (registry: Registry): Record<string, Stage> =>
