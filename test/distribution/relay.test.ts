@@ -236,8 +236,8 @@ const missing = kafkaMissing();
 describe.skipIf(skipUnless(missing === null, missing ?? ""))(
   "a feed taken from another keel over Kafka",
   () => {
-    const server = new KafkaBroker();
-    const broker = `127.0.0.1:${server.port}`;
+    let server: KafkaBroker;
+    let broker: string;
 
     function options(topicPrefix = `t${crypto.randomUUID().slice(0, 8)}.`): KafkaOptions {
       return {
@@ -268,7 +268,11 @@ describe.skipIf(skipUnless(missing === null, missing ?? ""))(
       expect([bestOf(reader.book), reader.wrong]).toEqual([bestOf(market.book), []]);
     }
 
-    beforeAll(() => server.start(), 60_000);
+    beforeAll(async () => {
+      server = new KafkaBroker();
+      broker = `127.0.0.1:${server.port}`;
+      await server.start();
+    }, 60_000);
     afterAll(async () => {
       await server.stop();
       server.remove();

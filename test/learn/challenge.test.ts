@@ -26,6 +26,7 @@ import {
 import type { OutcomeRows, OutcomeTable } from "../../src/learn/outcomes/table.ts";
 import { DEFAULT_QUOTE_PARAMETERS } from "../../src/quote/parameters.ts";
 import { TERM } from "../../src/quote/term.ts";
+import { skipUnlessNative } from "../support/native.ts";
 
 // Loads the native library, which is compiled when its sources have changed, before tests are timed.
 await cpuIsas();
@@ -312,7 +313,13 @@ class Played {
   }
 }
 
+const noEngine = await skipUnlessNative("challengers, which the cpu engine alone runs");
+
 describe("a champion and its challengers", async () => {
+  if (noEngine) {
+    test.skipIf(noEngine)("want the cpu engine", () => {});
+    return;
+  }
   const [one, two, three] = await Promise.all(
     [model, model, otherModel].map((each) => CpuEngine.start(each, 1, 1)),
   );
