@@ -1,5 +1,6 @@
 import { EXIT, type ExitCode } from "../core/errors.ts";
 import { defineCommand, UsageError } from "./command.ts";
+import { SELECTION_OPTIONS } from "./dataset/selection.ts";
 
 const ACTIONS = ["build", "info", "check"] as const;
 
@@ -22,19 +23,7 @@ The result of build holds folder, digest, rows, splits, existed, resumed; that o
 reproduced.`,
   options: {
     out: { type: "string", value: "DIR", description: "build: folder that datasets stand in" },
-    run: { type: "string", value: "ID", description: "Run of a journal; the latest when left out" },
-    since: {
-      type: "string",
-      value: "TIME",
-      description: "Rows from then on: a date, ISO 8601, or µs since the epoch",
-    },
-    "max-age": {
-      type: "number",
-      value: "DAYS",
-      min: 0,
-      max: 36_500,
-      description: "Rows of the last DAYS days and of today (UTC)",
-    },
+    ...SELECTION_OPTIONS,
     split: {
       type: "string",
       value: "NAME=SHARE,…",

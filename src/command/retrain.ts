@@ -1,6 +1,7 @@
 import { EXIT, type ExitCode } from "../core/errors.ts";
 import type { RetrainStatus } from "../learn/retrain-status.ts";
 import { defineCommand, UsageError } from "./command.ts";
+import { SELECTION_OPTIONS } from "./dataset/selection.ts";
 
 /** Of the desk's own journal, where nothing else is asked for. */
 const JOURNAL_DAYS = 7;
@@ -35,19 +36,7 @@ when a step fails. The result holds run, dataset, resumed, version, problems,
 heads and againstChampion.`,
   options: {
     runs: { type: "string", value: "DIR", description: "Folder of the runs; retrain in KEEL_STATE_DIR" },
-    run: { type: "string", value: "ID", description: "Run of a journal; the latest when left out" },
-    since: {
-      type: "string",
-      value: "TIME",
-      description: "Rows from then on: a date, ISO 8601, or µs since the epoch",
-    },
-    "max-age": {
-      type: "number",
-      value: "DAYS",
-      min: 0,
-      max: 36_500,
-      description: "Rows of the last DAYS days and of today (UTC)",
-    },
+    ...SELECTION_OPTIONS,
     "max-rows": {
       type: "number",
       value: "N",

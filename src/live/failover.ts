@@ -13,14 +13,11 @@ import { StreamClient } from "../failover/stream-client.ts";
 import { type FollowerState, StreamServer } from "../failover/stream-server.ts";
 import type { SessionWord } from "../gateway/fix/followed-store.ts";
 import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
-import type { ExecutionDetail, SessionNumbers } from "../gateway/gateway.ts";
-import type { DeskTap } from "../gateway/tap.ts";
-import type { SidesName } from "../quote/target.ts";
-import type { KillState } from "../risk/kill-switch.ts";
-import type { ReducingState } from "../risk/trading-state.ts";
+import type { SessionNumbers } from "../gateway/gateway.ts";
 import { LeaderFollower } from "./failover-follower.ts";
-import { fillRecord, snapshotOf } from "./failover-snapshot.ts";
+import { snapshotOf } from "./failover-snapshot.ts";
 import { TokenFile } from "./failover-token.ts";
+import { LeaderTap } from "./leader-tap.ts";
 import type { LiveDesk } from "./live-desk.ts";
 
 const TIMER_MS = 5;
@@ -61,7 +58,7 @@ export interface LiveFailoverOptions {
  * One of a pair: who leads is a lease's matter; the one that does not follows the other's fills, session and kill switch, runs on
  * the same feeds, and connects to the counterparty when it is given the lease.
  */
-export class LiveFailover implements DeskTap {
+export class LiveFailover extends LeaderTap {
   readonly fence: LeaseFence;
   readonly follower: LeaderFollower;
   readonly #options: LiveFailoverOptions;
@@ -70,7 +67,6 @@ export class LiveFailover implements DeskTap {
   readonly #client: StreamClient | null;
   #server: StreamServer | null = null;
   #leadership: Leadership | null = null;
-  #live: LiveDesk | null = null;
   /** Why the desk could not quote, apart from the session. */
   #unfit: () => readonly string[] = () => ["starting"];
   #interval: ReturnType<typeof setInterval> | undefined;
@@ -81,6 +77,7 @@ export class LiveFailover implements DeskTap {
   #holder: string;
 
   constructor(options: LiveFailoverOptions) {
+    super();
     this.#options = options;
     const { config, stateDir, clock, log } = options;
     this.#holder = config.lease.holder;
@@ -115,15 +112,7 @@ export class LiveFailover implements DeskTap {
   }
 
   /** What the FIX session tells of itself. */
-  readonly onSessionWord = (word: SessionWord): void => this.#tell({ what: "session", word });
-
-  onTrading(kill: KillState, reducing: ReducingState | null): void {
-    this.#tell({ what: "trading", kill, reducing });
-  }
-
-  onSides(symbol: string, sides: SidesName): void {
-    this.#tell({ what: "sides", symbol, sides });
-  }
+  readonly onSessionWord = (word: SessionWord): void => this.tell({ what: "session", word });
 
   /**
    * The desk runs.
@@ -133,7 +122,7 @@ export class LiveFailover implements DeskTap {
    */
   start(live: LiveDesk, unfit: () => readonly string[], moved: MovedTerm | null = null): void {
     const { config, clock, log } = this.#options;
-    this.#live = live;
+    this.live = live;
     this.#unfit = unfit;
     if (moved !== null) this.#holder = moved.holder;
     const numbers = (): SessionNumbers => {
@@ -241,7 +230,7 @@ export class LiveFailover implements DeskTap {
       await Bun.sleep(TIMER_MS);
     }
     await leadership.resign(reason, PAUSE_MS);
-    this.#tell({ what: "released" });
+    this.tell({ what: "released" });
   }
 
   /**
@@ -261,32 +250,11 @@ export class LiveFailover implements DeskTap {
     clearInterval(this.#interval);
     this.#client?.leave();
     await this.#leadership?.stop(async () => {
-      await this.#live?.gateway.follow?.("the process ends", this.#options.clock.wallUs());
+      await this.live?.gateway.follow?.("the process ends", this.#options.clock.wallUs());
     });
-    this.#tell({ what: "released" });
+    this.tell({ what: "released" });
     await this.#server?.stop();
   }
-
-  // A tap of the desk: fills are told after the quotes that answer them have left.
-
-  onFill(
-    executionId: string,
-    instrument: number,
-    side: number,
-    priceTicks: number,
-    sizeLots: number,
-    detail: ExecutionDetail,
-  ): void {
-    const live = this.#live;
-    if (live === null) return;
-    this.#tell(fillRecord(live, executionId, instrument, side, priceTicks, sizeLots, detail));
-  }
-
-  onPrediction(): void {}
-  onQuotes(): void {}
-  onCancelAll(): void {}
-  onTimer(): void {}
-  close(): void {}
 
   #onTimer(): void {
     this.#leadership?.onTimer();
@@ -304,7 +272,7 @@ export class LiveFailover implements DeskTap {
   /** A leader that cannot quote, beside a passive one that could, is of no use. */
   #giveWay(unfit: readonly string[], nowNs: number): void {
     const { unfitMs } = this.#options.config;
-    const live = this.#live;
+    const live = this.live;
     if (this.#leadership?.role !== "leader" || live === null || unfitMs === 0) return;
     if (unfit.length === 0 && live.gateway.ready) {
       this.#unfitNs = Number.NaN;
@@ -326,7 +294,7 @@ export class LiveFailover implements DeskTap {
     return followers.find(({ unfit, number: had }) => unfit?.length === 0 && had === number) ?? null;
   }
 
-  #tell(record: StreamRecord): void {
+  protected override tell(record: StreamRecord): void {
     if (!this.follower.applying) this.#server?.add(record);
   }
 }

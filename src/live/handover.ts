@@ -4,15 +4,11 @@ import { HandoverGiver } from "../failover/handover/giver.ts";
 import { type Estate, HANDOVER_SOCKET, type Released } from "../failover/handover/messages.ts";
 import type { StreamRecord } from "../failover/stream.ts";
 import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
-import type { ExecutionDetail } from "../gateway/gateway.ts";
-import type { DeskTap } from "../gateway/tap.ts";
 import { FEED_STATE } from "../market/event-batch.ts";
 import type { ServiceManager } from "../monitor/service-notifier.ts";
-import type { SidesName } from "../quote/target.ts";
-import type { KillState } from "../risk/kill-switch.ts";
-import type { ReducingState } from "../risk/trading-state.ts";
-import { fillRecord, snapshotOf } from "./failover-snapshot.ts";
+import { snapshotOf } from "./failover-snapshot.ts";
 import { ownIdentity } from "./formats.ts";
+import { LeaderTap } from "./leader-tap.ts";
 import type { LiveDesk } from "./live-desk.ts";
 
 const BEAT_US = 100_000;
@@ -21,15 +17,15 @@ const BEAT_US = 100_000;
  * Lets a later version of this process take its place: whoever connects to the socket in the state directory is given what the desk
  * holds and told what happens to it.
  */
-export class LiveHandover implements DeskTap {
+export class LiveHandover extends LeaderTap {
   readonly #stateDir: string;
   readonly #log: Logger;
   readonly #asked = Promise.withResolvers<void>();
   #giver: HandoverGiver | null = null;
-  #live: LiveDesk | null = null;
   #beatUs = Number.NEGATIVE_INFINITY;
 
   constructor(stateDir: string, log: Logger) {
+    super();
     this.#stateDir = stateDir;
     this.#log = log;
   }
@@ -46,7 +42,7 @@ export class LiveHandover implements DeskTap {
   /** The desk runs. Where no socket can be served the process runs without, and says so. */
   start(live: LiveDesk, unfit: () => readonly string[], serviceManager: ServiceManager | null): void {
     const log = this.#log;
-    this.#live = live;
+    this.live = live;
     try {
       this.#giver = new HandoverGiver({
         path: join(this.#stateDir, HANDOVER_SOCKET),
@@ -65,41 +61,14 @@ export class LiveHandover implements DeskTap {
     }
   }
 
-  onTrading(kill: KillState, reducing: ReducingState | null): void {
-    this.#tell({ what: "trading", kill, reducing });
-  }
-
-  onSides(symbol: string, sides: SidesName): void {
-    this.#tell({ what: "sides", symbol, sides });
-  }
-
-  onFill(
-    executionId: string,
-    instrument: number,
-    side: number,
-    priceTicks: number,
-    sizeLots: number,
-    detail: ExecutionDetail,
-  ): void {
-    const live = this.#live;
-    if (live === null) return;
-    this.#tell(fillRecord(live, executionId, instrument, side, priceTicks, sizeLots, detail));
-  }
-
-  onPrediction(): void {}
-  onQuotes(): void {}
-  onCancelAll(): void {}
-
   /** A wall clock that was put back must not keep a successor waiting. */
-  onTimer(timeUs: number): void {
+  override onTimer(timeUs: number): void {
     if (Math.abs(timeUs - this.#beatUs) < BEAT_US) return;
     this.#beatUs = timeUs;
     this.#giver?.beat();
   }
 
-  close(): void {}
-
-  #tell(record: StreamRecord): void {
+  protected override tell(record: StreamRecord): void {
     this.#giver?.add(record);
   }
 }

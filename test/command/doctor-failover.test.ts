@@ -6,6 +6,7 @@ import { failover } from "../../src/command/doctor/failover.ts";
 import { loadConfig } from "../../src/config.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { StreamServer } from "../../src/failover/stream-server.ts";
+import { EMPTY_SNAPSHOT } from "../failover/empty-snapshot.ts";
 import { freePort, RedisServer, redisMissing } from "../support/services.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "keel-doctor-pair-"));
@@ -36,12 +37,7 @@ async function look(lease: string, peerPort: number, token = TOKEN): Promise<str
 function peer(leading: boolean): number {
   const server = new StreamServer({
     ...{ host: "127.0.0.1", port: 0, token: new Secret(TOKEN), run: "run", leading: () => leading },
-    snapshot: () => ({
-      books: { positions: {}, sums: {}, executionIds: [], day: 0, dayStart: 0, dayPeak: 0 },
-      positions: [],
-      kill: { tripped: false, reason: "", timeUs: 0 },
-      ...{ reducing: null, sides: {}, session: null },
-    }),
+    snapshot: () => EMPTY_SNAPSHOT,
     ...{ outgoing: () => 1, onProblem: () => {} },
   });
   open.push(server);

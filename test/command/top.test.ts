@@ -5,12 +5,12 @@ import { join } from "node:path";
 import { PAGES, type TopPage } from "../../src/command/top/pages.ts";
 import { RunningProcess, type Snapshot } from "../../src/command/top/running.ts";
 import { drawScreen, pageLines, screenLines, skipMax } from "../../src/command/top/screen.ts";
-import { StageHistograms } from "../../src/desk/latency.ts";
 import { SECTIONS } from "../../src/monitor/dashboard/protocol.ts";
 import type { DashboardSource } from "../../src/monitor/dashboard/source.ts";
 import { HttpServer } from "../../src/monitor/http.ts";
 import { DeskBed } from "../desk/desk-bed.ts";
 import { ScriptedEngine } from "../desk/scripted-engine.ts";
+import { dashboardOf } from "../monitor/dashboard-source.ts";
 import { quietTarget } from "../support/quiet-target.ts";
 
 const root = join(import.meta.dir, "../..");
@@ -20,25 +20,12 @@ const bed = new DeskBed(new ScriptedEngine());
 bed.run(3_000);
 
 const dashboard: DashboardSource = {
-  name: "bed",
-  version: "0",
-  desk: bed.desk,
-  timer: new StageHistograms(() => 0),
-  heads: ["down50"],
-  model: { name: "scripted", version: "1", sha256: "00" },
-  timeUs: () => Date.now() * 1_000,
-  seconds: () => 3,
-  engine: () => "scripted",
-  sessionUp: () => true,
+  ...dashboardOf(bed, 3),
   waiting: () => ["something"],
   alerts: () => [
     { name: "KeelKilled", severity: "critical", summary: "Killed", labels: {}, value: 1, startsUs: 0 },
   ],
   sessions: () => ({ FIX: { state: "active" } }),
-  journal: () => null,
-  outcomes: () => null,
-  shadow: () => null,
-  loopLagMs: () => 0,
 };
 
 let server: HttpServer;

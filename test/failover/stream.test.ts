@@ -10,16 +10,10 @@ import {
 } from "../../src/failover/stream.ts";
 import { StreamClient } from "../../src/failover/stream-client.ts";
 import { StreamServer } from "../../src/failover/stream-server.ts";
+import { EMPTY_SNAPSHOT } from "./empty-snapshot.ts";
 
 const TOKEN = new Secret("a token of the pair's own");
-const SNAPSHOT: StreamSnapshot = {
-  books: { positions: {}, sums: {}, executionIds: [], day: 0, dayStart: 0, dayPeak: 0 },
-  positions: [],
-  kill: { tripped: false, reason: "", timeUs: 0 },
-  reducing: null,
-  sides: {},
-  session: { nextIncoming: 3, startedUs: null },
-};
+const SNAPSHOT: StreamSnapshot = { ...EMPTY_SNAPSHOT, session: { nextIncoming: 3, startedUs: null } };
 const record = (next: number): StreamRecord => ({ what: "session", word: { said: "incoming", next } });
 
 const open: { stop(): unknown }[] = [];

@@ -13,6 +13,7 @@ import {
   makeCertificates,
 } from "../support/certificate-authority.ts";
 import { freePort, RedisServer, redisMissing } from "../support/services.ts";
+import { EMPTY_SNAPSHOT } from "./empty-snapshot.ts";
 
 const missing = Bun.which("openssl") === null ? "no openssl" : null;
 if (missing !== null) console.log(`skipped: ${missing}`);
@@ -37,12 +38,7 @@ function serve(files: CertificateFiles, clientCa?: string): number {
   const server = new StreamServer({
     ...{ host: "127.0.0.1", port: 0, token: TOKEN, run: "run", leading: () => true },
     tls: { cert: pem(files.cert), key: pem(files.key), ...asked },
-    snapshot: () => ({
-      books: { positions: {}, sums: {}, executionIds: [], day: 0, dayStart: 0, dayPeak: 0 },
-      positions: [],
-      kill: { tripped: false, reason: "", timeUs: 0 },
-      ...{ reducing: null, sides: {}, session: null },
-    }),
+    snapshot: () => EMPTY_SNAPSHOT,
     ...{ outgoing: () => 1, onProblem: () => {} },
   });
   open.push(server);

@@ -1,37 +1,18 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { StageHistograms } from "../../src/desk/latency.ts";
 import { Access } from "../../src/monitor/dashboard/access.ts";
 import type { Viewer } from "../../src/monitor/dashboard/protocol.ts";
-import type { DashboardSource } from "../../src/monitor/dashboard/source.ts";
 import { HttpServer } from "../../src/monitor/http.ts";
 import { DeskBed } from "../desk/desk-bed.ts";
 import { ScriptedEngine } from "../desk/scripted-engine.ts";
 import { quietTarget } from "../support/quiet-target.ts";
+import { dashboardOf } from "./dashboard-source.ts";
 
 const TOKEN = "operator-token";
 const VIEW = "viewer-token";
 const bed = new DeskBed(new ScriptedEngine());
 bed.run(3_000);
 
-const source: DashboardSource = {
-  name: "bed",
-  version: "0",
-  desk: bed.desk,
-  timer: new StageHistograms(() => 0),
-  heads: ["down50"],
-  model: { name: "scripted", version: "1", sha256: "00" },
-  timeUs: () => Date.now() * 1_000,
-  seconds: () => 3,
-  engine: () => "scripted",
-  sessionUp: () => true,
-  waiting: () => [],
-  alerts: () => [],
-  sessions: () => ({}),
-  journal: () => null,
-  outcomes: () => null,
-  shadow: () => null,
-  loopLagMs: () => 0,
-};
+const source = dashboardOf(bed, 3);
 
 let server: HttpServer | null = null;
 let kills: string[] = [];

@@ -1,7 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Desk } from "../../src/desk/desk.ts";
-import { StageHistograms } from "../../src/desk/latency.ts";
 import { DashboardHub, type LiveData } from "../../src/monitor/dashboard/hub.ts";
 import {
   CLIENTS_MAX,
@@ -11,10 +10,10 @@ import {
   type Update,
 } from "../../src/monitor/dashboard/protocol.ts";
 import { SentRows, wholeRow } from "../../src/monitor/dashboard/rows.ts";
-import type { DashboardSource } from "../../src/monitor/dashboard/source.ts";
 import { readWatch } from "../../src/monitor/dashboard/watch.ts";
 import { DeskBed } from "../desk/desk-bed.ts";
 import { ScriptedEngine } from "../desk/scripted-engine.ts";
+import { dashboardOf } from "./dashboard-source.ts";
 
 const WATCH = { rate: 60, sections: [], rows: [0, 1], detail: null, underlying: 0, expiryMs: null };
 
@@ -54,25 +53,7 @@ afterEach(() => {
 function start(): { bed: DeskBed; hub: DashboardHub } {
   const bed = new DeskBed(new ScriptedEngine());
   bed.run(2_000);
-  const source: DashboardSource = {
-    name: "bed",
-    version: "0",
-    desk: bed.desk,
-    timer: new StageHistograms(() => 0),
-    heads: ["down50"],
-    model: { name: "scripted", version: "1", sha256: "00" },
-    timeUs: () => 1e15,
-    seconds: () => 2,
-    engine: () => "scripted",
-    sessionUp: () => true,
-    waiting: () => [],
-    alerts: () => [],
-    sessions: () => ({}),
-    journal: () => null,
-    outcomes: () => null,
-    shadow: () => null,
-    loopLagMs: () => 0,
-  };
+  const source = { ...dashboardOf(bed, 2), timeUs: () => 1e15 };
   hub = new DashboardHub(source);
   return { bed, hub };
 }

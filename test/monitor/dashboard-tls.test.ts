@@ -2,14 +2,13 @@ import { afterAll, expect, test } from "bun:test";
 import { RunningProcess } from "../../src/command/top/running.ts";
 import { tlsOptionsOf } from "../../src/config/server-tls.ts";
 import { loadConfig } from "../../src/config.ts";
-import { StageHistograms } from "../../src/desk/latency.ts";
-import type { DashboardSource } from "../../src/monitor/dashboard/source.ts";
 import { HttpServer } from "../../src/monitor/http.ts";
 import { DeskBed } from "../desk/desk-bed.ts";
 import { ScriptedEngine } from "../desk/scripted-engine.ts";
 import { CertificateFolder, whyNoCertificates } from "../support/certificates.ts";
 import { quietTarget } from "../support/quiet-target.ts";
 import { skipUnless } from "../support/shared-data.ts";
+import { dashboardOf } from "./dashboard-source.ts";
 
 const skipped = skipUnless(whyNoCertificates === null, whyNoCertificates ?? "");
 const folder = skipped ? null : new CertificateFolder();
@@ -17,21 +16,7 @@ afterAll(() => folder?.remove());
 
 const bed = new DeskBed(new ScriptedEngine());
 bed.run(1_000);
-const dashboard: DashboardSource = {
-  ...{ name: "bed", version: "0", desk: bed.desk, timer: new StageHistograms(() => 0), heads: ["down50"] },
-  model: { name: "scripted", version: "1", sha256: "00" },
-  timeUs: () => Date.now() * 1_000,
-  seconds: () => 1,
-  engine: () => "scripted",
-  sessionUp: () => true,
-  waiting: () => [],
-  alerts: () => [],
-  sessions: () => ({}),
-  journal: () => null,
-  outcomes: () => null,
-  shadow: () => null,
-  loopLagMs: () => 0,
-};
+const dashboard = dashboardOf(bed, 1);
 
 test.skipIf(skipped)(
   "over TLS a certificate lets look on, and nobody without one gets an answer",

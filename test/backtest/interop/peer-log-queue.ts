@@ -1,4 +1,4 @@
-import type { QueueModel, QueuePlace } from "../../../src/backtest/queue.ts";
+import { type QueueModel, type QueuePlace, queueModel } from "../../../src/backtest/queue.ts";
 
 /**
  * hftbacktest's logarithmic queue as its program computes it (2.4.4, `ProbQueueModel` with `LogProbQueueFunc`), to show where keel's
@@ -10,19 +10,14 @@ export class PeerLogQueue implements QueueModel {
   readonly name = "log";
   /** Times that an order at the front was put behind everybody. */
   lost = 0;
+  readonly #own = queueModel("log");
 
   join(place: QueuePlace, levelLots: number): void {
-    place.ahead = levelLots;
-    place.traded = 0;
+    this.#own.join(place, levelLots);
   }
 
   trade(place: QueuePlace, lots: number): number {
-    place.traded += lots;
-    place.ahead -= lots;
-    const past = Math.round(-place.ahead);
-    if (past <= 0) return 0;
-    place.ahead = 0;
-    return past;
+    return this.#own.trade(place, lots);
   }
 
   resize(place: QueuePlace, before: number, after: number): void {
