@@ -67,6 +67,7 @@ export class MarketState {
   readonly #tick: Float64Array;
   /** When the instrument's book last came live, µs; NaN before the first time. */
   readonly #liveSinceUs: Float64Array;
+  #hasBroken = false;
 
   constructor(options: MarketStateOptions) {
     const { underlyingCapacity } = options;
@@ -84,6 +85,13 @@ export class MarketState {
     this.#underlyingOf = new Int32Array(instrumentCapacity).fill(-1);
     this.#tick = new Float64Array(instrumentCapacity);
     this.#liveSinceUs = new Float64Array(instrumentCapacity).fill(Number.NaN);
+  }
+
+  /** Whether a live book has lost its trust since this was last asked: quotes on it are not to wait for anything. */
+  takeBroken(): boolean {
+    const hasBroken = this.#hasBroken;
+    this.#hasBroken = false;
+    return hasBroken;
   }
 
   /** Dense number of an instrument's underlying; −1 when there were too many others. */
@@ -288,6 +296,7 @@ export class MarketState {
     const live = state === FEED_STATE.live;
     const broken = !live && before === FEED_STATE.live;
     if (underlying < 0) return;
+    if (broken) this.#hasBroken = true;
     if (live && before !== FEED_STATE.live) this.#liveSinceUs[id] = timeUs;
     const { quoter, gate, standIns, onReferenceState } = this.#options;
     if (standIns && broken && this.underlyings.reference[underlying] === id) {

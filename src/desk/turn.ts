@@ -67,9 +67,13 @@ export class Turn {
     else this.#timer.end(false);
   }
 
-  /** Events have been applied: what they call for leaves, now or with the batch, and whoever looks on is told. */
+  /**
+   * Events have been applied: what they call for leaves, now or with the batch, and whoever looks on is told. Where a book has
+   * lost its trust nothing waits for the batch.
+   */
   answer(timeUs: number, withBatch: boolean, batch = this.#line.batch): void {
-    this.infer(timeUs, withBatch);
+    const hasBroken = this.#market.takeBroken();
+    this.infer(timeUs, withBatch && !hasBroken);
     this.#untoldUs = timeUs;
     // What was decoded elsewhere is valid during this call only.
     if (!withBatch || batch !== this.#line.batch) this.tell(batch);

@@ -1,4 +1,5 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { LOAD_STAGE } from "../../src/risk/load-shedder.ts";
 import { DeskBed } from "./desk-bed.ts";
 import { ScriptedEngine } from "./scripted-engine.ts";
 
@@ -57,4 +58,21 @@ test("a desk that decides for each frame has nothing open at a batch's end", () 
   expect(bed.last.widenBp).toBeGreaterThan(15);
   bed.desk.onBatchEnd(bed.timeUs);
   expect([bed.sent.length, bed.flushes]).toEqual([length, 0]);
+});
+
+test.each([
+  ["within capacity", LOAD_STAGE.normal],
+  ["beyond capacity", LOAD_STAGE.conflate],
+])("a book that has lost its trust waits for no batch: %s", (_, stage) => {
+  const { bed } = warmBed();
+  const { desk, market } = bed;
+  if (stage !== LOAD_STAGE.normal) desk.onLoad(stage, 0, bed.timeUs);
+  market.muted = true;
+  for (let step = 0; step < 500; step += 1) bed.step();
+  market.muted = false;
+  const { length } = bed.sent;
+  const { counters } = desk.feeds[0];
+  for (const { gaps } = counters; counters.gaps === gaps; ) bed.step();
+  expect(bed.sent.slice(length).map(({ bidLots, askLots }) => bidLots + askLots)).toEqual([0]);
+  expect(bed.last.reasons).toContain("bookUnsound");
 });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, spyOn, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, spyOn, test } from "bun:test";
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../src/core/clock.ts";
@@ -35,6 +35,11 @@ describe("a live desk in trouble", () => {
   beforeAll(async () => {
     harness = await Harness.start({ KEEL_SHM: SHM_NAME, KEEL_RECALIBRATE: "on" });
     await harness.untilQuoting();
+  });
+
+  // What one trouble has done is not held against the next.
+  beforeEach(() => {
+    harness.violations.length = 0;
   });
 
   afterAll(async () => {
@@ -75,6 +80,7 @@ describe("a live desk in trouble", () => {
       expect(quote.askPrice).toBe(askLots > 0 ? askTicks * stepToNumber(tick) : Number.NaN);
     }
     reader.close();
+    expect(harness.violations).toEqual([]);
   });
 
   test("a lost depth diff is one gap, and the book is joined anew", async () => {
@@ -188,6 +194,7 @@ describe("a live desk in trouble", () => {
     expect(existsSync(join(harness.folder, "state", "kill-switch.json"))).toBe(true);
     expect(live.trading.resetKill()).toBe(true);
     await harness.untilQuoting();
+    expect(harness.violations).toEqual([]);
   });
 
   test("one side is quoted when an operator says so, then both again", async () => {
@@ -207,6 +214,7 @@ describe("a live desk in trouble", () => {
     expect(live.trading.setSides("", "both")).toBe(quoted.length);
     await harness.until("asks stand again", () => asks() > 0);
     await harness.untilQuoting();
+    expect(harness.violations).toEqual([]);
   });
 
   test.skipIf(noCpuEngine)(
@@ -230,6 +238,7 @@ describe("a live desk in trouble", () => {
   test("the end cancels everything, and the journal replays to the same decisions", async () => {
     expect(harness.desk.market.feedState.includes(FEED_STATE.unsound)).toBe(false);
     summary = await harness.stop();
+    expect(harness.violations).toEqual([]);
     expect(harness.counterparty.liveQuotes.size).toBe(0);
     expect(summary.journal?.dropped).toBe(0);
     const comparer = new DecisionComparer(showDecision);
