@@ -82,7 +82,7 @@ test.skipIf(noModel)(
     expect(again.code).toBe(0);
     expect(readFileSync(`${report}.json`, "utf8")).toBe(before);
   },
-  60_000,
+  120_000,
 );
 
 describe("what cannot be compared is refused by name", () => {

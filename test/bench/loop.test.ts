@@ -34,5 +34,5 @@ test.skipIf(noEngine)(
     );
     for (const { value } of ratios) expect(value).toBeGreaterThan(0);
   },
-  60_000,
+  120_000,
 );

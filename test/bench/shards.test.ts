@@ -15,5 +15,5 @@ test.skipIf(noEngine)(
     expect(report.rows.every(({ n, p50 }) => n > 0 && p50 > 0)).toBe(true);
     expect(report.checksum).toHaveLength(16);
   },
-  60_000,
+  120_000,
 );

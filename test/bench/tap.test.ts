@@ -21,5 +21,5 @@ test.skipIf(noEngine)(
     expect(new Set(rows.map(({ n }) => n)).size).toBe(1);
     for (const { value } of ratios) expect(value).toBeGreaterThan(0);
   },
-  60_000,
+  120_000,
 );

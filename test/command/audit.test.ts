@@ -43,7 +43,7 @@ beforeAll(async () => {
   // Two simulated seconds a second, so that the model has seen enough to predict even on a slow host.
   const { exitCode, stderr } = await keel(["demo", "--seconds", "4", "--speed", "2"], env);
   if (exitCode !== EXIT.ok) throw new Error(stderr);
-}, 60_000);
+}, 120_000);
 
 test("a run of the desk is proved, and a changed byte of it is not", async () => {
   const verify = ["audit", "verify", "--journal", journal, "--key", publicKey];

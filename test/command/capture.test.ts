@@ -370,7 +370,7 @@ test("keel's own recording decodes by the HTTP answers in it, to what was decode
     unparsable: 0,
     problem: "",
   });
-}, 20_000);
+}, 120_000);
 
 test.skipIf(skipUnlessShared("data/ws/DERIBIT.ws.1.0.gz"))("a real Deribit session decodes", async () => {
   const { result } = await keel("capture", "info", sharedPath("data/ws/DERIBIT.ws.1.0.gz"));

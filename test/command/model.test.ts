@@ -214,14 +214,14 @@ describe("keel model check never crashes", () => {
       examine(changed(bytes, at), null),
     );
     await fc.assert(property, { numRuns: 200, seed: 2 });
-  }, 20_000);
+  }, 120_000);
 
   test("on changed cards", async () => {
     const property = fc.asyncProperty(changes, (at) =>
       examine(windowed, new TextDecoder().decode(changed(new TextEncoder().encode(card), at))),
     );
     await fc.assert(property, { numRuns: 60, seed: 3 });
-  }, 20_000);
+  }, 120_000);
 });
 
 describe("keel model ls", () => {

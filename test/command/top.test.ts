@@ -100,7 +100,7 @@ describe("keel top", () => {
     const { terminal } = child;
     if (terminal === undefined) throw new Error("no terminal");
     const until = async (part: string | RegExp): Promise<void> => {
-      const deadlineMs = performance.now() + 15_000;
+      const deadlineMs = performance.now() + 45_000;
       while (!(typeof part === "string" ? screen.includes(part) : part.test(screen))) {
         if (performance.now() > deadlineMs)
           throw new Error(`no ${part} on the screen: ${screen.slice(-500)}`);
@@ -255,7 +255,7 @@ describe("keel top", () => {
       },
     });
     const until = async (part: string): Promise<void> => {
-      const deadlineMs = performance.now() + 15_000;
+      const deadlineMs = performance.now() + 45_000;
       while (!shown.includes(part)) {
         if (performance.now() > deadlineMs) throw new Error(`no ${part} on the screen: ${shown.slice(-500)}`);
         await Bun.sleep(20);

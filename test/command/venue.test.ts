@@ -63,7 +63,7 @@ test.skipIf(skipUnlessShared(CAPTURE))(
       venues[0].frames,
     );
   },
-  20_000,
+  120_000,
 );
 
 test.skipIf(skipUnlessShared(CAPTURE))("venue ends after its time", async () => {

@@ -3,7 +3,7 @@ import { LOAD_STAGE } from "../../src/risk/load-shedder.ts";
 import { DeskBed } from "./desk-bed.ts";
 import { ScriptedEngine } from "./scripted-engine.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 /** Warmed up, with a calm model; quotes are decided once a batch. */
 function warmBed(): { bed: DeskBed; engine: ScriptedEngine } {

@@ -6,7 +6,7 @@ import { SIDES } from "../../src/quote/target.ts";
 import { DeskBed } from "./desk-bed.ts";
 import { ScriptedEngine } from "./scripted-engine.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 /** Warmed up, with a calm model. */
 function warmBed(engine = new ScriptedEngine(), parameters = {}): { bed: DeskBed; engine: ScriptedEngine } {

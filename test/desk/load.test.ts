@@ -3,7 +3,7 @@ import { LOAD_STAGE } from "../../src/risk/load-shedder.ts";
 import { DeskBed } from "./desk-bed.ts";
 import { ScriptedEngine } from "./scripted-engine.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 function warmBed(conflate = false): { bed: DeskBed; engine: ScriptedEngine } {
   const engine = new ScriptedEngine();

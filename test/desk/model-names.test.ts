@@ -3,7 +3,7 @@ import { modelLabel } from "../../src/inference/card.ts";
 import { DeskBed } from "./desk-bed.ts";
 import { ScriptedEngine } from "./scripted-engine.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 test("profit by model: a fill is kept under the model whose quote was hit, which may no longer be in force", () => {
   const engine = new ScriptedEngine();

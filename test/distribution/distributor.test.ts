@@ -29,7 +29,7 @@ import { skipUnless } from "../support/shared-data.ts";
 
 const START_US = 1_700_000_000_000_000;
 
-async function until(what: string, condition: () => boolean | Promise<boolean>, ms = 20_000): Promise<void> {
+async function until(what: string, condition: () => boolean | Promise<boolean>, ms = 45_000): Promise<void> {
   const deadline = performance.now() + ms;
   while (!(await condition())) {
     if (performance.now() > deadline) throw new Error(`waited ${ms} ms for ${what}`);
@@ -171,7 +171,7 @@ describe.skipIf(skipUnless(noKafka === null, noKafka ?? ""))("Kafka", () => {
     server = new KafkaBroker();
     broker = `127.0.0.1:${server.port}`;
     await server.start();
-  }, 60_000);
+  }, 120_000);
   afterAll(async () => {
     await server?.stop();
     server?.remove();
@@ -245,7 +245,7 @@ describe.skipIf(skipUnless(noKafka === null, noKafka ?? ""))("Kafka", () => {
     await distributor.ended();
     expect(distributor.counter("kafkaSent")).toBe(7);
     expect([distributor.dropped, distributor.failure, problems]).toEqual([0, null, []]);
-  }, 60_000);
+  }, 120_000);
 
   test("the top is published when it changes, not with every event", async () => {
     const desk = new ShownDesk();
@@ -259,7 +259,7 @@ describe.skipIf(skipUnless(noKafka === null, noKafka ?? ""))("Kafka", () => {
     expect(tops.map(({ value }) => value.bid)).toEqual([100, 100.1, 100]);
     await distributor.ended();
     expect(distributor.counter("kafkaSent")).toBe(3);
-  }, 60_000);
+  }, 120_000);
 
   test.each(KAFKA_COMPRESSIONS)(
     "compressed by %s it arrives",
@@ -274,7 +274,7 @@ describe.skipIf(skipUnless(noKafka === null, noKafka ?? ""))("Kafka", () => {
       expect(await read(broker, `${options.topicPrefix}top`, 100)).toHaveLength(100);
       await distributor.ended();
     },
-    60_000,
+    120_000,
   );
 
   test("signals come in from every topic named, as they were sent; what is too long is dropped", async () => {
@@ -288,7 +288,7 @@ describe.skipIf(skipUnless(noKafka === null, noKafka ?? ""))("Kafka", () => {
     await until("signals", () => signals.length === 2 && distributor.counter("signalsDropped") === 1);
     expect(signals.toSorted()).toEqual(['{"signal":"macro","value":-1}', good]);
     await distributor.ended();
-  }, 60_000);
+  }, 120_000);
 
   test("over TLS with SCRAM, both ways; with a wrong password it says so and nothing arrives", async () => {
     const desk = new ShownDesk();
@@ -334,7 +334,7 @@ describe.skipIf(skipUnless(noKafka === null, noKafka ?? ""))("Kafka", () => {
     expect(refused.problems.join()).not.toContain("wrong");
     expect(refused.distributor.counter("kafkaUp")).toBe(0);
     await refused.distributor.ended();
-  }, 60_000);
+  }, 120_000);
 
   test("while the broker is away what waits is bounded and counted; when it is back messages and signals flow again", async () => {
     const desk = new ShownDesk();
@@ -403,7 +403,7 @@ describe.skipIf(skipUnless(noRedis === null, noRedis ?? ""))("Redis", () => {
     return connected;
   }
 
-  beforeAll(() => server.start(), 60_000);
+  beforeAll(() => server.start(), 120_000);
   afterAll(async () => {
     await server.stop();
     server.remove();
@@ -435,7 +435,7 @@ describe.skipIf(skipUnless(noRedis === null, noRedis ?? ""))("Redis", () => {
     await distributor.ended();
     redis.close();
     expect(problems).toEqual([]);
-  }, 30_000);
+  }, 120_000);
 
   test("whatever stood under a row's key is gone with it: fields of an earlier schema, a value of another type, a key without an end", async () => {
     const redis = await client();
@@ -454,7 +454,7 @@ describe.skipIf(skipUnless(noRedis === null, noRedis ?? ""))("Redis", () => {
     await distributor.ended();
     redis.close();
     expect(problems).toEqual([]);
-  }, 30_000);
+  }, 120_000);
 
   test("a Redis that went away and came back has features again", async () => {
     const { distributor, problems } = new ShownDesk().distributor({ redis: options });
@@ -485,7 +485,7 @@ describe.skipIf(skipUnless(noRedis === null, noRedis ?? ""))("Redis", () => {
     const later = distributor.counter("redisWritten");
     await flowing("features after the silence", () => distributor.counter("redisWritten") > later);
     await distributor.ended();
-  }, 60_000);
+  }, 120_000);
 });
 
 test("a ring that is full drops, counts and never blocks; the thread goes on", async () => {
@@ -506,4 +506,4 @@ test("a ring that is full drops, counts and never blocks; the thread goes on", a
   );
   expect(distributor.failure).toBeNull();
   await distributor.ended();
-}, 30_000);
+}, 120_000);

@@ -25,7 +25,7 @@ import { skipUnless } from "../support/shared-data.ts";
 const SYMBOL = "BTC-PERPETUAL";
 const DEPTH = 40;
 
-async function until(what: string, condition: () => boolean, ms = 30_000): Promise<void> {
+async function until(what: string, condition: () => boolean, ms = 45_000): Promise<void> {
   const deadline = performance.now() + ms;
   while (!condition()) {
     if (performance.now() > deadline) throw new Error(`waited ${ms} ms for ${what}`);
@@ -264,7 +264,7 @@ describe.skipIf(skipUnless(missing === null, missing ?? ""))(
         for (let wait = 0; wait < 50 && !same(); wait += 1) await Bun.sleep(10);
         if (!same()) market.step();
       }
-      await until("the same book", same, 10_000);
+      await until("the same book", same, 45_000);
       expect([bestOf(reader.book), reader.wrong]).toEqual([bestOf(market.book), []]);
     }
 

@@ -19,7 +19,7 @@ const certificates = noOpenssl === null ? makeCertificates(folder) : null;
 
 const pem = (file: string): string => readFileSync(file, "utf8");
 
-async function until(what: string, condition: () => boolean, ms = 20_000): Promise<void> {
+async function until(what: string, condition: () => boolean, ms = 45_000): Promise<void> {
   const deadline = performance.now() + ms;
   while (!condition()) {
     if (performance.now() > deadline) throw new Error(`waited ${ms} ms for ${what}`);
@@ -35,7 +35,7 @@ describe.skipIf(skipUnless(noRedis === null, noRedis ?? ""))("Redis over TLS", (
 
   beforeAll(async () => {
     await Promise.all([right.start(), wrong.start()]);
-  }, 60_000);
+  }, 120_000);
   afterAll(async () => {
     for (const redis of [right, wrong]) {
       await redis.stop();
@@ -86,7 +86,7 @@ describe.skipIf(skipUnless(noKafka === null, noKafka ?? ""))("Kafka over TLS", (
   const broker = noKafka === null ? new KafkaBroker(certificates) : null;
   const ports = { mutual: broker?.mutualPort ?? 0, elsewhere: broker?.elsewherePort ?? 0 };
 
-  beforeAll(() => broker?.start(), 60_000);
+  beforeAll(() => broker?.start(), 120_000);
   afterAll(async () => {
     await broker?.stop();
     broker?.remove();
@@ -141,7 +141,7 @@ describe.skipIf(skipUnless(noKafka === null, noKafka ?? ""))("Kafka over TLS", (
     await until("the signal", () => taken.push(...signals.take()) > 0);
     expect(taken).toEqual(['{"signal":"mood","value":1}']);
     await signals.close(performance.now() + 500);
-  }, 30_000);
+  }, 120_000);
 
   test("without a certificate, or with a stranger's, the broker takes nothing and the desk says so", async () => {
     for (const client of [undefined, certificates?.stranger]) {
@@ -149,10 +149,10 @@ describe.skipIf(skipUnless(noKafka === null, noKafka ?? ""))("Kafka over TLS", (
       expect([sent, problems]).toEqual([0, expect.stringContaining("Kafka takes no messages")]);
       expect(problems).not.toContain("PRIVATE KEY");
     }
-  }, 60_000);
+  }, 120_000);
 
   test("nothing is sent to a broker that shows the certificate of another host", async () => {
     const { sent, problems } = await publish(options(ports.elsewhere, undefined));
     expect([sent, problems]).toEqual([0, expect.stringMatching(/altname|host/i)]);
-  }, 30_000);
+  }, 120_000);
 });

@@ -132,7 +132,7 @@ describe.skipIf(noEtcd !== null)("etcd", () => {
       await Bun.sleep(50);
     }
     throw new Error("etcd does not start");
-  }, 30_000);
+  }, 120_000);
   afterAll(async () => {
     child?.kill("SIGKILL");
     await child?.exited;

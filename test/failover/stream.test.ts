@@ -53,7 +53,7 @@ function follow(port: number, token = TOKEN) {
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 15_000;
+  const deadline = performance.now() + 45_000;
   while (!condition()) {
     if (performance.now() > deadline) throw new Error("not in time");
     await Bun.sleep(5);

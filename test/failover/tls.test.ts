@@ -24,7 +24,7 @@ const open: { stop(): unknown }[] = [];
 
 beforeAll(() => {
   if (missing === null) certificates = makeCertificates(folder);
-}, 30_000);
+}, 120_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 afterEach(async () => {
   for (const one of open.splice(0)) await one.stop();
@@ -119,7 +119,7 @@ test.skipIf(missing !== null || redisMissing() !== null)(
     good.close();
     bad.close();
   },
-  30_000,
+  120_000,
 );
 
 const noEtcd = Bun.which("etcd") === null ? "no etcd (test/support/install-services.sh installs it)" : null;
@@ -163,5 +163,5 @@ test.skipIf(missing !== null || noEtcd !== null)(
         .catch(() => "refused"),
     ).toBe("refused");
   },
-  60_000,
+  120_000,
 );

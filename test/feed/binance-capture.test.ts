@@ -182,5 +182,5 @@ for (const [venue, grid, names] of CAPTURES) {
     expect(played.compared).toBeGreaterThan(played.messages * 0.99);
     expect(played.trades).toBeGreaterThan(1_000);
     expect(played.ticksOfTrades).toBeGreaterThan(0);
-  }, 60_000);
+  }, 120_000);
 }

@@ -72,7 +72,7 @@ function peer(): Peer {
       for (const socket of sockets) socket.close(4_000, "bye");
     },
     until: async (event) => {
-      const deadline = Date.now() + 5_000;
+      const deadline = Date.now() + 45_000;
       while (!events.some((seen) => event.test(seen))) {
         if (Date.now() > deadline) throw new Error(`no ${event} among ${JSON.stringify(events)}`);
         await Bun.sleep(2);

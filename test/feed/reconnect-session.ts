@@ -50,7 +50,7 @@ export class ReconnectSession {
   }
 
   /** Waits until both books are live. @throws Error when they are not in time */
-  async untilLive(withinMs = 20_000): Promise<void> {
+  async untilLive(withinMs = 60_000): Promise<void> {
     for (const start = performance.now(); this.live.size < 2; await Bun.sleep(1)) {
       if (performance.now() - start > withinMs)
         throw new Error(`${this.live.size} of 2 books are live; ${this.feed.problem}`);

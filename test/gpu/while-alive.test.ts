@@ -5,7 +5,7 @@ import { GpuLostError } from "../../src/gpu/errors.ts";
 import { Readback } from "../../src/gpu/readback.ts";
 import { loseGpuDevices, SOFTWARE_ENGINES, skipUnlessSoftwareGpu } from "../support/software-gpu.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 describe.skipIf(skipUnlessSoftwareGpu())("waiting for the device", () => {
   test("leaves nothing behind, however often", async () => {

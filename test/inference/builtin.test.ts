@@ -59,5 +59,5 @@ describe.each(builtinModelNames())("built-in model %s", (name) => {
     const rounds = model.graph.nodes.some((node) => node.operator === "QuantizeLinear");
     expect(worst).toBeLessThanOrEqual(rounds ? model.card.selfTest.tolerance : 1e-5);
     await wasm.dispose();
-  }, 30_000);
+  }, 120_000);
 });

@@ -11,7 +11,7 @@ import { SOFTWARE_ENGINES } from "../support/software-gpu.ts";
 import { drawFeatures, ReferenceLstm, SMALL, testModel } from "./test-model.ts";
 
 // A GPU in software takes seconds to compile a model's pipelines.
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const SLOTS = 6;
 const BATCH = 4;

@@ -10,7 +10,7 @@ import { areaUnderCurve } from "../support/area-under-curve.ts";
 import { type RealSource, type RealSteps, realSteps } from "../support/real-steps.ts";
 import { skipUnless, skipUnlessShared } from "../support/shared-data.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 const schema = { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT };
 const isas = await cpuIsas();
 const noCpu = skipUnless(isas.length > 0, "engines on real steps: no native library");

@@ -61,7 +61,7 @@ describe.skipIf(headers === null)("the TensorRT shim on a host where something i
     await compileTensorRt(shim, headers);
     const fake = join(import.meta.dir, "fake-cuda.cpp");
     for (const at of [cuda, both]) await compile(fake, at, "libcuda.so.1", "-isystem", headers.cuda);
-  }, 60_000);
+  }, 120_000);
 
   test("names a driver that does not start", async () => {
     expect(await said(cuda, "init")).toMatch(

@@ -211,5 +211,5 @@ test.skipIf(headers === null || hasDriver)(
       /^tensorrt: no CUDA driver \(libcuda\.so\.1\): install NVIDIA's driver/,
     );
   },
-  60_000,
+  120_000,
 );

@@ -12,7 +12,7 @@ import { loseGpuDevices, SOFTWARE_ENGINES, skipUnlessSoftwareGpu } from "../supp
 import { drawFeatures, SMALL, testModel } from "./test-model.ts";
 
 // The software adapter takes seconds to compile a model's pipelines.
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 test("the allocating model is the one its comment states", () => {
   const dims = ["N"];

@@ -28,7 +28,7 @@ import { drawFeatures, SMALL, testModel } from "./test-model.ts";
 import { operationsProgram } from "./wgsl-program.ts";
 
 // The software adapter takes seconds to compile a large kernel.
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const schema = { schemaHash: SCHEMA_HASH, featureCount: FEATURE_COUNT };
 const native = await loadNative();

@@ -55,7 +55,7 @@ describe("outcomes of a live desk", () => {
       (start) => engineForReplay(start, undefined, quiet),
       { outcome: (table, row) => void replayed[table].push({ ...(row as Record<string, number | string>) }) },
     );
-  }, 60_000);
+  }, 120_000);
 
   afterAll(async () => {
     await harness.stop();

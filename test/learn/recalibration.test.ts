@@ -282,6 +282,6 @@ describe("recalibration from outcomes", () => {
       expect(scaled).toBeLessThan(plain - 0.003);
       await engine.dispose();
     },
-    60_000,
+    120_000,
   );
 });

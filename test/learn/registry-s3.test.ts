@@ -82,7 +82,7 @@ describe.skipIf(!isThere)("a registry in an S3-compatible service", () => {
       await Bun.sleep(50);
     }
     throw new Error("the S3-compatible server does not answer");
-  }, 30_000);
+  }, 120_000);
   afterAll(async () => {
     server.kill();
     await server.exited;

@@ -151,7 +151,7 @@ describe.skipIf(noEngine)("a desk that is followed", () => {
       verdict: "reject",
       reason: "too-slow",
     });
-  }, 60_000);
+  }, 120_000);
 
   test("finds drift on another thread, and trusts nothing when that thread is gone", async () => {
     const changes: DriftChange[] = [];
@@ -192,7 +192,7 @@ describe.skipIf(noEngine)("a desk that is followed", () => {
     );
     watch.close();
     await watch.ended();
-  }, 30_000);
+  }, 120_000);
 });
 
 test("who reads a ring is told of what did not fit, before what comes after it", () => {

@@ -174,4 +174,4 @@ test("block RFQs at Deribit become trades, positions and profit that are the ven
   expect(String(listed.stdout)).toContain(`TAKER/block-${single}`);
   const replay = run("replay", journal, "--verify");
   expect(replay.exitCode, `${replay.stderr}${replay.stdout}`).toBe(0);
-}, 60_000);
+}, 120_000);

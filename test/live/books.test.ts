@@ -12,7 +12,7 @@ import { BOOK_FILE, BookStore } from "../../src/position/book-store.ts";
 import { exact, inexact } from "../../src/sim/counterparty-books.ts";
 import { Harness } from "./harness.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const COMMISSION = "0.00012";
 /** The venues' own resolution: a hundred-millionth of a coin. */

@@ -30,7 +30,7 @@ describe.skipIf(whyNoCertificates !== null)("FIX clients of a live desk that ask
     if (tap === undefined) throw new Error("no FIX clients are accepted");
     clients = tap;
     port = clients.acceptor.port;
-  }, 60_000);
+  }, 120_000);
 
   afterAll(async () => {
     await harness.stop();

@@ -58,7 +58,7 @@ describe("clients of a live desk, over real sockets", () => {
         );
     await until("two options to be quoted", () => quotable().length >= 2);
     options = quotable();
-  }, 60_000);
+  }, 120_000);
 
   afterAll(async () => {
     await harness.stop();

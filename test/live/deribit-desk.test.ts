@@ -91,4 +91,4 @@ test("a desk quotes options by Deribit's API and its positions are the venue's o
     cwd: join(import.meta.dir, "../.."),
   });
   expect(replay.exitCode, `${replay.stderr}${replay.stdout}`).toBe(0);
-}, 90_000);
+}, 120_000);

@@ -3,7 +3,7 @@ import { REASON } from "../../src/quote/quote-batch.ts";
 import { loseGpuDevices, SOFTWARE_GPU, skipUnlessSoftwareGpu } from "../support/software-gpu.ts";
 import { Harness } from "./harness.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 const RESTART_MS = 40_000;
 
 test.skipIf(skipUnlessSoftwareGpu())(

@@ -18,7 +18,7 @@ const host = new Host();
 
 beforeAll(async () => {
   if (!skipped) await host.start();
-}, 60_000);
+}, 120_000);
 afterAll(() => host.stop());
 
 test.skipIf(skipped)(
@@ -79,7 +79,7 @@ test.skipIf(skipped)(
     expect(second.log).toContain(`process ${first.pid} runs with this state directory`);
     await first.end();
   },
-  60_000,
+  120_000,
 );
 
 test.skipIf(skipped)(
@@ -110,7 +110,7 @@ test.skipIf(skipped)(
       giver.stop();
     }
   },
-  60_000,
+  120_000,
 );
 
 test.skipIf(skipped)(
@@ -120,14 +120,14 @@ test.skipIf(skipped)(
     const manager = new NotifySocket(path);
     const old = host.run("main", [], { NOTIFY_SOCKET: path, WATCHDOG_USEC: "20000000" });
     await host.untilQuoting("main");
-    await manager.until("READY=1", 10_000);
+    await manager.until("READY=1", 45_000);
     const reload = host.run("reload", ["--handover", "--detach"]);
     expect(await reload.exited).toBe(0);
     expect(await old.exited).toBe(0);
     const pid = lockHolder(host.environment.KEEL_STATE_DIR ?? "") ?? 0;
     await host.untilQuoting("reload");
-    await manager.until(`MAINPID=${pid}`, 10_000);
-    for (let attempt = 0; attempt < 200; attempt += 1) {
+    await manager.until(`MAINPID=${pid}`, 45_000);
+    for (let attempt = 0; attempt < 600; attempt += 1) {
       manager.drain();
       if (manager.received.filter(({ text }) => text.startsWith("READY=1")).length === 2) break;
       await Bun.sleep(50);
@@ -137,12 +137,12 @@ test.skipIf(skipped)(
     expect(told.indexOf(`MAINPID=${pid}`)).toBeLessThan(told.lastIndexOf("READY=1"));
     expect(told).not.toContain("STOPPING=1");
     process.kill(pid, "SIGTERM");
-    await manager.until("STOPPING=1", 10_000);
+    await manager.until("STOPPING=1", 45_000);
     manager.close();
     while (FileLock.take(join(host.environment.KEEL_STATE_DIR ?? "", "run.lock"), () => "") === null)
       await Bun.sleep(20);
   },
-  60_000,
+  120_000,
 );
 
 test.skipIf(skipped || redisMissing() !== null)(
@@ -176,5 +176,5 @@ test.skipIf(skipped || redisMissing() !== null)(
       redis.remove();
     }
   },
-  90_000,
+  120_000,
 );

@@ -155,7 +155,7 @@ export class Harness {
   }
 
   /** Waits until `condition` holds. @throws Error naming `what` when it does not within the time. */
-  async until(what: string, condition: () => boolean, withinMs = 15_000): Promise<void> {
+  async until(what: string, condition: () => boolean, withinMs = 45_000): Promise<void> {
     const deadlineMs = performance.now() + withinMs;
     while (!condition()) {
       if (performance.now() > deadlineMs)

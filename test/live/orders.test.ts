@@ -3,7 +3,7 @@ import { systemClock } from "../../src/core/clock.ts";
 import { ORDER_STATE } from "../../src/risk/order.ts";
 import { Harness } from "./harness.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 /** Hedges over a real FIX session with a counterparty that answers, keeps silent and hangs up. */
 describe("orders over FIX", () => {

@@ -15,7 +15,7 @@ describe("a second book for the underlying, over real sockets", () => {
   beforeAll(async () => {
     harness = await Harness.start({ KEEL_REFERENCE: "next" });
     await harness.untilQuoting();
-  }, 60_000);
+  }, 120_000);
   afterAll(() => harness.remove());
 
   const leader = (): string => {
@@ -25,7 +25,7 @@ describe("a second book for the underlying, over real sockets", () => {
 
   test("it leads while the first is lost: no option is pulled, and the model begins anew", async () => {
     const { desk } = harness;
-    await harness.until("the model to be warm", () => desk.modelStatus(0) === 0, 20_000);
+    await harness.until("the model to be warm", () => desk.modelStatus(0) === 0, 45_000);
     expect(leader()).toBe("BTCUSDT");
     const options = desk.market.instruments.all().filter(({ kind }) => kind === "option");
     const standing = (): number =>
@@ -37,20 +37,20 @@ describe("a second book for the underlying, over real sockets", () => {
       { kind: "freeze", forMs: FROZEN_MS, control: true },
       harness.live.clock.wallUs(),
     );
-    await harness.until("the other book to lead", () => leader() === "BTC-PERPETUAL", 10_000);
+    await harness.until("the other book to lead", () => leader() === "BTC-PERPETUAL", 45_000);
     expect(desk.modelStatus(0)).not.toBe(0);
     expect(standing()).toBeGreaterThan(before * 0.8);
     expect(Math.abs((desk.quoter.values.forward[options[0]?.id ?? 0] ?? 0) / forward - 1)).toBeLessThan(0.01);
-    await harness.until("the model to be warm again", () => desk.modelStatus(0) === 0, 20_000);
+    await harness.until("the model to be warm again", () => desk.modelStatus(0) === 0, 45_000);
     expect(desk.modelStatus(0) & REASON.inputUnsound).toBe(0);
     expect(harness.violations).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   test("the first leads again when it has been live for a while", async () => {
-    await harness.until("the first book to lead", () => leader() === "BTCUSDT", 30_000);
+    await harness.until("the first book to lead", () => leader() === "BTCUSDT", 45_000);
     expect(harness.desk.counters.referenceChanges).toBe(2);
     expect(harness.violations).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   test("the journal replays to the same decisions", async () => {
     await harness.stop();
@@ -63,5 +63,5 @@ describe("a second book for the underlying, over real sockets", () => {
     });
     expect(comparer.finish().difference).toBeNull();
     expect(desk.counters.referenceChanges).toBe(2);
-  }, 60_000);
+  }, 120_000);
 });

@@ -51,24 +51,24 @@ async function silence(socket: NotifySocket): Promise<void> {
 test("a process says that it is ready, alive, what it does, that it reloads and that it ends", async () => {
   const { socket, path } = manager();
   const child = started(path);
-  await socket.until("READY=1", 30_000);
-  await socket.until("STATUS=quoting", 30_000);
+  await socket.until("READY=1", 60_000);
+  await socket.until("STATUS=quoting", 60_000);
   await Bun.sleep(WATCHDOG_MS);
   socket.drain();
   const alive = socket.received.filter(({ text }) => text === "WATCHDOG=1");
   expect(alive.length).toBeGreaterThanOrEqual(3);
   child.kill("SIGHUP");
-  await socket.until("RELOADING=1", 5_000);
+  await socket.until("RELOADING=1", 30_000);
   expect(socket.received.some(({ text }) => /^RELOADING=1\nMONOTONIC_USEC=\d+$/.test(text))).toBe(true);
   child.kill("SIGTERM");
-  await socket.until("STOPPING=1", 5_000);
+  await socket.until("STOPPING=1", 30_000);
   expect(await child.exited).toBe(0);
 });
 
 test("a process that hangs is silent for its watchdog, and the one started in its place quotes", async () => {
   const { socket, path } = manager();
   const hung = started(path);
-  await socket.until("STATUS=quoting", 30_000);
+  await socket.until("STATUS=quoting", 60_000);
   hung.kill("SIGSTOP");
   await silence(socket);
   // What systemd does then: WatchdogSignal=, and Restart=.
@@ -78,7 +78,7 @@ test("a process that hangs is silent for its watchdog, and the one started in it
   expect(hung.signalCode).toBe("SIGABRT");
   socket.received.length = 0;
   const next = started(path);
-  await socket.until("STATUS=quoting", 30_000);
+  await socket.until("STATUS=quoting", 60_000);
   next.kill("SIGTERM");
   expect(await next.exited).toBe(0);
 });

@@ -57,7 +57,7 @@ describe("feeds on two threads, over real sockets", () => {
     };
     harness = await Harness.start({ KEEL_SHARDS: "2" });
     await harness.untilQuoting();
-  }, 60_000);
+  }, 120_000);
   afterAll(async () => {
     globalThis.Worker = OriginalWorker;
     await harness.remove();
@@ -87,13 +87,13 @@ describe("feeds on two threads, over real sockets", () => {
     expect(shards?.remote.makesFeatures).toBe((await loadNative()).missing === null);
     expect(harness.desk.counters.predictions).toBeGreaterThan(0);
     expect(harness.violations).toEqual([]);
-  }, 30_000);
+  }, 120_000);
 
   test("a book that loses its connection is pulled and comes back", async () => {
     await losesItsConnection(harness);
     await harness.untilQuoting();
     expect(harness.violations).toEqual([]);
-  }, 30_000);
+  }, 120_000);
 
   test("turns that are too old are not quoted on: the threads begin anew", async () => {
     const { set } = harness.live.shards ?? {};
@@ -102,15 +102,15 @@ describe("feeds on two threads, over real sockets", () => {
     await harness.untilQuoting();
     expect(harness.live.shards?.shards.some(({ restarts }) => restarts > 0)).toBe(true);
     expect(harness.violations).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   test("a thread that ends is given up, and its books with it; another takes its place", async () => {
     await isReplaced("crash", (thread) => thread.terminate());
-  }, 60_000);
+  }, 120_000);
 
   test("so is a thread whose code throws", async () => {
     await isReplaced("crash", (thread) => thread.postMessage({ recording: null }));
-  }, 60_000);
+  }, 120_000);
 
   test("so is a thread whose event loop stands still", async () => {
     await isReplaced("hang", (thread) =>
@@ -122,7 +122,7 @@ describe("feeds on two threads, over real sockets", () => {
         ...{ keepsPayloads: true, makesFeatures: true, recording: ringMemory(1_024) },
       }),
     );
-  }, 60_000);
+  }, 120_000);
 
   test("the journal replays on one thread to the same decisions, bit for bit", async () => {
     await harness.stop();
@@ -130,7 +130,7 @@ describe("feeds on two threads, over real sockets", () => {
     expect(types.get(RECORD.feedTimer) ?? 0).toBeGreaterThan(100);
     expect(types.get(RECORD.feedsLost) ?? 0).toBeGreaterThan(3);
     expect(types.get(RECORD.feedsStarted)).toBe(types.get(RECORD.feedsLost));
-  }, 60_000);
+  }, 120_000);
 });
 
 test("with more threads than venues a venue's coins are spread, and the journal replays on one thread", async () => {
@@ -149,4 +149,4 @@ test("with more threads than venues a venue's coins are spread, and the journal 
   } finally {
     await harness.remove();
   }
-}, 60_000);
+}, 120_000);

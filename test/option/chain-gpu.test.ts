@@ -17,7 +17,7 @@ import { IV_STATUS } from "../../src/option/implied-volatility.ts";
 import { sharedPath, skipUnlessShared } from "../support/shared-data.ts";
 import { SOFTWARE_ENGINES, skipUnlessSoftwareGpu } from "../support/software-gpu.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const CAPACITY = 2_400;
 

@@ -139,7 +139,7 @@ describe.each([...VENUES])("simulated $name over a real socket", ({ venue, symbo
     } finally {
       await rig.stop();
     }
-  }, 30_000);
+  }, 120_000);
 
   test("answers strange messages and unknown paths without falling over", async () => {
     const rig = new Rig(venue, symbol, dialect());

@@ -166,7 +166,7 @@ describe("keel's feeds on the simulated venues", () => {
     }
     desk.port.close();
     await simulation.stop();
-  }, 20_000);
+  }, 120_000);
 
   test("notice every injected gap and piece of noise, and recover", async () => {
     const simulation = new Simulation({ seed: 32, clock: systemClock });
@@ -198,5 +198,5 @@ describe("keel's feeds on the simulated venues", () => {
     expect(simulation.binance.server.faults.counters).toMatchObject({ drop: 1, garble: 1, half: 1 });
     desk.port.close();
     await simulation.stop();
-  }, 30_000);
+  }, 120_000);
 });

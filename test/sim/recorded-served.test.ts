@@ -98,5 +98,5 @@ describe.each([...CASES])("a recording of %s", (name, venue, subscription, symbo
     expect(difference(troubled.served, symbol, market)).toBe("");
     expect(troubled.served.feed.counters.reconnects).toBeGreaterThanOrEqual(2);
     expect(troubled.venue.summary().snapshotsServed).toBeGreaterThanOrEqual(2);
-  }, 30_000);
+  }, 120_000);
 });

@@ -79,7 +79,7 @@ class Link {
   readonly turn: (act: (nowUs: number) => void) => void;
 
   /** Lets the market act, a few actions a turn of the loop, until `done` or too long. */
-  async pass(done: () => boolean, limitMs = 15_000): Promise<boolean> {
+  async pass(done: () => boolean, limitMs = 60_000): Promise<boolean> {
     const until = performance.now() + limitMs;
     while (!done() && performance.now() < until) {
       this.market.advance(this.market.timeUs + 20_000, 5);

@@ -72,7 +72,7 @@ class RawPeer {
 }
 
 async function until(done: () => boolean): Promise<void> {
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + 45_000;
   while (!done() && performance.now() < deadline) await Bun.sleep(1);
   expect(done()).toBe(true);
 }
@@ -165,7 +165,7 @@ describe("a hostile peer is cut off without touching another session", () => {
       for (let i = 0; i < 200; i += 1) text += peer.message("1", `112=${"x".repeat(1_000)}`, "BAD");
       peer.send(text);
     };
-    const deadline = performance.now() + 10_000;
+    const deadline = performance.now() + 45_000;
     while (bad.state !== "disconnected" && performance.now() < deadline) {
       burst();
       await Bun.sleep(1);
@@ -370,7 +370,7 @@ test.skipIf(openssl === null)(
             },
           },
         });
-        const deadline = performance.now() + 5_000;
+        const deadline = performance.now() + 45_000;
         while (!closed && !session.established && performance.now() < deadline) await Bun.sleep(1);
         const up = session.established;
         socket.terminate();

@@ -32,7 +32,7 @@ async function freePort(): Promise<number> {
 }
 
 async function until(done: () => boolean, what: () => string): Promise<void> {
-  const deadline = performance.now() + 20_000;
+  const deadline = performance.now() + 45_000;
   while (!done()) {
     if (performance.now() > deadline) throw new Error(`waited in vain: ${what()}`);
     await Bun.sleep(2);

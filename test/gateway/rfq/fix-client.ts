@@ -97,7 +97,7 @@ export class TestFixClient implements SessionApplication {
 
   /** The next message of one of the types; others are passed over. */
   async next(...types: string[]): Promise<Received> {
-    for (const untilMs = Date.now() + 10_000; Date.now() < untilMs; ) {
+    for (const untilMs = Date.now() + 45_000; Date.now() < untilMs; ) {
       while (this.#read < this.received.length) {
         const message = this.received[this.#read];
         this.#read += 1;
@@ -120,7 +120,7 @@ export class TestFixClient implements SessionApplication {
 
 /** Waits until something holds. */
 export async function until(what: string, holds: () => boolean): Promise<void> {
-  for (const untilMs = Date.now() + 20_000; Date.now() < untilMs; ) {
+  for (const untilMs = Date.now() + 45_000; Date.now() < untilMs; ) {
     if (holds()) return;
     await Bun.sleep(5);
   }

@@ -210,7 +210,7 @@ export class Pair {
   }
 
   /** Waits until `condition` gives something. @throws Error naming `what` */
-  async until<T>(what: string, condition: () => Promise<T | null | false>, withinMs = 30_000): Promise<T> {
+  async until<T>(what: string, condition: () => Promise<T | null | false>, withinMs = 60_000): Promise<T> {
     const deadlineMs = performance.now() + withinMs;
     for (;;) {
       const found = await condition();

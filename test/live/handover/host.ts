@@ -56,7 +56,7 @@ export class Life {
   }
 
   /** Waits until the log has said it. @throws Error with the log */
-  async says(text: string, withinMs = 30_000): Promise<void> {
+  async says(text: string, withinMs = 60_000): Promise<void> {
     const untilMs = performance.now() + withinMs;
     while (!this.log.includes(text)) {
       if (performance.now() > untilMs) throw new Error(`${this.name} has not said "${text}":\n${this.log}`);
