@@ -60,6 +60,7 @@ export interface FeatureNames {
 /** First message to the thread. */
 export interface DistributionStart {
   readonly start: {
+    readonly beat: SharedArrayBuffer;
     readonly ring: SharedArrayBuffer;
     readonly counters: SharedArrayBuffer;
     readonly kafka: PlainSecrets<KafkaOptions> | undefined;

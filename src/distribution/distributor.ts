@@ -8,13 +8,16 @@ import { EVENT, type EventBatch, TICKER_FIELDS } from "../market/event-batch.ts"
 import type { InstrumentTable } from "../market/instrument.ts";
 import type { QuoteBatch } from "../quote/quote-batch.ts";
 import {
+  COUNTERS,
   type CounterName,
   Counters,
   type DistributionReply,
   type DistributionStart,
+  type DistributionStop,
   revealed,
 } from "./control.ts";
 import { FeedEvents } from "./feed-events.ts";
+import { KeptThread, type ThreadLoss } from "./kept-thread.ts";
 import type { DistributionOptions, Publication } from "./options.ts";
 import { HEAD_BYTES, QUOTE, QUOTE_VALUES, RECORD, type RecordKind } from "./record.ts";
 
@@ -45,21 +48,30 @@ export interface DistributorOptions extends DistributionOptions {
   readonly ringBytes?: number;
 }
 
+/** Counters that tell how things stand now; the others only grow. */
+const GAUGES: ReadonlySet<CounterName> = new Set(["kafkaBacklog", "kafkaUp", "signalsUp", "redisUp"]);
+
 /**
  * The desk's end of the distribution: market data and decisions to Kafka, features to Redis, signals from Kafka. What the desk shows
  * is copied as numbers into a bounded ring; a thread of its own makes texts of it and speaks to the servers. A call never waits and
- * never throws; what does not fit is counted in {@link dropped}.
+ * never throws; what does not fit is counted in {@link dropped}. A thread that ends or hangs is replaced: what lay in its ring, and what
+ * waited for the brokers, is lost and counted, and readers of the feed are told all books anew.
  */
 export class Distributor implements DeskTap {
   /** Records that did not fit the ring. */
   dropped = 0;
-  /** Why the thread died; null while it lives. */
-  failure: string | null = null;
+  /** What lay in the rings of threads that were lost. */
+  discardedBytes = 0;
   readonly #desk: DistributedDesk;
-  readonly #ring: RingProducer;
-  readonly #counters: Counters;
-  readonly #worker: Worker;
-  readonly #ended: Promise<void>;
+  readonly #ringBytes: number;
+  #ringMemory: SharedArrayBuffer;
+  #ring: RingProducer;
+  #counterMemory = Counters.memory();
+  #counters = new Counters(this.#counterMemory);
+  /** Counts of the threads before this one. */
+  readonly #before = new Map<CounterName, number>();
+  readonly #thread: KeptThread<DistributionReply>;
+  readonly #ended = Promise.withResolvers<void>();
   readonly #shutdownMs: number;
   readonly #publishes: ReadonlySet<Publication>;
   /** Null when `feed` is not published. */
@@ -84,46 +96,53 @@ export class Distributor implements DeskTap {
     this.#featuresUs = new Float64Array(desk.underlyingCapacity).fill(Number.NEGATIVE_INFINITY);
     this.#shown = new Float64Array(capacity * 4).fill(Number.NaN);
     this.#steps = new Float64Array(capacity * 4);
-    const ring = ringMemory(options.ringBytes ?? RING_BYTES);
-    const counters = Counters.memory();
-    this.#ring = new RingProducer(ring);
-    this.#counters = new Counters(counters);
+    this.#ringBytes = options.ringBytes ?? RING_BYTES;
+    this.#ringMemory = ringMemory(this.#ringBytes);
+    this.#ring = new RingProducer(this.#ringMemory);
     this.#feed = this.#publishes.has("feed")
       ? new FeedEvents(this.#ring, desk.books, capacity, () => {
           this.dropped += 1;
         })
       : null;
-    this.#worker = new Worker(workerUrl("distribution"));
-    this.#ended = new Promise((resolve) => {
-      this.#worker.onmessage = ({ data }: MessageEvent<DistributionReply>) => {
-        if ("signals" in data) for (const frame of data.signals) options.onSignal(frame);
-        else if ("problem" in data) options.onProblem(data.problem);
-        else resolve();
-      };
-      this.#worker.onerror = (event) => {
-        this.failure = event.message;
-        options.onProblem(`distribution has ended: ${event.message}`);
-        resolve();
-      };
-    });
-    const start: DistributionStart["start"] = {
-      ring,
-      counters,
-      kafka: kafka === undefined ? undefined : revealed(kafka),
-      redis: redis === undefined ? undefined : revealed(redis),
-      heads: desk.heads,
-      model: desk.model,
-      schema: {
-        schemaHash: SCHEMA_HASH,
-        features: FEATURES.map(({ name, unit, windowMs }) => ({ name, unit, windowMs })),
+    this.#thread = new KeptThread({
+      url: workerUrl("distribution"),
+      begin: (beat): DistributionStart => ({
+        start: {
+          ...{ beat, ring: this.#ringMemory, counters: this.#counterMemory },
+          kafka: kafka === undefined ? undefined : revealed(kafka),
+          redis: redis === undefined ? undefined : revealed(redis),
+          heads: desk.heads,
+          model: desk.model,
+          schema: {
+            schemaHash: SCHEMA_HASH,
+            features: FEATURES.map(({ name, unit, windowMs }) => ({ name, unit, windowMs })),
+          },
+        },
+      }),
+      onReply: (reply) => {
+        if ("signals" in reply) for (const frame of reply.signals) options.onSignal(frame);
+        else if ("problem" in reply) options.onProblem(reply.problem);
+        else this.#ended.resolve();
       },
-    };
-    this.#worker.postMessage({ start } satisfies DistributionStart);
-    this.#worker.unref();
+      onLost: (problem) => {
+        options.onProblem(`distribution: ${problem}`);
+        this.#onLost();
+      },
+    });
+  }
+
+  /** What became of the thread, until another one has turned; null while one is there. */
+  get failure(): string | null {
+    return this.#thread.failure;
+  }
+
+  /** Threads given up, by cause. */
+  get losses(): Readonly<Record<ThreadLoss, number>> {
+    return this.#thread.losses;
   }
 
   counter(name: CounterName): number {
-    return this.#counters.get(name);
+    return (this.#before.get(name) ?? 0) + this.#counters.get(name);
   }
 
   /** The events that the desk has applied in this turn, when what they caused has left. */
@@ -214,21 +233,43 @@ export class Distributor implements DeskTap {
     if (this.#publishes.has("quotes") && this.#begin(RECORD.cancelAll, 0, timeUs, 0) >= 0) this.#commit(0);
   }
 
-  onTimer(): void {}
+  onTimer(timeUs: number): void {
+    if (this.#feed?.retells !== true || this.#closed) return;
+    if (this.#desk.instruments.size > this.#named) this.#nameInstruments();
+    this.#feed.retell(this.#named, timeUs);
+  }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#feed?.close();
-    this.#worker.ref();
-    this.#worker.postMessage({ stopWithinMs: this.#shutdownMs });
+    this.#thread.post({ stopWithinMs: this.#shutdownMs } satisfies DistributionStop, true);
+    if (!this.#thread.running) this.#ended.resolve();
   }
 
   /** Waits, after {@link close}, until what waited has been sent or given up. */
   async ended(): Promise<void> {
     this.close();
-    await Promise.race([this.#ended, Bun.sleep(this.#shutdownMs + 1_000)]);
-    this.#worker.terminate();
+    await Promise.race([this.#ended.promise, Bun.sleep(this.#shutdownMs + 1_000)]);
+    this.#thread.close();
+  }
+
+  /** The thread is gone with all that it knew: the next one begins with a ring, counters and names of its own. */
+  #onLost(): void {
+    for (const name of COUNTERS) {
+      if (!GAUGES.has(name)) this.#before.set(name, this.counter(name));
+    }
+    this.#before.set("kafkaDropped", this.counter("kafkaDropped") + this.#counters.get("kafkaBacklog"));
+    this.discardedBytes += this.#ring.used;
+    this.#ringMemory = ringMemory(this.#ringBytes);
+    this.#ring = new RingProducer(this.#ringMemory);
+    this.#counterMemory = Counters.memory();
+    this.#counters = new Counters(this.#counterMemory);
+    this.#named = 0;
+    this.#namedUnderlyings = 0;
+    this.#shown.fill(Number.NaN);
+    this.#feed?.restart(this.#ring);
+    if (this.#closed) this.#ended.resolve();
   }
 
   #top(instrument: number, exchangeUs: number, timeUs: number): void {

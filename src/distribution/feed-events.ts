@@ -5,6 +5,8 @@ import { FEED_EVENT, FEED_EVENT_VALUES, HEAD_BYTES, LEVEL_VALUES, RECORD } from 
 
 /** Levels a side told after a loss. */
 const LEVELS_MAX = 24_000;
+/** Books told anew in one turn after the thread was lost. */
+const RETOLD_MAX = 8;
 
 const prices = new Int32Array(LEVELS_MAX);
 const sizes = new Float64Array(LEVELS_MAX);
@@ -14,12 +16,14 @@ const sizes = new Float64Array(LEVELS_MAX);
  * fit is a loss of its instrument; once there is room the desk's own book goes in its place, and the readers are told of the loss.
  */
 export class FeedEvents {
-  readonly #ring: RingProducer;
+  #ring: RingProducer;
   readonly #books: readonly Book[];
   readonly #onDropped: () => void;
   readonly #lost: Uint8Array;
   readonly #states: Uint8Array;
   readonly #reasons: Uint8Array;
+  /** The first instrument that is still to be told anew. */
+  #retold = Number.POSITIVE_INFINITY;
   #closed = false;
 
   constructor(ring: RingProducer, books: readonly Book[], capacity: number, onDropped: () => void) {
@@ -31,8 +35,32 @@ export class FeedEvents {
     this.#reasons = new Uint8Array(capacity);
   }
 
+  /** Whether books are still to be told anew. */
+  get retells(): boolean {
+    return this.#retold < this.#lost.length;
+  }
+
   close(): void {
     this.#closed = true;
+  }
+
+  /** The reader of the ring was lost, and with it what it had taken: another one reads this ring, and is told all books by {@link retell}. */
+  restart(ring: RingProducer): void {
+    this.#ring = ring;
+    this.#lost.fill(1);
+    this.#retold = 0;
+  }
+
+  /** Tells some of the books anew, those that had an event in between excepted. @param named instruments that the reader knows */
+  retell(named: number, timeUs: number): void {
+    const count = Math.min(named, this.#books.length);
+    for (let told = 0; told < RETOLD_MAX && this.#retold < count; this.#retold += 1) {
+      if (this.#lost[this.#retold] === 0) continue;
+      if (!this.#book(this.#retold, timeUs)) return;
+      this.#lost[this.#retold] = 0;
+      told += 1;
+    }
+    if (this.#retold >= count) this.#retold = Number.POSITIVE_INFINITY;
   }
 
   onEvent(events: EventBatch, row: number, instrument: number, timeUs: number): void {

@@ -5,6 +5,8 @@ import type { KafkaOptions } from "./options.ts";
 
 const CONNECT_MS = 5_000;
 const REQUEST_MS = 10_000;
+/** For a consumer to take leave of its brokers. */
+const LEAVE_MS = 1_000;
 /** Tries of one request; keel itself goes on for ever. */
 const RETRIES = 2;
 const RETRY_MS = 250;
@@ -37,6 +39,23 @@ export function clientOptions(options: PlainSecrets<KafkaOptions>): BaseOptions 
 
 function hostOf(broker: string): string {
   return broker.slice(0, broker.lastIndexOf(":")).replace(/^\[|\]$/g, "");
+}
+
+/**
+ * Closes a consumer, without waiting for brokers that are gone without a word: they do not let it go either. Never throws; what it still
+ * holds is then given up by its own time limits.
+ *
+ * @param withinMs left out = 1 s
+ */
+export async function letGo(
+  consumer: { close(force: boolean): Promise<unknown> },
+  withinMs = LEAVE_MS,
+): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, withinMs);
+  const left = new Promise((left) => left(consumer.close(true))).catch(() => {});
+  await Promise.race([left, late]);
+  clearTimeout(timer);
 }
 
 /** An error of the client in one line: it gathers the causes of each broker it tried. */

@@ -1,6 +1,6 @@
 import { Consumer, type MessagesStream, stringDeserializers } from "@platformatic/kafka";
 import type { Counters, PlainSecrets } from "./control.ts";
-import { clientOptions, reasonOf } from "./kafka-client.ts";
+import { clientOptions, letGo, reasonOf } from "./kafka-client.ts";
 import type { KafkaOptions } from "./options.ts";
 
 /** Signals that wait for the desk's thread; beyond that the oldest are lost and counted. */
@@ -78,7 +78,7 @@ export class KafkaSignals {
       for await (const { value } of stream) this.#receive(value);
     } finally {
       this.#stream = null;
-      await consumer.close(true).catch(() => {});
+      await letGo(consumer);
     }
   }
 

@@ -15,6 +15,7 @@ import {
 import { FeedText } from "./feed-text.ts";
 import { KafkaPublisher } from "./kafka-publisher.ts";
 import { KafkaSignals } from "./kafka-signals.ts";
+import { keepBeat } from "./kept-thread.ts";
 import { HEAD_BYTES, RECORD, type RecordKind } from "./record.ts";
 import { RedisMirror } from "./redis-mirror.ts";
 import { RecordText } from "./text.ts";
@@ -128,8 +129,10 @@ class Distribution {
 let distribution: Distribution | null = null;
 
 self.onmessage = ({ data }: MessageEvent<DistributionStart | DistributionStop>) => {
-  if ("start" in data) distribution = new Distribution(data.start);
-  else void distribution?.stop(data.stopWithinMs);
+  if ("start" in data) {
+    keepBeat(data.start.beat);
+    distribution = new Distribution(data.start);
+  } else void distribution?.stop(data.stopWithinMs);
 };
 
 // The Kafka client rejects promises that nobody holds when a broker goes away; the thread goes on and connects again.

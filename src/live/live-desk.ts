@@ -10,6 +10,7 @@ import type { Logger } from "../core/log.ts";
 import { Desk } from "../desk/desk.ts";
 import { StageHistograms } from "../desk/latency.ts";
 import { applyModelAct } from "../desk/model-act.ts";
+import type { KafkaFeedSource } from "../distribution/feed/source.ts";
 import type { JournalEnd } from "../failover/handover/messages.ts";
 import type { GatewayEvents, QuoteGateway, SessionNumbers } from "../gateway/gateway.ts";
 import { NoGateway } from "../gateway/no-gateway.ts";
@@ -302,6 +303,11 @@ export class LiveDesk {
   /** Threads that keep feeds; null when they are kept on this one. */
   get shards(): LiveShards | null {
     return this.#feeds.shards;
+  }
+
+  /** Another keel's topic; null without relayed feeds. */
+  get relay(): KafkaFeedSource | null {
+    return this.#feeds.relay;
   }
 
   get connections(): Connections {

@@ -35,6 +35,8 @@ export class LiveFeeds {
   /** What the feeds that are kept on this thread ask of the network. */
   readonly port: LiveFeedPort;
   readonly connections: Connections;
+  /** Another keel's topic, which relayed feeds come by; null where there are none. */
+  readonly relay: KafkaFeedSource | null;
   /** Null: all feeds are kept on this thread. */
   readonly shards: LiveShards | null;
   readonly #options: LiveFeedsOptions;
@@ -57,8 +59,14 @@ export class LiveFeeds {
       config.shards > 1
         ? new LiveShards({ ...options, connections, onDrained: () => this.#onDrained() })
         : null;
+    const relayed = relayedVenues(config);
+    const { kafka } = config.distribution;
+    this.relay =
+      relayed.size > 0 && kafka !== undefined
+        ? new KafkaFeedSource(kafka, relayed, (problem) => options.log.error("relay", { problem }))
+        : null;
     this.port = new LiveFeedPort({
-      endpoints: endpoints(config),
+      endpoints: endpoints(config, this.relay),
       logins: feedLogins(config),
       requestTimeoutMs: config.timeouts.requestMs,
       callbacks: {
@@ -187,18 +195,24 @@ export class LiveFeeds {
   }
 }
 
+/** Venues of the feeds that come by way of another keel, by feed number. */
+function relayedVenues({ feeds }: Config): ReadonlyMap<number, string> {
+  return new Map(
+    [...feeds.entries()]
+      .filter(([, { subscriptions }]) => subscriptions.every(isRelayed))
+      .map(([id, { venue }]) => [id, venue]),
+  );
+}
+
 /** Where each feed connects: the venue itself, what `KEEL_URL_…` says, or another keel's topic. */
-function endpoints(config: Config): Map<number, FeedEndpoint | FeedSource | null> {
+function endpoints(
+  config: Config,
+  relay: KafkaFeedSource | null,
+): ReadonlyMap<number, FeedEndpoint | FeedSource | null> {
   const byFeed = new Map<number, FeedEndpoint | FeedSource | null>();
-  const relayed = new Map<number, string>();
   for (const [id, { venue, subscriptions }] of config.feeds.entries()) {
-    if (subscriptions.every(isRelayed)) relayed.set(id, venue);
-    else byFeed.set(id, config.endpoints[venue]);
-  }
-  const { kafka } = config.distribution;
-  if (relayed.size > 0 && kafka !== undefined) {
-    const source = new KafkaFeedSource(kafka, relayed);
-    for (const id of relayed.keys()) byFeed.set(id, source);
+    if (!subscriptions.every(isRelayed)) byFeed.set(id, config.endpoints[venue]);
+    else if (relay !== null) byFeed.set(id, relay);
   }
   if (config.signals !== undefined) {
     const { webSocketUrl } = config.signals;

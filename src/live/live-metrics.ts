@@ -1,7 +1,7 @@
 import packageJson from "../../package.json";
 import { BUILD } from "../core/executable.ts";
 import type { Distributor } from "../distribution/distributor.ts";
-import { registerDistributionMetrics } from "../distribution/metrics.ts";
+import { registerDistributionMetrics, registerRelayMetrics } from "../distribution/metrics.ts";
 import { DeribitGateway } from "../gateway/deribit/gateway.ts";
 import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
 import { JsonGateway } from "../gateway/json/gateway.ts";
@@ -43,6 +43,7 @@ export function liveMetrics(
   registerRiskMetrics(metrics, desk);
   if (live.gateway instanceof DeribitGateway) registerDeribitMetrics(metrics, live.gateway);
   if (distributor !== null) registerDistributionMetrics(metrics, distributor);
+  if (live.relay !== null) registerRelayMetrics(metrics, live.relay);
   if (live.models !== null) registerModelMetrics(metrics, live.models);
   if (live.shards !== null) registerShardMetrics(metrics, live.shards);
   if (live.load !== null) registerLoadMetrics(metrics, live.load, desk.counters);

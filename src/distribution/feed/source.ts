@@ -1,6 +1,7 @@
 import { workerUrl } from "../../core/executable.ts";
 import type { FeedSource, LiveFeedCallbacks } from "../../feed/live-port.ts";
 import { type PlainSecrets, revealed } from "../control.ts";
+import { KeptThread, type ThreadLoss } from "../kept-thread.ts";
 import type { KafkaOptions } from "../options.ts";
 
 /** Close code that a feed is told when the brokers are gone; 4xxx: private use. */
@@ -8,6 +9,7 @@ const BROKERS_LOST = 4_004;
 
 /** First message to the thread: venues whose messages are wanted. */
 export interface FeedSourceStart {
+  readonly beat: SharedArrayBuffer;
   readonly kafka: PlainSecrets<KafkaOptions>;
   readonly venues: readonly string[];
 }
@@ -20,28 +22,51 @@ export type FeedSourceReply =
 
 /**
  * Another keel's `feed` topic as the connection of feeds: one thread of its own reads it for all of them. A feed is connected while
- * the brokers are; it loses the connection when they are gone, and the thread connects again for ever.
+ * the brokers are; it loses the connection when they are gone, and the thread connects again for ever. A thread that ends or hangs is a lost
+ * connection as well, and another one takes its place.
  */
 export class KafkaFeedSource implements FeedSource {
-  readonly #worker: Worker;
+  readonly #thread: KeptThread<FeedSourceReply>;
   readonly #venues: ReadonlyMap<number, string>;
   /** Feeds that have asked for a connection, and whether they have been told that they have one. */
   readonly #asked = new Map<number, { readonly callbacks: LiveFeedCallbacks; isOpen: boolean }>();
   #isUp = false;
 
-  /** @param venues by feed number */
-  constructor(kafka: KafkaOptions, venues: ReadonlyMap<number, string>) {
+  /**
+   * @param venues by feed number
+   * @param onProblem the thread was lost: something that an operator should read
+   */
+  constructor(
+    kafka: KafkaOptions,
+    venues: ReadonlyMap<number, string>,
+    onProblem: (problem: string) => void = () => {},
+  ) {
     this.#venues = venues;
-    this.#worker = new Worker(workerUrl("distribution/feed"));
-    this.#worker.onmessage = ({ data }: MessageEvent<FeedSourceReply>) => {
-      if ("up" in data) this.#up();
-      else if ("down" in data) this.#down(data.down);
-      else this.#values(data.venue, data.values);
-    };
-    this.#worker.onerror = ({ message }) => this.#down(`the thread that reads Kafka has ended: ${message}`);
-    const start: FeedSourceStart = { kafka: revealed(kafka), venues: [...new Set(venues.values())] };
-    this.#worker.postMessage(start);
-    this.#worker.unref();
+    this.#thread = new KeptThread({
+      url: workerUrl("distribution/feed"),
+      begin: (beat): FeedSourceStart => ({
+        ...{ beat, kafka: revealed(kafka), venues: [...new Set(venues.values())] },
+      }),
+      onReply: (reply) => {
+        if ("up" in reply) this.#up();
+        else if ("down" in reply) this.#down(reply.down);
+        else this.#values(reply.venue, reply.values);
+      },
+      onLost: (problem) => {
+        onProblem(problem);
+        this.#down(`the reader of Kafka is gone: ${problem}`);
+      },
+    });
+  }
+
+  /** The topic is being read. */
+  get isUp(): boolean {
+    return this.#isUp;
+  }
+
+  /** Threads given up, by cause. */
+  get losses(): Readonly<Record<ThreadLoss, number>> {
+    return this.#thread.losses;
   }
 
   connect(feed: number, callbacks: LiveFeedCallbacks): void {
@@ -55,7 +80,7 @@ export class KafkaFeedSource implements FeedSource {
 
   close(): void {
     this.#asked.clear();
-    this.#worker.terminate();
+    this.#thread.close();
   }
 
   #up(): void {

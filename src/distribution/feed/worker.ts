@@ -5,7 +5,8 @@
  * @module
  */
 import { Consumer, stringDeserializers } from "@platformatic/kafka";
-import { clientOptions, reasonOf } from "../kafka-client.ts";
+import { clientOptions, letGo, reasonOf } from "../kafka-client.ts";
+import { keepBeat } from "../kept-thread.ts";
 import type { FeedSourceReply, FeedSourceStart } from "./source.ts";
 
 declare const self: Worker;
@@ -18,7 +19,6 @@ const WAIT_MS = 20;
 const PAUSE_MS = 250;
 const PAUSE_MS_MAX = 2_000;
 const SETTLED_MS = 20_000;
-const CLOSE_MS = 1_000;
 
 const reply = (message: FeedSourceReply): void => self.postMessage(message);
 
@@ -69,8 +69,7 @@ async function consume({ kafka, venues }: FeedSourceStart): Promise<string> {
     return reasonOf(error);
   } finally {
     handover.flush();
-    // Brokers that are gone without a word do not let it go either.
-    await Promise.race([consumer?.close(true).catch(() => {}), Bun.sleep(CLOSE_MS)]);
+    if (consumer !== null) await letGo(consumer);
   }
 }
 
@@ -84,7 +83,10 @@ async function run(start: FeedSourceStart): Promise<never> {
   }
 }
 
-self.onmessage = ({ data }: MessageEvent<FeedSourceStart>) => void run(data);
+self.onmessage = ({ data }: MessageEvent<FeedSourceStart>) => {
+  keepBeat(data.beat);
+  void run(data);
+};
 
 // The Kafka client rejects promises that nobody holds when a broker goes away; the consumer's own error says so, too.
 process.on("unhandledRejection", () => {});
