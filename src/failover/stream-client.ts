@@ -57,8 +57,6 @@ export class StreamClient {
   #problem = "";
   /** Outgoing numbers of the session below this one may have been used by leaders that were followed. */
   outgoing = 1;
-  snapshots = 0;
-  reconnects = 0;
 
   constructor(options: StreamClientOptions) {
     this.#options = options;
@@ -146,7 +144,6 @@ export class StreamClient {
         this.#leaderNumber = message.number;
         this.#synced = true;
         this.#problem = "";
-        this.snapshots += 1;
         this.#options.onSnapshot(message.snapshot);
         break;
       case "resumed":
@@ -182,7 +179,6 @@ export class StreamClient {
       this.#options.onProblem(`${this.#options.url}: ${problem}`);
     this.#problem = problem;
     if (!followed) return;
-    this.reconnects += 1;
     this.#options.onLost();
   }
 

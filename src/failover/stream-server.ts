@@ -62,7 +62,6 @@ export class StreamServer {
   readonly #kept: (string | undefined)[] = new Array<string | undefined>(KEPT_RECORDS);
   #number = 0;
   refused = 0;
-  tooSlow = 0;
 
   /** @throws KeelError when the address cannot be bound. */
   constructor(options: StreamServerOptions) {
@@ -187,8 +186,8 @@ export class StreamServer {
 
   #send(socket: ServerWebSocket<Connection>, text: string): void {
     if (socket.send(text) !== 0) return;
-    this.tooSlow += 1;
     this.#followers.delete(socket);
+    this.#options.onProblem(`${socket.data.address}: a follower that reads too slowly is cut off`);
     socket.close(STREAM_CLOSE.slow, "too slow");
   }
 }

@@ -13,8 +13,8 @@ import { SIDES, type SidesName } from "../quote/target.ts";
 import { REDUCING_LIMITS } from "../risk/trading-state.ts";
 
 export const STREAM_VERSION = 1;
-/** Longest message in either direction. */
-export const MESSAGE_BYTES_MAX = 64 << 20;
+/** Longest message in either direction, in characters. */
+export const MESSAGE_LENGTH_MAX = 64 << 20;
 /** Reasons for which the leader closes a follower's connection. */
 export const STREAM_CLOSE = { notLeading: 4001, badMessage: 4002, slow: 4003 } as const;
 
@@ -131,9 +131,9 @@ export const followerMessage = z.discriminatedUnion("type", [
 ]);
 export type FollowerMessage = z.infer<typeof followerMessage>;
 
-/** @returns null for what is no message of this kind */
+/** @returns null for what is no message of this kind, or a longer one than any */
 export function readMessage<T>(form: z.ZodType<T>, text: string | Buffer): T | null {
-  if (typeof text !== "string") return null;
+  if (typeof text !== "string" || text.length > MESSAGE_LENGTH_MAX) return null;
   try {
     const read = form.safeParse(JSON.parse(text));
     return read.success ? read.data : null;

@@ -59,11 +59,6 @@ export class SweepUpload {
     return this.#dirtyCount;
   }
 
-  /** Slots that are to have a row written. */
-  get rowCount(): number {
-    return this.#rows;
-  }
-
   hasRow(slot: number): boolean {
     return this.#row[slot] >= 0;
   }

@@ -3,7 +3,6 @@ import { ceilToGrid, floorToGrid } from "../quote/grid.ts";
 import type { Adjustment } from "../quote/policy.ts";
 import type { ApprovedOrder, RiskGate } from "../risk/gate.ts";
 import { ORDER_STATE } from "../risk/order.ts";
-import type { LimitName } from "../risk/refusal.ts";
 import { GREEK, GREEKS } from "../risk/valuation.ts";
 import type { HedgeInstrument, HedgeParameters } from "./parameters.ts";
 
@@ -54,8 +53,6 @@ interface Hedge {
  */
 export class Hedger {
   readonly counters: HedgerCounters = { sent: 0, crossed: 0, cancelled: 0, refused: 0 };
-  /** The last limit that refused a hedge. */
-  lastRefusal: LimitName | null = null;
   readonly #options: HedgerOptions;
   readonly #hedges: Hedge[] = [];
 
@@ -170,7 +167,6 @@ export class Hedger {
     );
     if (typeof order === "string") {
       this.counters.refused += 1;
-      this.lastRefusal = order;
       hedge.pausedUntilUs = timeUs + REFUSED_PAUSE_US;
       return;
     }

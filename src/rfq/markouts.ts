@@ -32,10 +32,6 @@ export class Markouts {
     this.#markoutUs = markoutMs * 1_000;
   }
 
-  get pending(): number {
-    return this.#pending.length;
-  }
-
   add(trade: MarkedTrade): void {
     if (this.#pending.length === PENDING_MAX) {
       this.#pending.shift();

@@ -224,10 +224,6 @@ export class RiskGate {
     return (side === 0 ? standing.bidTicks : standing.askTicks)[instrument];
   }
 
-  isLive(instrument: number): boolean {
-    return this.#state.live[instrument] === 1;
-  }
-
   /** Registers an instrument; what was not registered never passes. @param underlying dense number of its base coin */
   add(instrument: Instrument, underlying: number): void {
     this.#state.add(instrument, underlying);

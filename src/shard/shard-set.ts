@@ -48,8 +48,6 @@ export class ShardSet {
   /** Turns that came with a time before that of the turn taken last. */
   late = 0;
   turns = 0;
-  /** Times that the quoting thread was woken by a shard. */
-  wakes = 0;
   readonly #options: ShardSetOptions;
   readonly #losses = Object.fromEntries(SHARD_LOSSES.map((loss) => [loss, 0])) as Record<ShardLoss, number>;
   readonly #wake: Int32Array;
@@ -228,7 +226,6 @@ export class ShardSet {
     this.#armed = true;
     void woken.value.then(() => {
       this.#armed = false;
-      this.wakes += 1;
       this.drain();
     });
   }

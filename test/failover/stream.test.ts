@@ -4,6 +4,7 @@ import { Secret } from "../../src/core/secret.ts";
 import {
   followerMessage,
   leaderMessage,
+  MESSAGE_LENGTH_MAX,
   readMessage,
   type StreamRecord,
   type StreamSnapshot,
@@ -104,6 +105,12 @@ test("without the token there is nothing, and one that does not lead serves nobo
   expect([client.synced, got]).toEqual([false, []]);
   state.leading = true;
   await until(() => client.synced);
+});
+
+test("a message longer than any is none", () => {
+  const text = JSON.stringify({ type: "resumed", run: "a run" });
+  expect(readMessage(leaderMessage, text)).not.toBeNull();
+  expect(readMessage(leaderMessage, text + " ".repeat(MESSAGE_LENGTH_MAX))).toBeNull();
 });
 
 test("whatever is sent, it is a message of the form or none", () => {

@@ -272,6 +272,36 @@ describe("the receiver", () => {
     expect(webhook).toMatchObject({ sent: 1, problem: null });
     expect(bodies[1]?.body).toMatchObject({ status: "resolved" });
   });
+
+  test("and is away keeps a thousand waiting: of more, those that have ended are let go first, and counted", async () => {
+    let isUp = false;
+    const told: unknown[] = [];
+    const webhook = new Webhook(
+      {
+        url: "http://receiver.invalid",
+        token: undefined,
+        instance: "host",
+        timeoutMs: 30_000,
+        repeatMs: 60_000,
+      },
+      (_, { body }) => {
+        if (isUp) told.push(...JSON.parse(String(body)).alerts);
+        return Promise.resolve(new Response("", { status: isUp ? 200 : 503 }));
+      },
+    );
+    const alerts = Array.from({ length: 1_002 }, (_, number) => ({
+      ...alert,
+      labels: { number: String(number) },
+      endsUs: number === 500 || number === 600 ? SECOND : null,
+    }));
+    webhook.take(alerts, 0);
+    await settled(webhook, 1);
+    isUp = true;
+    webhook.take([], 2 * SECOND);
+    await settled(webhook, 2);
+    expect([webhook.dropped, told.length]).toEqual([2, 1_000]);
+    expect(told).not.toContainEqual(expect.objectContaining({ status: "resolved" }));
+  });
 });
 
 test("the dashboard asks for metrics that exist, and no panel covers another", () => {

@@ -19,8 +19,4 @@ export class ManualClock implements Clock {
   advanceUs(deltaUs: number): void {
     this.#wallUs += deltaUs;
   }
-
-  setUs(wallUs: number): void {
-    this.#wallUs = wallUs;
-  }
 }

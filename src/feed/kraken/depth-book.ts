@@ -107,7 +107,7 @@ class DepthSide {
 export interface KrakenBookOptions {
   /** Levels a side that are subscribed. */
   readonly depth: number;
-  /** Zeros to append to a price in ticks and a size in lots to come to the checksum's digits; see {@link checksumZeros}. */
+  /** Zeros to append to a price in ticks and a size in lots to come to the checksum's digits (docs.kraken.com, "Book checksum"). */
   readonly priceZeros: number;
   readonly sizeZeros: number;
   readonly tickMantissa: number;

@@ -40,10 +40,6 @@ export class MessageBuilder {
     this.#target = field(TAG.targetCompId, identity.targetCompId);
   }
 
-  get msgType(): number {
-    return this.#msgType;
-  }
-
   /** Writes the standard header. `origSendingTimeUs` NaN = not a possible duplicate; otherwise PossDupFlag goes out with it. */
   begin(msgType: number, seq: number, timeUs: number, origSendingTimeUs = Number.NaN): this {
     invariant(!this.#open, `a ${msgTypeText(this.#msgType)} message is finished before the next is begun`);

@@ -13,8 +13,6 @@ export class TcpPort implements SessionPort {
   #socket: Socket<unknown> | null = null;
   #overflowed = false;
   bytesWritten = 0;
-  /** Connections cut because the peer did not read. */
-  overflows = 0;
   readonly #fence: WireFence | null;
 
   /** @param fence asked before every write to the socket; a connection that it refuses is cut */
@@ -57,7 +55,6 @@ export class TcpPort implements SessionPort {
       return;
     }
     this.#overflowed = true;
-    this.overflows += 1;
     queueMicrotask(() => socket.terminate());
   }
 

@@ -1,5 +1,5 @@
 import { ModelRefusedError } from "../../core/errors.ts";
-import { type Instruction, OP, ProgramBuilder, type Reference, SPACE, spaceOf } from "../cpu/program.ts";
+import { type Instruction, OP, ProgramBuilder, type Reference } from "../cpu/program.ts";
 import type { OnnxGraph, OnnxNode } from "./model-proto.ts";
 import { at, type Constant, constant, type Dynamic, sizeOf, stridesOf, type Value } from "./value.ts";
 
@@ -262,11 +262,6 @@ export class NodeContext {
     const made = this.make(dims, batchAxis);
     this.copy(made.to, stridesOf(dims), value.place(), strides, dims);
     return made;
-  }
-
-  /** True where the reference is scratch, which later instructions of the same row may still be moved around. */
-  isScratch(ref: Reference): boolean {
-    return spaceOf(ref) === SPACE.arena;
   }
 }
 

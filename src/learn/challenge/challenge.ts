@@ -77,10 +77,6 @@ export class Challenge implements ObservationSink {
     this.#options = options;
   }
 
-  get versions(): string[] {
-    return [...this.#models.keys()];
-  }
-
   /** Takes a model in, from its initial state: like one that is loaded beside the desk's own, it has to warm up. */
   add(model: ChallengedModel): void {
     const { policy, quote } = this.#options;

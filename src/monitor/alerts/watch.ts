@@ -88,4 +88,10 @@ function register(metrics: MetricRegistry, watch: AlertWatch): void {
       emit(webhook.failed, { result: "failed" });
     },
   });
+  metrics.add({
+    name: "keel_alert_dropped_total",
+    type: "counter",
+    help: "Alerts let go because too many waited for the receiver.",
+    collect: (emit) => emit(webhook.dropped),
+  });
 }

@@ -6,7 +6,7 @@ import { SVI, SVI_SIZE, sviVariance } from "./svi.ts";
 const BISECTIONS = 12;
 const ROUNDS = 6;
 
-/** Least g(k) of a slice over the grid of the domain and about its vertex; see `sviDensity`. NaN counts as −∞. */
+/** Least g(k) of a slice over the grid of the domain and about its vertex; see `durrleman`. NaN counts as −∞. */
 function leastDensity(p: Float64Array, from: number): number {
   let least = sliceDensity(p, from, DOMAIN);
   for (let k = -DOMAIN; k < DOMAIN; k += STEP) {

@@ -102,7 +102,7 @@ export function sliceAt(p: Float64Array, from: number, k: number, out: SlicePoin
 
 const point = new SlicePoint();
 
-/** Durrleman's g(k) of a slice, as `sviDensity` is of its SVI part. */
+/** Durrleman's g(k) of a slice; see `durrleman`. */
 export function sliceDensity(p: Float64Array, from: number, k: number): number {
   sliceAt(p, from, k, point);
   return point.density;

@@ -22,14 +22,6 @@ export function sviVariance(p: Float64Array, from: number, k: number): number {
   return p[from] + 0.5 * ((right - left) * y + (right + left) * Math.sqrt(y * y + width * width));
 }
 
-/**
- * Durrleman's g(k) = (1 − kw′/2w)² − (w′²/4)(1/w + ¼) + w″/2, which has the sign of the risk-neutral density: a slice is free of
- * butterfly arbitrage where g ≥ 0 everywhere (J. Gatheral, A. Jacquier, "Arbitrage-free SVI volatility surfaces", 2014, lemma 2.2).
- */
-export function sviDensity(p: Float64Array, from: number, k: number): number {
-  return durrleman(k, sviVariance(p, from, k), sviFirst(p, from, k), sviSecond(p, from, k));
-}
-
 /** ∂w/∂k of a slice. */
 export function sviFirst(p: Float64Array, from: number, k: number): number {
   const y = k - p[from + SVI.centre];
@@ -47,7 +39,11 @@ export function sviSecond(p: Float64Array, from: number, k: number): number {
   return (0.5 * (p[from + SVI.right] + p[from + SVI.left]) * width * width) / (root * root * root);
 }
 
-/** g(k) from total variance and its first and second derivative by k. */
+/**
+ * Durrleman's g(k) = (1 − kw′/2w)² − (w′²/4)(1/w + ¼) + w″/2 from total variance and its first and second derivative by k. It has the
+ * sign of the risk-neutral density: a slice is free of butterfly arbitrage where g ≥ 0 everywhere (J. Gatheral, A. Jacquier,
+ * "Arbitrage-free SVI volatility surfaces", 2014, lemma 2.2).
+ */
 export function durrleman(k: number, w: number, first: number, second: number): number {
   const tilt = 1 - (k * first) / (2 * w);
   return tilt * tilt - 0.25 * first * first * (1 / w + 0.25) + 0.5 * second;

@@ -28,10 +28,6 @@ export class CaptureClient {
     this.#paced = paced;
   }
 
-  get connected(): boolean {
-    return this.#socket !== null;
-  }
-
   opened(socket: ServerWebSocket<CaptureClient>): void {
     this.#socket = socket;
   }
