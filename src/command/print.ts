@@ -84,7 +84,7 @@ KEEL_… variables of the environment: secret files become credentials, folders 
 });
 
 async function manual(): Promise<string> {
-  const { manPage } = await import("../release/man.ts");
+  const { manPage } = await import("./print/man.ts");
   const { VERBS } = await import("./verbs.ts");
   const commands = await Promise.all(Object.values(VERBS).map((load) => load()));
   return manPage({ version: packageJson.version, date: BUILD?.date?.slice(0, 10) ?? "", commands });

@@ -14,6 +14,18 @@ const pages = ["README.md", ...readdirSync(join(root, "docs")).map((name) => `do
 );
 const read = (page: string) => readFileSync(join(root, page), "utf8");
 
+/** What the headings of a page are linked to by, as GitHub makes it of their text. */
+function headings(page: string): string[] {
+  const text = read(page).replace(/^```[\s\S]*?^```/gm, "");
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+    heading
+      .replace(/\[([^\]]*)\]\([^)]*\)/g, "$1")
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, "")
+      .replaceAll(" ", "-"),
+  );
+}
+
 test("the reference lists every exit code by its name and with its meaning", () => {
   const rows = [...read("docs/reference.md").matchAll(/^\| (\d+) \| `(\w+)` \| (.*) \|$/gm)].map(
     ([, code, name, meaning]) => ({ name, code: Number(code), meaning }),
@@ -68,9 +80,20 @@ describe.each(pages)("%s", (page) => {
     expect(unknown).toEqual([]);
   });
 
-  test("links only to files that exist", () => {
-    const targets = [...read(page).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map((match) => match[1] ?? "");
-    for (const target of targets)
-      expect([target, existsSync(resolve(root, dirname(page), target))]).toEqual([target, true]);
+  test("links only to files and headings that exist", () => {
+    for (const [, target = "", heading] of read(page).matchAll(/\]\(([^)#:]*)(?:#([^)]*))?\)/g)) {
+      const path = target === "" ? page : join(dirname(page), target);
+      expect([target, existsSync(resolve(root, path))]).toEqual([target, true]);
+      if (heading !== undefined)
+        expect([target, headings(path)]).toEqual([target, expect.arrayContaining([heading])]);
+    }
+  });
+
+  test("names only files of this repository that exist", () => {
+    const named = [
+      ...read(page).matchAll(/(?<![\w/.-])(?:src|test|ffi|shaders|docs|models\/train)\/[\w./-]*\w/g),
+    ];
+    const missing = named.map(([path]) => path).filter((path) => !existsSync(join(root, path)));
+    expect(missing.filter((path) => !path.includes("VENUE"))).toEqual([]);
   });
 });

@@ -1,10 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import packageJson from "../../package.json";
-import { VERBS } from "../../src/command/verbs.ts";
-import { VARIABLES } from "../../src/config/variables.ts";
 import { licenseText } from "../../src/release/licenses.ts";
-import { manPage } from "../../src/release/man.ts";
 import { bundledPackages } from "../../src/release/packages.ts";
 import { billOfMaterials } from "../../src/release/sbom.ts";
 
@@ -59,25 +56,5 @@ describe("the bill of materials", () => {
 
   test("is the same for the same release", async () => {
     expect(await billOfMaterials(subject)).toBe(await billOfMaterials(subject));
-  });
-});
-
-describe("the manual page", async () => {
-  const commands = await Promise.all(Object.values(VERBS).map((load) => load()));
-  const page = manPage({ version: "1.2.3", date: "2026-01-31", commands });
-
-  test("names every verb and every variable", () => {
-    const rendered = page.replaceAll("\\-", "-");
-    expect(Object.keys(VERBS).filter((verb) => !rendered.includes(`.SS "keel ${verb}`))).toEqual([]);
-    expect(Object.keys(VARIABLES).filter((name) => !rendered.includes(`.B ${name}\n`))).toEqual([]);
-  });
-
-  const groff = Bun.which("groff");
-  if (groff === null) console.warn("skipped: groff is not installed");
-  test.skipIf(groff === null)("is set without a warning", () => {
-    const { exitCode, stderr } = Bun.spawnSync([groff ?? "", "-man", "-Tutf8", "-ww"], {
-      stdin: Buffer.from(page),
-    });
-    expect([exitCode, stderr.toString()]).toEqual([0, ""]);
   });
 });

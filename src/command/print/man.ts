@@ -1,9 +1,10 @@
 /** The manual page keel(1), made from the same tables as `--help` and the README; man(7). @module */
-import { usageLine } from "../command/arguments.ts";
-import type { Command } from "../command/command.ts";
-import { optionRows } from "../command/help.ts";
-import { VARIABLES } from "../config/variables.ts";
-import { EXIT, EXIT_MEANINGS } from "../core/errors.ts";
+
+import { VARIABLES } from "../../config/variables.ts";
+import { EXIT, EXIT_MEANINGS } from "../../core/errors.ts";
+import { usageLine } from "../arguments.ts";
+import type { Command } from "../command.ts";
+import { optionRows } from "../help.ts";
 
 export interface ManOptions {
   readonly version: string;
