@@ -8,21 +8,16 @@ import { RiskGate } from "../../src/risk/gate.ts";
 import { NOT_TRIPPED } from "../../src/risk/kill-switch.ts";
 import { DEFAULT_RISK_LIMITS } from "../../src/risk/limits.ts";
 import { ORDER_STATE, type OrderIntent } from "../../src/risk/order.ts";
+import { INVERSE_OPTION } from "../support/inverse-option.ts";
 import { PERPETUAL } from "../support/perpetuals.ts";
 
 const NOW_US = 1_700_000_000_000_000;
 const PRICE = 50_000;
 
 const OPTION: InstrumentSpec = {
-  ...PERPETUAL,
-  symbol: "OPTION",
-  kind: "option",
-  quote: "BTC",
-  tick: { mantissa: 1, scale: 4 },
-  lot: { mantissa: 1, scale: 1 },
+  ...INVERSE_OPTION,
   expiryMs: NOW_US / 1_000 + 10 * 86_400_000,
   strike: PRICE,
-  optionType: "call",
 };
 
 function ownBid(ticks: number): QuoteBatch {

@@ -8,6 +8,7 @@ import { Quoter } from "../../src/quote/quoter.ts";
 import { RiskGate } from "../../src/risk/gate.ts";
 import { NOT_TRIPPED } from "../../src/risk/kill-switch.ts";
 import { DEFAULT_RISK_LIMITS } from "../../src/risk/limits.ts";
+import { INVERSE_OPTION } from "../support/inverse-option.ts";
 import { sharedPath, skipUnlessShared } from "../support/shared-data.ts";
 
 const CHAIN = "data/chains/deribit_options_snapshot_20260820T035420Z.csv.gz";
@@ -33,18 +34,9 @@ test.skipIf(skipUnlessShared(CHAIN))(
     for (const cells of rows) {
       const cell = (column: string): string => cells[columns.indexOf(column)] ?? "";
       const instrument = instruments.add({
-        venue: "deribit",
+        ...INVERSE_OPTION,
         symbol: cell("instrument_name"),
-        kind: "option",
-        base: "BTC",
-        quote: "BTC",
-        settle: "BTC",
-        tick: { mantissa: 1, scale: 4 },
         tickSteps: [{ fromPriceTicks: 50, multiple: 5 }],
-        lot: { mantissa: 1, scale: 1 },
-        minSizeLots: 1,
-        inverse: true,
-        contractSize: 1,
         expiryMs: Date.parse(cell("expiry_datetime")),
         strike: Number(cell("strike")),
         optionType: cell("option_type") === "call" ? "call" : "put",

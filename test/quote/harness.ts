@@ -4,6 +4,7 @@ import type { SurfaceParameters } from "../../src/option/surface/parameters.ts";
 import { DEFAULT_QUOTE_PARAMETERS, type QuoteParameters } from "../../src/quote/parameters.ts";
 import { QuoteBatch } from "../../src/quote/quote-batch.ts";
 import { Quoter } from "../../src/quote/quoter.ts";
+import { INVERSE_OPTION } from "../support/inverse-option.ts";
 import { PERPETUAL } from "../support/perpetuals.ts";
 
 /** Local time at which every scenario starts, and how far the exchange's clock is ahead of it. */
@@ -13,21 +14,11 @@ export const DAY_MS = 86_400_000;
 export const FORWARD = 60_000;
 
 const OPTION: InstrumentSpec = {
-  venue: "deribit",
+  ...INVERSE_OPTION,
   symbol: "BTC-OPTION",
-  kind: "option",
-  base: "BTC",
-  quote: "BTC",
-  settle: "BTC",
-  tick: { mantissa: 1, scale: 4 },
   tickSteps: [{ fromPriceTicks: 50, multiple: 5 }],
-  lot: { mantissa: 1, scale: 1 },
-  minSizeLots: 1,
-  inverse: true,
-  contractSize: 1,
   expiryMs: START_US / 1_000 + 7 * DAY_MS,
   strike: FORWARD,
-  optionType: "call",
 };
 
 /** A quoter with a reference perpetual and options on it, driven by hand; every decided row is handed over at once. */

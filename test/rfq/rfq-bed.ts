@@ -12,6 +12,7 @@ import { RiskGate } from "../../src/risk/gate.ts";
 import { NOT_TRIPPED } from "../../src/risk/kill-switch.ts";
 import { DEFAULT_RISK_LIMITS, type RiskLimits } from "../../src/risk/limits.ts";
 import { GREEK, GREEKS } from "../../src/risk/valuation.ts";
+import { INVERSE_OPTION } from "../support/inverse-option.ts";
 import { PERPETUAL } from "../support/perpetuals.ts";
 
 export const START_US = 1_700_000_000_000_000;
@@ -23,12 +24,8 @@ const option = (
   optionType: "call" | "put",
   startUs: number,
 ): InstrumentSpec => ({
-  ...PERPETUAL,
+  ...INVERSE_OPTION,
   symbol,
-  kind: "option",
-  quote: "BTC",
-  tick: { mantissa: 1, scale: 4 },
-  lot: { mantissa: 1, scale: 1 },
   expiryMs: startUs / 1_000 + 7 * 86_400_000,
   strike,
   optionType,

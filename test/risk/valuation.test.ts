@@ -4,25 +4,14 @@ import { type Instrument, type InstrumentSpec, InstrumentTable } from "../../src
 import { black76, OptionValue, YEAR_US } from "../../src/option/black76.ts";
 import { Positions } from "../../src/risk/positions.ts";
 import { GREEK, GREEKS, SCENARIOS, scenarioOf } from "../../src/risk/valuation.ts";
+import { INVERSE_OPTION } from "../support/inverse-option.ts";
 
 const NOW_US = 1_700_000_000_000_000;
 const PRICE = 50_000;
 const OPTION: InstrumentSpec = {
-  venue: "deribit",
-  symbol: "A",
-  kind: "option",
-  base: "BTC",
-  quote: "BTC",
-  settle: "BTC",
-  tick: { mantissa: 1, scale: 4 },
-  tickSteps: [],
-  lot: { mantissa: 1, scale: 1 },
-  minSizeLots: 1,
-  inverse: true,
-  contractSize: 1,
+  ...INVERSE_OPTION,
   expiryMs: NOW_US / 1_000 + 20 * 86_400_000,
   strike: PRICE,
-  optionType: "call",
 };
 const STRIKES = [40_000, 50_000, 60_000];
 

@@ -5,6 +5,7 @@ import { InstrumentTable } from "../../../src/market/instrument.ts";
 import { DEFAULT_QUOTE_PARAMETERS } from "../../../src/quote/parameters.ts";
 import { Quoter } from "../../../src/quote/quoter.ts";
 import type { RfqInput } from "../../../src/rfq/message.ts";
+import { INVERSE_OPTION } from "../../support/inverse-option.ts";
 import { until } from "../rfq/fix-client.ts";
 
 export const READ = "reading-token-0001";
@@ -23,23 +24,7 @@ export class GatewayBed {
   constructor(options: Partial<JsonGatewayOptions> = {}) {
     const instruments = new InstrumentTable(1_024);
     for (let number = 0; number < 600; number += 1) {
-      instruments.add({
-        venue: "deribit",
-        symbol: `BTC-${number}-C`,
-        kind: "option",
-        base: "BTC",
-        quote: "BTC",
-        settle: "BTC",
-        tick: { mantissa: 1, scale: 4 },
-        tickSteps: [],
-        lot: { mantissa: 1, scale: 1 },
-        minSizeLots: 1,
-        inverse: true,
-        contractSize: 1,
-        expiryMs: 2e12,
-        strike: number,
-        optionType: "call",
-      });
+      instruments.add({ ...INVERSE_OPTION, symbol: `BTC-${number}-C`, strike: number });
     }
     this.gateway = new JsonGateway({
       host: "127.0.0.1",
