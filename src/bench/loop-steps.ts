@@ -41,7 +41,6 @@ export class LoopFollowers {
 
   constructor(desk: Desk, { steps, config, model, files, folder }: LoopStepsOptions) {
     const { outcomes = false, drift = false, recalibration = false, challengers = 0 } = steps;
-    const { instruments, books, underlyings } = desk.market;
     const { card } = model;
     const onProblem = (problem: string): void => {
       throw new Error(problem);
@@ -53,7 +52,7 @@ export class LoopFollowers {
             partBytes: 64 * 1024 * 1024,
             totalBytes: 256 * 1024 * 1024,
           },
-          { instruments, books, underlyings },
+          desk,
           card,
           { wallUs: Date.now() * 1_000, onProblem },
         )
@@ -78,7 +77,7 @@ export class LoopFollowers {
       ...(this.#watch === null ? [] : [this.#watch]),
       ...(this.#challenge === null
         ? []
-        : [new ChallengeTap({ instruments, books, underlyings }, this.#challenge, FEATURE_COUNT, () => {})]),
+        : [new ChallengeTap(desk.market, this.#challenge, FEATURE_COUNT, () => {})]),
     ];
   }
 

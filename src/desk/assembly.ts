@@ -108,7 +108,10 @@ export function assemble(options: DeskOptions, counters: DeskCounters): DeskPart
       : deskRfq({
           ...{ parameters: options.rfq, known: options.rfqCounterparties, market, quoter, gate },
           execute: (...fill) => session.onExecution(...fill),
-          answer: (action, timeUs) => port.answered?.(action, timeUs),
+          answer: (action, timeUs) => {
+            if (action.do === "quote") book.onAnswer(action.quoteId);
+            port.answered?.(action, timeUs);
+          },
         });
   const publisher: Publisher = new Publisher({
     ...{ quoter, gate, predictor, counters, port, timer },

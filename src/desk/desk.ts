@@ -276,6 +276,11 @@ export class Desk implements GatewayEvents {
     this.quoter.setHeads(heads);
   }
 
+  /** Latest predictions and whether they are in force, for those who look on. */
+  get predictions(): Pick<Predictor, "heads" | "probabilities" | "stateUs" | "status"> {
+    return this.#predictor;
+  }
+
   /** Which model's predictions are in force for an underlying, as fills of it are kept. */
   nameModel(underlying: number, card: ModelCard): void {
     // What was said before is the model's that said it.

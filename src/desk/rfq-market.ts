@@ -51,8 +51,8 @@ export function deskRfq(options: DeskRfqOptions): RfqDesk {
     },
     standing: (quote, timeUs) => gate.standingStructure(quote, timeUs),
     fill: (fill: RfqFill, timeUs) => {
-      const { tradeId, instrument, side, priceTicks, lots, structureId, counterparty } = fill;
-      const detail = { structureId, counterparty, liquidity: "maker" } as const;
+      const { tradeId, instrument, side, priceTicks, lots, structureId, rfqQuoteId, counterparty } = fill;
+      const detail = { structureId, rfqQuoteId, counterparty, liquidity: "maker" } as const;
       execute(tradeId, instrument, side, priceTicks, lots, timeUs, detail);
     },
     act: answer,

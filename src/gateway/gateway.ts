@@ -11,6 +11,8 @@ export interface ExecutionDetail {
   readonly orderId?: number;
   /** The answer to a request for quotes that was taken. */
   readonly structureId?: number;
+  /** Id under which that answer was told, see `RfqQuote.quoteId`. */
+  readonly rfqQuoteId?: string;
   readonly counterparty?: string;
   readonly liquidity?: "maker" | "taker";
   /** As charged, in the settlement currency; left out, the configured rate counts. */

@@ -14,8 +14,8 @@ export class ChallengeTap extends OutcomeTap {
     features: number,
     everyTimer: (timeUs: number) => void,
   ) {
-    // Whose predictions the desk has in force is of no interest where each model has its own.
-    super(desk, "", line.sink, () => line.close());
+    // Whose predictions the desk has in force, and what they are, is of no interest where each model has its own.
+    super(desk, null, "", line.sink, () => line.close());
     this.#line = line;
     this.#features = features;
     this.#everyTimer = everyTimer;

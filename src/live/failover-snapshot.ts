@@ -63,5 +63,7 @@ export function fillRecord(
 ): StreamRecord {
   const { venue, symbol } = desk.market.instruments.get(instrument);
   const fill = { executionId, venue, symbol, side: side === 0 ? 0 : 1, priceTicks, sizeLots } as const;
-  return { what: "fill", ...fill, detail: { ...detail } };
+  // Which answer was taken says something to the process that gave it only.
+  const { rfqQuoteId: _, ...told } = detail;
+  return { what: "fill", ...fill, detail: told };
 }

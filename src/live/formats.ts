@@ -5,7 +5,7 @@ import { SEEN_IDS_VERSION } from "../gateway/fix/seen-ids.ts";
 import { STORE_VERSION } from "../gateway/fix/store-log.ts";
 import { LAYOUT_VERSION } from "../gateway/shm/layout.ts";
 import { VERSION as JOURNAL_VERSION } from "../journal/format.ts";
-import { OUTCOME_FORMAT } from "../learn/outcomes/file.ts";
+import { OUTCOME_FORMAT } from "../learn/outcomes/table.ts";
 import { ENTRY_FORMAT } from "../learn/registry/entry.ts";
 import { BOOKS_VERSION } from "../position/book-store.ts";
 import { SIDES_VERSION } from "../quote/sides-store.ts";

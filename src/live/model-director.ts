@@ -95,10 +95,7 @@ export class ModelDirector {
       onRefused: (version, why) => this.#refusedBeside.push([version, why]),
       onProblem: (problem) => log.error("challengers", { problem }),
     });
-    const { instruments, books, underlyings } = desk.market;
-    this.tap = new ChallengeTap({ instruments, books, underlyings }, this.line, FEATURE_COUNT, (timeUs) =>
-      this.#onTimer(timeUs),
-    );
+    this.tap = new ChallengeTap(desk.market, this.line, FEATURE_COUNT, (timeUs) => this.#onTimer(timeUs));
   }
 
   /** Version that is in force where no canary is. */

@@ -5,7 +5,7 @@ import { type ModelCard, modelLabel } from "../inference/card.ts";
 import { runIdAt } from "../journal/format.ts";
 import { outcomeHeaderOf } from "../learn/outcomes/file.ts";
 import { OutcomeRecorder } from "../learn/outcomes/recorder.ts";
-import { type ObservedDesk, OutcomeTap } from "../learn/outcomes/tap.ts";
+import { type ObservedDesk, type ObservedPredictions, OutcomeTap } from "../learn/outcomes/tap.ts";
 import type { MetricRegistry } from "../monitor/metrics.ts";
 
 /** Follows what comes of a live desk's predictions, quotes and fills, off the line. */
@@ -14,7 +14,7 @@ export class LiveOutcomes extends OutcomeTap {
 
   constructor(
     options: NonNullable<Config["outcomes"]>,
-    desk: ObservedDesk,
+    { market, predictions }: { readonly market: ObservedDesk; readonly predictions: ObservedPredictions },
     card: ModelCard,
     { wallUs, onProblem }: { readonly wallUs: number; readonly onProblem: (problem: string) => void },
   ) {
@@ -31,7 +31,7 @@ export class LiveOutcomes extends OutcomeTap {
       files: { directory, header, partBytes, totalBytes },
       onProblem,
     });
-    super(desk, header.model, recorder, () => recorder.close());
+    super(market, predictions, header.model, recorder, () => recorder.close());
     this.recorder = recorder;
   }
 

@@ -81,9 +81,8 @@ export function configuredTaps(
     );
   }
   if (config.outcomes !== undefined) {
-    const { books } = desk.market;
     taps.push(
-      new LiveOutcomes(config.outcomes, { instruments, books, underlyings }, card, {
+      new LiveOutcomes(config.outcomes, desk, card, {
         wallUs: context.clock.wallUs(),
         onProblem: (problem) => context.log.error("outcomes", { problem }),
       }),

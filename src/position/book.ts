@@ -22,6 +22,8 @@ export interface FillDetail {
   readonly fee?: number;
   /** The quote that was hit. */
   readonly quoteId?: number;
+  /** The answer to a request that was taken. */
+  readonly rfqQuoteId?: string;
 }
 
 /** A position and its money, for people. Amounts in quote currency unless named otherwise. */
@@ -175,7 +177,12 @@ export class Book {
     this.attribution.add(id, "spread", spread);
     this.attribution.add(id, "fees", -fee * conversion);
     this.#steps.profit[id] += spread - fee * conversion;
-    const model = this.#models.of(this.#underlyingOf[id], detail.quoteId);
+    const { quoteId, rfqQuoteId } = detail;
+    const underlying = this.#underlyingOf[id];
+    const model =
+      rfqQuoteId === undefined
+        ? this.#models.of(underlying, quoteId)
+        : this.#models.ofAnswer(underlying, rfqQuoteId);
     const key = this.#key(`${detail.counterparty ?? "counterparty"} ${model}`);
     const sums = this.#sums.get(this.#keys[key] ?? "");
     if (sums !== undefined) {
@@ -268,6 +275,11 @@ export class Book {
   /** Under which model's name fills of an underlying's quotes with ids above this one are kept, and fills of no quote from now on. */
   nameModel(underlying: number, model: string, lastQuoteId: number): void {
     this.#models.name(underlying, model, lastQuoteId);
+  }
+
+  /** A request was answered: a fill of it is the model's that is in force now. */
+  onAnswer(rfqQuoteId: string): void {
+    this.#models.answered(rfqQuoteId);
   }
 
   /** Sums of fills by `counterparty model`. */

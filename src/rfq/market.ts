@@ -25,6 +25,8 @@ export interface RfqMarket {
 export interface RfqFill {
   readonly tradeId: string;
   readonly structureId: number;
+  /** The quote that was taken; an order that trades at once has one that nobody was told of. */
+  readonly rfqQuoteId: string;
   readonly counterparty: string;
   readonly instrument: number;
   /** 0 = we bought. */

@@ -257,6 +257,7 @@ export class Negotiator {
         {
           tradeId: `${tradeId}-${leg + 1}`,
           structureId: answer.structureId,
+          rfqQuoteId: quoteId,
           counterparty: counterparty.name,
           instrument: instrument.id,
           side: sign * lots > 0 ? 1 : 0,

@@ -2,8 +2,10 @@ import { type DecidedQuote, decodeDecision } from "../../src/desk/decision.ts";
 import { Desk, type DeskPort } from "../../src/desk/desk.ts";
 import { noTimer } from "../../src/desk/latency.ts";
 import { MassQuoteEncoder } from "../../src/gateway/fix/mass-quote.ts";
+import type { DeskTap } from "../../src/gateway/tap.ts";
 import { DEFAULT_QUOTE_PARAMETERS, type QuoteParameters } from "../../src/quote/parameters.ts";
 import type { SavedSides } from "../../src/quote/sides-store.ts";
+import type { RfqParameters } from "../../src/rfq/parameters.ts";
 import { NOT_TRIPPED } from "../../src/risk/kill-switch.ts";
 import { DEFAULT_RISK_LIMITS } from "../../src/risk/limits.ts";
 import { MemoryMarket } from "../../src/sim/memory-market.ts";
@@ -29,18 +31,22 @@ export class DeskBed {
   submits = 0;
   /** The steps in which a synchronous engine was lost. */
   readonly losses: number[] = [];
+  /** Told of the desk's RFQ answers and fills, and its quotes. */
+  tap: Partial<Pick<DeskTap, "onQuotes" | "onAnswer" | "onFill">> | null = null;
   readonly #conflate: boolean;
   #timerUs = START_US;
 
   /**
    * @param conflate quotes are decided once for all frames of a step of the market
    * @param sides as the last run left them
+   * @param rfq null: requests for quotes are not answered
    */
   constructor(
     engine: ScriptedEngine | null,
     parameters: Partial<QuoteParameters> = {},
     conflate = false,
     sides: SavedSides = {},
+    rfq: RfqParameters | null = null,
   ) {
     const { market } = this;
     this.#conflate = conflate;
@@ -56,7 +62,10 @@ export class DeskBed {
       engineLost: (step) => {
         this.losses.push(step);
       },
+      answered: (action, timeUs) => this.tap?.onAnswer?.(action, timeUs),
+      filled: (...fill) => this.tap?.onFill?.(...fill),
       publish: ({ batch }, timeUs) => {
+        this.tap?.onQuotes?.(batch, timeUs);
         const length = encoder.encode(batch, 0, batch.count, 1, timeUs, bytes);
         const message = bytes.subarray(encoder.start, encoder.start + length);
         fix = new TextDecoder().decode(message).replaceAll("\x01", "|");
@@ -89,6 +98,7 @@ export class DeskBed {
       risk: DEFAULT_RISK_LIMITS,
       kill: NOT_TRIPPED,
       sides,
+      rfq,
       port,
       timer: noTimer,
     });

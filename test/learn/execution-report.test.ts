@@ -75,6 +75,12 @@ const BOUGHT = fill({
   widen_bp: 12,
   term_base: 0.5,
   term_moveBid: 0.5,
+  rfq_quote_id: "",
+  predicted_us: DAY_US + 3_600e6 - 6_500,
+  p_down50: 0.75,
+  p_bidWithdraw50: 0.5 ** 11,
+  fill_predicted_us: DAY_US + 3_600e6 - 250,
+  fill_p_down50: 0.25,
 });
 /** We sold 1 at 103 with the mark at 102; it stood at 101 after 1 s. Not widened. */
 const SOLD = fill({
@@ -89,6 +95,11 @@ const SOLD = fill({
   static_price: 103,
   static_ratio: 1,
   counterparty: "<b>BETA</b>",
+  rfq_quote_id: "K-1",
+  source: "rfq",
+  quote_id: Number.NaN,
+  quote_time_us: DAY_US + 7_200e6 - 2_000,
+  predicted_us: Number.NaN,
 });
 /** The model kept us from buying 4 at 99.5 before it fell to 98; and from selling 1 at 103 before it fell to 101. */
 const AVOIDED = unfilled({
@@ -262,6 +273,15 @@ describe("a day's report", () => {
       side: "bought",
       quote: { quoteId: 77, ageMs: 5, reasons: ["base", "modelMove"] },
     });
+    expect(first?.worst[0]?.said).toEqual({
+      sent: { ageMs: 1.5, probabilities: { down50: 0.75, bidWithdraw50: 0.5 ** 11 } },
+      filled: { ageMs: 0.25, probabilities: { down50: 0.25 } },
+    });
+    expect(first?.worst[1]).toMatchObject({
+      quote: null,
+      answer: { rfqQuoteId: "K-1", ageMs: 2 },
+      said: { sent: null },
+    });
     expect(first?.worst[0]?.quote?.terms.map(({ term }) => term)).toEqual(["base", "adverse move"]);
 
     const [written] = writeReports(reports, join(root, "pages"));
@@ -271,6 +291,9 @@ describe("a day's report", () => {
     expect(html).not.toMatch(/https?:|<script|NaN|\de\+/);
     expect(html).toMatch(/markout after 60s, of \d fills/);
     expect(html).toContain("sizes as sent, of full size: bid × ");
+    expect(html).toContain("when it was sent, from features 1.500 ms old");
+    expect(html).toMatch(/bidWithdraw50<\/td><td[^>]*>0\.0005</);
+    expect(html).toContain("Answer K-1, 2.000 ms old.");
     const json = JSON.parse(readFileSync(written?.json ?? "", "utf8")) as { value: { kept: number } };
     expect(json.value.kept).toBe(4);
   });

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
+import { HEADS } from "../../src/inference/card.ts";
 import { decodeRow, encodeRow } from "../../src/learn/outcomes/codec.ts";
 import {
   type OutcomeHeader,
@@ -13,7 +14,10 @@ import {
 import { PartFile } from "../../src/learn/outcomes/part-file.ts";
 import {
   type Columns,
+  type FillOutcome,
+  OUTCOME_TABLE_NAMES,
   OUTCOME_TABLES,
+  type OutcomeTable,
   type RowOf,
   UNFILLED,
   type UnfilledOutcome,
@@ -133,33 +137,103 @@ describe("files", () => {
     expect(part?.damage).toContain("ends after");
   });
 
+  /** Column names that files of the second format had besides the first's, and the third's besides the second's. */
+  const LATER = {
+    2: ["model"],
+    3: [
+      "rfq_quote_id",
+      ...["predicted_us", "fill_predicted_us"],
+      ...HEADS.flatMap((head) => [`p_${head}`, `fill_p_${head}`]),
+    ],
+  };
+  const columnsAt = (table: OutcomeTable, format: number): Columns => {
+    const columns: Columns = OUTCOME_TABLES[table];
+    const none = [...(format < 2 ? LATER[2] : []), ...(format < 3 && table === "fill" ? LATER[3] : [])];
+    return Object.fromEntries(Object.entries(columns).filter(([name]) => !none.includes(name)));
+  };
+  const headerAt = (format: number): OutcomeHeader => ({
+    ...header,
+    format,
+    tables: Object.fromEntries(
+      OUTCOME_TABLE_NAMES.map((table) => [
+        table,
+        Object.entries(columnsAt(table, format)).map(([name, type]) => `${name}:${type}`),
+      ]),
+    ),
+  });
+  const write = (
+    directory: string,
+    run: string,
+    about: object,
+    rows: readonly [OutcomeTable, Uint8Array][],
+  ) => {
+    mkdirSync(directory, { recursive: true });
+    const file = new PartFile(directory, `${run}-0001`);
+    file.append(1, 0, Buffer.from(JSON.stringify(about)));
+    for (const [table, bytes] of rows) file.append(100 + OUTCOME_TABLE_NAMES.indexOf(table), 0, bytes);
+    file.close();
+  };
+
   test("of the first format, whose rows name no model, are read with the header's; those of a later keel are refused", () => {
     const directory = folder();
-    mkdirSync(directory);
-    const withoutModel = Object.fromEntries(Object.entries(UNFILLED).filter(([name]) => name !== "model"));
-    const tables = Object.fromEntries(
-      Object.entries(header.tables).map(([name, of]) => [
-        name,
-        of.filter((column) => column !== "model:text"),
-      ]),
-    );
-    const write = (run: string, about: object): void => {
-      const file = new PartFile(directory, `${run}-0001`);
-      file.append(1, 0, Buffer.from(JSON.stringify(about)));
-      file.append(103, 0, encodeRow(withoutModel, row(5) as unknown as RowOf<Columns>));
-      file.close();
-    };
-    write("one", { ...header, format: 1, tables });
+    const columns = columnsAt("unfilled", 1);
+    const bytes = encodeRow(columns, row(5) as unknown as RowOf<Columns>).slice();
+    write(directory, "one", headerAt(1), [["unfilled", bytes]]);
     expect(rowsOf(directory)).toEqual([{ ...row(5), model: "m@1", widen_bp: Math.fround(row(5).widen_bp) }]);
-    write("two", { ...header, format: 2, tables });
+    write(directory, "two", { ...headerAt(1), format: 2 }, [["unfilled", bytes]]);
     expect(() => readOutcomes(directory, () => {})).toThrow("other columns");
     const later = folder();
-    mkdirSync(later);
-    const file = new PartFile(later, "run-0001");
-    file.append(1, 0, Buffer.from(JSON.stringify({ format: 99, new: true })));
-    file.close();
+    write(later, "run", { format: 99, new: true }, []);
     expect(() => readOutcomes(later, () => {})).toThrow("version 99");
   });
+
+  test.each([1, 2])(
+    "of format %d, whose fills do not tell what the model said, are read beside those that do",
+    (format) => {
+      const directory = folder();
+      const told = Object.fromEntries(
+        Object.entries(OUTCOME_TABLES.fill).map(([name, type], at) => [
+          name,
+          type === "text" ? `${name} é` : type === "i32" ? at : at / 4,
+        ]),
+      ) as unknown as FillOutcome;
+      const old = encodeRow(columnsAt("fill", format), told as unknown as RowOf<Columns>).slice();
+      const withoutModel = row(7);
+      const beside = encodeRow(
+        columnsAt("unfilled", format),
+        withoutModel as unknown as RowOf<Columns>,
+      ).slice();
+      write(directory, "a", headerAt(format), [
+        ["fill", old],
+        ["unfilled", beside],
+      ]);
+      const writer = new OutcomeWriter({
+        directory,
+        header: { ...header, run: "b" },
+        partBytes: 1e6,
+        totalBytes: 1e9,
+      });
+      writer.outcome("fill", told);
+      writer.close();
+      const fills: FillOutcome[] = [];
+      const parts = readOutcomes(directory, (table, read) => {
+        if (table === "fill") fills.push(read as FillOutcome);
+      });
+      expect(parts.map(({ header: { format: of }, rows, damage }) => [of, rows, damage])).toEqual([
+        [format, 2, null],
+        [3, 1, null],
+      ]);
+      expect(fills[1]).toEqual(told);
+      const unknown = Object.fromEntries(
+        LATER[3].map((name) => [name, name === "rfq_quote_id" ? "" : Number.NaN]),
+      );
+      expect(fills[0]).toEqual({
+        ...told,
+        ...unknown,
+        ...(format === 1 ? { model: "m@1" } : {}),
+      } as FillOutcome);
+    },
+  );
 
   test("a flipped bit is damage, a journal is no file of outcomes", () => {
     const directory = folder();

@@ -38,10 +38,10 @@ describe("outcomes of a live desk", () => {
       { flow: { meanIntervalMs: 25 } },
     );
     await harness.untilQuoting();
-    const { counters } = harness.desk;
+    const { counters, hedger } = harness.desk;
     await harness.until(
-      "40 fills and 200 predictions",
-      () => counters.executions >= 40 && counters.predictions >= 200,
+      "40 fills, three hedges and 200 predictions",
+      () => counters.executions >= 40 && hedger.counters.sent >= 3 && counters.predictions >= 200,
     );
     await Bun.sleep(300);
     const { live: desk } = harness;

@@ -11,6 +11,7 @@ import type { OutcomeRows, OutcomeTable } from "../../src/learn/outcomes/table.t
 import { type ObservedDesk, OutcomeTap } from "../../src/learn/outcomes/tap.ts";
 import { OutcomeTracker } from "../../src/learn/outcomes/tracker.ts";
 import { InstrumentTable } from "../../src/market/instrument.ts";
+import { QuoteBatch, REASON } from "../../src/quote/quote-batch.ts";
 import { TERM } from "../../src/quote/term.ts";
 
 const T0 = 1_700_000_000_000_000;
@@ -91,6 +92,18 @@ class Story {
 
   lose(ms: number): void {
     this.#observe(OBSERVED.lost, ms, [1]);
+  }
+
+  basis(ms: number, probability: number, stateMs = ms, status = 0): void {
+    this.#observe(OBSERVED.basis, ms, [
+      status,
+      T0 + stateMs * MS,
+      ...HEADS.map((_, head) => probability + head / 100),
+    ]);
+  }
+
+  answer(ms: number, rfqQuoteId: string, instruments: readonly number[] = [0]): void {
+    this.tracker.describe(OBSERVED.answer, -1, T0 + ms * MS, JSON.stringify({ rfqQuoteId, instruments }));
   }
 
   order(ms: number, orderId: number): void {
@@ -332,8 +345,9 @@ describe("the model", () => {
       instruments: new InstrumentTable(4),
       books: [],
       underlyings: { size: 2, reference: new Int32Array(2), base: (at) => ["BTC", "ETH"][at] ?? "" },
+      underlyingOf: () => -1,
     };
-    const tap = new OutcomeTap(desk, "first@1", {
+    const tap = new OutcomeTap(desk, null, "first@1", {
       observe: () => {},
       describe: (kind, subject, _timeUs, text) => {
         if (kind === OBSERVED.modelName) told.push(`${subject} ${text}`);
@@ -348,6 +362,135 @@ describe("the model", () => {
     expect(told.splice(0)).toEqual(["1 second@22222222"]);
     tap.onTimer(T0 + 1_000 * MS);
     expect(told.splice(0)).toEqual(["0 first@1", "1 second@22222222"]);
+  });
+});
+
+describe("what the model said", () => {
+  test("is told of a fill as it was when the quote that was hit was sent, and as it was at the fill", () => {
+    const story = new Story();
+    story.top(0, 200, 202);
+    story.basis(1, 0.25, 0.5);
+    story.quote(1, { quoteId: 1, bid: 198, ask: 204 });
+    story.basis(2, 0.5);
+    story.quote(2, { quoteId: 2, bid: 197, ask: 204 });
+    story.basis(3, 0.75);
+    story.fill(4, { id: "a", side: 0, priceTicks: 198, sizeLots: 1 });
+    story.basis(5, 0, 5, REASON.inputUnsound);
+    story.fill(6, { id: "b", side: 0, priceTicks: 197, sizeLots: 1 });
+    story.fill(7, { id: "c", side: 0, priceTicks: 1, sizeLots: 1 });
+    story.end(70_000);
+    const said = story.rows.fill.map((fill) => [
+      [fill.predicted_us - T0, fill.p_down50, fill.p_volatilitySpike],
+      [fill.fill_predicted_us - T0, fill.fill_p_down50, fill.fill_p_volatilitySpike],
+    ]);
+    const nothing = [Number.NaN, Number.NaN, Number.NaN];
+    expect(said).toEqual([
+      [
+        [500, 0.25, 0.31],
+        [3_000, 0.75, 0.81],
+      ],
+      [[2_000, 0.5, 0.56], nothing],
+      [nothing, nothing],
+    ]);
+  });
+
+  test("is as it was when the order, or the answer to a request, was sent; not known after a loss until it is told again", () => {
+    const story = new Story();
+    story.top(0, 200, 202);
+    story.basis(1, 0.125);
+    story.order(1, 42);
+    story.answer(2, "r-1");
+    story.top(3, 202, 204);
+    story.basis(3, 0.5);
+    story.fill(4, { id: "a", side: 0, priceTicks: 204, sizeLots: 1, orderId: 42 });
+    story.fill(5, { id: "b", side: 1, priceTicks: 204, sizeLots: 1, structureId: 1, rfqQuoteId: "r-1" });
+    story.lose(6);
+    story.fill(7, { id: "c", side: 1, priceTicks: 204, sizeLots: 1, structureId: 1, rfqQuoteId: "r-1" });
+    story.end(70_000);
+    expect(story.rows.fill).toMatchObject([
+      { source: "order", quote_time_us: T0 + MS, p_down50: 0.125, fill_p_down50: 0.5, rfq_quote_id: "" },
+      {
+        source: "rfq",
+        quote_time_us: T0 + 2 * MS,
+        arrival_mark: 100.5,
+        p_down50: 0.125,
+        fill_p_down50: 0.5,
+        rfq_quote_id: "r-1",
+      },
+      { source: "rfq", p_down50: 0.125, fill_p_down50: Number.NaN },
+    ]);
+  });
+
+  test("of a request's fill is the model's that priced the answer, however long it stood after an exchange", () => {
+    const story = new Story();
+    story.top(0, 200, 202);
+    story.answer(1, "r-1");
+    story.model(2, "second@2");
+    story.answer(3, "r-2");
+    story.model(4, "third@3");
+    for (const [at, rfqQuoteId] of ["r-1", "r-2", "forgotten"].entries()) {
+      story.fill(5 + at, { id: `f${at}`, side: 1, priceTicks: 204, sizeLots: 1, structureId: 1, rfqQuoteId });
+    }
+    story.end(70_000);
+    expect(story.rows.fill.map(({ model }) => model)).toEqual(["first@1", "second@2", "third@3"]);
+  });
+
+  test("a quote that answers a fill is told before it, and is not the one that was hit", () => {
+    const story = new Story();
+    story.top(0, 200, 202);
+    story.basis(1, 0.25);
+    story.quote(1, { quoteId: 1, bid: 198, ask: 204 });
+    story.basis(5, 0.5);
+    story.quote(5, { quoteId: 2, bid: 198, ask: 204 });
+    story.fill(5, { id: "a", side: 0, priceTicks: 198, sizeLots: 1 });
+    story.end(70_000);
+    expect(story.rows.fill[0]).toMatchObject({
+      quote_id: 1,
+      quote_time_us: T0 + MS,
+      p_down50: 0.25,
+      fill_p_down50: 0.5,
+    });
+  });
+
+  test("is told by the tap before a quote, once as long as it is the same", () => {
+    const told: unknown[] = [];
+    const desk: ObservedDesk = {
+      instruments: new InstrumentTable(4),
+      books: [],
+      underlyings: { size: 1, reference: new Int32Array(1), base: () => "BTC" },
+      underlyingOf: (instrument) => (instrument < 2 ? 0 : -1),
+    };
+    let status = 0;
+    const predictions = {
+      heads: 2,
+      probabilities: Float32Array.of(0.25, 0.5),
+      stateUs: Float64Array.of(7),
+      status: () => status,
+    };
+    const tap = new OutcomeTap(desk, predictions, "first@1", {
+      describe: () => {},
+      observe: (kind, subject, _timeUs, values, count) => {
+        if (kind === OBSERVED.basis) told.push([subject, ...values.subarray(0, count)]);
+        if (kind === OBSERVED.quote) told.push(`quote ${subject}`);
+      },
+    });
+    const batch = new QuoteBatch(4);
+    const quote = (...instruments: number[]): unknown[] => {
+      batch.count = instruments.length;
+      batch.instrument.set(instruments);
+      tap.onQuotes(batch, T0);
+      return told.splice(0);
+    };
+    expect(quote(0, 1, 2)).toEqual([[0, 0, 7, 0.25, 0.5], "quote 0", "quote 1", "quote 2"]);
+    expect(quote(1)).toEqual(["quote 1"]);
+    predictions.probabilities[1] = 0.75;
+    expect(quote(1)).toEqual([[0, 0, 7, 0.25, 0.75], "quote 1"]);
+    status = REASON.modelMissing;
+    expect(quote(1)).toEqual([[0, REASON.modelMissing], "quote 1"]);
+    predictions.stateUs[0] = 8;
+    expect(quote(1)).toEqual(["quote 1"]);
+    status = 0;
+    expect(quote(0)).toEqual([[0, 0, 8, 0.25, 0.75], "quote 0"]);
   });
 });
 

@@ -136,7 +136,7 @@ async function record(directory: string): Promise<Rows> {
     filled: (...told) => tap?.onFill(...told),
   };
   const desk = new Desk({ ...start, engine, port, timer: noTimer });
-  tap = new OutcomeTap(desk.market, label, tracker, () => tracker.finish());
+  tap = new OutcomeTap(desk.market, desk.predictions, label, tracker, () => tracker.finish());
   let timeUs = T0 - (WARM_UP_EVENTS + 10) * WARM_MS * 1_000 - 20_000;
   const input = (type: RecordType, payload: string): void => journal.text(type, 0, timeUs, payload);
   const frame = (text: string): void => {
@@ -290,6 +290,16 @@ describe("a dozen recorded frames", () => {
     // The realised spread after 1 s is 2 × 0.06 ÷ 0.01 = 12.0; after 10 s nothing is left of it.
     close(adverse, [0.02, 0, -0.01, 0.05, -0.05]);
     expect(slippage).toBeCloseTo(-0.05, 9);
+  });
+
+  test("what the model said, 1/8 of everything, stands with each fill, from the frame that moved the quote and the last one", () => {
+    const [bought, sold] = live.fill;
+    for (const fill of [bought, sold]) {
+      for (const head of HEADS) expect([fill[`p_${head}`], fill[`fill_p_${head}`]]).toEqual([0.125, 0.125]);
+    }
+    expect(bought.predicted_us).toBe(bought.quote_time_us);
+    expect(bought.fill_predicted_us).toBe(T0);
+    expect([sold.predicted_us, sold.fill_predicted_us]).toEqual([T0 + 1_020_000, T0 + 1_020_000]);
   });
 
   test("a sale: the ask stands on the grid away from the market", () => {

@@ -129,8 +129,7 @@ describe.skipIf(noEngine)("a desk that is followed", () => {
     line.compareWith("champion");
     let frames = 0;
     const beside = await pass(
-      ({ market: { instruments, books, underlyings } }) =>
-        new ChallengeTap({ instruments, books, underlyings }, line, FEATURE_COUNT, () => {}),
+      ({ market }) => new ChallengeTap(market, line, FEATURE_COUNT, () => {}),
       async () => {
         while (line.report === null && problems.length === 0) await Bun.sleep(10);
       },

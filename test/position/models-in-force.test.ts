@@ -18,6 +18,23 @@ describe("models in force", () => {
     expect([models.of(0), models.of(1)]).toEqual(["first", "first"]);
   });
 
+  test("an answer to a request is the model's that was in force when it was given", () => {
+    const models = new ModelsInForce("first");
+    models.answered("a");
+    models.name(0, "second", 100);
+    models.answered("b");
+    models.name(0, "third", 100);
+    models.name(1, "fourth", 100);
+    models.answered("c");
+    expect(["a", "b", "c", "unknown"].map((id) => models.ofAnswer(0, id))).toEqual([
+      ...["first", "second", "third", "third"],
+    ]);
+    expect(["b", "c"].map((id) => models.ofAnswer(1, id))).toEqual(["first", "fourth"]);
+    for (let at = 0; at < 4_096; at += 1) models.answered(`more ${at}`);
+    models.name(0, "fifth", 200);
+    expect([models.ofAnswer(0, "more 0"), models.ofAnswer(0, "c")]).toEqual(["third", "fifth"]);
+  });
+
   test("are bounded: what is older than those kept is the oldest of them", () => {
     const models = new ModelsInForce("m0");
     for (let at = 1; at <= 40; at += 1) models.name(0, `m${at}`, at * 10);

@@ -169,7 +169,13 @@ export class BlockRfqs implements DeskTap {
     const id = numberOf(trade.block_rfq_id);
     if (!(id > 0)) return null;
     const asked = this.#asked.get(id);
-    return { structureId: id, counterparty: asked === undefined ? "block-rfq" : takerOf(asked.rfq) };
+    if (asked === undefined) return { structureId: id, counterparty: "block-rfq" };
+    const { rfq, quoteId } = asked;
+    return {
+      structureId: id,
+      ...(quoteId === "" ? {} : { rfqQuoteId: quoteId }),
+      counterparty: takerOf(rfq),
+    };
   }
 
   /** An execution of a block RFQ has been booked. */

@@ -5,6 +5,8 @@ import { TERM } from "../../quote/term.ts";
 import { type ObservedInstrument, QUOTED } from "../outcomes/observation.ts";
 import { sentQuote } from "../outcomes/standing.ts";
 
+const NOT_SENT = { mark: Number.NaN, model: "", basis: undefined } as const;
+
 /**
  * What a model would have quoted: the champion's quote without its model's terms, with this model's. Base spread, skews and the time
  * of the quote stay the champion's; what a quote's minimum life or the calm after a prediction would have held back is not in it.
@@ -29,7 +31,7 @@ export class WouldBeQuotes {
   /** Writes the model's quote over the champion's, as `OBSERVED.quote` has it. */
   rewrite(values: Float64Array, about: ObservedInstrument, underlying: number): void {
     const adjustment = this.#of(underlying);
-    const { ticks, lots, staticTicks, staticRatio } = sentQuote(values, about, Number.NaN, "", 0);
+    const { ticks, lots, staticTicks, staticRatio } = sentQuote(values, about, NOT_SENT, 0);
     const forward = values[QUOTED.terms + TERM.forward];
     const delta = values[QUOTED.terms + TERM.delta];
     const unit = about.option && about.inverse ? forward : 1;

@@ -55,13 +55,13 @@ export async function journalSource(
           return engine;
         },
         decisions: NOWHERE,
-        taps: ({ market }, { model }) => {
+        taps: ({ market, predictions }, { model }) => {
           const label = modelLabel(model);
           const rows = new RowTap(market, heads, label, sink);
           if (sink.outcome === undefined) return [rows];
           const outcomes: OutcomeSink = { outcome: (table, row) => sink.outcome?.(table, row) };
           const tracker = new OutcomeTracker(heads, label, outcomes);
-          return [rows, new OutcomeTap(market, label, tracker, () => tracker.finish())];
+          return [rows, new OutcomeTap(market, predictions, label, tracker, () => tracker.finish())];
         },
       });
       damage.length = 0;

@@ -2,7 +2,7 @@ import { BadInputError } from "../../core/errors.ts";
 import { invariant } from "../../core/invariant.ts";
 import type { Columns, RowOf } from "./table.ts";
 
-const ROW_BYTES_MAX = 4_096;
+const ROW_BYTES_MAX = 8_192;
 const TEXT_BYTES_MAX = 512;
 const scratch = new Uint8Array(ROW_BYTES_MAX);
 const scratchView = new DataView(scratch.buffer);

@@ -16,22 +16,22 @@ import { decodeRow, encodeRow } from "./codec.ts";
 import { PartFile } from "./part-file.ts";
 import {
   type Columns,
+  columnsOf,
+  OUTCOME_FORMAT,
   OUTCOME_TABLE_NAMES,
   OUTCOME_TABLES,
   type OutcomeRows,
   type OutcomeSink,
   type OutcomeTable,
   type RowOf,
+  unknownColumns,
 } from "./table.ts";
 
-export const OUTCOME_FORMAT = 2;
-/** Rows of the first format do not name their model: all of them bear the header's. */
-const FORMAT_WITHOUT_MODELS = 1;
 const HEADER_RECORD = 1;
 const TABLE_RECORD = 100;
 
 const outcomeHeader = z.strictObject({
-  format: z.literal([FORMAT_WITHOUT_MODELS, OUTCOME_FORMAT]),
+  format: z.int().min(1).max(OUTCOME_FORMAT),
   keel: z.string(),
   run: z.string(),
   schemaHash: z.string(),
@@ -149,22 +149,28 @@ export function readOutcomes(
   for (const { runId, files } of journalRuns(directory)) {
     const reader = new JournalReader(directory, runId);
     let part: OutcomePart | null = null;
+    let forms: Forms | null = null;
     for (const { type, payload } of reader.records()) {
-      if (part === null) {
+      if (part === null || forms === null) {
         part = {
           header: readHeader(files[0] ?? runId, type, payload),
           file: files[0] ?? runId,
           rows: 0,
           damage: null,
         };
+        forms = formsOf(part.header);
         parts.push(part);
         continue;
       }
       const table = OUTCOME_TABLE_NAMES[type - TABLE_RECORD];
       if (table === undefined) continue;
       part.rows += 1;
-      const row = decodeRow(columnsOf(table, part.header.format), payload);
-      take(table, { model: part.header.model, ...row } as unknown as OutcomeRows[typeof table], part);
+      const { columns, untold } = forms[table];
+      take(
+        table,
+        { ...untold, ...decodeRow(columns, payload) } as unknown as OutcomeRows[typeof table],
+        part,
+      );
     }
     if (part !== null && reader.damage !== null) part.damage = reader.damage.reason;
   }
@@ -199,14 +205,20 @@ function tableColumns(format: number): Record<string, string[]> {
   );
 }
 
-function columnsOf(table: OutcomeTable, format: number): Columns {
-  const columns: Columns = OUTCOME_TABLES[table];
-  return format === FORMAT_WITHOUT_MODELS ? WITHOUT_MODELS[table] : columns;
-}
+/** How rows of a part are read, by table. */
+type Forms = Readonly<
+  Record<OutcomeTable, { readonly columns: Columns; readonly untold: Record<string, number | string> }>
+>;
 
-const WITHOUT_MODELS = Object.fromEntries(
-  OUTCOME_TABLE_NAMES.map((table) => {
-    const columns: Columns = OUTCOME_TABLES[table];
-    return [table, Object.fromEntries(Object.entries(columns).filter(([column]) => column !== "model"))];
-  }),
-) as Record<OutcomeTable, Columns>;
+/** Rows of the first format do not name their model: all of them bear the header's. */
+function formsOf({ format, model }: OutcomeHeader): Forms {
+  return Object.fromEntries(
+    OUTCOME_TABLE_NAMES.map((table) => [
+      table,
+      {
+        columns: columnsOf(table, format),
+        untold: { ...unknownColumns(table, format), ...(format === 1 ? { model } : {}) },
+      },
+    ]),
+  ) as Forms;
+}

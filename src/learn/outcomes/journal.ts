@@ -40,12 +40,12 @@ export async function journalOutcomes(
       return engine;
     },
     decisions: NOWHERE,
-    taps: ({ market }, start) => {
+    taps: ({ market, predictions }, start) => {
       const header = headerOf(reader.run.runId, start);
       onHeader(header);
       const tracker = new OutcomeTracker(heads, header.model, sink);
       found = { header, tracker };
-      return [new OutcomeTap(market, header.model, tracker, () => tracker.finish())];
+      return [new OutcomeTap(market, predictions, header.model, tracker, () => tracker.finish())];
     },
   });
   const { header, tracker } = found ?? {

@@ -42,11 +42,18 @@ export const OBSERVED = {
   lost: 15,
   /** Subject: underlying. Text: label of the model that is in force from now on; told again from time to time. */
   modelName: 16,
+  /** Subject: underlying. What the decisions that follow rest on, see {@link BASIS}; told before them where it is another one. */
+  basis: 17,
+  /** Subject: −1. Text: JSON of {@link ObservedAnswer}. */
+  answer: 18,
 } as const;
 export type ObservedKind = (typeof OBSERVED)[keyof typeof OBSERVED];
 
 /** Values of a prediction; where its status is not 0 there is nothing else. */
 export const PREDICTED = { status: 0, midTicks: 1, bidDepth: 2, askDepth: 3, probabilities: 4 } as const;
+
+/** Values of a basis; where its status is not 0 there is nothing else. `stateUs`: time of the features that it was made from. */
+export const BASIS = { status: 0, stateUs: 1, probabilities: 2 } as const;
 
 /**
  * Writes a prediction's values as {@link PREDICTED} has them.
@@ -109,8 +116,16 @@ export interface ObservedFill {
   readonly sizeLots: number;
   readonly orderId?: number;
   readonly structureId?: number;
+  readonly rfqQuoteId?: string;
   readonly counterparty?: string;
   readonly liquidity?: string;
+}
+
+/** A request for quotes was answered with a price. */
+export interface ObservedAnswer {
+  readonly rfqQuoteId: string;
+  /** Of its legs. */
+  readonly instruments: readonly number[];
 }
 
 /** Takes observations; `values` are valid during the call only. Must not throw and must not block. */

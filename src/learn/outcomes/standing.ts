@@ -1,4 +1,5 @@
 import { TERM, TERMS } from "../../quote/term.ts";
+import type { Basis } from "./basis.ts";
 import { type ObservedInstrument, QUOTED } from "./observation.ts";
 import type { QUOTE_END, QuoteOutcome } from "./table.ts";
 
@@ -10,6 +11,8 @@ export interface SentQuote {
   readonly timeUs: number;
   /** In force when it was sent. */
   readonly model: string;
+  /** What it rests on; undefined where that was not told. */
+  readonly basis: Basis | undefined;
   readonly quoteId: number;
   readonly level: number;
   /** −1 where the side is not quoted. */
@@ -34,8 +37,7 @@ export interface SentQuote {
 export function sentQuote(
   values: Float64Array,
   { tick }: ObservedInstrument,
-  mark: number,
-  model: string,
+  { mark, model, basis }: Pick<SentQuote, "mark" | "model" | "basis">,
   timeUs: number,
 ): SentQuote {
   const terms = new Float32Array(TERMS);
@@ -48,6 +50,7 @@ export function sentQuote(
   return {
     timeUs,
     model,
+    basis,
     quoteId: values[QUOTED.quoteId],
     level: values[QUOTED.level],
     ticks: [bidTicks, askTicks],
@@ -107,9 +110,13 @@ export class StandingLevel {
     this.#judge(bidTicks, askTicks);
   }
 
-  /** The newest quote that had this price; undefined when none of the last ones had it. */
-  hit(side: 0 | 1, priceTicks: number): SentQuote | undefined {
-    return this.#recent.findLast(({ ticks }) => ticks[side] === priceTicks);
+  /**
+   * The newest quote that had this price and stood before a time: what answers a fill leaves before the fill is told. One of that
+   * very time where there is no other; undefined when none of the last ones had the price.
+   */
+  hit(side: 0 | 1, priceTicks: number, beforeUs: number): SentQuote | undefined {
+    const had = this.#recent.filter(({ ticks }) => ticks[side] === priceTicks);
+    return had.findLast(({ timeUs }) => timeUs < beforeUs) ?? had.at(-1);
   }
 
   /** What came of the quote that stood until now; null when none did. */

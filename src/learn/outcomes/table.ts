@@ -4,7 +4,7 @@
  * Prices are in the instrument's price unit, sizes in its size unit, money in quote currency, times in local µs since the epoch.
  * NaN stands for what is not known. A mark is the mid of the instrument's own book, or the venue's mark price while that has no
  * two sides. `model` is the one in force for the underlying, as `modelLabel` names it: when a prediction was made, when a quote was sent
- * (of a fill: the quote that was hit), when an order was sent, and where it is not known which of these it was, at the time of the row;
+ * (of a fill: the quote that was hit, or the answer to a request that was taken), when an order was sent, and where it is not known which of these it was, at the time of the row;
  * empty where that is not known either.
  *
  * @module
@@ -36,6 +36,10 @@ const PROBABILITIES = Object.fromEntries(HEADS.map((head) => [`p_${head}`, "f32"
 >;
 const LABELS = Object.fromEntries(HEADS.map((head) => [`y_${head}`, "f32"])) as Record<
   `y_${(typeof HEADS)[number]}`,
+  "f32"
+>;
+const FILL_PROBABILITIES = Object.fromEntries(HEADS.map((head) => [`fill_p_${head}`, "f32"])) as Record<
+  `fill_p_${(typeof HEADS)[number]}`,
   "f32"
 >;
 const TERM_COLUMNS = Object.fromEntries(TERM_NAMES.map((name) => [`term_${name}`, "f32"])) as Record<
@@ -112,8 +116,9 @@ export const FILL = {
   /** The quote that was hit, by its price; NaN when none of the last ones had it. */
   quote_id: "f64",
   level: "i32",
+  /** When that quote, the answer that was taken, or the order was sent. */
   quote_time_us: "f64",
-  /** Mark when that quote, or the order, was sent; and when the fill came. */
+  /** Mark then; and when the fill came. */
   arrival_mark: "f64",
   mark: "f64",
   ...MARKS,
@@ -125,6 +130,14 @@ export const FILL = {
   size_factor: "f32",
   reasons: "i32",
   ...TERM_COLUMNS,
+  /** The answer to a request that was taken; empty when it was none. */
+  rfq_quote_id: "text",
+  /** What the model said when that quote, answer or order was sent, and of which time the features were; NaN where none was in force. */
+  predicted_us: "f64",
+  ...PROBABILITIES,
+  /** The same at the fill. */
+  fill_predicted_us: "f64",
+  ...FILL_PROBABILITIES,
 } as const satisfies Columns;
 
 /** What went through the level at which a quote without the model's terms would have stood. */
@@ -164,6 +177,44 @@ export const OUTCOME_TABLES = {
 } as const;
 export type OutcomeTable = keyof typeof OUTCOME_TABLES;
 export const OUTCOME_TABLE_NAMES = Object.keys(OUTCOME_TABLES) as readonly OutcomeTable[];
+
+/** The newest format of files. */
+export const OUTCOME_FORMAT = 3;
+/** Formats in which columns came in; all others were there from the first. */
+const SINCE: Readonly<Record<OutcomeTable, Readonly<Record<string, number>>>> = {
+  prediction: { model: 2 },
+  quote: { model: 2 },
+  fill: {
+    model: 2,
+    ...Object.fromEntries(
+      ["rfq_quote_id", "predicted_us", "fill_predicted_us"].map((column) => [column, OUTCOME_FORMAT]),
+    ),
+    ...Object.fromEntries(
+      [...Object.keys(PROBABILITIES), ...Object.keys(FILL_PROBABILITIES)].map((column) => [
+        column,
+        OUTCOME_FORMAT,
+      ]),
+    ),
+  },
+  unfilled: { model: 2 },
+};
+
+/** Columns of a table in files of a format. */
+export function columnsOf(table: OutcomeTable, format: number): Columns {
+  const columns: Columns = OUTCOME_TABLES[table];
+  const since = SINCE[table];
+  return Object.fromEntries(Object.entries(columns).filter(([column]) => (since[column] ?? 1) <= format));
+}
+
+/** What a row of an older format does not tell: nothing is known of it. */
+export function unknownColumns(table: OutcomeTable, format: number): Record<string, number | string> {
+  const columns: Columns = OUTCOME_TABLES[table];
+  return Object.fromEntries(
+    Object.entries(columns)
+      .filter(([column]) => (SINCE[table][column] ?? 1) > format)
+      .map(([column, type]) => [column, type === "text" ? "" : Number.NaN]),
+  );
+}
 
 export type PredictionOutcome = RowOf<typeof PREDICTION>;
 export type QuoteOutcome = RowOf<typeof QUOTE>;

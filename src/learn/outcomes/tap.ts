@@ -8,10 +8,13 @@ import { EVENT, type EventBatch, TICKER, TICKER_FIELDS } from "../../market/even
 import type { InstrumentTable } from "../../market/instrument.ts";
 import type { QuoteBatch } from "../../quote/quote-batch.ts";
 import { TERMS } from "../../quote/term.ts";
+import type { RfqAction } from "../../rfq/message.ts";
 import {
+  BASIS,
   OBSERVED,
   OBSERVED_VALUES_MAX,
   type ObservationSink,
+  type ObservedAnswer,
   type ObservedFill,
   type ObservedInstrument,
   QUOTED,
@@ -34,6 +37,16 @@ export interface ObservedDesk {
     readonly reference: Int32Array;
     base(underlying: number): string;
   };
+  underlyingOf(instrument: number): number;
+}
+
+/** What the desk's decisions rest on at any time; as a quote leaves, its own prediction is there already. */
+export interface ObservedPredictions {
+  readonly heads: number;
+  /** `[underlying][head]`. */
+  readonly probabilities: Float32Array;
+  readonly stateUs: Float64Array;
+  status(underlying: number): number;
 }
 
 /**
@@ -47,6 +60,9 @@ export class OutcomeTap implements DeskTap {
   readonly #values = new Float64Array(OBSERVED_VALUES_MAX);
   readonly #shown: Float64Array;
   readonly #onClose: () => void;
+  readonly #predictions: ObservedPredictions | null;
+  /** By underlying, what was told last of it: as {@link BASIS} has it. */
+  readonly #bases: (Float64Array | undefined)[] = [];
   /** By underlying: label of the model in force where another one followed {@link #model}. */
   readonly #models: (string | undefined)[] = [];
   readonly #model: string;
@@ -55,9 +71,19 @@ export class OutcomeTap implements DeskTap {
   #timerUs = Number.NEGATIVE_INFINITY;
   #modelsUs = Number.NEGATIVE_INFINITY;
 
-  /** @param model label of the model that is in force everywhere at first */
-  constructor(desk: ObservedDesk, model: string, sink: ObservationSink, onClose: () => void = () => {}) {
+  /**
+   * @param model label of the model that is in force everywhere at first
+   * @param predictions told of with fills; null where nobody asks for what fills rest on
+   */
+  constructor(
+    desk: ObservedDesk,
+    predictions: ObservedPredictions | null,
+    model: string,
+    sink: ObservationSink,
+    onClose: () => void = () => {},
+  ) {
     this.#desk = desk;
+    this.#predictions = predictions;
     this.#model = model;
     this.#sink = sink;
     this.#onClose = onClose;
@@ -91,6 +117,7 @@ export class OutcomeTap implements DeskTap {
     for (let row = 0; row < quotes.count; row += 1) {
       const instrument = quotes.instrument[row];
       this.#top(instrument, timeUs);
+      this.#basis(instrument, timeUs);
       values[QUOTED.quoteId] = quotes.quoteId[row];
       values[QUOTED.level] = quotes.level[row];
       values[QUOTED.bidTicks] = quotes.bidTicks[row];
@@ -118,11 +145,13 @@ export class OutcomeTap implements DeskTap {
     timeUs: number,
   ): void {
     this.#top(instrument, timeUs);
-    const { orderId, structureId, counterparty, liquidity } = detail;
+    this.#basis(instrument, timeUs);
+    const { orderId, structureId, rfqQuoteId, counterparty, liquidity } = detail;
     const fill: ObservedFill = {
       ...{ id, side, priceTicks, sizeLots },
       ...(orderId === undefined ? {} : { orderId }),
       ...(structureId === undefined ? {} : { structureId }),
+      ...(rfqQuoteId === undefined ? {} : { rfqQuoteId }),
       ...(counterparty === undefined ? {} : { counterparty }),
       ...(liquidity === undefined ? {} : { liquidity }),
     };
@@ -131,8 +160,23 @@ export class OutcomeTap implements DeskTap {
 
   onOrder(orderId: number, instrument: number, timeUs: number): void {
     this.#top(instrument, timeUs);
+    this.#basis(instrument, timeUs);
     this.#values[0] = orderId;
     this.#sink.observe(OBSERVED.order, instrument, timeUs, this.#values, 1);
+  }
+
+  onAnswer(action: RfqAction, timeUs: number): void {
+    if (action.do !== "quote" || this.#predictions === null) return;
+    const instruments: number[] = [];
+    for (const { venue, symbol } of action.legs) {
+      const instrument = this.#desk.instruments.find(venue, symbol)?.id ?? -1;
+      if (instrument < 0) continue;
+      this.#top(instrument, timeUs);
+      this.#basis(instrument, timeUs);
+      instruments.push(instrument);
+    }
+    const answer: ObservedAnswer = { rfqQuoteId: action.quoteId, instruments };
+    this.#sink.describe(OBSERVED.answer, -1, timeUs, JSON.stringify(answer));
   }
 
   onEvents(events: EventBatch, rows: Int32Array, count: number, timeUs: number): void {
@@ -190,6 +234,35 @@ export class OutcomeTap implements DeskTap {
 
   close(): void {
     this.#onClose();
+  }
+
+  /** Tells what the prediction of an instrument's underlying is if it is not the one told last. */
+  #basis(instrument: number, timeUs: number): void {
+    const predictions = this.#predictions;
+    const underlying = predictions === null ? -1 : this.#desk.underlyingOf(instrument);
+    if (predictions === null || underlying < 0) return;
+    const { heads, probabilities, stateUs } = predictions;
+    const count = BASIS.probabilities + heads;
+    const known = this.#bases[underlying];
+    const told = known ?? new Float64Array(count).fill(Number.NaN);
+    const status = predictions.status(underlying);
+    const from = underlying * heads;
+    if (told[BASIS.status] === status && (status !== 0 || told[BASIS.stateUs] === stateUs[underlying])) {
+      let head = 0;
+      while (
+        head < heads &&
+        (status !== 0 || told[BASIS.probabilities + head] === probabilities[from + head])
+      ) {
+        head += 1;
+      }
+      if (head === heads) return;
+    }
+    this.#bases[underlying] = told;
+    told[BASIS.status] = status;
+    told[BASIS.stateUs] = stateUs[underlying];
+    for (let head = 0; head < heads; head += 1) told[BASIS.probabilities + head] = probabilities[from + head];
+    if (this.#desk.underlyings.size > this.#namedUnderlyings) this.#nameUnderlyings(timeUs);
+    this.#sink.observe(OBSERVED.basis, underlying, timeUs, told, status === 0 ? count : 1);
   }
 
   /** Tells the best prices if they are not those told last. */

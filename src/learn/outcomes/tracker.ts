@@ -1,14 +1,17 @@
 import { HEADS, type HeadName } from "../../inference/card.ts";
-import { TERM, TERM_NAMES } from "../../quote/term.ts";
 import { LABEL_OPTIONS, Labeller } from "../labels.ts";
+import { type Arrival, Arrivals } from "./arrivals.ts";
+import { type Basis, basisColumns, readBasis } from "./basis.ts";
 import { MarksAfter } from "./marks-after.ts";
 import {
   OBSERVED,
   type ObservationSink,
+  type ObservedAnswer,
   type ObservedFill,
   type ObservedInstrument,
   type ObservedKind,
 } from "./observation.ts";
+import { markOf, newPrediction, noMarks, type SeenMarket, termColumns, unitValue } from "./rows.ts";
 import { onGrid, type SentQuote, StandingLevel, sentQuote } from "./standing.ts";
 import type { FillOutcome, OutcomeSink, PredictionOutcome, QUOTE_END, UnfilledOutcome } from "./table.ts";
 
@@ -16,8 +19,6 @@ import type { FillOutcome, OutcomeSink, PredictionOutcome, QUOTE_END, UnfilledOu
 const WAITING_ROWS = 65_536;
 /** Fills, and would-be fills, that may wait for their last mark. */
 const WAITING_FILLS = 65_536;
-/** Orders whose arrival mark is remembered. */
-const ORDERS = 16_384;
 
 export interface TrackerCounters {
   predictions: number;
@@ -32,18 +33,8 @@ export interface TrackerCounters {
   unknown: number;
 }
 
-interface Market {
-  readonly about: ObservedInstrument;
-  bidTicks: number;
-  askTicks: number;
-  venueMark: number;
-  underlyingPrice: number;
+interface Market extends SeenMarket {
   readonly levels: StandingLevel[];
-}
-
-interface Arrival {
-  readonly mark: number;
-  readonly model: string;
 }
 
 interface Labelled {
@@ -72,10 +63,12 @@ export class OutcomeTracker implements ObservationSink {
   readonly #labelled: (Labelled | undefined)[] = [];
   readonly #fills: MarksAfter<FillOutcome>;
   readonly #unfilled: MarksAfter<UnfilledOutcome>;
-  readonly #orders = new Map<number, Arrival>();
+  readonly #arrivals = new Arrivals();
   readonly #underlyings = new Map<string, number>();
   /** By underlying, as told; where nothing was, {@link #model}. */
   readonly #models: string[] = [];
+  /** By underlying, as told last. */
+  readonly #inForce: (Basis | undefined)[] = [];
   #model: string;
   #nowUs = Number.NEGATIVE_INFINITY;
 
@@ -122,6 +115,11 @@ export class OutcomeTracker implements ObservationSink {
       // Another model may have come into force in between: none is named before the next word of it.
       this.#models.length = 0;
       this.#model = "";
+      this.#inForce.length = 0;
+      return;
+    }
+    if (kind === OBSERVED.basis) {
+      this.#inForce[subject] = readBasis(values, this.#heads);
       return;
     }
     const market = this.#markets[subject];
@@ -146,12 +144,7 @@ export class OutcomeTracker implements ObservationSink {
         this.#onQuote(market, values, nowUs);
         break;
       case OBSERVED.order:
-        this.#orders.set(values[0], { mark: markOf(market), model: this.#modelOf(market) });
-        if (this.#orders.size > ORDERS)
-          for (const id of this.#orders.keys()) {
-            this.#orders.delete(id);
-            break;
-          }
+        this.#arrivals.onOrder(values[0], this.#arrivalOf(market, nowUs));
         break;
     }
   }
@@ -176,6 +169,8 @@ export class OutcomeTracker implements ObservationSink {
       const market = this.#markets[subject];
       if (market === undefined) this.counters.unknown += 1;
       else this.#onFill(subject, market, JSON.parse(text) as ObservedFill, nowUs);
+    } else if (kind === OBSERVED.answer) {
+      this.#onAnswer(JSON.parse(text) as ObservedAnswer, nowUs);
     }
   }
 
@@ -281,7 +276,7 @@ export class OutcomeTracker implements ObservationSink {
   }
 
   #onQuote(market: Market, values: Float64Array, timeUs: number): void {
-    const quote = sentQuote(values, market.about, markOf(market), this.#modelOf(market), timeUs);
+    const quote = sentQuote(values, market.about, this.#arrivalOf(market, timeUs), timeUs);
     const level = market.levels[quote.level] ?? new StandingLevel();
     market.levels[quote.level] = level;
     this.#end(level, "replaced", market, timeUs);
@@ -321,13 +316,16 @@ export class OutcomeTracker implements ObservationSink {
 
   #onFill(instrument: number, market: Market, fill: ObservedFill, timeUs: number): void {
     const { about } = market;
-    const { orderId, structureId } = fill;
+    const { orderId, structureId, rfqQuoteId } = fill;
     const side = fill.side === 0 ? 0 : 1;
     const source =
       structureId !== undefined ? "rfq" : orderId !== undefined && orderId > 0 ? "order" : "quote";
-    const quote = source === "quote" ? newest(market.levels, side, fill.priceTicks) : undefined;
+    const quote = source === "quote" ? newest(market.levels, side, fill.priceTicks, timeUs) : undefined;
     const price = onGrid(fill.priceTicks, about.tick);
-    const arrival: Arrival | undefined = source === "order" ? this.#orders.get(orderId ?? 0) : quote;
+    const arrival: Arrival | undefined =
+      source === "order"
+        ? this.#arrivals.order(orderId)
+        : (quote ?? this.#arrivals.answer(rfqQuoteId, instrument));
     const row: FillOutcome = {
       time_us: timeUs,
       fill_id: fill.id,
@@ -343,7 +341,7 @@ export class OutcomeTracker implements ObservationSink {
       unit_value: unitValue(market, price, fill.sizeLots, quote),
       quote_id: quote?.quoteId ?? Number.NaN,
       level: quote?.level ?? -1,
-      quote_time_us: quote?.timeUs ?? Number.NaN,
+      quote_time_us: arrival?.timeUs ?? Number.NaN,
       arrival_mark: arrival?.mark ?? Number.NaN,
       mark: markOf(market),
       ...noMarks(),
@@ -354,8 +352,20 @@ export class OutcomeTracker implements ObservationSink {
       size_factor: quote?.sizeFactor ?? Number.NaN,
       reasons: quote?.reasons ?? 0,
       ...termColumns(quote),
+      rfq_quote_id: rfqQuoteId ?? "",
+      ...basisColumns(arrival?.basis, this.#basisOf(market)),
     };
     this.#fills.add(instrument, timeUs, row);
+  }
+
+  #onAnswer({ rfqQuoteId, instruments }: ObservedAnswer, timeUs: number): void {
+    const legs = new Map<number, Arrival>();
+    for (const instrument of instruments) {
+      const market = this.#markets[instrument];
+      if (market === undefined) this.counters.unknown += 1;
+      else legs.set(instrument, this.#arrivalOf(market, timeUs));
+    }
+    this.#arrivals.onAnswer(rfqQuoteId, legs);
   }
 
   #end(level: StandingLevel, why: (typeof QUOTE_END)[number], { about }: Market, timeUs: number): void {
@@ -372,8 +382,16 @@ export class OutcomeTracker implements ObservationSink {
     }
   }
 
+  #arrivalOf(market: Market, timeUs: number): Arrival {
+    return { timeUs, mark: markOf(market), model: this.#modelOf(market), basis: this.#basisOf(market) };
+  }
+
   #modelOf({ about }: Market): string {
     return this.#models[this.#underlyings.get(about.base) ?? -1] ?? this.#model;
+  }
+
+  #basisOf({ about }: Market): Basis | undefined {
+    return this.#inForce[this.#underlyings.get(about.base) ?? -1];
   }
 
   #count(): void {
@@ -382,75 +400,16 @@ export class OutcomeTracker implements ObservationSink {
   }
 }
 
-/** Mid of the book; the venue's mark price while it has no two sides; NaN while there is neither. */
-function markOf(market: Market | undefined): number {
-  if (market === undefined) return Number.NaN;
-  const { bidTicks, askTicks, venueMark, about } = market;
-  return bidTicks >= 0 && askTicks > bidTicks ? onGrid((bidTicks + askTicks) / 2, about.tick) : venueMark;
-}
-
-/** Quote currency for 1.0 of the price: inverse options are priced in coin, inverse futures hold a fixed amount of money. */
-function unitValue(market: Market, price: number, lots: number, quote: SentQuote | undefined): number {
-  const { about, underlyingPrice } = market;
-  const size = onGrid(lots, about.lot) * about.contractSize;
-  if (!about.inverse) return size;
-  if (!about.option) return size / price;
-  const forward = quote === undefined ? underlyingPrice : quote.terms[TERM.forward];
-  return size * (forward > 0 ? forward : underlyingPrice);
-}
-
 function newest(
   levels: readonly (StandingLevel | undefined)[],
   side: 0 | 1,
   ticks: number,
+  beforeUs: number,
 ): SentQuote | undefined {
   let found: SentQuote | undefined;
   for (const level of levels) {
-    const hit = level?.hit(side, ticks);
+    const hit = level?.hit(side, ticks, beforeUs);
     if (hit !== undefined && (found === undefined || hit.quoteId > found.quoteId)) found = hit;
   }
   return found;
-}
-
-function noMarks() {
-  return {
-    mark_10ms: Number.NaN,
-    mark_100ms: Number.NaN,
-    mark_1s: Number.NaN,
-    mark_10s: Number.NaN,
-    mark_60s: Number.NaN,
-  };
-}
-
-type TermColumns = Pick<FillOutcome, Extract<keyof FillOutcome, `term_${string}`>>;
-
-function termColumns(quote: SentQuote | undefined): TermColumns {
-  return Object.fromEntries(
-    TERM_NAMES.map((name) => [`term_${name}`, quote?.terms[TERM[name]] ?? Number.NaN]),
-  ) as TermColumns;
-}
-
-function newPrediction(
-  underlying: string,
-  model: string,
-  timeUs: number,
-  midTicks: number,
-): PredictionOutcome {
-  const none = Object.fromEntries(
-    HEADS.flatMap((head) => [
-      [`p_${head}`, Number.NaN],
-      [`y_${head}`, Number.NaN],
-    ]),
-  );
-  return {
-    time_us: timeUs,
-    underlying,
-    model,
-    mid_ticks: midTicks,
-    ...none,
-    fall_50_bp: Number.NaN,
-    fall_100_bp: Number.NaN,
-    rise_50_bp: Number.NaN,
-    rise_100_bp: Number.NaN,
-  } as PredictionOutcome;
 }

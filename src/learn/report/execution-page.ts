@@ -1,5 +1,6 @@
+import { HEADS } from "../../inference/card.ts";
 import type { Interval } from "./bootstrap.ts";
-import type { ExecutionReport, GroupReport, ModelReport, WorstTrade } from "./execution.ts";
+import type { ExecutionReport, GroupReport, ModelReport } from "./execution.ts";
 import {
   type Column,
   details,
@@ -12,6 +13,7 @@ import {
   table,
 } from "./html.ts";
 import { barPlot, intervalPlot, linePlot, type Series } from "./plot.ts";
+import type { SaidProbabilities, WorstTrade } from "./worst-trade.ts";
 
 /** Groups in one plot and in the table that is not folded away; both tables together have them all. */
 const PLOTTED = 12;
@@ -99,7 +101,7 @@ export function executionPage(report: ExecutionReport, made: string): string {
       section(
         "Worst trades",
         paragraph(
-          `By the markout after ${value.horizon}, or the longest before it that is known, the lowest first; with the quote that was hit as it was sent.`,
+          `By the markout after ${value.horizon}, or the longest before it that is known, the lowest first; with the quote that was hit as it was sent, and what the model said then and at the fill.`,
         ),
         ...report.worst.map((trade) => worst(trade, report.horizons)),
       ),
@@ -237,7 +239,13 @@ function worst(trade: WorstTrade, horizons: readonly string[]): Html {
   const whom = trade.counterparty === "" ? "" : ` with ${trade.counterparty}`;
   const head = `${when}: ${trade.side} ${trade.size} ${trade.instrument} at ${trade.price}${whom} (${trade.source}), markout ${shown}`;
   if (quote === null) {
-    return details(head, paragraph(`${trade.model}. It was no quote's, or it is not known which.`));
+    const { answer } = trade;
+    const age = answer?.ageMs == null ? "of an age that is not known" : `${answer.ageMs.toFixed(3)} ms old`;
+    const what =
+      answer === null
+        ? "It was no quote's, or it is not known which."
+        : `Answer ${answer.rfqQuoteId}, ${age}.`;
+    return details(head, paragraph(`${trade.model}. ${what}`), ...said(trade));
   }
   const { greeks, sizes } = quote;
   return details(
@@ -253,7 +261,33 @@ function worst(trade: WorstTrade, horizons: readonly string[]): Html {
       [{ name: "term" }, { name: "bid", kind: "number" }, { name: "ask", kind: "number" }, { name: "why" }],
       quote.terms.map(({ term, bid, ask, why }) => [term, bid, ask, why]),
     ),
+    ...said(trade),
   );
+}
+
+/** What the model said when what was filled was sent, and at the fill. */
+function said({ said: { sent, filled }, model }: WorstTrade): Html[] {
+  if (sent === null && filled === null)
+    return [paragraph("No prediction was in force, or it is not known what it was.")];
+  const age = (of: SaidProbabilities | null): string =>
+    of === null ? "" : `, from features ${of.ageMs.toFixed(3)} ms old`;
+  const heads = HEADS.filter(
+    (name) => sent?.probabilities[name] !== undefined || filled?.probabilities[name] !== undefined,
+  );
+  return [
+    table(
+      [
+        { name: `${model} said` },
+        { name: `when it was sent${age(sent)}`, kind: "number" },
+        { name: `at the fill${age(filled)}`, kind: "number" },
+      ],
+      heads.map((name) => [name, rounded(sent?.probabilities[name]), rounded(filled?.probabilities[name])]),
+    ),
+  ];
+}
+
+function rounded(probability: number | undefined): number | null {
+  return probability === undefined ? null : Number(probability.toFixed(4));
 }
 
 /** As `value (low … high)`; the value alone where there is no interval. */

@@ -1,6 +1,3 @@
-import { reasonNames } from "../../quote/quote-batch.ts";
-import { priceTerms, type ReportedTerm } from "../../quote/quote-report.ts";
-import { TERM_NAMES, type TermName } from "../../quote/term.ts";
 import { fillMeasures, unfilledMarkouts } from "../outcomes/measures.ts";
 import {
   addFill,
@@ -21,6 +18,7 @@ import {
   type UnfilledOutcome,
 } from "../outcomes/table.ts";
 import { BOOTSTRAP_OPTIONS, type BootstrapOptions, type Interval, RatioBootstrap } from "./bootstrap.ts";
+import { NOT_TOLD, type WorstTrade, worstTrade } from "./worst-trade.ts";
 
 /** Trades that are shown whole. */
 const WORST = 20;
@@ -29,7 +27,6 @@ const GROUPS_MAX = 256;
 /** A quote that lived shorter counts as brief. */
 const BRIEF_US = 100_000;
 const BP = 10_000;
-const NOT_TOLD = "not told";
 
 /** Fills of one counterparty, model or instrument. bp are of the money that changed hands. */
 export interface GroupReport extends FillSums {
@@ -56,36 +53,6 @@ export interface QuoteReport {
   /** Share of the standing time for which the side was no worse than the best of its book. */
   readonly bidAtBest: number | null;
   readonly askAtBest: number | null;
-}
-
-/** One of the trades that lost most, with the quote that was hit. */
-export interface WorstTrade {
-  readonly timeUs: number;
-  readonly instrument: string;
-  readonly source: string;
-  readonly counterparty: string;
-  readonly model: string;
-  readonly side: "bought" | "sold";
-  readonly price: number;
-  readonly size: number;
-  readonly markout: readonly (number | null)[];
-  readonly captured: number | null;
-  readonly slippage: number | null;
-  /** Null when it was no quote's, or not known which. */
-  readonly quote: {
-    readonly quoteId: number;
-    readonly level: number;
-    readonly ageMs: number;
-    readonly fair: number;
-    readonly staticPrice: number;
-    readonly widenBp: number;
-    readonly sizeFactor: number;
-    readonly reasons: readonly string[];
-    readonly terms: readonly ReportedTerm[];
-    /** What the predicted withdrawal and the room within position and Greek limits left of each side's full size. */
-    readonly sizes: Readonly<Record<"bid" | "ask", number>>;
-    readonly greeks: Readonly<Record<"forward" | "impliedVolatility" | "delta" | "gamma" | "vega", number>>;
-  } | null;
 }
 
 /** Money within 1 s with the model and, as estimated, without it. See docs/learning.md. */
@@ -319,45 +286,4 @@ class Group {
       markoutBp: this.#markout.map((horizon) => horizon.interval()),
     };
   }
-}
-
-function worstTrade(fill: FillOutcome): WorstTrade {
-  const { markout, captured, slippage } = fillMeasures(fill);
-  const terms = Object.fromEntries(TERM_NAMES.map((name) => [name, fill[`term_${name}`]])) as Record<
-    TermName,
-    number
-  >;
-  const { forward, impliedVolatility, delta, gamma, vega } = terms;
-  return {
-    timeUs: fill.time_us,
-    instrument: fill.instrument,
-    source: fill.source,
-    counterparty: fill.counterparty,
-    model: fill.model === "" ? NOT_TOLD : fill.model,
-    side: fill.side === 1 ? "bought" : "sold",
-    price: fill.price,
-    size: fill.size,
-    markout: markout.map(known),
-    captured: known(captured),
-    slippage: known(slippage),
-    quote: Number.isNaN(fill.quote_id)
-      ? null
-      : {
-          quoteId: fill.quote_id,
-          level: fill.level,
-          ageMs: (fill.time_us - fill.quote_time_us) / 1_000,
-          fair: fill.fair,
-          staticPrice: fill.static_price,
-          widenBp: fill.widen_bp,
-          sizeFactor: fill.size_factor,
-          reasons: reasonNames(fill.reasons),
-          terms: priceTerms(terms),
-          sizes: { bid: terms.predictedBid * terms.roomBid, ask: terms.predictedAsk * terms.roomAsk },
-          greeks: { forward, impliedVolatility, delta, gamma, vega },
-        },
-  };
-}
-
-function known(value: number): number | null {
-  return Number.isFinite(value) ? value : null;
 }

@@ -144,7 +144,12 @@ describe("a block RFQ", () => {
     const fill = desk.inputs.find(({ on }) => on === "fill");
     expect(fill).toMatchObject({ side: "buy", price: "0.0305", quantity: "10.0", legs: [{ side: "buy" }] });
     expect(desk.heard.executions).toMatchObject([
-      { side: 1, sizeLots: 100, priceTicks: 305, detail: { counterparty: "TAKER", structureId: id } },
+      {
+        side: 1,
+        sizeLots: 100,
+        priceTicks: 305,
+        detail: { counterparty: "TAKER", structureId: id, rfqQuoteId: expect.any(String) },
+      },
     ]);
     expect(desk.open).toEqual([]);
   });
