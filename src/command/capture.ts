@@ -17,12 +17,16 @@ convert  everything to the file --out, packed as its name says: .zst (indexed
          blocks), .gz, anything else plain text; or, with --parquet, the decoded
          events to the folder --out: book, top, trade, ticker, status.parquet
 
+Damage is an error of cut and convert that names file, place, what is there and
+what should be. With --salvage what is sound before and after it is kept: each
+hole is marked by an entry "!" and told. A missing end is told, no error.
+
 Several files, or a folder, are the parts of one recording in order. A time is an ISO 8601 date, µs since the epoch, or +SECONDS
 after the first entry. The layouts that are read are in docs/captures.md.
 
 The result of info holds \`files\` and \`decoded\` (venue, instruments, gaps, checksums, unparsable, reconnects, resyncs, problem; null
-with \`undecodable\` saying why). That of cut and convert holds file, entries, frames and bytes, or with --parquet \`tables\`
-(table, file, rows). Exit code 6 for what is no capture, 1 when info found damage.`,
+with \`undecodable\` saying why). That of cut and convert holds file, entries, frames, bytes and missing (file, lines, blocks, problems,
+truncated), or with --parquet \`tables\` (table, file, rows). Exit code 6 for what is no capture, 1 when info found damage.`,
   options: {
     out: {
       type: "string",
@@ -43,6 +47,7 @@ with \`undecodable\` saying why). That of cut and convert holds file, entries, f
       description: "In a folder with several venues' recordings: this one's",
     },
     parquet: { type: "boolean", description: "convert: decode to Parquet" },
+    salvage: { type: "boolean", description: "cut, convert: leave out what is damaged" },
     raw: { type: "boolean", description: "info: do not decode" },
   },
   positionals: ["ACTION", "FILE", "FILE…"],
@@ -81,6 +86,8 @@ with \`undecodable\` saying why). That of cut and convert holds file, entries, f
       return damaged ? EXIT.failed : EXIT.ok;
     }
     if (options.out === undefined) throw new UsageError(`--out is required by keel capture ${action}`);
+    if (options.parquet && options.salvage)
+      throw new UsageError("--salvage makes a capture: convert that one to Parquet");
     if (options.parquet && action !== "convert")
       throw new UsageError("--parquet belongs to keel capture convert");
     const bounds = {
@@ -105,7 +112,11 @@ with \`undecodable\` saying why). That of cut and convert holds file, entries, f
     }
     if (action === "cut" && !narrowed) throw new UsageError("cut needs --from, --to or --instrument");
     const { packCapture } = await import("./capture/pack.ts");
-    const packed = await packCapture(files, options.out, { ...bounds, instruments: options.instrument });
+    const { missingLines } = await import("./capture/text.ts");
+    const packed = await packCapture(files, options.out, {
+      ...{ ...bounds, instruments: options.instrument, salvage: options.salvage },
+    });
+    for (const line of missingLines(packed.missing)) out.line(line);
     out.line(`${packed.file}: ${packed.entries} entries, ${packed.frames} frames, ${packed.bytes} bytes`);
     out.result(packed);
     return EXIT.ok;

@@ -16,6 +16,8 @@ import {
 const decompress: (bytes: Uint8Array, options: ZstdOptions) => Promise<Buffer> = promisify(zstdDecompress);
 /** What is looked through at once for the next whole block behind a damaged one. */
 const SEARCH_BYTES = 1024 * 1024;
+/** Where the beginning of a file is damaged, its first block is looked for no further than here. */
+const FIRST_BYTES_MAX = 64 * 1024 * 1024;
 const BLOCK_START = Buffer.from("5b2a4d18300000004b45454c424c4b31", "hex");
 
 /** Where the reading of a block ended. */
@@ -25,7 +27,8 @@ type BlockReading =
   | { readonly is: "end"; readonly indexed: boolean }
   /** The file ends within the block. */
   | { readonly is: "cut"; readonly reason: string }
-  | { readonly is: "damage"; readonly problem: BlockProblem };
+  /** `entries`: of the block, where its description is sound. */
+  | { readonly is: "damage"; readonly problem: BlockProblem; readonly entries?: number };
 
 export interface BlockFileOptions {
   /** What a damaged block does: stops with an error that names it, or is counted and passed over. */
@@ -33,6 +36,8 @@ export interface BlockFileOptions {
   /** Blocks that end before or begin after are not read; the first, which says what was recorded, always is. */
   readonly fromUs: number;
   readonly toUs: number;
+  /** Told of what is passed over. @param entries in it; NaN when nothing sound tells */
+  readonly onDamaged?: (problem: BlockProblem, entries: number) => void;
 }
 
 /** A compressed capture, read block by block in bounded memory. The layout is in `capture-block.ts`. */
@@ -119,7 +124,7 @@ export class BlockFile {
         if (number > 0 && (lastUs < fromUs || firstUs > toUs)) continue;
         const reading = this.#block(offset, true);
         if (reading.is === "block") yield { ...reading, offset };
-        else if (reading.is === "damage") this.#damaged(reading.problem, options);
+        else if (reading.is === "damage") this.#damaged(reading.problem, options, reading.entries);
       }
       return;
     }
@@ -139,8 +144,9 @@ export class BlockFile {
         return;
       }
       if (reading.is === "damage") {
-        this.#damaged(reading.problem, options);
-        offset = this.#nextBlock(offset + 1);
+        const next = this.#nextBlock(offset + 1);
+        this.#damaged(reading.problem, options, reading.entries ?? this.#entriesBetween(offset, next));
+        offset = next;
         continue;
       }
       yield { ...reading, offset };
@@ -179,6 +185,7 @@ export class BlockFile {
         found: `a block with CRC ${crc.toString(16)}`,
         expected: `CRC ${info.crc.toString(16)}`,
       },
+      entries: info.entries,
     };
   }
 
@@ -191,18 +198,36 @@ export class BlockFile {
         expected: `${info.textBytes} bytes of text`,
       },
       options,
+      info.entries,
     );
     return null;
   }
 
-  #damaged({ offset, found, expected }: BlockProblem, { damaged }: BlockFileOptions): void {
+  #damaged(problem: BlockProblem, { damaged, onDamaged }: BlockFileOptions, entries = Number.NaN): void {
+    const { offset, found, expected } = problem;
     if (damaged === "throw") throw new BadInputError(`${this.path}: byte ${offset}`, found, expected);
     this.damagedBlocks += 1;
+    onDamaged?.(problem, entries);
   }
 
-  /** Where the next block begins, at `offset` or after; the file's end when none does. */
-  #nextBlock(offset: number): number {
-    for (let at = offset; at < this.bytes; at += SEARCH_BYTES) {
+  /** Entries of the blocks that begin in a stretch of the file, by the index; NaN when that is not there. */
+  #entriesBetween(from: number, to: number): number {
+    const index = this.index();
+    if (index === null) return Number.NaN;
+    return index.reduce(
+      (sum, { offset, entries }) => (offset >= from && offset < to ? sum + entries : sum),
+      0,
+    );
+  }
+
+  /** Whether there is a block at all, in the first 64 MiB. */
+  get hasBlocks(): boolean {
+    return this.#nextBlock(0, Math.min(this.bytes, FIRST_BYTES_MAX)) < this.bytes;
+  }
+
+  /** Where the next block begins, at `offset` or after; the file's end when none does before `limit`. */
+  #nextBlock(offset: number, limit = this.bytes): number {
+    for (let at = offset; at < limit; at += SEARCH_BYTES) {
       const found = this.#read(at, SEARCH_BYTES + BLOCK_START.length - 1).indexOf(BLOCK_START);
       if (found >= 0) return at + found;
     }

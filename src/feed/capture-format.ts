@@ -7,7 +7,8 @@ import { BadInputError } from "../core/errors.ts";
  * - `snapshot` a bare REST depth answer inside a Binance capture;
  * - `connect` / `disconnect` of a WebSocket (`url`; for disconnect `text` is `code reason`);
  * - `http` the answer to an HTTP GET of `url`, with its `status`;
- * - `lost` the recorder could not keep up: `text` is the number of entries left out here.
+ * - `lost` the recorder could not keep up, or what stood here was damaged: `text` is the number of entries left out, `?` when nobody
+ *   knows it.
  */
 export type CaptureKind = "frame" | "snapshot" | "connect" | "disconnect" | "sent" | "http" | "lost";
 
@@ -46,12 +47,19 @@ export interface LineParser {
   parse(line: string, where: string): CaptureEntry | null;
 }
 
+const KEEL_LINE = /^\d+(?:\.\d+)? [-+<>?!]j? \d+ /;
 const NS_LINE = /^\d{16,19} [{[]/;
 const SESSION_LINE = /^(?:configuration: |(?:wss?|https?):\/\/\S+ (?:<->|<-|->) |\d{9,11}(?:\.\d+)?: )/;
 
-/** Chooses the parser by the first line of a file. @throws BadInputError when it is none of the known layouts. */
-export function parserFor(firstLine: string, where: string): LineParser {
+/**
+ * Chooses the parser by the first line of a file.
+ *
+ * @param isHeadless the file may have lost its beginning: a line of keel's layout will do for its header
+ * @throws BadInputError when it is none of the known layouts.
+ */
+export function parserFor(firstLine: string, where: string, isHeadless = false): LineParser {
   if (firstLine.startsWith(KEEL_HEADER)) return new KeelParser();
+  if (isHeadless && KEEL_LINE.test(firstLine)) return new KeelParser();
   if (NS_LINE.test(firstLine)) return new BinanceParser();
   if (SESSION_LINE.test(firstLine)) return new SessionParser();
   throw new BadInputError(

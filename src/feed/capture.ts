@@ -2,8 +2,8 @@
  * Reading of recorded market data, whatever recorder wrote it: compressed blocks, gzip, zstd or plain text, one entry a line.
  *
  * A file that ends in the middle (a crashed recorder, a copy cut short) is read up to its last whole line and the loss is
- * reported in {@link CaptureReport.truncated}. A line in the middle that is not of the file's layout is an error by default,
- * because a capture is evidence; `malformed: "skip"` counts such lines instead.
+ * reported in {@link CaptureReport.truncated}. A line that is not of the file's layout, a damaged block or stream is an error by default,
+ * because a capture is evidence; `malformed: "skip"` counts lines and blocks instead, and `"mark"` puts an entry `lost` in their place.
  *
  * @module
  */
@@ -22,6 +22,7 @@ import { BadInputError } from "../core/errors.ts";
 import { isBlockFile, isZstd } from "./capture-block.ts";
 import { BlockFile, type BlockFileOptions } from "./capture-block-file.ts";
 import { type CaptureEntry, type CaptureFormat, type LineParser, parserFor } from "./capture-format.ts";
+import { memberTexts, standAlone } from "./capture-members.ts";
 
 export type { CaptureEntry, CaptureFormat, CaptureKind } from "./capture-format.ts";
 
@@ -30,14 +31,19 @@ const MAX_LINE_BYTES = 64 * 1024 * 1024;
 const READ_BYTES = 64 * 1024;
 const INFLATED_BYTES = 256 * 1024;
 const NEWLINE = 10;
+/** {@link CaptureReport.problems} kept; all are counted. */
+const PROBLEMS_MAX = 20;
 const CAPTURE_NAME = /\.(?:zst|gz|cap|log|txt)$/;
 
 /** How the text of a file is packed. `blocks` is the layout of `capture-block.ts`. */
 export type CapturePacking = "blocks" | "gzip" | "zstd" | "plain";
 
 export interface CaptureOptions {
-  /** What a line that is not of the file's layout does: stops with an error that names it (default) or is counted. */
-  readonly malformed?: "throw" | "skip";
+  /**
+   * What a line that is not of the file's layout does, or a damaged block: stops with an error that names it (default), is counted, or is
+   * counted and marked by an entry `lost`. `mark` also finds the first sound block of a file whose beginning is damaged.
+   */
+  readonly malformed?: "throw" | "skip" | "mark";
   /** Entries before this local time, µs, are left out; where there is a time index their blocks are not even read. */
   readonly fromUs?: number;
   /** Entries after this local time, µs, are left out. */
@@ -54,8 +60,10 @@ export interface CaptureReport {
   entries: number;
   /** Lines left out because they were not of the layout. */
   skipped: number;
-  /** Blocks left out because they were damaged. */
+  /** Blocks left out because they were damaged; gzip members too, where they are marked. */
   damagedBlocks: number;
+  /** What was left out, where and why: the first of it. */
+  problems: string[];
   /** Why the end of the file is missing; null when the file is whole. */
   truncated: string | null;
 }
@@ -64,14 +72,17 @@ export interface CaptureReport {
 export class CaptureReader {
   readonly path: string;
   readonly report: CaptureReport = emptyReport();
-  readonly #skip: boolean;
+  readonly #malformed: "throw" | "skip" | "mark";
   readonly #fromUs: number;
   readonly #toUs: number;
   #parser: LineParser | null = null;
+  /** Entries left out since the last one that was given; NaN when nobody knows how many, 0 when none. */
+  #leftOut = 0;
+  #lastUs = Number.NaN;
 
   constructor(path: string, options: CaptureOptions = {}) {
     this.path = path;
-    this.#skip = options.malformed === "skip";
+    this.#malformed = options.malformed ?? "throw";
     this.#fromUs = options.fromUs ?? Number.NEGATIVE_INFINITY;
     this.#toUs = options.toUs ?? Number.POSITIVE_INFINITY;
   }
@@ -86,7 +97,7 @@ export class CaptureReader {
     this.#restart();
     const packing = this.#packing();
     let rest: Buffer = Buffer.alloc(0);
-    for await (const chunk of packing === "blocks" ? this.#blockTexts() : this.#streamTexts(packing)) {
+    for await (const chunk of this.#texts(packing)) {
       const text: Buffer = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
       const entries: CaptureEntry[] = [];
       const used = this.#lines(text, entries);
@@ -96,27 +107,36 @@ export class CaptureReader {
     }
     const last: CaptureEntry[] = [];
     this.#lastLine(rest, last);
+    if (this.#leftOut !== 0 && !Number.isNaN(this.#lastUs)) last.push(this.#mark(this.#lastUs));
     if (last.length > 0) yield last;
+  }
+
+  #texts(packing: CapturePacking): AsyncIterable<Buffer> | Iterable<Buffer> {
+    if (packing === "blocks") return this.#blockTexts();
+    return this.#hasMembers(packing) ? this.#memberTexts() : this.#streamTexts(packing);
   }
 
   /** The same entries without promises; holds the whole inflated file in memory. For tests, benchmarks and small files. */
   *sync(): Generator<CaptureEntry> {
     this.#restart();
     const packing = this.#packing();
-    if (packing !== "blocks") {
-      yield* this.#entries(this.#wholeText(packing));
-      return;
-    }
-    const file = new BlockFile(this.path);
-    try {
-      for (const text of file.textsSync(this.#blockOptions())) yield* this.#entries(text);
-    } finally {
-      this.#closeBlocks(file);
-    }
+    if (packing === "blocks") {
+      const file = new BlockFile(this.path);
+      try {
+        for (const text of file.textsSync(this.#blockOptions())) yield* this.#entries(text);
+      } finally {
+        this.#closeBlocks(file);
+      }
+    } else if (this.#hasMembers(packing)) {
+      for (const text of this.#memberTexts()) yield* this.#entries(text);
+    } else yield* this.#entries(this.#wholeText(packing));
+    if (this.#leftOut !== 0 && !Number.isNaN(this.#lastUs)) yield this.#mark(this.#lastUs);
   }
 
   #restart(): void {
     this.#parser = null;
+    this.#leftOut = 0;
+    this.#lastUs = Number.NaN;
     Object.assign(this.report, emptyReport());
   }
 
@@ -139,8 +159,35 @@ export class CaptureReader {
     } finally {
       closeSync(file);
     }
+    if (this.#malformed === "mark" && (packing === "plain" || packing === "zstd")) {
+      if (this.#hasBlocks()) packing = "blocks";
+      else if (packing === "plain" && standAlone(this.path)) packing = "gzip";
+    }
     this.report.packing = packing;
     return packing;
+  }
+
+  #hasBlocks(): boolean {
+    const file = new BlockFile(this.path);
+    try {
+      return file.hasBlocks;
+    } finally {
+      file.close();
+    }
+  }
+
+  #hasMembers(packing: CapturePacking): boolean {
+    return this.#malformed === "mark" && packing === "gzip" && standAlone(this.path);
+  }
+
+  *#memberTexts(): Generator<Buffer> {
+    yield* memberTexts(this.path, (from, to, reason) => {
+      this.report.damagedBlocks += 1;
+      this.#leave(
+        Number.NaN,
+        `${this.path}: byte ${from}: found ${reason} up to byte ${to}, expected a gzip member`,
+      );
+    });
   }
 
   async *#blockTexts(): AsyncGenerator<Buffer> {
@@ -192,7 +239,26 @@ export class CaptureReader {
   }
 
   #blockOptions(): BlockFileOptions {
-    return { damaged: this.#skip ? "skip" : "throw", fromUs: this.#fromUs, toUs: this.#toUs };
+    return {
+      damaged: this.#malformed === "throw" ? "throw" : "skip",
+      fromUs: this.#fromUs,
+      toUs: this.#toUs,
+      onDamaged: ({ offset, found, expected }, entries) =>
+        this.#leave(entries, `${this.path}: byte ${offset}: found ${found}, expected ${expected}`),
+    };
+  }
+
+  #leave(entries: number, problem: string): void {
+    if (this.#malformed === "mark") this.#leftOut += entries;
+    const { problems } = this.report;
+    if (problems.length < PROBLEMS_MAX) problems.push(problem);
+  }
+
+  /** An entry that stands for what was left out. */
+  #mark(timeUs: number): CaptureEntry {
+    const text = Number.isNaN(this.#leftOut) ? "?" : String(this.#leftOut);
+    this.#leftOut = 0;
+    return { kind: "lost", timeUs, text, url: "", connection: 0, status: 0 };
   }
 
   #closeBlocks(file: BlockFile): void {
@@ -208,7 +274,9 @@ export class CaptureReader {
       if (end < 0) break;
       const entry = this.#line(text.toString("utf8", at, end));
       at = end + 1;
-      if (entry !== null) yield entry;
+      if (entry === null) continue;
+      if (this.#leftOut !== 0) yield this.#mark(entry.timeUs);
+      yield entry;
     }
     const last: CaptureEntry[] = [];
     this.#lastLine(text.subarray(at), last);
@@ -222,7 +290,7 @@ export class CaptureReader {
       const end = text.indexOf(NEWLINE, at);
       if (end < 0) return at;
       const entry = this.#line(text.toString("utf8", at, end));
-      if (entry !== null) out.push(entry);
+      if (entry !== null) this.#push(entry, out);
       at = end + 1;
     }
   }
@@ -232,11 +300,11 @@ export class CaptureReader {
     const line = raw.endsWith("\r") ? raw.slice(0, -1) : raw;
     if (line.length === 0) return null;
     const where = `${this.path}:${this.report.lines}`;
-    if (this.#parser === null) {
-      this.#parser = parserFor(line, where);
-      this.report.format = this.#parser.format;
-    }
     try {
+      if (this.#parser === null) {
+        this.#parser = parserFor(line, where, this.#malformed === "mark");
+        this.report.format = this.#parser.format;
+      }
       const entry = this.#parser.parse(line, where);
       if (entry === null) {
         this.report.about = this.#parser.about;
@@ -244,10 +312,13 @@ export class CaptureReader {
       }
       if (entry.timeUs < this.#fromUs || entry.timeUs > this.#toUs) return null;
       this.report.entries += 1;
+      this.#lastUs = entry.timeUs;
       return entry;
     } catch (error) {
-      if (!this.#skip) throw error;
+      const isFirst = this.#parser === null && this.#malformed !== "mark";
+      if (this.#malformed === "throw" || isFirst || !(error instanceof BadInputError)) throw error;
       this.report.skipped += 1;
+      this.#leave(1, error.message);
       return null;
     }
   }
@@ -263,14 +334,26 @@ export class CaptureReader {
       return;
     }
     const entry = this.#line(line);
-    if (entry !== null) out.push(entry);
+    if (entry !== null) this.#push(entry, out);
+  }
+
+  #push(entry: CaptureEntry, out: CaptureEntry[]): void {
+    if (this.#leftOut !== 0) out.push(this.#mark(entry.timeUs));
+    out.push(entry);
   }
 
   #endedBy(error: unknown): void {
     if (error instanceof BadInputError) throw error;
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     if (!/^(?:Z_|ZSTD_)/.test(code)) throw error;
-    const { packing } = this.report;
+    const { packing, lines } = this.report;
+    if (code !== "Z_BUF_ERROR" && this.#malformed === "throw") {
+      throw new BadInputError(
+        `${this.path}: after line ${lines}`,
+        `a damaged ${packing} stream (${code})`,
+        `${packing} data, whole or cut short`,
+      );
+    }
     this.report.truncated =
       code === "Z_BUF_ERROR"
         ? `the ${packing} stream has no end`
@@ -320,6 +403,7 @@ function emptyReport(): CaptureReport {
     entries: 0,
     skipped: 0,
     damagedBlocks: 0,
+    problems: [],
     truncated: null,
   };
 }

@@ -27,6 +27,8 @@ export interface FileInfo {
   readonly longestSilenceMs: number;
   readonly skipped: number;
   readonly damagedBlocks: number;
+  /** Where and why lines and blocks are damaged: the first of them. */
+  readonly problems: readonly string[];
   readonly truncated: string | null;
 }
 
@@ -53,7 +55,7 @@ export async function fileInfo(file: string): Promise<FileInfo> {
       previousUs = timeUs;
     }
   }
-  const { packing, format, about, entries, skipped, damagedBlocks, truncated } = reader.report;
+  const { packing, format, about, entries, skipped, damagedBlocks, problems, truncated } = reader.report;
   return {
     file,
     packing,
@@ -72,6 +74,7 @@ export async function fileInfo(file: string): Promise<FileInfo> {
     longestSilenceMs: silenceUs / 1_000,
     skipped,
     damagedBlocks,
+    problems,
     truncated,
   };
 }

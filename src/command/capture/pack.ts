@@ -14,6 +14,8 @@ export interface CutFilter {
   readonly toUs: number;
   /** Symbols as the venue spells them; empty = all. */
   readonly instruments: readonly string[];
+  /** What is damaged is left out, counted and marked by an entry `lost`; otherwise it is an error. */
+  readonly salvage: boolean;
 }
 
 export interface PackedCapture {
@@ -21,6 +23,20 @@ export interface PackedCapture {
   readonly entries: number;
   readonly frames: number;
   readonly bytes: number;
+  /** What is missing of the files, and why. */
+  readonly missing: readonly Missing[];
+}
+
+/** What one of the files lacks. */
+export interface Missing {
+  readonly file: string;
+  readonly lines: number;
+  /** Or gzip members. */
+  readonly blocks: number;
+  /** Where and why: the first of it. */
+  readonly problems: readonly string[];
+  /** Why the end is missing; null when it is there. */
+  readonly truncated: string | null;
 }
 
 /**
@@ -28,12 +44,12 @@ export interface PackedCapture {
  * its name says: `.zst`, `.gz`, anything else plain. What came before the time asked for is left out but for connects, messages
  * sent and the venue's descriptions of its instruments, without which the rest could not be played.
  *
- * @throws BadInputError when a file is malformed, nothing is left of it or the new one exists; nothing is left of a new one then
+ * @throws BadInputError when a file is damaged and that is not to be salvaged, nothing is left of it or the new one exists; nothing is left of a new one then
  */
 export async function packCapture(
   files: readonly string[],
   out: string,
-  { fromUs, toUs, instruments }: CutFilter,
+  { fromUs, toUs, instruments, salvage }: CutFilter,
 ): Promise<PackedCapture> {
   const tests = instruments.map(mentions);
   const passes = (entry: CaptureEntry): boolean => {
@@ -52,10 +68,12 @@ export async function packCapture(
     fromUs === Number.NEGATIVE_INFINITY && toUs === Number.POSITIVE_INFINITY && tests.length === 0;
   let writer: Sink | null = null;
   let [entries, frames] = [0, 0];
-  let found = isWhole;
+  let found = isWhole && !salvage;
+  const missing: Missing[] = [];
   try {
-    for (const file of files) {
-      const reader = new CaptureReader(file);
+    for (const [part, file] of files.entries()) {
+      const reader = new CaptureReader(file, { malformed: salvage ? "mark" : "throw" });
+      let lastUs = Number.NaN;
       for await (const batch of reader.batches()) {
         writer ??= openSink(out, { ...reader.report.about, from: files.map((path) => basename(path)) });
         for (const entry of batch) {
@@ -63,9 +81,17 @@ export async function packCapture(
           entries += 1;
           found ||= isAskedFor(entry);
           if (entry.kind === "frame") frames += 1;
+          lastUs = entry.timeUs;
           await writer.write(entry);
         }
       }
+      const { skipped: lines, damagedBlocks: blocks, problems, truncated } = reader.report;
+      if (lines + blocks > 0 || truncated !== null)
+        missing.push({ file, lines, blocks, problems, truncated });
+      if (writer === null || truncated === null || part === files.length - 1 || Number.isNaN(lastUs))
+        continue;
+      entries += 1;
+      await writer.write(lostEntry(lastUs));
     }
     if (writer === null) throw new BadInputError(files.join(", "), "no entry", "a capture that has some");
     if (!found) {
@@ -75,11 +101,16 @@ export async function packCapture(
         "another time or instrument",
       );
     }
-    return { file: out, entries, frames, bytes: await writer.close() };
+    return { file: out, entries, frames, bytes: await writer.close(), missing };
   } catch (error) {
     if (writer !== null) await discard(writer, out);
     throw error;
   }
+}
+
+/** Stands between two parts of a recording, the first of which lacks its end. */
+function lostEntry(timeUs: number): CaptureEntry {
+  return { kind: "lost", timeUs, text: "?", url: "", connection: 0, status: 0 };
 }
 
 /** A part of a capture would pass for the whole. */

@@ -9,6 +9,8 @@ import { MemoryVenue } from "../../sim/memory-venue.ts";
 
 const INSTRUMENTS_MAX = 16_384;
 const TIMER_US = 50_000;
+/** Close code of a connection that the recording has a hole in: none was closed. */
+const HOLE = 1_006;
 /** Timer calls for one stretch without an entry. */
 const TIMERS_MAX = 200;
 
@@ -56,8 +58,13 @@ async function recordedSubscriptions(file: string): Promise<Recorded | null> {
 /** The network as it was recorded: what the feed asks is answered when the recording comes to the answer. */
 class RecordedPort implements FeedPort {
   readonly #asked = new Map<string, number[]>();
+  /** The feed wants a connection in place of one that the recording has a hole in. */
+  #wanted = false;
 
-  connect(): void {}
+  connect(): void {
+    this.#wanted = true;
+  }
+
   disconnect(): void {}
   send(): void {}
 
@@ -65,6 +72,13 @@ class RecordedPort implements FeedPort {
     const asked = this.#asked.get(path) ?? [];
     asked.push(request);
     this.#asked.set(path, asked);
+  }
+
+  /** A connection is there, by the recording or after a hole in it. @returns whether the feed had wanted one */
+  connected(): boolean {
+    const wanted = this.#wanted;
+    this.#wanted = false;
+    return wanted;
   }
 
   /** The oldest open request that this address answers. */
@@ -97,12 +111,21 @@ async function decodeRecorded(
   };
   let nowUs = Number.NaN;
   const damage: string[] = [];
+  // Where entries are lost the connection was not: the feed begins anew with the frames behind the hole.
+  let isHole = false;
   for (const file of files) {
     const reader = new CaptureReader(file);
     for await (const entries of reader.batches()) {
       for (const entry of entries) {
         if (Number.isNaN(nowUs)) feed.start(entry.timeUs);
         nowUs = runTimers(feed, nowUs, entry.timeUs, out, tell);
+        if (entry.kind === "lost") isHole = true;
+        else if (entry.kind === "connect") isHole = false;
+        else if (isHole && port.connected()) {
+          isHole = false;
+          feed.onOpen(entry.timeUs, out);
+          tell(entry.timeUs);
+        }
         give(feed, port, entry, out);
         tell(entry.timeUs);
       }
@@ -131,7 +154,11 @@ function runTimers(
 
 function give(feed: Feed, port: RecordedPort, entry: CaptureEntry, out: EventBatch): void {
   const { kind, text, timeUs } = entry;
-  if (kind === "connect") feed.onOpen(timeUs, out);
+  if (kind === "connect") {
+    port.connected();
+    feed.onOpen(timeUs, out);
+  } else if (kind === "lost")
+    feed.onClose(HOLE, `${text} entries of the recording are lost here`, timeUs, out);
   else if (kind === "frame") feed.onFrame(text, timeUs, out);
   else if (kind === "disconnect") {
     const space = text.indexOf(" ");

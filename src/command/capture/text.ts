@@ -1,4 +1,5 @@
 import type { DecodedInfo, FileInfo } from "./info.ts";
+import type { Missing } from "./pack.ts";
 
 const INSTRUMENTS_SHOWN = 20;
 
@@ -30,6 +31,19 @@ export function infoLines(
   return lines;
 }
 
+/** What `keel capture cut` and `convert` could not take over, for people. */
+export function missingLines(missing: readonly Missing[]): string[] {
+  return missing.flatMap(({ file, lines, blocks, problems, truncated }) => {
+    const told = problems.map((problem) => `  ${problem}`);
+    if (lines + blocks > 0) {
+      told.unshift(`${file}: left out ${lines} damaged lines and ${blocks} damaged blocks`);
+      const more = lines + blocks - problems.length;
+      if (more > 0) told.push(`  and ${more} more`);
+    }
+    return truncated === null ? told : [...told, `${file}: the end is missing: ${truncated}`];
+  });
+}
+
 function fileLines(info: FileInfo): string[] {
   const { file, packing, format, bytes, textBytes, entries, frames, lost, firstUs, lastUs, about } = info;
   const lines = [`${file}: ${format ?? "nothing"}, ${packing}, ${bytes} bytes of ${textBytes} characters`];
@@ -46,6 +60,7 @@ function fileLines(info: FileInfo): string[] {
   );
   if (info.skipped > 0) lines.push(`  ${info.skipped} lines are not of the layout`);
   if (info.damagedBlocks > 0) lines.push(`  ${info.damagedBlocks} blocks are damaged`);
+  for (const problem of info.problems) lines.push(`  ${problem}`);
   if (info.truncated !== null) lines.push(`  the end is missing: ${info.truncated}`);
   return lines;
 }
