@@ -15,7 +15,7 @@ import { HORIZON_NAMES, type OutcomeRows, type OutcomeSink, type OutcomeTable } 
 import { OutcomeTracker } from "../outcomes/tracker.ts";
 import { PairedBlocks } from "./paired.ts";
 import type { ChallengeEvidence, ChallengePolicy } from "./policy.ts";
-import { ModelScores, rowLoss } from "./scores.ts";
+import { ModelScores } from "./scores.ts";
 import { WouldBeQuotes } from "./would-be.ts";
 
 /** What a model's terms were worth is looked at after this time. */
@@ -69,6 +69,8 @@ export class Challenge implements ObservationSink {
   /** Quotes that left before what they rest on was told: they wait for their underlying's step, at most until a later time. */
   #held: HeldQuote[] = [];
   #champion: Participant | null = null;
+  /** The champion first: its losses are there when a challenger's of the same row come. */
+  #inOrder: readonly Participant[] = [];
   #events = 0;
   #shed = 0;
   #budgetFromNs = Number.NaN;
@@ -85,6 +87,7 @@ export class Challenge implements ObservationSink {
       made.tracker.describe(kind, subject, timeUs, text);
     }
     this.#models.set(model.version, made);
+    this.#order();
   }
 
   /** @returns its engine, to be disposed of; null when there is no such model */
@@ -93,12 +96,14 @@ export class Challenge implements ObservationSink {
     if (gone === undefined) return null;
     this.#models.delete(version);
     if (gone === this.#champion) this.#champion = null;
+    this.#order();
     return gone.engine;
   }
 
   /** Which model the others are compared with from now on: all comparisons begin anew. */
   compareWith(version: string): void {
     this.#champion = this.#models.get(version) ?? null;
+    this.#order();
     for (const model of this.#models.values()) model.beginAnew(this.#options.policy);
     this.#events = 0;
     this.#shed = 0;
@@ -120,7 +125,7 @@ export class Challenge implements ObservationSink {
     if (this.#held.length > 0) this.#releaseAll(timeUs);
     // Fills, and which model the desk runs, are its own: what would have been filled of a quote that was not sent is found by the tracker.
     if (kind === OBSERVED.fill || kind === OBSERVED.modelName) return;
-    for (const model of this.#inOrder()) model.tracker.describe(kind, subject, timeUs, text);
+    for (const model of this.#inOrder) model.tracker.describe(kind, subject, timeUs, text);
     this.#settle();
   }
 
@@ -136,7 +141,7 @@ export class Challenge implements ObservationSink {
     } else if (kind === OBSERVED.quote) {
       this.#hold(subject, timeUs, values, count);
     } else {
-      for (const model of this.#inOrder()) model.tracker.observe(kind, subject, timeUs, values, count);
+      for (const model of this.#inOrder) model.tracker.observe(kind, subject, timeUs, values, count);
     }
     this.#settle();
   }
@@ -144,7 +149,7 @@ export class Challenge implements ObservationSink {
   /** The stream has ended. */
   finish(timeUs: number): void {
     this.#releaseAll(Number.POSITIVE_INFINITY);
-    for (const model of this.#inOrder()) model.tracker.finish(timeUs);
+    for (const model of this.#inOrder) model.tracker.finish(timeUs);
     this.#settle();
   }
 
@@ -166,7 +171,7 @@ export class Challenge implements ObservationSink {
       return;
     }
     const isVoid = (values[0] & REASON.inputUnsound) !== 0;
-    for (const model of this.#inOrder()) {
+    for (const model of this.#inOrder) {
       if (isVoid) model.engine.resetSlot(underlying);
       model.wouldBe.onStatus(underlying, values[0]);
       model.tracker.observe(OBSERVED.prediction, underlying, timeUs, values, count);
@@ -183,7 +188,7 @@ export class Challenge implements ObservationSink {
       this.#release(({ underlying: of }) => of === underlying);
       return;
     }
-    for (const model of this.#inOrder()) {
+    for (const model of this.#inOrder) {
       const sound = model.step(underlying, features, count, this.#options.nowNs);
       if (!sound || !isLabelled) continue;
       const { probabilities } = model.engine;
@@ -217,7 +222,7 @@ export class Challenge implements ObservationSink {
   #onQuote({ instrument, underlying, timeUs, values }: HeldQuote): void {
     const about = this.#instruments.get(instrument);
     const count = values.length;
-    for (const model of this.#inOrder()) {
+    for (const model of this.#inOrder) {
       this.#values.set(values.subarray(0, count));
       if (about !== undefined && underlying !== undefined) {
         model.wouldBe.rewrite(this.#values, about, underlying);
@@ -238,20 +243,19 @@ export class Challenge implements ObservationSink {
     return usedNs < this.#options.policy.timeShare * BUDGET_NS;
   }
 
-  /** The champion first: its losses are there when a challenger's of the same row come. */
-  *#inOrder(): Generator<Participant> {
+  #order(): void {
     const champion = this.#champion;
-    if (champion !== null) yield champion;
-    for (const model of this.#models.values()) if (model !== champion) yield model;
+    const others = [...this.#models.values()].filter((model) => model !== champion);
+    this.#inOrder = champion === null ? others : [champion, ...others];
   }
 
   /** Pairs what has become known in this turn. */
   #settle(): void {
     const champion = this.#champion;
-    for (const model of this.#models.values()) {
+    for (const model of this.#inOrder) {
       if (champion !== null && model !== champion) model.compare(champion);
     }
-    for (const model of this.#models.values()) model.forget();
+    for (const model of this.#inOrder) model.forget();
   }
 
   #waitingOf(underlying: number): Float64Array {
@@ -272,7 +276,7 @@ interface HeldQuote {
 }
 
 interface RowLoss {
-  readonly key: string;
+  readonly underlying: string;
   readonly timeUs: number;
   readonly logLoss: number;
   readonly brier: number;
@@ -316,9 +320,9 @@ class Participant implements OutcomeSink {
       const labelled = row as OutcomeRows["prediction"];
       this.#scores.add(labelled);
       if (this.#losses.length === LOSSES_MAX) return;
-      const [logLoss, brier] = rowLoss(labelled, this.heads);
+      const { logLoss, brier } = this.#scores.last;
       const { underlying, time_us: timeUs } = labelled;
-      this.#losses.push({ key: `${underlying} ${timeUs}`, timeUs, logLoss, brier });
+      this.#losses.push({ underlying, timeUs, logLoss, brier });
     } else if (table === "unfilled") {
       const markout = unfilledMarkouts(row as OutcomeRows["unfilled"])[VALUE_HORIZON];
       if (Number.isFinite(markout)) this.#value -= markout;
@@ -345,15 +349,19 @@ class Participant implements OutcomeSink {
   }
 
   compare(champion: Participant): void {
-    const known = new Map<string, RowLoss[]>();
-    for (const loss of this.#losses.length === 0 ? [] : champion.#losses) {
-      const same = known.get(loss.key);
-      if (same === undefined) known.set(loss.key, [loss]);
-      else same.push(loss);
-    }
-    for (const { key, timeUs, logLoss, brier } of this.#losses) {
-      const other = known.get(key)?.shift();
-      if (other !== undefined) this.#paired.add(timeUs, logLoss - other.logLoss, brier - other.brier);
+    const others = champion.#losses;
+    let from = 0;
+    for (const { underlying, timeUs, logLoss, brier } of this.#losses) {
+      // Both settle underlying by underlying in the order of their times.
+      for (let at = from; at < others.length; at += 1) {
+        const other = others[at];
+        if (other.underlying !== underlying || other.timeUs < timeUs) continue;
+        from = at;
+        if (other.timeUs > timeUs) break;
+        this.#paired.add(timeUs, logLoss - other.logLoss, brier - other.brier);
+        from += 1;
+        break;
+      }
     }
     if (this.#value !== 0 || champion.#value !== 0) this.#paired.addValue(this.#value - champion.#value);
   }

@@ -1,4 +1,5 @@
 import type { HeadName } from "../../inference/card.ts";
+import type { PredictionOutcome } from "../outcomes/table.ts";
 
 /** Probabilities are held this far from 0 and 1 in the logarithm, so that one row cannot outweigh all others. */
 const EDGE = 1e-6;
@@ -26,6 +27,8 @@ export interface HeadScore {
 
 /** Scores of one head, in bounded memory: sums, and counts by logit. */
 export class HeadScores {
+  /** Loss of the row added last, in nats. */
+  lastLogLoss = Number.NaN;
   readonly #rows = new Float64Array(BINS);
   readonly #positives = new Float64Array(BINS);
   readonly #said = new Float64Array(BINS);
@@ -35,11 +38,12 @@ export class HeadScores {
   add(p: number, y: number): void {
     const held = Math.min(Math.max(p, EDGE), 1 - EDGE);
     const logit = Math.log(held / (1 - held));
+    this.lastLogLoss = logLoss(p, y);
     const bin = Math.min(BINS - 1, Math.max(0, Math.floor(((logit + LOGIT_MAX) / (2 * LOGIT_MAX)) * BINS)));
     this.#rows[bin] += 1;
     this.#positives[bin] += y;
     this.#said[bin] += p;
-    this.#logLoss += logLoss(p, y);
+    this.#logLoss += this.lastLogLoss;
     this.#brier += (p - y) ** 2;
   }
 
@@ -69,34 +73,33 @@ export class HeadScores {
 
 /** A model's scores, head by head. */
 export class ModelScores {
-  readonly #heads: readonly (readonly [HeadName, HeadScores])[];
+  /** Mean log loss, and mean Brier score, of the row added last over all heads. */
+  readonly last = { logLoss: Number.NaN, brier: Number.NaN };
+  readonly #heads: readonly {
+    readonly head: HeadName;
+    readonly p: `p_${HeadName}`;
+    readonly y: `y_${HeadName}`;
+    readonly scores: HeadScores;
+  }[];
 
   constructor(heads: readonly HeadName[]) {
-    this.#heads = heads.map((head) => [head, new HeadScores()]);
+    this.#heads = heads.map((head) => ({ head, p: `p_${head}`, y: `y_${head}`, scores: new HeadScores() }));
   }
 
-  /** @param row an outcome's probabilities and labels, `p_HEAD` and `y_HEAD` */
-  add(row: Readonly<Record<string, number | string>>): void {
-    for (const [head, scores] of this.#heads) scores.add(Number(row[`p_${head}`]), Number(row[`y_${head}`]));
+  add(row: PredictionOutcome): void {
+    let loss = 0;
+    let brier = 0;
+    for (const { p, y, scores } of this.#heads) {
+      const [said, came] = [row[p], row[y]];
+      scores.add(said, came);
+      loss += scores.lastLogLoss;
+      brier += (said - came) ** 2;
+    }
+    this.last.logLoss = loss / this.#heads.length;
+    this.last.brier = brier / this.#heads.length;
   }
 
   view(): Record<string, HeadScore> {
-    return Object.fromEntries(this.#heads.map(([head, scores]) => [head, scores.score()]));
+    return Object.fromEntries(this.#heads.map(({ head, scores }) => [head, scores.score()]));
   }
-}
-
-/** Mean log loss, and mean Brier score, of an outcome's row over all heads. */
-export function rowLoss(
-  row: Readonly<Record<string, number | string>>,
-  heads: readonly HeadName[],
-): readonly [logLoss: number, brier: number] {
-  let loss = 0;
-  let brier = 0;
-  for (const head of heads) {
-    const p = Number(row[`p_${head}`]);
-    const y = Number(row[`y_${head}`]);
-    loss += logLoss(p, y);
-    brier += (p - y) ** 2;
-  }
-  return [loss / heads.length, brier / heads.length];
 }

@@ -22,6 +22,8 @@ export class MarksAfter<R extends MarkedRow> {
   readonly #ring: (Waiting<R> | undefined)[];
   readonly #next = new Float64Array(HORIZONS_MS.length);
   #end = 0;
+  /** Before this time no horizon ends, µs. */
+  #dueUs = Number.POSITIVE_INFINITY;
 
   /** @param mark of an instrument as of the last event before the time given to {@link settle} */
   constructor(capacity: number, mark: (instrument: number) => number, done: (row: R) => void) {
@@ -42,15 +44,23 @@ export class MarksAfter<R extends MarkedRow> {
     }
     this.#ring[this.#end % this.#capacity] = { instrument, timeUs, row };
     this.#end += 1;
+    this.#dueUs = Math.min(this.#dueUs, timeUs + HORIZONS_MS[0] * 1_000);
   }
 
   /** To be called with the time of an event before it is applied: marks are as they were at every horizon before it. */
   settle(timeUs: number): void {
+    if (timeUs <= this.#dueUs) return;
+    this.#dueUs = Number.POSITIVE_INFINITY;
     for (const [horizon, horizonMs] of HORIZONS_MS.entries()) {
       const isLast = horizon === HORIZONS_MS.length - 1;
       while (this.#next[horizon] < this.#end) {
         const waiting = this.#ring[this.#next[horizon] % this.#capacity];
-        if (waiting === undefined || waiting.timeUs + horizonMs * 1_000 >= timeUs) break;
+        if (waiting === undefined) break;
+        const dueUs = waiting.timeUs + horizonMs * 1_000;
+        if (dueUs >= timeUs) {
+          this.#dueUs = Math.min(this.#dueUs, dueUs);
+          break;
+        }
         waiting.row[`mark_${HORIZON_NAMES[horizon] ?? "60s"}`] = this.#mark(waiting.instrument);
         if (isLast) this.#release();
         else this.#next[horizon] += 1;

@@ -1,8 +1,7 @@
-import { HEADS } from "../../inference/card.ts";
 import { TERM, TERM_NAMES } from "../../quote/term.ts";
 import type { ObservedInstrument } from "./observation.ts";
 import { onGrid, type SentQuote } from "./standing.ts";
-import type { FillOutcome, PredictionOutcome } from "./table.ts";
+import { type FillOutcome, PREDICTION, type PredictionOutcome } from "./table.ts";
 
 /** An instrument's market as it is known so far; ticks are −1 for an empty side. */
 export interface SeenMarket {
@@ -53,27 +52,16 @@ export function termColumns(quote: SentQuote | undefined): TermColumns {
   ) as TermColumns;
 }
 
+/** Copied for every row: making its columns by their names again takes longer than all else that is done with it. */
+const NOTHING_KNOWN = Object.fromEntries(
+  Object.entries(PREDICTION).map(([name, type]) => [name, type === "text" ? "" : Number.NaN]),
+) as PredictionOutcome;
+
 export function newPrediction(
   underlying: string,
   model: string,
   timeUs: number,
   midTicks: number,
 ): PredictionOutcome {
-  const none = Object.fromEntries(
-    HEADS.flatMap((head) => [
-      [`p_${head}`, Number.NaN],
-      [`y_${head}`, Number.NaN],
-    ]),
-  );
-  return {
-    time_us: timeUs,
-    underlying,
-    model,
-    mid_ticks: midTicks,
-    ...none,
-    fall_50_bp: Number.NaN,
-    fall_100_bp: Number.NaN,
-    rise_50_bp: Number.NaN,
-    rise_100_bp: Number.NaN,
-  } as PredictionOutcome;
+  return { ...NOTHING_KNOWN, time_us: timeUs, underlying, model, mid_ticks: midTicks };
 }

@@ -1,4 +1,4 @@
-import { HEADS } from "../../inference/card.ts";
+import { HEADS, type HeadName } from "../../inference/card.ts";
 import { fillMeasures, unfilledMarkouts } from "./measures.ts";
 import {
   type FillOutcome,
@@ -54,7 +54,10 @@ export interface UnfilledSums {
 export class OutcomeSummary implements OutcomeSink {
   readonly all = newFillSums();
   readonly counterparties = new Map<string, FillSums>();
-  readonly heads = new Map<string, HeadSums>(HEADS.map((head) => [head, newHeadSums()]));
+  readonly heads = new Map<HeadName, HeadSums>(HEADS.map((head) => [head, newHeadSums()]));
+  readonly #columns = HEADS.map(
+    (head) => [`p_${head}` as const, `y_${head}` as const, this.heads.get(head) ?? newHeadSums()] as const,
+  );
   readonly unfilled: UnfilledSums = { avoided: 0, avoidedLoss: 0, missed: 0, missedProfit: 0 };
   /** Quotes that ended, Σ of their times and of the times that each side was best, µs. */
   readonly quotes = { count: 0, standingUs: 0, bidBestUs: 0, askBestUs: 0 };
@@ -92,10 +95,9 @@ export class OutcomeSummary implements OutcomeSink {
   }
 
   #prediction(row: PredictionOutcome): void {
-    for (const head of HEADS) {
-      const [p, y] = [row[`p_${head}`], row[`y_${head}`]];
-      const sums = this.heads.get(head);
-      if (sums === undefined || !(p >= 0) || !(y >= 0)) continue;
+    for (const [said, came, sums] of this.#columns) {
+      const [p, y] = [row[said], row[came]];
+      if (!(p >= 0) || !(y >= 0)) continue;
       sums.rows += 1;
       sums.positives += y;
       sums.squares += (p - y) ** 2;

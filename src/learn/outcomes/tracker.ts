@@ -19,6 +19,8 @@ import type { FillOutcome, OutcomeSink, PredictionOutcome, QUOTE_END, UnfilledOu
 const WAITING_ROWS = 65_536;
 /** Fills, and would-be fills, that may wait for their last mark. */
 const WAITING_FILLS = 65_536;
+/** Columns of labels, in the labeller's order. */
+const CAME = HEADS.map((head) => `y_${head}` as const);
 
 export interface TrackerCounters {
   predictions: number;
@@ -57,6 +59,8 @@ export class OutcomeTracker implements ObservationSink {
     unknown: 0,
   };
   readonly #heads: readonly HeadName[];
+  /** Columns of the model's outputs, in their order. */
+  readonly #said: readonly `p_${HeadName}`[];
   readonly #sink: OutcomeSink;
   readonly #markets: (Market | undefined)[] = [];
   readonly #bases: string[] = [];
@@ -78,6 +82,7 @@ export class OutcomeTracker implements ObservationSink {
    */
   constructor(heads: readonly string[], model: string, sink: OutcomeSink) {
     this.#heads = heads as readonly HeadName[];
+    this.#said = this.#heads.map((head) => `p_${head}` as const);
     this.#model = model;
     this.#sink = sink;
     const mark = (instrument: number): number => markOf(this.#markets[instrument]);
@@ -209,7 +214,7 @@ export class OutcomeTracker implements ObservationSink {
     const midTicks = values[1];
     const model = this.#models[underlying] ?? this.#model;
     const row = newPrediction(this.#bases[underlying] ?? "", model, timeUs, midTicks);
-    for (const [head, name] of this.#heads.entries()) row[`p_${name}`] = values[4 + head];
+    for (let head = 0; head < this.#said.length; head += 1) row[this.#said[head]] = values[4 + head];
     // Kept before it is pushed: settling those before it must not meet it.
     labelled.rows[labelled.labeller.rows & (WAITING_ROWS - 1)] = row;
     labelled.labeller.push(timeUs, midTicks, values[2], values[3]);
@@ -225,13 +230,11 @@ export class OutcomeTracker implements ObservationSink {
         const row = rows[at];
         if (row === undefined) return;
         rows[at] = undefined;
-        for (const [head, name] of HEADS.entries()) row[`y_${name}`] = labels[head];
-        [row.fall_50_bp, row.fall_100_bp, row.rise_50_bp, row.rise_100_bp] = [...movesBp] as [
-          number,
-          number,
-          number,
-          number,
-        ];
+        for (let head = 0; head < CAME.length; head += 1) row[CAME[head]] = labels[head];
+        row.fall_50_bp = movesBp[0];
+        row.fall_100_bp = movesBp[1];
+        row.rise_50_bp = movesBp[2];
+        row.rise_100_bp = movesBp[3];
         this.counters.predictions += 1;
         this.#sink.outcome("prediction", row);
       },
