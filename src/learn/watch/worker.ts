@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { Collector, yieldToLine } from "../../core/background.ts";
 import { ObservationReader } from "../outcomes/observation-ring.ts";
 import type { WatchMessage, WatchReply } from "./control.ts";
 import { ModelWatch } from "./watch.ts";
@@ -15,10 +16,15 @@ const POLL_MS = 10;
 /** Observations taken before messages are looked at. */
 const BURST = 8_192;
 const REPORT_MS = 1_000;
+/** Observations after which what they left is collected. */
+const COLLECT_OBSERVATIONS = 65_536;
+
+yieldToLine();
 
 class Watch {
   readonly #reader: ObservationReader;
   readonly #watch: ModelWatch;
+  readonly #collector = new Collector(COLLECT_OBSERVATIONS);
   #reportedMs = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -41,6 +47,7 @@ class Watch {
   #poll(): void {
     const taken = this.#drain();
     if (performance.now() - this.#reportedMs >= REPORT_MS) this.#report(false);
+    if (taken < BURST) this.#collector.worked(taken);
     this.#timer = setTimeout(() => this.#poll(), taken === BURST ? 0 : POLL_MS);
   }
 
