@@ -3,7 +3,8 @@ import { BINARY, NONE, OP, type Reference, UNARY } from "../../cpu/program.ts";
 import type { NodeContext, Operator } from "../lowering.ts";
 import { at, type Constant, constant, type Dynamic, sizeOf, stridesOf, type Value } from "../value.ts";
 import { apply, broadcastDims, combine } from "./elementwise.ts";
-import { padded, rearrange } from "./movement.ts";
+import { padded } from "./movement.ts";
+import { rearrange } from "./rearrange.ts";
 
 /** Inputs of a dense layer on 8-bit levels: more could overflow a 32-bit sum. */
 const I8_INPUTS_MAX = 60_000;

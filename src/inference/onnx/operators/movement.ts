@@ -13,146 +13,7 @@ import {
   type Value,
 } from "../value.ts";
 import { broadcastDims, joinedBatchAxis } from "./elementwise.ts";
-
-/**
- * The elements of `value` read with `strides` from `offset`, in the shape `dims`: a view where they lie together, a copy
- * where not.
- */
-export function rearrange(
-  node: NodeContext,
-  value: Value,
-  dims: readonly number[],
-  strides: readonly number[],
-  offset: number,
-  batchAxis: number,
-): Value {
-  const total = node.checkSize(dims);
-  const reach = (sign: number): number =>
-    dims.reduce((sum, dim, axis) => sum + Math.max(0, sign * (dim - 1) * strides[axis]) * sign, offset);
-  if (reach(-1) < 0 || reach(1) >= sizeOf(value.dims)) {
-    node.refuse(
-      `a part of shape [${dims.join(",")}] of [${value.dims.join(",")}]`,
-      "a part that lies within",
-    );
-  }
-  if (value.kind === "constant") {
-    node.program.fold(total);
-    const data = new Float64Array(total);
-    eachOffset(dims, strides, (index, from) => {
-      data[index] = value.data[offset + from];
-    });
-    return constant(dims, data);
-  }
-  const own = stridesOf(dims);
-  if (liesTogether(dims, strides)) return view(value, dims, batchAxis, offset);
-  const made = node.make(dims, batchAxis);
-  node.copy(made.to, own, shift(value.place(), offset), strides, dims);
-  return made;
-}
-
-function liesTogether(dims: readonly number[], strides: readonly number[]): boolean {
-  const own = stridesOf(dims);
-  return dims.every((dim, axis) => dim === 1 || strides[axis] === own[axis]);
-}
-
-/** The same floats under another shape, `offset` floats on. */
-function view(value: Dynamic, dims: readonly number[], batchAxis: number, offset: number): Dynamic {
-  const whole = offset === 0 && sizeOf(dims) === sizeOf(value.dims);
-  const carried = whole
-    ? {
-        ...(value.quantised === undefined ? {} : { quantised: value.quantised }),
-        ...(value.levels === undefined ? {} : { levels: value.levels }),
-      }
-    : {};
-  return { kind: "dynamic", dims, batchAxis, place: () => shift(value.place(), offset), ...carried };
-}
-
-/** The value under another shape of the same size. The batch stays the dimension with as many elements before it. */
-export function reshaped(node: NodeContext, value: Value, dims: readonly number[]): Value {
-  if (sizeOf(dims) !== sizeOf(value.dims)) {
-    node.refuse(`shape [${dims.join(",")}] for [${value.dims.join(",")}]`, "as many elements");
-  }
-  if (value.kind === "constant") return constant(dims, value.data);
-  if (value.batchAxis < 0) return view(value, dims, -1, 0);
-  const before = sizeOf(value.dims.slice(0, value.batchAxis));
-  const fits = (axis: number): boolean => dims[axis] === 1 && sizeOf(dims.slice(0, axis)) === before;
-  const places = dims.map((_, axis) => axis).filter(fits);
-  const batchAxis = places.includes(value.batchAxis) ? value.batchAxis : places[0];
-  if (batchAxis === undefined)
-    node.refuse("a shape that joins the batch with another dimension", "the batch kept");
-  return view(value, dims, batchAxis, 0);
-}
-
-const reshape: Operator = (node) => {
-  node.allow("allowzero", "shape");
-  const value = node.input(0);
-  const listed = node.ints("shape") ?? node.integers(node.constantInput(1, "shape"), "a shape");
-  const keepZero = node.int("allowzero", 0) === 1;
-  const dims = listed.map((dim, axis) => (dim === 0 && !keepZero ? (value.dims[axis] ?? 0) : dim));
-  const open = dims.indexOf(-1);
-  if (open >= 0) {
-    const known = dims.reduce((product, dim, axis) => (axis === open ? product : product * dim), 1);
-    dims[open] = sizeOf(value.dims) / known;
-  }
-  if (!dims.every((dim) => Number.isInteger(dim) && dim >= 1))
-    node.refuse(`shape [${listed.join(",")}]`, "a shape that fits");
-  node.set(reshaped(node, value, dims));
-};
-
-const flatten: Operator = (node) => {
-  node.allow("axis");
-  const value = node.input(0);
-  const given = node.int("axis", 1);
-  const axis = given === value.dims.length ? given : node.axis(given, value.dims.length);
-  node.set(reshaped(node, value, [sizeOf(value.dims.slice(0, axis)), sizeOf(value.dims.slice(axis))]));
-};
-
-/** Axes from an attribute (before opset 13) or the second operand. */
-function axesOf(node: NodeContext, rank: number): number[] | null {
-  const operand = node.optionalConstant(1, "axes");
-  const listed = node.ints("axes") ?? (operand === null ? null : node.integers(operand, "axes"));
-  return listed === null ? null : listed.map((axis) => node.axis(axis, rank));
-}
-
-const squeeze: Operator = (node) => {
-  node.allow("axes");
-  const value = node.input(0);
-  const batch = value.kind === "dynamic" ? value.batchAxis : -1;
-  const all = value.dims.map((_, axis) => axis).filter((axis) => value.dims[axis] === 1 && axis !== batch);
-  const axes = axesOf(node, value.dims.length) ?? all;
-  for (const axis of axes) {
-    if (value.dims[axis] !== 1) node.refuse(`dimension ${axis} of ${value.dims[axis]}`, "a dimension of 1");
-    if (value.kind === "dynamic") node.notBatch(axis, value);
-  }
-  const kept = value.dims.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
-  const dims = kept.map((axis) => value.dims[axis]);
-  node.set(
-    value.kind === "constant" ? constant(dims, value.data) : view(value, dims, kept.indexOf(batch), 0),
-  );
-};
-
-const unsqueeze: Operator = (node) => {
-  node.allow("axes");
-  const value = node.input(0);
-  const listed = node.ints("axes") ?? node.integers(node.constantInput(1, "axes"), "axes");
-  const rank = value.dims.length + listed.length;
-  const axes = new Set(listed.map((axis) => node.axis(axis, rank)));
-  if (axes.size !== listed.length || rank > 8)
-    node.refuse(`axes [${listed.join(",")}]`, "distinct axes, rank at most 8");
-  const dims: number[] = [];
-  let batchAxis = -1;
-  let from = 0;
-  for (let axis = 0; axis < rank; axis += 1) {
-    if (axes.has(axis)) {
-      dims.push(1);
-      continue;
-    }
-    if (value.kind === "dynamic" && from === value.batchAxis) batchAxis = axis;
-    dims.push(value.dims[from]);
-    from += 1;
-  }
-  node.set(value.kind === "constant" ? constant(dims, value.data) : view(value, dims, batchAxis, 0));
-};
+import { liesTogether, rearrange, view } from "./rearrange.ts";
 
 const transpose: Operator = (node) => {
   node.allow("perm");
@@ -389,53 +250,6 @@ const gather: Operator = (node) => {
   node.set(made);
 };
 
-const identity: Operator = (node) => {
-  node.set(node.input(0));
-};
-
-/** Casts of constants to whole numbers are carried out; computed tensors are f32 throughout. */
-const cast: Operator = (node) => {
-  node.allow("to", "saturate");
-  const value = node.input(0);
-  const to = node.int("to", 0);
-  const FLOATS = [1, 11];
-  const INTEGERS = [6, 7];
-  if (FLOATS.includes(to)) node.set(value);
-  else if (INTEGERS.includes(to) && value.kind === "constant") {
-    node.set(constant(value.dims, Float64Array.from(value.data, Math.trunc)));
-  } else node.refuse(`a cast to data type ${to}`, "float, or a constant to an integer");
-};
-
-/** The shape as the row sees it: the batch counts 1. */
-const shape: Operator = (node) => {
-  node.allow("start", "end");
-  const { dims } = node.input(0);
-  const part = dims.slice(node.int("start", 0), node.int("end", dims.length));
-  node.set(constant([part.length], part));
-};
-
-const constantNode: Operator = (node) => {
-  const { attributes } = node.node;
-  const tensor = attributes.get("value")?.tensor;
-  const float = attributes.get("value_float")?.float;
-  const int = attributes.get("value_int")?.int;
-  const list = attributes.get("value_floats")?.floats ?? attributes.get("value_ints")?.ints;
-  if (tensor !== undefined && tensor !== null) node.set(constant(tensor.dims, tensor.data));
-  else if (float !== undefined && float !== null) node.set(constant([], [float]));
-  else if (int !== undefined && int !== null) node.set(constant([], [int]));
-  else if (list !== undefined) node.set(constant([list.length], list));
-  else node.refuse("no numbers", "value, value_float, value_floats, value_int or value_ints");
-};
-
-const constantOfShape: Operator = (node) => {
-  node.allow("value");
-  const dims = node.integers(node.constantInput(0, "shape"), "a shape");
-  const tensor = node.node.attributes.get("value")?.tensor;
-  const total = node.checkSize(dims);
-  node.program.fold(total);
-  node.set(constant(dims, new Float64Array(total).fill(tensor?.data[0] ?? 0)));
-};
-
 /** Constant padding, by copying into a tensor that was filled before. */
 const pad: Operator = (node) => {
   node.allow("mode", "pads", "value");
@@ -467,11 +281,8 @@ export function padded(node: NodeContext, value: Value, pads: readonly number[],
   return made;
 }
 
+/** Operators that take elements from where they are to other places. */
 export const MOVEMENT: Readonly<Record<string, Operator>> = {
-  Reshape: reshape,
-  Flatten: flatten,
-  Squeeze: squeeze,
-  Unsqueeze: unsqueeze,
   Transpose: transpose,
   Slice: slice,
   Split: split,
@@ -479,10 +290,4 @@ export const MOVEMENT: Readonly<Record<string, Operator>> = {
   Expand: expand,
   Gather: gather,
   Pad: pad,
-  Identity: identity,
-  Dropout: identity,
-  Cast: cast,
-  Shape: shape,
-  Constant: constantNode,
-  ConstantOfShape: constantOfShape,
 };

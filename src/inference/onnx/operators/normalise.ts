@@ -2,7 +2,7 @@ import { BINARY, NONE, OP, REDUCE, UNARY } from "../../cpu/program.ts";
 import type { NodeContext, Operator } from "../lowering.ts";
 import { constant, type Dynamic, sizeOf, type Value } from "../value.ts";
 import { apply, combine } from "./elementwise.ts";
-import { reshaped } from "./movement.ts";
+import { reshaped } from "./rearrange.ts";
 
 function computed(node: NodeContext, value: Value): Dynamic {
   return value.kind === "dynamic" ? value : node.refuse("a constant operand", "a computed one");

@@ -3,7 +3,7 @@ import type { NodeContext, Operator } from "../lowering.ts";
 import { at, type Constant, constant, type Dynamic, sizeOf, stridesOf, type Value } from "../value.ts";
 import { apply, combine } from "./elementwise.ts";
 import { dense, type Weights, weightsOf } from "./linear.ts";
-import { rearrange } from "./movement.ts";
+import { rearrange } from "./rearrange.ts";
 
 /** What LSTM and GRU share: the input sequence, the weights of one direction, and where the outputs go. */
 interface Recurrence {
