@@ -1,7 +1,7 @@
 import { basename, dirname } from "node:path";
 import type { Clock } from "../core/clock.ts";
 import { BadInputError } from "../core/errors.ts";
-import { EventBatch } from "../market/event-batch.ts";
+import { EVENT, EventBatch, FEED_STATE } from "../market/event-batch.ts";
 import { InstrumentTable, type VenueName } from "../market/instrument.ts";
 import type { CaptureEntry, CaptureKind } from "./capture-format.ts";
 import { CaptureWriter, type CaptureWriterCounters } from "./capture-writer.ts";
@@ -38,6 +38,8 @@ export interface RecordedVenue {
   readonly venue: VenueName;
   readonly capture: CaptureWriterCounters;
   readonly counters: FeedCounters;
+  /** Instruments whose books are complete and trusted now. */
+  readonly live: number;
   /** The feed's last trouble in words; empty when there was none. */
   readonly problem: string;
 }
@@ -46,6 +48,7 @@ interface Recording {
   readonly feed: Feed;
   readonly writer: CaptureWriter;
   readonly requests: Map<number, string>;
+  readonly live: Set<number>;
   connection: number;
 }
 
@@ -58,8 +61,8 @@ export class Recorder {
   readonly #options: RecorderOptions;
   readonly #port: LiveFeedPort;
   readonly #recordings = new Map<number, Recording>();
-  /** Events that the feeds decode; nobody reads them. */
-  readonly #ignored = new EventBatch();
+  /** Events that the feeds decode; of them only the instruments' states are looked at. */
+  readonly #decoded = new EventBatch();
   #timer: ReturnType<typeof setInterval> | undefined;
   #flusher: ReturnType<typeof setInterval> | undefined;
 
@@ -88,7 +91,8 @@ export class Recorder {
         seed: seed + id,
         silenceMs,
       });
-      this.#recordings.set(id, { feed, writer: this.#writer(venue), requests: new Map(), connection: -1 });
+      const writer = this.#writer(venue);
+      this.#recordings.set(id, { feed, writer, requests: new Map(), live: new Set(), connection: -1 });
     }
   }
 
@@ -107,10 +111,11 @@ export class Recorder {
   }
 
   recorded(): RecordedVenue[] {
-    return [...this.#recordings.values()].map(({ feed, writer }) => ({
+    return [...this.#recordings.values()].map(({ feed, writer, live }) => ({
       venue: feed.venue,
       capture: writer.counters,
       counters: feed.counters,
+      live: live.size,
       problem: feed.problem,
     }));
   }
@@ -168,15 +173,19 @@ export class Recorder {
         if (recording === undefined) return;
         recording.connection += 1;
         const timeUs = this.#note(feed, "connect", "", this.#endpoint(recording).webSocketUrl);
-        recording.feed.onOpen(timeUs, this.#sink());
+        this.#turn(recording, (out) => recording.feed.onOpen(timeUs, out));
       },
       onFrame: (feed, text) => {
         const timeUs = this.#note(feed, "frame", text);
-        this.#recordings.get(feed)?.feed.onFrame(text, timeUs, this.#sink());
+        const recording = this.#recordings.get(feed);
+        if (recording !== undefined)
+          this.#turn(recording, (out) => recording.feed.onFrame(text, timeUs, out));
       },
       onClose: (feed, code, reason) => {
         const timeUs = this.#note(feed, "disconnect", `${code} ${reason}`);
-        this.#recordings.get(feed)?.feed.onClose(code, reason, timeUs, this.#sink());
+        const recording = this.#recordings.get(feed);
+        if (recording !== undefined)
+          this.#turn(recording, (out) => recording.feed.onClose(code, reason, timeUs, out));
       },
       onResponse: (feed, request, status, body, retryAfterMs) => {
         const recording = this.#recordings.get(feed);
@@ -184,14 +193,17 @@ export class Recorder {
         const path = recording.requests.get(request) ?? "";
         recording.requests.delete(request);
         const timeUs = this.#note(feed, "http", body, this.#endpoint(recording).restUrl + path, status);
-        recording.feed.onResponse(request, status, body, retryAfterMs, timeUs, this.#sink());
+        this.#turn(recording, (out) =>
+          recording.feed.onResponse(request, status, body, retryAfterMs, timeUs, out),
+        );
       },
     };
   }
 
   #onTimer(): void {
     const timeUs = this.#options.clock.wallUs();
-    for (const { feed } of this.#recordings.values()) feed.onTimer(timeUs, this.#sink());
+    for (const recording of this.#recordings.values())
+      this.#turn(recording, (out) => recording.feed.onTimer(timeUs, out));
   }
 
   #endpoint({ feed }: Recording): FeedEndpoint {
@@ -208,9 +220,15 @@ export class Recorder {
     return timeUs;
   }
 
-  #sink(): EventBatch {
-    this.#ignored.clear();
-    return this.#ignored;
+  #turn({ live }: Recording, act: (out: EventBatch) => unknown): void {
+    const out = this.#decoded;
+    out.clear();
+    act(out);
+    for (let row = 0; row < out.count; row += 1) {
+      if (out.kind[row] !== EVENT.status) continue;
+      if (out.code[row] === FEED_STATE.live) live.add(out.instrument[row]);
+      else live.delete(out.instrument[row]);
+    }
   }
 }
 

@@ -51,10 +51,13 @@ async function recordOnce(
   while (served.subscriptions < channels) await Bun.sleep(2);
   served.resume();
   await served.end();
-  const frames = () => recording.recorded()[0]?.counters.frames ?? 0;
-  for (let [quiet, seen] = [0, frames()]; quiet < 60; quiet += 1) {
+  const seen = () => recording.recorded()[0];
+  const untilMs = performance.now() + 60_000;
+  while ((seen()?.live ?? 0) === 0 && performance.now() < untilMs) await Bun.sleep(5);
+  const entries = () => seen()?.capture.entries ?? 0;
+  for (let [quiet, before] = [0, entries()]; quiet < 60; quiet += 1) {
     await Bun.sleep(5);
-    if (frames() !== seen) [quiet, seen] = [0, frames()];
+    if (entries() !== before) [quiet, before] = [0, entries()];
   }
   await recording.stop();
   await served.stop();
@@ -118,7 +121,9 @@ describe.skipIf(!PRESENT)("a recording", () => {
     const recording = recorder(served, ["BTCUSDT"], join(folder, "series"));
     recording.start();
     await served.end();
-    await Bun.sleep(20);
+    const seen = () => recording.recorded()[0]?.counters;
+    const untilMs = performance.now() + 60_000;
+    while (seen()?.reconnects !== 1 && performance.now() < untilMs) await Bun.sleep(20);
     await recording.stop();
     await served.stop();
     const [{ capture: written, counters } = { capture: undefined, counters: undefined }] =

@@ -55,11 +55,18 @@ async function record(
     clock: systemClock,
   });
   await recorder.start();
-  for (let turn = 0; turn < 300; turn += 1) {
+  const act = async (): Promise<void> => {
     market.advance(market.timeUs + 20_000, 5);
     await Bun.sleep(2);
+  };
+  const seen = () => recorder.recorded()[0];
+  const untilMs = performance.now() + 60_000;
+  while (seen()?.live === 0 && performance.now() < untilMs) await act();
+  for (let turn = 0; turn < 300; turn += 1) await act();
+  for (let [quiet, before] = [0, seen()?.capture.entries]; quiet < 20; quiet += 1) {
+    await Bun.sleep(5);
+    if (seen()?.capture.entries !== before) [quiet, before] = [0, seen()?.capture.entries];
   }
-  await Bun.sleep(100);
   await recorder.stop();
   await server.stop();
   return { capture, market };
