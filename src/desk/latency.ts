@@ -52,13 +52,27 @@ export const noTimer: StageTimer = {
   resume: () => {},
 };
 
-/** Records each stage's time per turn in a histogram of ns. Allocates nothing after construction. */
+/** Of so many turns the stages of one are measured in a live desk. */
+export const STAGES_EVERY = 8;
+/** After a pause of this long a turn's stages are measured whatever its number: where little comes in, those of every turn are. */
+const PAUSE_NS = 10_000_000;
+
+/**
+ * Records each turn's total and, of one turn in so many, the time of each stage, in histograms of ns: reading the clock and
+ * recording at every stage takes a tenth of an event's time. Allocates nothing after construction.
+ */
 export class StageHistograms implements StageTimer {
   readonly stages: readonly Histogram[] = STAGES.map(() => new Histogram());
   /** Receipt to hand-over, of turns that sent quotes only. */
   readonly quoted = new Histogram();
   readonly #monotonicNs: () => number;
+  readonly #every: number;
   readonly #spent = new Float64Array(STAGES.length);
+  /** Turns since the last one whose stages were measured, and its begin. */
+  #turns = 0;
+  #measuredNs = Number.NEGATIVE_INFINITY;
+  /** The stages of the turn are measured, not its total alone. */
+  #inStages = false;
   #ran = 0;
   #begunNs = 0;
   #markedNs = 0;
@@ -67,29 +81,37 @@ export class StageHistograms implements StageTimer {
   #deferredBegunNs = Number.NaN;
   #suspendedBegunNs = 0;
   #suspendedMarkedNs = 0;
+  #suspendedInStages = false;
 
-  constructor(monotonicNs: () => number) {
+  /** @param every the stages of one turn in so many are measured; 1 = of all */
+  constructor(monotonicNs: () => number, every = 1) {
     this.#monotonicNs = monotonicNs;
+    this.#every = every;
   }
 
   begin(receivedNs: number): void {
-    this.#begunNs = receivedNs;
-    this.#markedNs = receivedNs;
-    this.#ran = 0;
-    this.#spent.fill(0);
-    this.#open = true;
+    this.#turns += 1;
+    const due = this.#turns >= this.#every || receivedNs - this.#measuredNs >= PAUSE_NS;
+    if (due) {
+      this.#turns = 0;
+      this.#measuredNs = receivedNs;
+    }
+    this.#start(receivedNs, due);
   }
 
   mark(stage: number): void {
     if (!this.#open) return;
+    this.#ran |= 1 << stage;
+    // Who is told of quotes that have been handed over is not part of the total, so where they are is always noted.
+    if (!this.#inStages && stage !== STAGE.encode) return;
     const nowNs = this.#monotonicNs();
     this.#spent[stage] += nowNs - this.#markedNs;
-    this.#ran |= 1 << stage;
     this.#markedNs = nowNs;
   }
 
   end(quoted: boolean): void {
     if (!this.#open || this.#ran === 0) return;
+    if (!this.#inStages && (this.#ran & (1 << STAGE.encode)) === 0) this.#markedNs = this.#monotonicNs();
     this.#recordStages();
     const totalNs = this.#markedNs - this.#begunNs;
     this.stages[STAGE.total].record(totalNs);
@@ -106,7 +128,7 @@ export class StageHistograms implements StageTimer {
     if (Number.isNaN(this.#deferredBegunNs)) return;
     this.begin(this.#deferredBegunNs);
     this.#deferredBegunNs = Number.NaN;
-    this.#markedNs = this.#monotonicNs();
+    if (this.#inStages) this.#markedNs = this.#monotonicNs();
     this.#ran = 1 << STAGE.total;
   }
 
@@ -114,17 +136,29 @@ export class StageHistograms implements StageTimer {
     // A submit for events that waited for the one before it: their receipt is not known, so it counts from the last turn's end.
     this.#suspendedBegunNs = this.#open ? this.#begunNs : this.#markedNs;
     this.#suspendedMarkedNs = this.#markedNs;
+    this.#suspendedInStages = this.#inStages;
     this.#recordStages();
   }
 
   resume(): void {
-    this.begin(this.#suspendedBegunNs);
+    this.#start(this.#suspendedBegunNs, this.#suspendedInStages);
     this.#markedNs = this.#suspendedMarkedNs;
   }
 
+  #start(begunNs: number, inStages: boolean): void {
+    this.#begunNs = begunNs;
+    this.#markedNs = begunNs;
+    this.#ran = 0;
+    this.#inStages = inStages;
+    if (inStages) this.#spent.fill(0);
+    this.#open = true;
+  }
+
   #recordStages(): void {
-    for (let stage = 0; stage < STAGE.total; stage += 1) {
-      if ((this.#ran & (1 << stage)) !== 0) this.stages[stage].record(this.#spent[stage]);
+    if (this.#inStages) {
+      for (let stage = 0; stage < STAGE.total; stage += 1) {
+        if ((this.#ran & (1 << stage)) !== 0) this.stages[stage].record(this.#spent[stage]);
+      }
     }
     this.#ran = 0;
     this.#open = false;

@@ -8,7 +8,7 @@ import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import { Desk } from "../desk/desk.ts";
-import { StageHistograms } from "../desk/latency.ts";
+import { STAGES_EVERY, StageHistograms } from "../desk/latency.ts";
 import { applyModelAct } from "../desk/model-act.ts";
 import type { KafkaFeedSource } from "../distribution/feed/source.ts";
 import type { JournalEnd } from "../failover/handover/messages.ts";
@@ -125,7 +125,7 @@ export class LiveDesk {
     this.#sink = journal ?? NO_JOURNAL;
     this.#inputs = new LiveInputs(clock, this.#sink);
     this.#startedNs = clock.monotonicNs();
-    this.timer = new StageHistograms(clock.monotonicNs);
+    this.timer = new StageHistograms(clock.monotonicNs, STAGES_EVERY);
     const shared = { config, clock, log, journal: this.#sink };
     const onOverdue = (nowNs: number): void => {
       if (this.#stopped === null) this.#turn(nowNs, false);
