@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { Consumer, Producer, stringDeserializers, stringSerializers } from "@platformatic/kafka";
 import { Secret } from "../../src/core/secret.ts";
@@ -10,8 +10,22 @@ import { KafkaBroker, kafkaMissing } from "../support/services.ts";
 import { skipUnless } from "../support/shared-data.ts";
 import { kafka, ShownDesk, START_US, until } from "./shown-desk.ts";
 
-/** Reads so many messages of a topic, from its beginning; waits for the topic to be there. */
-async function read(broker: string, topic: string, count: number) {
+const READ_MS = 5_000;
+
+type Message = { readonly key: string; readonly value: Record<string, unknown> };
+
+/** Reads so many messages of a topic, from its beginning; waits for the topic and the messages to be there. */
+async function read(broker: string, topic: string, count: number): Promise<Message[]> {
+  let messages: Message[] = [];
+  await until(`${count} messages of ${topic}`, async () => {
+    messages = await readOnce(broker, topic, count);
+    return messages.length === count;
+  });
+  return messages;
+}
+
+/** Fewer messages where no more come in time: a reader that was there before the topic's partitions may miss one of them. */
+async function readOnce(broker: string, topic: string, count: number): Promise<Message[]> {
   const consumer = new Consumer({
     clientId: "test-reader",
     groupId: crypto.randomUUID(),
@@ -21,16 +35,17 @@ async function read(broker: string, topic: string, count: number) {
     retries: 10,
     retryDelay: 100,
   });
-  const consume = () => consumer.consume({ topics: [topic], mode: "earliest", autocommit: false });
-  let stream: Awaited<ReturnType<typeof consume>> | null = null;
-  await until(`topic ${topic}`, async () => {
-    stream = await consume().catch(() => null);
-    return stream !== null;
-  });
-  const messages: { key: string; value: Record<string, unknown> }[] = [];
-  for await (const { key, value } of stream ?? []) {
-    messages.push({ key, value: JSON.parse(value) as Record<string, unknown> });
-    if (messages.length === count) break;
+  const messages: Message[] = [];
+  const stream = await consumer
+    .consume({ topics: [topic], mode: "earliest", autocommit: false })
+    .catch(() => null);
+  if (stream !== null) {
+    const late = setTimeout(() => void stream.close(), READ_MS);
+    for await (const { key, value } of stream) {
+      messages.push({ key, value: JSON.parse(value) as Record<string, unknown> });
+      if (messages.length === count) break;
+    }
+    clearTimeout(late);
   }
   await consumer.close(true);
   return messages;
@@ -57,8 +72,8 @@ describe.skipIf(skipUnless(noKafka === null, noKafka ?? ""))("Kafka", () => {
   beforeAll(async () => {
     server = new KafkaBroker();
     broker = `127.0.0.1:${server.port}`;
-    await server.start();
   }, 120_000);
+  beforeEach(() => server.up(), 120_000);
   afterAll(async () => {
     await server?.stop();
     server?.remove();

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { RedisClient } from "bun";
 import { Secret } from "../../src/core/secret.ts";
 import type { RedisOptions } from "../../src/distribution/options.ts";
@@ -15,7 +15,7 @@ describe.skipIf(skipUnless(noRedis === null, noRedis ?? ""))("Redis", () => {
     username: undefined,
     password: new Secret(server.password),
     prefix: "keel:",
-    ttlMs: 1_500,
+    ttlMs: 60_000,
     intervalMs: 10,
     ca: undefined,
   };
@@ -29,13 +29,24 @@ describe.skipIf(skipUnless(noRedis === null, noRedis ?? ""))("Redis", () => {
     return connected;
   }
 
-  beforeAll(() => server.start(), 120_000);
+  beforeEach(() => server.up(), 120_000);
   afterAll(async () => {
     await server.stop();
     server.remove();
   });
 
-  test("the latest features are there with schema and time, at most once an interval, and vanish when they stop", async () => {
+  test("features vanish when they stop", async () => {
+    const { distributor, problems } = new ShownDesk().distributor({ redis: { ...options, ttlMs: 300 } });
+    const redis = await client();
+    distributor.onFeatures(0, row(1), 1, START_US);
+    await until("a row", () => distributor.counter("redisWritten") === 1);
+    await until("the features to vanish", async () => (await redis.exists("keel:features:BTC")) === false);
+    await distributor.ended();
+    redis.close();
+    expect(problems).toEqual([]);
+  }, 120_000);
+
+  test("the latest features are there with schema, time and an end, at most once an interval", async () => {
     const { distributor, problems } = new ShownDesk().distributor({ redis: options });
     for (let i = 0; i < 30; i += 1) distributor.onFeatures(0, row(i), 1, START_US + i * 1_000);
     const redis = await client();
@@ -47,7 +58,7 @@ describe.skipIf(skipUnless(noRedis === null, noRedis ?? ""))("Redis", () => {
     expect(hash.schemaHash).toBe(SCHEMA_HASH);
     expect(Object.keys(hash).length).toBe(FEATURE_COUNT + 2);
     for (const { name } of FEATURES) expect([name, hash[name]]).toEqual([name, "20"]);
-    expect(Number(await redis.send("PTTL", ["keel:features:BTC"]))).toBeGreaterThan(0);
+    expect(Number(await redis.send("PTTL", ["keel:features:BTC"]))).toBeWithin(1, options.ttlMs + 1);
     const described = JSON.parse((await redis.get(`keel:schema:${SCHEMA_HASH}`)) ?? "[]") as {
       name: string;
     }[];
@@ -57,7 +68,6 @@ describe.skipIf(skipUnless(noRedis === null, noRedis ?? ""))("Redis", () => {
       "three rows to be counted",
       () => distributor.counter("redisWritten") + distributor.counter("redisSkipped") === 3,
     );
-    await until("the features to vanish", async () => (await redis.exists("keel:features:BTC")) === false);
     await distributor.ended();
     redis.close();
     expect(problems).toEqual([]);

@@ -15,6 +15,7 @@ import { SignatureChecker, Signer } from "../../src/core/signature.ts";
 import { BUILTIN_MODELS } from "../../src/inference/builtin.ts";
 import { Registry } from "../../src/learn/registry/registry.ts";
 import { S3Store } from "../../src/learn/registry/s3-store.ts";
+import { freePort } from "../support/services.ts";
 
 /** Built by `test/support/install-s3.sh`. */
 const program = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "keel-test", "s3", "versitygw");
@@ -36,14 +37,6 @@ function model(name: string): { card: Uint8Array; onnx: Uint8Array<ArrayBuffer> 
   };
 }
 
-/** A port that was free a moment ago. */
-function freePort(): number {
-  const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
-  const { port } = server;
-  server.stop(true);
-  return port ?? 0;
-}
-
 describe.skipIf(!isThere)("a registry in an S3-compatible service", () => {
   const root = mkdtempSync(join(tmpdir(), "keel-s3-"));
   const port = freePort();
@@ -63,6 +56,7 @@ describe.skipIf(!isThere)("a registry in an S3-compatible service", () => {
 
   beforeAll(async () => {
     mkdirSync(bucket, { recursive: true });
+    mkdirSync(join(root, "meta"), { recursive: true });
     server = Bun.spawn(
       [program, "--access", KEY, "--secret", SECRET, "--port", `127.0.0.1:${port}`].concat([
         "posix",
@@ -72,8 +66,7 @@ describe.skipIf(!isThere)("a registry in an S3-compatible service", () => {
       ]),
       { stdout: "ignore", stderr: "ignore" },
     );
-    mkdirSync(join(root, "meta"), { recursive: true });
-    for (let tries = 0; tries < 200; tries += 1) {
+    for (const untilMs = performance.now() + 45_000; performance.now() < untilMs; ) {
       const up = await fetch(endpoint).then(
         () => true,
         () => false,

@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FileLock } from "../../src/core/file-lock.ts";
 import { Rng } from "../../src/core/rng.ts";
@@ -14,12 +14,13 @@ import { broken } from "./handover/drill.ts";
 import { Host } from "./handover/host.ts";
 
 const skipped = await skipUnlessNative("a handover with the cpu engine");
-const host = new Host();
+let host: Host;
 
-beforeAll(async () => {
+beforeEach(async () => {
+  host = new Host();
   if (!skipped) await host.start();
 }, 120_000);
-afterAll(() => host.stop());
+afterEach(() => host.stop(), 120_000);
 
 test.skipIf(skipped)(
   "a new process takes the running one's place: no fill is lost, no number used twice, and both journals prove themselves",
@@ -44,7 +45,7 @@ test.skipIf(skipped)(
     const replay = await host.verb("replay", host.journal, "--verify");
     expect(replay.output).toContain("identical: true");
   },
-  120_000,
+  240_000,
 );
 
 test.skipIf(skipped)(
@@ -66,7 +67,7 @@ test.skipIf(skipped)(
     await life.end();
     expect((await host.verb("audit", "verify", "--journal", host.journal)).exitCode).toBe(0);
   },
-  120_000,
+  300_000,
 );
 
 test.skipIf(skipped)(
@@ -85,7 +86,9 @@ test.skipIf(skipped)(
 test.skipIf(skipped)(
   "a process does not take over from a later version, and says why",
   async () => {
-    const path = join(host.environment.KEEL_STATE_DIR ?? "", HANDOVER_SOCKET);
+    const stateDir = host.environment.KEEL_STATE_DIR ?? "";
+    mkdirSync(stateDir, { recursive: true });
+    const path = join(stateDir, HANDOVER_SOCKET);
     const own = ownIdentity();
     const problems: string[] = [];
     for (const [identity, said] of [

@@ -4,6 +4,7 @@ import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { ruleFileText } from "../../src/command/print/alerts.ts";
 import { Webhook } from "../../src/monitor/alerts/webhook.ts";
+import { freePort } from "../support/services.ts";
 
 const tools = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "keel-test/monitoring");
 const promtool = Bun.which("promtool") ?? join(tools, "promtool");
@@ -21,13 +22,6 @@ for (const tool of [promtool, alertmanager]) {
     console.warn(`skipped: ${tool} is not there (test/support/install-monitoring.sh fetches it)`);
 }
 
-async function freePort(): Promise<number> {
-  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const { port } = listener;
-  listener.stop(true);
-  return port;
-}
-
 test.skipIf(!existsSync(promtool))("Prometheus takes the rules", () => {
   const path = join(folder, "rules.yml");
   writeFileSync(path, ruleFileText());
@@ -39,8 +33,8 @@ test.skipIf(!existsSync(promtool))("Prometheus takes the rules", () => {
 test.skipIf(!existsSync(promtool))(
   "Prometheus finds nothing to say against the metrics of a running desk",
   async () => {
-    const port = await freePort();
-    const desk = Bun.spawn([process.execPath, MAIN, "demo", "--seconds", "20"], {
+    const port = freePort();
+    const desk = Bun.spawn([process.execPath, MAIN, "demo", "--seconds", "120"], {
       env: {
         KEEL_STATE_DIR: join(folder, "state"),
         KEEL_JOURNAL_DIR: join(folder, "journal"),
@@ -52,7 +46,7 @@ test.skipIf(!existsSync(promtool))(
     });
     try {
       let text = "";
-      for (let i = 0; i < 200 && !/keel_quote_sent_total [1-9]/.test(text); i += 1) {
+      for (let i = 0; i < 900 && !/keel_quote_sent_total [1-9]/.test(text); i += 1) {
         await Bun.sleep(100);
         text = await fetch(`http://127.0.0.1:${port}/metrics`).then(
           (answer) => answer.text(),
@@ -77,7 +71,7 @@ if (!isConfinable) console.warn("skipped: this host has no user namespaces, whic
 test.skipIf(!existsSync(alertmanager) || !isConfinable)(
   "Alertmanager takes alerts and their end",
   async () => {
-    const port = await freePort();
+    const port = freePort();
     const config = join(folder, "alertmanager.yml");
     writeFileSync(config, "route: { receiver: nobody }\nreceivers: [{ name: nobody }]\n");
     const server = Bun.spawn(
@@ -102,7 +96,7 @@ test.skipIf(!existsSync(alertmanager) || !isConfinable)(
         () => [],
       );
     const until = async (count: number) => {
-      for (let i = 0; i < 200; i += 1) {
+      for (let i = 0; i < 900; i += 1) {
         const alerts = await active();
         if (alerts.length === count) return alerts;
         await Bun.sleep(50);
@@ -112,7 +106,7 @@ test.skipIf(!existsSync(alertmanager) || !isConfinable)(
     try {
       for (
         let i = 0;
-        i < 200 &&
+        i < 900 &&
         !(await fetch(api).then(
           (answer) => answer.ok,
           () => false,
@@ -124,7 +118,7 @@ test.skipIf(!existsSync(alertmanager) || !isConfinable)(
         url: api,
         token: undefined,
         instance: "host",
-        timeoutMs: 5_000,
+        timeoutMs: 30_000,
         repeatMs: 60_000,
       });
       const nowUs = Date.now() * 1_000;
@@ -140,8 +134,14 @@ test.skipIf(!existsSync(alertmanager) || !isConfinable)(
       expect((await until(1)).map(({ labels }) => labels)).toEqual([
         { alertname: "KeelKilled", severity: "critical", job: "keel", instance: "host" },
       ]);
+      // It is shown there before its answer is here; until then nothing more is sent.
+      const answered = async (sent: number) => {
+        for (let i = 0; i < 900 && webhook.sent < sent; i += 1) await Bun.sleep(50);
+      };
+      await answered(1);
       webhook.take([{ ...alert, endsUs: nowUs + 1_000 }], nowUs + 1_000_000);
       expect(await until(0)).toEqual([]);
+      await answered(2);
       expect(webhook).toMatchObject({ sent: 2, failed: 0 });
     } finally {
       server.kill();

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { CertificateFiles, Certificates } from "./certificate-authority.ts";
 
 const KAFKA = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "keel-test/kafka-4.1.0");
-const START_MS = 45_000;
+const START_MS = 90_000;
 const INSTALL = "test/support/install-services.sh installs it";
 
 /** Why no Redis can be started here; null when one can. */
@@ -19,12 +19,21 @@ export function kafkaMissing(): string | null {
   return Bun.which("openssl") === null ? `no openssl for the broker's certificate (${INSTALL})` : null;
 }
 
-/** A port that is free now. */
+/** Below the ports that systems give to outgoing connections: between two starts of a server nobody else comes upon one. */
+const PORTS = { from: 10_000, to: 30_000 } as const;
+
+/** A port that is free now, and that no outgoing connection is given while its server is away. */
 export function freePort(): number {
-  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const { port } = listener;
-  listener.stop(true);
-  return port;
+  for (let attempt = 0; attempt < 200; attempt += 1) {
+    const port = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from));
+    try {
+      Bun.listen({ hostname: "127.0.0.1", port, exclusive: true, socket: { data() {} } }).stop(true);
+      return port;
+    } catch {
+      // Somebody listens there.
+    }
+  }
+  throw new Error(`no free port from ${PORTS.from} to ${PORTS.to}`);
 }
 
 async function untilOpen(port: number, child: Bun.Subprocess, log: () => string): Promise<void> {
@@ -99,6 +108,12 @@ export class RedisServer {
       { stdout: "ignore", stderr: "ignore" },
     );
     await untilOpen(this.port, this.#child, () => readFileSync(log, "utf8"));
+  }
+
+  /** Starts it where it does not run: a test that runs out of time has the processes ended that were begun before it. */
+  async up(): Promise<void> {
+    if (this.#child === null || this.#child.exitCode !== null || this.#child.signalCode !== null)
+      await this.start();
   }
 
   async stop(): Promise<void> {
@@ -176,6 +191,12 @@ ${certificates === null ? "" : this.#listeners(certificates)}`,
       stderr: "ignore",
     });
     await untilOpen(this.securePort, this.#child, () => readFileSync(log, "utf8"));
+  }
+
+  /** Starts it where it does not run: a test that runs out of time has the processes ended that were begun before it. */
+  async up(): Promise<void> {
+    if (this.#child === null || this.#child.exitCode !== null || this.#child.signalCode !== null)
+      await this.start();
   }
 
   async stop(): Promise<void> {

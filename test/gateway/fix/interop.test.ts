@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../../src/core/clock.ts";
@@ -12,6 +11,7 @@ import { FixQuoteGateway } from "../../../src/gateway/fix/quote-gateway.ts";
 import { SESSION_DEFAULTS } from "../../../src/gateway/fix/session-options.ts";
 import { type FixVersion, MSG, TAG } from "../../../src/gateway/fix/tags.ts";
 import { approve } from "../../risk/approve.ts";
+import { freePort } from "../../support/services.ts";
 import { instrumentTable, quoteBatch } from "./instruments.ts";
 import { LossyProxy } from "./lossy-proxy.ts";
 import { QuickFixPeer, whyNoQuickFix } from "./quickfix.ts";
@@ -20,16 +20,6 @@ const missing = whyNoQuickFix();
 if (missing !== null) console.log(`skipped: FIX with QuickFIX at the other end: ${missing}`);
 
 const VERSIONS: readonly FixVersion[] = ["4.2", "4.4"];
-
-async function freePort(): Promise<number> {
-  const { promise, resolve } = Promise.withResolvers<number>();
-  const server = createServer().listen(0, "127.0.0.1", () => {
-    const address = server.address();
-    const port = typeof address === "object" && address !== null ? address.port : 0;
-    server.close(() => resolve(port));
-  });
-  return promise;
-}
 
 async function until(done: () => boolean, what: () => string): Promise<void> {
   const deadline = performance.now() + 45_000;
@@ -56,7 +46,7 @@ describe.skipIf(missing !== null)("with QuickFIX at the other end", () => {
   const seen = () => JSON.stringify(peer.events.slice(-12), null, 1);
 
   test.each(VERSIONS)("keel initiates and quotes, FIX %s", async (version) => {
-    const port = await freePort();
+    const port = freePort();
     peer = new QuickFixPeer("acceptor", version, port, folder);
     closers.push(() => peer.stop());
     await until(() => peer.find("ready").length > 0, seen);

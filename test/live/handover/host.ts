@@ -108,7 +108,7 @@ export class Host {
       KEEL_HTTP: `127.0.0.1:${this.httpPort}`,
       KEEL_FIX_HOST: "127.0.0.1",
       KEEL_FIX_TARGET_COMP_ID: "PEER",
-      KEEL_FIX_HEARTBEAT_SECONDS: "1",
+      KEEL_FIX_HEARTBEAT_SECONDS: "3",
       ...this.#more,
     };
   }
