@@ -16,7 +16,7 @@ interface Peer {
 }
 
 /** A venue on loopback and a port that is pointed at it. */
-function peer(): Peer {
+function peer(requestTimeoutMs = 60_000): Peer {
   const events: string[] = [];
   const extensions: (string | null)[] = [];
   const sockets = new Set<Bun.ServerWebSocket<undefined>>();
@@ -48,7 +48,7 @@ function peer(): Peer {
       ],
       [1, { webSocketUrl: "ws://127.0.0.1:1/stream", restUrl: "http://127.0.0.1:1" }],
     ]),
-    requestTimeoutMs: 300,
+    requestTimeoutMs,
     callbacks: {
       onOpen: (feed) => events.push(`open ${feed}`),
       onFrame: (feed, text) => events.push(`frame ${feed} ${text}`),
@@ -158,7 +158,7 @@ test("a request is answered with status, body and Retry-After", async () => {
 });
 
 test("a request without an answer fails in time, with status 0", async () => {
-  const { port, until } = peer();
+  const { port, until } = peer(300);
   port.request(0, 1, "/slow");
   await until(/response 0 1 0 no answer within 300 ms NaN/);
   port.request(1, 2, "/depth");

@@ -34,12 +34,13 @@ export class NotifySocket {
     }
   }
 
-  /** Waits for a message that has the assignment. @throws Error with what came instead */
-  async until(assignment: string, timeoutMs: number): Promise<void> {
+  /** Waits for so many messages that have the assignment. @throws Error with what came instead */
+  async until(assignment: string, timeoutMs: number, count = 1): Promise<void> {
     const endMs = performance.now() + timeoutMs;
     while (performance.now() < endMs) {
       this.drain();
-      if (this.received.some(({ text }) => text.split("\n").includes(assignment))) return;
+      const found = this.received.filter(({ text }) => text.split("\n").includes(assignment));
+      if (found.length >= count) return;
       await Bun.sleep(10);
     }
     throw new Error(`no ${assignment} within ${timeoutMs} ms but ${JSON.stringify(this.received)}`);

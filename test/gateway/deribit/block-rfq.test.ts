@@ -40,7 +40,7 @@ class BlockBed extends Bed {
 
   constructor() {
     super(
-      { onRfq: (input) => this.#onInput(input), timeoutMs: 250, budget: WIDE },
+      { onRfq: (input) => this.#onInput(input), timeoutMs: 1_500, budget: WIDE },
       { clients: [SIMULATED_KEY, TAKER] },
     );
     this.trading.blockRfqs.graceMs = 0;

@@ -131,7 +131,7 @@ export class Bed {
       },
       cancelOnDisconnect: "connection",
       budget: DEFAULT_BUDGET,
-      timeoutMs: 1_000,
+      timeoutMs: 5_000,
       heartbeatSeconds: 10,
       reconnectFirstMs: 5,
       reconnectCapMs: 20,

@@ -301,7 +301,7 @@ test("protection that goes off for a shorter time does not end a longer one", as
 });
 
 test("a lost answer is never taken for anything: all quotes are cancelled and the desk is told so", async () => {
-  const bed = await started({ timeoutMs: 150 });
+  const bed = await started({ timeoutMs: 1_000 });
   bed.trading.rehearsals.push({ method: "private/mass_quote", left: 1, code: null });
   const option = bed.option();
   const fair = bed.fair(option);
@@ -315,7 +315,7 @@ test("a lost answer is never taken for anything: all quotes are cancelled and th
 });
 
 test("when even the cancellation is not answered the connection is cut, and the venue cancels", async () => {
-  const bed = await started({ timeoutMs: 150 });
+  const bed = await started({ timeoutMs: 1_000 });
   const option = bed.option();
   const fair = bed.fair(option);
   bed.quote([{ instrument: option, bid: [fair - 100, 5], ask: [fair + 100, 7] }]);

@@ -68,7 +68,7 @@ test("a refused order is done, with the venue's words", async () => {
 });
 
 test("an order whose answer was lost is unknown, asked about, and found", async () => {
-  const bed = await started({ timeoutMs: 100 });
+  const bed = await started({ timeoutMs: 1_000 });
   bed.trading.rehearsals.push({ method: "private/buy", left: 1, code: null });
   const order = perpetual(bed, 0, 20, 50);
   bed.gateway.sendOrder(order, systemClock.wallUs());
@@ -78,7 +78,7 @@ test("an order whose answer was lost is unknown, asked about, and found", async 
 });
 
 test("an order that the venue does not know is done once the venue has said so", async () => {
-  const bed = await started({ timeoutMs: 100 });
+  const bed = await started({ timeoutMs: 1_000 });
   bed.trading.rehearsals.push({ method: "private/buy", left: 1, code: null });
   bed.gateway.sendOrder(perpetual(bed, 0, 20, 50), systemClock.wallUs());
   await until(() => bed.account.orders.size === 1);
