@@ -42,6 +42,8 @@ export interface SoakOptions {
   readonly settleSeconds: number;
   readonly kafka: boolean;
   readonly control: boolean;
+  /** Of every desk, before what is otherwise set. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** How often a row is told, s. */
   readonly rowSeconds: number;
   /** For how long who looks on stays on each page of the dashboard. */
@@ -73,11 +75,15 @@ export interface SoakReport {
 type Windows = Map<DeskName, LatencySection>;
 
 export async function soak(options: SoakOptions): Promise<SoakReport> {
-  return await inScene(options.kafka, (scene) => soakIn(scene, options));
+  return await inScene((scene) => soakIn(scene, options), options.kafka, options.environment);
 }
 
-async function inScene<T>(kafka: boolean, work: (scene: Scene) => Promise<T>): Promise<T> {
-  const scene = new Scene(kafka);
+async function inScene<T>(
+  work: (scene: Scene) => Promise<T>,
+  kafka: boolean,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<T> {
+  const scene = new Scene(kafka, environment);
   const interrupted = (): void => void scene.stop().finally(() => process.exit(1));
   process.on("SIGINT", interrupted);
   process.on("SIGTERM", interrupted);
@@ -92,7 +98,7 @@ async function inScene<T>(kafka: boolean, work: (scene: Scene) => Promise<T>): P
 
 /** Desks with a part each beside a bare one: which of them takes memory, and which time. */
 async function eachPart(seconds: number, progress: (line: string) => void): Promise<void> {
-  await inScene(true, async (scene) => {
+  await inScene(async (scene) => {
     const names: DeskName[] = ["bare", ...PARTS];
     await scene.start(names);
     const viewer = await Viewer.open(scene.desk("viewer").base, PAGE_MS);
@@ -114,7 +120,7 @@ async function eachPart(seconds: number, progress: (line: string) => void): Prom
     }
     viewer.close();
     for (const name of names) await scene.desk(name).stop();
-  });
+  }, true);
 }
 
 async function soakIn(scene: Scene, options: SoakOptions): Promise<SoakReport> {

@@ -56,8 +56,8 @@ class Rig {
 
   /** Lets the market go on until the condition holds. */
   async until(holds: () => boolean): Promise<void> {
-    for (let turn = 0; !holds(); turn += 1) {
-      if (turn > 5_000) throw new Error(`waited in vain; ${this.feed.problem}`);
+    for (const untilMs = performance.now() + 60_000; !holds(); ) {
+      if (performance.now() > untilMs) throw new Error(`waited in vain; ${this.feed.problem}`);
       this.market.advance(this.market.timeUs + STEP_US);
       this.#turn((now) => this.feed.onTimer(now, this.out));
       await Bun.sleep(1);

@@ -92,7 +92,7 @@ class Link {
   /** Waits without a new action until all that was sent has come, then tells what differs from the market's own book. */
   async difference(): Promise<string> {
     let found = "";
-    for (let waits = 0; waits < 100; waits += 1) {
+    for (const untilMs = performance.now() + 30_000; performance.now() < untilMs; ) {
       await Bun.sleep(5);
       found = this.#difference();
       if (found === "") return "";

@@ -9,7 +9,7 @@ import { sharedPath } from "../../support/shared-data.ts";
 import { DeskProcess } from "./desk-process.ts";
 
 const main = join(import.meta.dir, "../../../src/main.ts");
-const START_MS = 60_000;
+const START_MS = 90_000;
 const CHAMPION = "lstm-residual-int8";
 const CHALLENGER = "lstm-residual-pruned-int8";
 
@@ -37,14 +37,19 @@ export class Scene {
   readonly desks = new Map<DeskName, DeskProcess>();
   alertsTold = 0;
   readonly #children: Bun.Subprocess[] = [];
+  readonly #environment: Readonly<Record<string, string>>;
   readonly #redis: RedisServer | null;
   readonly #kafka: KafkaBroker | null;
   readonly #receiver: Bun.Server<undefined>;
   #feeds: Record<string, string> = {};
   #fixPorts: readonly number[] = [];
 
-  /** @param withKafka a broker takes some seconds to start */
-  constructor(withKafka: boolean) {
+  /**
+   * @param withKafka a broker takes some seconds to start
+   * @param environment of every desk, before what is otherwise set
+   */
+  constructor(withKafka: boolean, environment: Readonly<Record<string, string>> = {}) {
+    this.#environment = environment;
     this.folder = mkdtempSync(join(tmpdir(), "keel-soak-"));
     this.#redis = redisMissing() === null ? new RedisServer() : null;
     this.#kafka = withKafka && kafkaMissing() === null ? new KafkaBroker() : null;
@@ -112,6 +117,7 @@ export class Scene {
 
   #common(name: DeskName, at: number): Record<string, string> {
     return {
+      ...this.#environment,
       ...this.#feeds,
       KEEL_DEVICE: "cpu",
       KEEL_SEED: String(at + 1),
