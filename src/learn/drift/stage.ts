@@ -11,12 +11,16 @@ export interface DriftSignal {
   readonly alert: number;
   readonly widen: number;
   readonly defend: number;
+  /** A signal that counts: its value where what has gone but part of the way back counts too. Left out, `value`. */
+  readonly nearValue?: number;
+  /** What a part of a limit is taken of where the limit itself is smaller, as one of zero is. Left out, 0. */
+  readonly scale?: number;
 }
 
-/** The stage that a signal calls for, and the one that it calls for when each limit counts only in part. */
-function calledBy({ value, alert, widen, defend }: DriftSignal, part: number): number {
+/** The stage that a value of a signal calls for when each limit counts only in part. */
+function calledBy({ alert, widen, defend, scale = 0 }: DriftSignal, value: number, part: number): number {
   // A limit may be negative (a skill), and a part of it must still be the easier one to reach.
-  const reached = (limit: number): boolean => value >= limit - Math.abs(limit) * (1 - part);
+  const reached = (limit: number): boolean => value >= limit - Math.max(Math.abs(limit), scale) * (1 - part);
   if (reached(defend)) return 3;
   if (reached(widen)) return 2;
   return reached(alert) ? 1 : 0;
@@ -48,10 +52,12 @@ export class StageKeeper {
     let called = 0;
     let near = 0;
     for (const signal of judged) {
-      called = Math.max(called, calledBy(signal, 1));
-      near = Math.max(near, calledBy(signal, calmShare));
+      const { value, nearValue = value } = signal;
+      called = Math.max(called, calledBy(signal, value, 1));
+      near = Math.max(near, calledBy(signal, value, calmShare), calledBy(signal, nearValue, 1));
     }
-    if (called > 0) this.causes = judged.filter((signal) => calledBy(signal, 1) > 0).map(({ name }) => name);
+    if (called > 0)
+      this.causes = judged.filter((signal) => calledBy(signal, signal.value, 1) > 0).map(({ name }) => name);
     if (called > this.stage) {
       // The least of what the looks in a row have called for is sure.
       this.#risingTo = this.#rising === 0 ? called : Math.min(this.#risingTo, called);

@@ -178,14 +178,23 @@ export class UnderlyingDrift {
 
   #inputSignals(): DriftSignal[] {
     const profile = this.#profile;
-    const { margin, rowsMin, alertShare, featuresWiden, featuresDefend, missingWiden, missingDefend } =
-      this.#parameters;
+    const {
+      margin,
+      calmShare,
+      rowsMin,
+      alertShare,
+      featuresWiden,
+      featuresDefend,
+      missingWiden,
+      missingDefend,
+    } = this.#parameters;
     const features = this.#features;
     const signals: DriftSignal[] = [];
     if (profile === null || features === null) return signals;
     if (features.rows >= rowsMin) {
       const drifted: DriftedNumber[] = [];
       const missing: number[] = [];
+      let nearly = 0;
       let moving = 0;
       let restless = 0;
       for (const [at, distribution] of profile.features.entries()) {
@@ -195,6 +204,7 @@ export class UnderlyingDrift {
         if (features.still(at)) missing.push(at);
         const distances = features.distances(at);
         const ratio = distances === null ? NEVER : driftRatio(distances, distribution);
+        if (ratio >= calmShare * margin && distances !== null) nearly += 1;
         if (ratio >= margin && distances !== null) drifted.push({ at, ratio, distances });
       }
       this.drifted = drifted.sort((a, b) => b.ratio - a.ratio);
@@ -203,6 +213,7 @@ export class UnderlyingDrift {
         {
           name: "features",
           value: moving === 0 ? Number.NaN : drifted.length / moving,
+          nearValue: moving === 0 ? Number.NaN : nearly / moving,
           alert: alertShare * featuresWiden,
           widen: featuresWiden,
           defend: featuresDefend,
@@ -222,10 +233,12 @@ export class UnderlyingDrift {
         const distances = predictions.distances(head);
         return distances === null ? 0 : driftRatio(distances, distribution);
       });
-      const share = ratios.filter((ratio) => ratio >= margin).length / ratios.length;
+      const share = (least: number): number =>
+        ratios.filter((ratio) => ratio >= least).length / ratios.length;
       signals.push({
         name: "predictions",
-        value: share,
+        value: share(margin),
+        nearValue: share(calmShare * margin),
         alert: alertShare * PREDICTIONS_WIDEN,
         widen: PREDICTIONS_WIDEN,
         defend: NEVER,
@@ -267,6 +280,7 @@ export class UnderlyingDrift {
         alert: -skillWiden - (1 - alertShare) * Math.abs(skillWiden),
         widen: -skillWiden,
         defend: -skillDefend,
+        scale: Math.max(Math.abs(skillWiden), Math.abs(skillDefend)),
       },
     ];
   }
