@@ -3,8 +3,12 @@ import { InvariantError } from "../core/invariant.ts";
 
 const ZERO = 48;
 const POINT = 46;
-/** Digits of the largest safe integer. */
-const MAX_DIGITS = 16;
+/** Above this, digits are split off by parts of nine: division of small integers is the fast one. */
+const SMALL_MAX = 0x7fff_ffff;
+const PART = 1_000_000_000;
+const PART_DIGITS = 9;
+/** Powers of ten that are safe integers. */
+const POWERS = Array.from({ length: 16 }, (_, exponent) => 10 ** exponent);
 
 /**
  * The text that a venue's book checksum is taken over, written digit by digit into memory that stays: nothing is allocated
@@ -15,7 +19,6 @@ export class ChecksumText {
   readonly #bytes: Uint8Array;
   /** A view of the first n bytes at n, made when that length is first summed. */
   readonly #views: (Uint8Array | undefined)[] = [];
-  readonly #digits = new Uint8Array(MAX_DIGITS);
   #length = 0;
 
   constructor(maxBytes: number) {
@@ -49,8 +52,13 @@ export class ChecksumText {
 
   /** Appends a safe non-negative integer without leading zeros; 0 is `0`. */
   integer(value: number): void {
-    const count = this.#split(value);
-    for (let i = count - 1; i >= 0; i -= 1) this.byte(ZERO + this.#digits[i]);
+    checkWhole(value);
+    if (value <= SMALL_MAX) this.#small(value, digitsOf(value));
+    else {
+      const high = Math.floor(value / PART);
+      this.integer(high);
+      this.#small(value - high * PART, PART_DIGITS);
+    }
   }
 
   /**
@@ -58,14 +66,40 @@ export class ChecksumText {
    * trailing zeros and without a point that nothing follows.
    */
   decimal(steps: number, step: DecimalStep, shortest: boolean): void {
-    const count = this.#split(steps * step.mantissa);
-    const { scale } = step;
-    for (let i = Math.max(count, scale + 1) - 1; i >= scale; i -= 1) this.byte(this.#digitAt(i, count));
-    let last = 0;
-    if (shortest) while (last < scale && this.#digitAt(last, count) === ZERO) last += 1;
-    if (last === scale) return;
+    let value = steps * step.mantissa;
+    let { scale } = step;
+    checkWhole(value);
+    if (shortest) {
+      for (; scale > 0 && value % 10 === 0; scale -= 1) value /= 10;
+    }
+    if (scale === 0) {
+      this.integer(value);
+      return;
+    }
+    const whole = scale < POWERS.length ? Math.floor(value / POWERS[scale]) : 0;
+    this.integer(whole);
     this.byte(POINT);
-    for (let i = scale - 1; i >= last; i -= 1) this.byte(this.#digitAt(i, count));
+    let rest = scale < POWERS.length ? value - whole * POWERS[scale] : value;
+    for (; scale > PART_DIGITS; scale -= 1) {
+      const above = scale - 1 < POWERS.length ? POWERS[scale - 1] : Number.POSITIVE_INFINITY;
+      const digit = Math.floor(rest / above);
+      this.byte(ZERO + digit);
+      if (digit > 0) rest -= digit * above;
+    }
+    this.#small(rest, scale);
+  }
+
+  /** Puts the bytes of another text in place of those from `from` to `to`; what stands behind them moves. */
+  replace(from: number, to: number, other: ChecksumText): void {
+    const moved = from + other.#length - to;
+    if (!(from >= 0 && from <= to && to <= this.#length) || this.#length + moved > this.#bytes.length) {
+      throw new InvariantError(`bytes ${from} to ${to} of a checksum text of ${this.#length}`);
+    }
+    const bytes = this.#bytes;
+    if (moved !== 0 && to < this.#length) bytes.copyWithin(to + moved, to, this.#length);
+    const others = other.#bytes;
+    for (let i = 0; i < other.#length; i += 1) bytes[from + i] = others[i];
+    this.#length += moved;
   }
 
   /**
@@ -83,30 +117,36 @@ export class ChecksumText {
     return Bun.hash.crc32(view, before);
   }
 
-  /** Splits a number into decimal digits, last first. @returns how many. */
-  #split(value: number): number {
-    if (!(Number.isSafeInteger(value) && value >= 0)) {
-      throw new InvariantError(`a safe non-negative integer, got ${value}`);
-    }
-    let rest = value;
-    let count = 0;
-    while (rest > 0x7fffffff) {
-      const tenth = Math.floor(rest / 10);
-      this.#digits[count] = rest - tenth * 10;
-      count += 1;
+  /** Appends the last `digits` digits of an integer that fits 31 bits. */
+  #small(value: number, digits: number): void {
+    const bytes = this.#bytes;
+    const start = this.#length;
+    const end = start + digits;
+    if (end > bytes.length) throw new InvariantError(`a checksum text of at most ${bytes.length} bytes`);
+    let rest = value | 0;
+    for (let at = end - 1; at >= start; at -= 1) {
+      const tenth = (rest / 10) | 0;
+      bytes[at] = ZERO + rest - tenth * 10;
       rest = tenth;
     }
-    let small = rest | 0;
-    do {
-      const tenth = (small / 10) | 0;
-      this.#digits[count] = small - tenth * 10;
-      count += 1;
-      small = tenth;
-    } while (small > 0);
-    return count;
+    this.#length = end;
   }
+}
 
-  #digitAt(index: number, count: number): number {
-    return index < count ? ZERO + this.#digits[index] : ZERO;
+function checkWhole(value: number): void {
+  if (!(Number.isSafeInteger(value) && value >= 0)) {
+    throw new InvariantError(`a safe non-negative integer, got ${value}`);
   }
+}
+
+/** Decimal digits of a non-negative integer that fits 31 bits. */
+function digitsOf(value: number): number {
+  if (value < 100_000) {
+    if (value < 100) return value < 10 ? 1 : 2;
+    if (value < 1_000) return 3;
+    return value < 10_000 ? 4 : 5;
+  }
+  if (value < 10_000_000) return value < 1_000_000 ? 6 : 7;
+  if (value < 100_000_000) return 8;
+  return value < PART ? 9 : 10;
 }
