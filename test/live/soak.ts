@@ -7,12 +7,15 @@
  *
  * @example bun test/live/soak.ts 60      # minutes
  * @example bun test/live/soak.ts 5 --each      # desks with one part on each: which of them takes memory or time
+ * @example bun test/live/soak.ts 60 --priority 20   # every desk's loop at that real-time priority (`KEEL_LOOP_PRIORITY`), where
+ *   the host has fewer processors than the desks have threads
  *
  * Ends with 1 when memory grew by more than 2 %, anything was lost, something that was on stood still, or the median of the ratios
  * of the 99th percentiles is above 1.10.
  *
  * @module
  */
+import { parseArgs } from "node:util";
 import { STAGES } from "../../src/desk/latency.ts";
 import type { LatencySection, StageView } from "../../src/monitor/dashboard/protocol.ts";
 import type { RunSummary } from "../../src/monitor/summary.ts";
@@ -97,8 +100,12 @@ async function inScene<T>(
 }
 
 /** Desks with a part each beside a bare one: which of them takes memory, and which time. */
-async function eachPart(seconds: number, progress: (line: string) => void): Promise<void> {
-  await inScene(async (scene) => {
+async function eachPart(
+  seconds: number,
+  environment: Readonly<Record<string, string>>,
+  progress: (line: string) => void,
+): Promise<void> {
+  const work = async (scene: Scene): Promise<void> => {
     const names: DeskName[] = ["bare", ...PARTS];
     await scene.start(names);
     const viewer = await Viewer.open(scene.desk("viewer").base, PAGE_MS);
@@ -186,7 +193,8 @@ function pairs(windows: readonly Windows[], stage: string, name: DeskName): Wind
   return windows.flatMap((seen) => {
     const [of, bare] = [stageOf(seen, name, stage), stageOf(seen, "bare", stage)];
     return of === null || bare === null ? [] : [{ of, bare }];
-  });
+  };
+  await inScene(work, true, environment);
 }
 
 function stageOf(seen: Windows, name: DeskName, stage: string): StageView | null {
@@ -278,9 +286,14 @@ function told(report: SoakReport): string {
 }
 
 if (import.meta.main) {
-  const minutes = Number(process.argv[2] ?? 60);
-  if (process.argv[3] === "--each") {
-    await eachPart(minutes * 60, console.log);
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { each: { type: "boolean", default: false }, priority: { type: "string" } },
+  });
+  const minutes = Number(positionals[0] ?? 60);
+  const environment = values.priority === undefined ? {} : { KEEL_LOOP_PRIORITY: values.priority };
+  if (values.each) {
+    await eachPart(minutes * 60, environment, console.log);
     process.exit(0);
   }
   const report = await soak({
@@ -290,6 +303,7 @@ if (import.meta.main) {
     control: true,
     rowSeconds: 60,
     pageMs: PAGE_MS,
+    environment,
     progress: console.log,
   });
   console.log(told(report));
