@@ -105,29 +105,33 @@ async function eachPart(
   environment: Readonly<Record<string, string>>,
   progress: (line: string) => void,
 ): Promise<void> {
-  const work = async (scene: Scene): Promise<void> => {
-    const names: DeskName[] = ["bare", ...PARTS];
-    await scene.start(names);
-    const viewer = await Viewer.open(scene.desk("viewer").base, PAGE_MS);
-    const windows: Windows[] = [];
-    const begunMs = performance.now();
-    progress(["minute", ...names].map((name) => name.padStart(13)).join(" "));
-    for (let second = LOOK_SECONDS; second <= seconds; second += LOOK_SECONDS) {
-      await Bun.sleep(Math.max(0, begunMs + second * 1_000 - performance.now()));
-      const seen: Windows = new Map();
-      for (const name of names) seen.set(name, await scene.desk(name).latency());
-      if (second % WINDOW_SECONDS !== 0) continue;
-      windows.push(seen);
-      if (second % 60 !== 0) continue;
-      const cells = names.map((name) => {
-        const ratio = ratioVerdict(pairs(windows, "total", name), "p99").median;
-        return `${(scene.desk(name).memory().residentBytes / 1_048_576).toFixed(1)} MB ×${ratio.toFixed(2)}`;
-      });
-      progress([(second / 60).toFixed(0), ...cells].map((cell) => cell.padStart(13)).join(" "));
-    }
-    viewer.close();
-    for (const name of names) await scene.desk(name).stop();
-  }, true);
+  await inScene(
+    async (scene) => {
+      const names: DeskName[] = ["bare", ...PARTS];
+      await scene.start(names);
+      const viewer = await Viewer.open(scene.desk("viewer").base, PAGE_MS);
+      const windows: Windows[] = [];
+      const begunMs = performance.now();
+      progress(["minute", ...names].map((name) => name.padStart(13)).join(" "));
+      for (let second = LOOK_SECONDS; second <= seconds; second += LOOK_SECONDS) {
+        await Bun.sleep(Math.max(0, begunMs + second * 1_000 - performance.now()));
+        const seen: Windows = new Map();
+        for (const name of names) seen.set(name, await scene.desk(name).latency());
+        if (second % WINDOW_SECONDS !== 0) continue;
+        windows.push(seen);
+        if (second % 60 !== 0) continue;
+        const cells = names.map((name) => {
+          const ratio = ratioVerdict(pairs(windows, "total", name), "p99").median;
+          return `${(scene.desk(name).memory().residentBytes / 1_048_576).toFixed(1)} MB ×${ratio.toFixed(2)}`;
+        });
+        progress([(second / 60).toFixed(0), ...cells].map((cell) => cell.padStart(13)).join(" "));
+      }
+      viewer.close();
+      for (const name of names) await scene.desk(name).stop();
+    },
+    true,
+    environment,
+  );
 }
 
 async function soakIn(scene: Scene, options: SoakOptions): Promise<SoakReport> {
@@ -193,8 +197,7 @@ function pairs(windows: readonly Windows[], stage: string, name: DeskName): Wind
   return windows.flatMap((seen) => {
     const [of, bare] = [stageOf(seen, name, stage), stageOf(seen, "bare", stage)];
     return of === null || bare === null ? [] : [{ of, bare }];
-  };
-  await inScene(work, true, environment);
+  });
 }
 
 function stageOf(seen: Windows, name: DeskName, stage: string): StageView | null {
