@@ -16,7 +16,7 @@ const MAIN = join(import.meta.dir, "../../src/main.ts");
 const folder = mkdtempSync(join(tmpdir(), "keel-distribution-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-async function until(what: string, condition: () => boolean | Promise<boolean>, ms = 40_000): Promise<void> {
+async function until(what: string, condition: () => boolean | Promise<boolean>, ms = 60_000): Promise<void> {
   const deadline = performance.now() + ms;
   while (!(await condition())) {
     if (performance.now() > deadline) throw new Error(`waited ${ms} ms for ${what}`);
@@ -54,6 +54,7 @@ test.skipIf(skipUnless(missing === null, missing ?? ""))(
         KEEL_URL_BINANCE_USDM: served.url,
         KEEL_DEVICE: "cpu",
         KEEL_WARM_UP_MS: "0",
+        KEEL_SHED: "off",
         KEEL_JOURNAL_DIR: journal,
         KEEL_HTTP: `127.0.0.1:${port}`,
         KEEL_KAFKA_BROKERS: broker,
@@ -75,6 +76,7 @@ test.skipIf(skipUnless(missing === null, missing ?? ""))(
         KEEL_FEEDS: "binance-usdm:relay:BTCUSDT",
         KEEL_DEVICE: "cpu",
         KEEL_WARM_UP_MS: "0",
+        KEEL_SHED: "off",
         KEEL_JOURNAL_DIR: followerJournal,
         KEEL_HTTP: `127.0.0.1:${followerPort}`,
         KEEL_KAFKA_BROKERS: broker,

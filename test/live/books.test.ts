@@ -67,6 +67,21 @@ describe("the books of a session", () => {
     const held = (): number => options.reduce((sum, { id }) => sum + Math.abs(desk.gate.positionLots(id)), 0);
     live.trading.reduce("drill");
     expect(desk.gate.tradingState).toBe("reducing");
+    const idOf = new Map(options.map(({ venue, symbol, id }) => [`${venue}:${symbol}`, id]));
+    // Fills of what added, and was on its way before the counterparty heard of it, come first.
+    await harness.until("nothing is left that adds", () => {
+      const { liveQuotes, books } = harness.counterparty;
+      const trades = books.all().reduce((sum, { trades: count }) => sum + count, 0);
+      return (
+        desk.counters.executions === trades &&
+        [...liveQuotes].every(([key, { bidSize, offerSize }]) => {
+          const id = idOf.get(key);
+          if (id === undefined) return true;
+          const lots = desk.gate.positionLots(id);
+          return (lots < 0 || Number(bidSize) === 0) && (lots > 0 || Number(offerSize) === 0);
+        })
+      );
+    });
     let before = held();
     const { executions } = desk.counters;
     await harness.until("positions shrink and none grows", () => {

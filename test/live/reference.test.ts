@@ -8,12 +8,14 @@ import { engineForReplay } from "../../src/live/replay-engine.ts";
 import { REASON } from "../../src/quote/quote-batch.ts";
 import { Harness } from "./harness.ts";
 
-const FROZEN_MS = 4_000;
+/** Longer than a busy host stands still, and shorter than the freeze. */
+const SILENCE_MS = 3_000;
+const FROZEN_MS = 7_000;
 
 describe("a second book for the underlying, over real sockets", () => {
   let harness: Harness;
   beforeAll(async () => {
-    harness = await Harness.start({ KEEL_REFERENCE: "next" });
+    harness = await Harness.start({ KEEL_REFERENCE: "next", KEEL_SILENCE_MS: String(SILENCE_MS) });
     await harness.untilQuoting();
   }, 120_000);
   afterAll(() => harness.remove());

@@ -1,5 +1,5 @@
 /** More comes in than a live desk can take: what it sheds, in which order, that it says so, and that it comes back. */
-import { afterAll, afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { decodeDecision } from "../../../src/desk/decision.ts";
 import { JournalReader } from "../../../src/journal/reader.ts";
@@ -19,23 +19,26 @@ import { Harness } from "../harness.ts";
 setDefaultTimeout(120_000);
 const MIB = 1_048_576;
 
-const venues = Bun.spawn([process.execPath, join(import.meta.dir, "venue-process.ts")], {
-  stdout: "pipe",
-  stderr: "inherit",
-});
-afterAll(async () => {
-  venues.kill();
-  await venues.exited;
-});
-const { value } = await venues.stdout.getReader().read();
-const urls = JSON.parse(new TextDecoder().decode(value)) as { binance: string; deribit: string };
-
+let venues: Bun.Subprocess<"ignore", "pipe", "inherit">;
+let urls: { readonly binance: string; readonly deribit: string };
 const started: Harness[] = [];
+
+beforeEach(async () => {
+  venues = Bun.spawn([process.execPath, join(import.meta.dir, "venue-process.ts")], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  const { value } = await venues.stdout.getReader().read();
+  urls = JSON.parse(new TextDecoder().decode(value));
+});
 afterEach(async () => {
   for (const harness of started.splice(0)) {
     await harness.stop();
     harness.remove();
   }
+  venues.kill();
+  await venues.exited;
 });
 
 /** A quoting desk whose venues are a process of their own. */
