@@ -25,6 +25,8 @@ export interface DeskPassOptions {
   readonly makeTap?: (desk: Desk) => DeskTap;
   /** Awaited before the first frame. */
   readonly ready?: () => Promise<void>;
+  /** Called between two frames; what it returns is awaited before the next one. */
+  readonly between?: () => Promise<void> | null;
   /** Quotes are encoded, and nobody who follows has seen them yet. */
   readonly onEncoded?: () => void;
   /** What a frame called for has left, and nobody who follows has seen it yet; called more than once for some frames. */
@@ -81,7 +83,7 @@ export async function runDeskPass(options: DeskPassOptions): Promise<DeskPass> {
       timerUs = timeUs;
       desk.onTimer(timeUs);
     },
-    (timeUs) => (port.submitted === null ? null : drain(timeUs)),
+    (timeUs) => (port.submitted === null ? (options.between?.() ?? null) : drain(timeUs)),
   );
   const { counters } = desk;
   hasher.update(`${counters.events}/${counters.levelUpdates}/${counters.quotesSent}`);

@@ -19,6 +19,9 @@ export interface BenchRow {
 export interface BenchRatio {
   readonly name: string;
   readonly value: number;
+  /** Between these it lies with 95 %, where that was found. */
+  readonly low?: number;
+  readonly high?: number;
 }
 
 export interface BenchHost {
@@ -105,7 +108,10 @@ export function benchTable(report: BenchReport): string[] {
     `${report.bench} on ${report.host.cpu}, ${report.host.cores} cores${gpu}, Bun ${report.host.bun}; input: ${report.input}`,
     line(head),
     ...body.map(line),
-    ...report.ratios.map((ratio) => `${ratio.name} = ${ratio.value}`),
+    ...report.ratios.map(
+      ({ name, value, low, high }) =>
+        `${name} = ${value}${low === undefined || high === undefined ? "" : ` (${low} … ${high})`}`,
+    ),
     ...report.notes,
   ];
 }

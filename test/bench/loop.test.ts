@@ -15,7 +15,7 @@ test.skipIf(noEngine)(
   "the cost of the learning loop is measured on the same frames and decisions",
   async () => {
     const capture = join(folder, "simulated.txt");
-    writeFileSync(capture, simulatedCapture(1, 40));
+    writeFileSync(capture, simulatedCapture(1, 16));
     const { rows, ratios } = await runLoopBench({
       capture,
       seed: 1,
@@ -23,7 +23,7 @@ test.skipIf(noEngine)(
       pace: 100_000,
       log: () => {},
     });
-    const kinds = ["outcomes", "drift", "recalibration", "challenger", "challengers", "all"];
+    const kinds = ["nothing", "outcomes", "drift", "recalibration", "challenger", "challengers", "all"];
     const names = ["line", "sent", "loop"].flatMap((what) =>
       ["off", ...kinds].map((kind) => `${what}/${kind}`),
     );
@@ -32,7 +32,11 @@ test.skipIf(noEngine)(
     expect(ratios.map(({ name }) => name)).toEqual(
       ["line", "sent", "loop"].flatMap((what) => kinds.map((kind) => `${what}/${kind}:off/p99`)),
     );
-    for (const { value } of ratios) expect(value).toBeGreaterThan(0);
+    for (const { value, low = Number.NaN, high = Number.NaN } of ratios) {
+      expect(value).toBeGreaterThan(0);
+      expect(low).toBeGreaterThan(0);
+      expect(high).toBeGreaterThanOrEqual(low);
+    }
   },
   120_000,
 );
