@@ -4,6 +4,7 @@ import type { SeenBook } from "../gateway/seen-book.ts";
 import type { ModelCard } from "../inference/card.ts";
 import type { EngineLostError } from "../inference/engine.ts";
 import type { EventBatch } from "../market/event-batch.ts";
+import type { QuoteBatch } from "../quote/quote-batch.ts";
 import type { RfqAction } from "../rfq/message.ts";
 import type { ApprovedOrder, ApprovedQuotes } from "../risk/gate.ts";
 import type { KillState } from "../risk/kill-switch.ts";
@@ -35,11 +36,13 @@ export interface DeskPort extends FeedPort {
   /** An answer to a client that asked for a quote; left out where no requests are taken. */
   answered?(action: RfqAction, timeUs: number): void;
   /**
-   * The quotes just published, as `decodeDecision` reads them; the payload is valid during the call only.
+   * The quotes just published, for the journal and for whoever looks on; of a batch's last ones after they have left.
    *
    * @param underlying −1 when the quotes are of several
+   * @param payload as `decodeDecision` reads it; valid during the call only
+   * @param quotes valid during the call only
    */
-  decided(underlying: number, timeUs: number, payload: Uint8Array): void;
+  decided(underlying: number, timeUs: number, payload: Uint8Array, quotes: QuoteBatch): void;
   /**
    * The prediction of an underlying is new, or whether it is in force has changed. A new one is told after the quotes that it called
    * for have left.

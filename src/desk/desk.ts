@@ -168,11 +168,11 @@ export class Desk implements GatewayEvents {
     this.#timer.gather();
     if (this.#turn.sheds) {
       this.#turn.infer(timeUs, false);
+      if (this.#publisher.published) this.#port.flush?.();
     } else {
-      this.#publisher.requote(this.market, timeUs);
+      this.#publisher.requote(this.market, timeUs, true);
       this.#timer.end(this.#publisher.published);
     }
-    if (this.#publisher.published) this.#port.flush?.();
     this.#turn.tell();
   }
 

@@ -17,7 +17,7 @@ export interface PublisherOptions {
   readonly gate: RiskGate;
   readonly predictor: Predictor;
   readonly counters: DeskCounters;
-  readonly port: Pick<DeskPort, "publish" | "decided">;
+  readonly port: Pick<DeskPort, "publish" | "flush" | "decided">;
   readonly timer: StageTimer;
   /** The gate has judged quotes: a limit may have tripped the kill switch. */
   readonly onChecked: (timeUs: number) => void;
@@ -41,6 +41,8 @@ export class Publisher {
   readonly #decisions: DecisionEncoder;
   /** The highest quoteId that the counterparty has answered. */
   #answeredId = 0;
+  /** Quotes were handed over since {@link requote} began and have not been asked to leave. */
+  #gathered = false;
 
   constructor(options: PublisherOptions) {
     this.#options = options;
@@ -73,17 +75,25 @@ export class Publisher {
     return answered;
   }
 
-  /** Decides anew for every underlying that was touched. */
-  requote({ touched, underlyings }: MarketState, timeUs: number): void {
-    const { quoter, timer } = this.#options;
+  /**
+   * Decides anew for every underlying that was touched.
+   *
+   * @param isBatchEnd what was gathered leaves, with the last underlying's quotes and before anybody is told of those
+   */
+  requote({ touched, underlyings }: MarketState, timeUs: number, isBatchEnd = false): void {
+    const { quoter, timer, port } = this.#options;
+    let last = isBatchEnd ? underlyings.size - 1 : -1;
+    while (last >= 0 && (touched[last] & TOUCHED_QUOTE) === 0) last -= 1;
+    this.#gathered = false;
     for (let underlying = 0; underlying < underlyings.size; underlying += 1) {
       if ((touched[underlying] & TOUCHED_QUOTE) === 0) continue;
       touched[underlying] &= ~TOUCHED_QUOTE;
       this.#quotes.clear();
       quoter.requote(underlying, timeUs, this.#quotes);
       timer.mark(STAGE.quote);
-      this.#publish(underlying, timeUs);
+      this.#publish(underlying, timeUs, underlying === last);
     }
+    if (isBatchEnd && this.#gathered) port.flush?.();
   }
 
   requoteAll(timeUs: number): void {
@@ -101,7 +111,7 @@ export class Publisher {
       quotes.clear();
       slot = quoter.restate(slot, quotes);
       if (quotes.count === 0) continue;
-      this.#send(gate.recheck(quotes, timeUs), -1, timeUs);
+      this.#send(gate.recheck(quotes, timeUs), -1, timeUs, false);
     }
   }
 
@@ -113,22 +123,24 @@ export class Publisher {
   }
 
   /** @param underlying −1 when the quotes are of several */
-  #publish(underlying: number, timeUs: number): void {
+  #publish(underlying: number, timeUs: number, isLast = false): void {
     const quotes = this.#quotes;
     if (quotes.count === 0) return;
     const { gate, timer } = this.#options;
     const approved = gate.check(quotes, timeUs);
     timer.mark(STAGE.risk);
-    this.#send(approved, underlying, timeUs);
+    this.#send(approved, underlying, timeUs, isLast);
   }
 
-  #send(approved: ApprovedQuotes, underlying: number, timeUs: number): void {
+  #send(approved: ApprovedQuotes, underlying: number, timeUs: number, isLast: boolean): void {
     const quotes = approved.batch;
     const { port, predictor, quoter, timer } = this.#options;
     const sent = this.open ? quotes.count : 0;
     if (sent > 0) {
       port.publish(approved, timeUs);
       timer.mark(STAGE.encode);
+      this.#gathered = !isLast;
+      if (isLast) port.flush?.();
       this.published = true;
       this.#count(quotes, timeUs);
       const { heads, probabilities, stateUs } = predictor;
@@ -137,7 +149,7 @@ export class Publisher {
       const from = Math.max(underlying, 0) * heads;
       const shown = underlying < 0 ? 0 : heads;
       const payload = this.#decisions.encode(quotes, underlying, probabilities, from, shown);
-      port.decided(underlying, timeUs, payload);
+      port.decided(underlying, timeUs, payload, quotes);
     }
     quoter.onSent(quotes, sent, timeUs);
     this.#options.onChecked(timeUs);

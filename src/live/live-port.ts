@@ -7,6 +7,7 @@ import type { SeenBook } from "../gateway/seen-book.ts";
 import type { DeskTap } from "../gateway/tap.ts";
 import type { EngineLostError } from "../inference/engine.ts";
 import { type JournalSink, RECORD } from "../journal/record.ts";
+import type { QuoteBatch } from "../quote/quote-batch.ts";
 import type { RfqAction } from "../rfq/message.ts";
 import type { ApprovedOrder, ApprovedQuotes } from "../risk/gate.ts";
 import type { KillState } from "../risk/kill-switch.ts";
@@ -96,7 +97,6 @@ export class LivePort implements DeskPort {
   publish(quotes: ApprovedQuotes, timeUs: number): void {
     this.#gateway?.publish(quotes, timeUs);
     if (Number.isNaN(this.firstQuoteNs)) this.firstQuoteNs = this.#clock.monotonicNs();
-    for (const tap of this.#taps) tap.onQuotes(quotes.batch, timeUs);
   }
 
   flush(): void {
@@ -123,8 +123,9 @@ export class LivePort implements DeskPort {
     }
   }
 
-  decided(underlying: number, timeUs: number, payload: Uint8Array): void {
+  decided(underlying: number, timeUs: number, payload: Uint8Array, quotes: QuoteBatch): void {
     this.#journal.bytes(RECORD.quote, underlying, timeUs, payload);
+    for (const tap of this.#taps) tap.onQuotes(quotes, timeUs);
   }
 
   killChanged(state: KillState, reducing: ReducingState | null): void {

@@ -37,6 +37,15 @@ test("the model steps with every frame, and the quotes leave once, when the batc
   expect([bed.sent.length, bed.flushes]).toEqual([length + 1, flushes + 1]);
 });
 
+test("the quotes of a batch leave before anybody is told of them", () => {
+  const { bed, engine } = warmBed();
+  const { length } = bed.done;
+  engine.answer[0] = 0.9;
+  frames(bed, engine);
+  bed.desk.onBatchEnd(bed.timeUs);
+  expect(bed.done.slice(length)).toEqual(["published", "left", "told"]);
+});
+
 test("whatever comes in between answers the frames before it", () => {
   const { bed, engine } = warmBed();
   const { length } = bed.sent;

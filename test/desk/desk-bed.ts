@@ -28,6 +28,8 @@ export class DeskBed {
   readonly sent: SentQuote[] = [];
   cancels = 0;
   flushes = 0;
+  /** What became of quotes, in order. */
+  readonly done: ("published" | "left" | "told")[] = [];
   submits = 0;
   /** The steps in which a synchronous engine was lost. */
   readonly losses: number[] = [];
@@ -65,15 +67,18 @@ export class DeskBed {
       answered: (action, timeUs) => this.tap?.onAnswer?.(action, timeUs),
       filled: (...fill) => this.tap?.onFill?.(...fill),
       publish: ({ batch }, timeUs) => {
-        this.tap?.onQuotes?.(batch, timeUs);
+        this.done.push("published");
         const length = encoder.encode(batch, 0, batch.count, 1, timeUs, bytes);
         const message = bytes.subarray(encoder.start, encoder.start + length);
         fix = new TextDecoder().decode(message).replaceAll("\x01", "|");
       },
-      decided: (_underlying, timeUs, payload) => {
+      decided: (_underlying, timeUs, payload, quotes) => {
+        this.done.push("told");
+        this.tap?.onQuotes?.(quotes, timeUs);
         for (const quote of decodeDecision(payload).quotes) this.sent.push({ ...quote, timeUs, fix });
       },
       flush: () => {
+        this.done.push("left");
         this.flushes += 1;
       },
       cancelAll: () => {
