@@ -27,7 +27,8 @@ evaluate  on the newest block, which nothing was trained on: the gate, logistic
 register  in KEEL_REGISTRY, and from candidate to shadow
 
 A run's folder below --runs keeps each step's artefacts and log. The same
-sources, trainer and code are the same run: what is done is not done again. A
+sources and code are the same run: what is done is not done again, and of a
+job with another KEEL_QUANTISE_COMMAND that step and those after it are. A
 failure leaves the champion as it was, and stands in retrain.json of the state
 directory, from which the desk's alerts are told.
 

@@ -165,6 +165,57 @@ describe.skipIf(skipUnless(hasCpu, "the native library"))("a retraining of which
     expect(other.stageOf((await job({ registry: other })).version ?? "")).toBe("shadow");
   });
 
+  test("does again what has changed and what follows it, and nothing before that", async () => {
+    const done: string[] = [];
+    const own = await open("changing");
+    const work = async (
+      trainer: string,
+      quantiser: string,
+      more: Partial<RetrainOptions> = {},
+      code: { readonly trainer?: string; readonly quantiser?: string } = {},
+    ) => {
+      done.length = 0;
+      const { resumed, version } = await job({
+        registry: own,
+        trainer: {
+          ...{ name: trainer, code: code.trainer ?? "1" },
+          train: async (task) => {
+            done.push("train");
+            await linearTrainer(task);
+          },
+        },
+        quantiser: {
+          ...{ name: quantiser, code: code.quantiser ?? "1" },
+          quantise: async (from, { out }) => {
+            done.push("quantise");
+            cpSync(from, out, { recursive: true });
+            const path = join(out, "card.json");
+            const card = JSON.parse(readFileSync(path, "utf8")) as object;
+            writeFileSync(path, JSON.stringify({ ...card, description: quantiser }));
+          },
+        },
+        ...more,
+      });
+      return { resumed, done: [...done], version };
+    };
+    const first = await work("t", "q");
+    expect(first.done).toEqual(["train", "quantise"]);
+    expect(await work("t", "q")).toEqual({ ...first, resumed: 7, done: [] });
+    const second = await work("t", "q2");
+    // Dataset, baseline and training are taken; quantising and what follows is done.
+    expect(second).toMatchObject({ resumed: 3, done: ["quantise"] });
+    expect(second.version).not.toBe(first.version);
+    // The quantiser of before: all of it is there still.
+    expect(await work("t", "q")).toEqual({ ...first, resumed: 7, done: [] });
+    // Its code has changed, and it comes to the same: what follows is done.
+    expect(await work("t", "q", {}, { quantiser: "2" })).toMatchObject({ resumed: 6, done: ["quantise"] });
+    expect(await work("t", "q", {}, { trainer: "2" })).toMatchObject({ resumed: 6, done: ["train"] });
+    expect(await work("t", "q", { limits: { ...LIMITS, meanGain: -2 } })).toMatchObject({
+      resumed: 6,
+      done: [],
+    });
+  });
+
   test("names the profile when a desk would refuse the model", async () => {
     const quantise: Quantise = async (from, { out }) => {
       cpSync(from, out, { recursive: true });

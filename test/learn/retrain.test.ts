@@ -1,5 +1,13 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
@@ -7,7 +15,7 @@ import { Rng } from "../../src/core/rng.ts";
 import { DEFAULT_GATE_LIMITS, type GateEvidence, judgeCandidate } from "../../src/learn/retrain/gate.ts";
 import { RunFolder } from "../../src/learn/retrain/run-folder.ts";
 import type { HeadResult } from "../../src/learn/retrain/score.ts";
-import { runCommand } from "../../src/learn/retrain/trainer.ts";
+import { programDigest, runCommand } from "../../src/learn/retrain/trainer.ts";
 import { requestRetrain, takeRetrainRequest } from "../../src/learn/retrain-request.ts";
 import { readRetrainStatus, writeRetrainStatus } from "../../src/learn/retrain-status.ts";
 import { fitLogistic } from "../../src/learn/train/logistic.ts";
@@ -84,7 +92,10 @@ describe("a run", () => {
     expect(await once("a")).toBe(2);
     expect(await once("b")).toBe(0);
     expect(done).toEqual(["one a", "two a", "one b", "two b"]);
-    expect(readFileSync(join(path, "01-one", "log.txt"), "utf8")).toContain("worked");
+    expect(await once("a")).toBe(2);
+    const folders = readdirSync(path).filter((name) => name.startsWith("01-one-"));
+    expect(folders).toHaveLength(2);
+    for (const name of folders) expect(readFileSync(join(path, name, "log.txt"), "utf8")).toContain("worked");
   });
 
   test("that fails keeps what was done, tells why in its log, and goes on from there", async () => {
@@ -105,7 +116,8 @@ describe("a run", () => {
       }
     };
     await expect(attempt()).rejects.toThrow("two: no disk");
-    expect(readFileSync(join(path, "02-two", "log.txt"), "utf8")).toContain("failed: no disk");
+    const two = readdirSync(path).find((name) => name.startsWith("02-two-")) ?? "";
+    expect(readFileSync(join(path, two, "log.txt"), "utf8")).toContain("failed: no disk");
     broken = false;
     expect(await attempt()).toEqual({ n: 2 });
   });
@@ -121,6 +133,25 @@ describe("a run", () => {
 });
 
 describe("a trainer", () => {
+  test("is another one when its script, or one beside it, is; not when something else is", () => {
+    const folder = fresh();
+    mkdirSync(folder);
+    const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
+    const words = ["python3", join(folder, "train.py"), "--epochs", "2"];
+    expect(programDigest(words)).toBe("");
+    write("train.py", "import network");
+    write("network.py", "one");
+    const digests = [programDigest(words)];
+    write("notes.md", "one");
+    expect(programDigest(words)).toBe(digests[0]);
+    write("network.py", "two");
+    digests.push(programDigest(words));
+    write("train.py", "import other");
+    digests.push(programDigest(words));
+    expect(new Set(digests).size).toBe(3);
+    expect(digests.every((digest) => /^[0-9a-f]{64}$/.test(digest))).toBe(true);
+  });
+
   test("that is not there is named, with what there is to do", async () => {
     await expect(runCommand(["/nowhere/python", "train.py"], () => {})).rejects.toThrow(
       "/nowhere/python: found no such program",

@@ -4,7 +4,7 @@ import { startEngine } from "../../inference/registry.ts";
 import { openRegistry, REGISTRY_PREFIX } from "../../learn/registry/open.ts";
 import { DEFAULT_GATE_LIMITS } from "../../learn/retrain/gate.ts";
 import type { RetrainOptions } from "../../learn/retrain/job.ts";
-import { commandTrainer, expectModel, runCommand } from "../../learn/retrain/trainer.ts";
+import { commandTrainer, expectModel, programDigest, runCommand } from "../../learn/retrain/trainer.ts";
 
 /** What the environment says of a retraining. @throws KeelError when there is no registry, or it cannot be opened */
 export async function retrainSetup(
@@ -24,12 +24,17 @@ export async function retrainSetup(
     registry,
     champion: named,
     trainer:
-      trainCommand === null ? null : { name: trainCommand.join(" "), train: commandTrainer(trainCommand) },
+      trainCommand === null
+        ? null
+        : {
+            ...{ name: trainCommand.join(" "), code: programDigest(trainCommand) },
+            train: commandTrainer(trainCommand),
+          },
     quantiser:
       quantiseCommand === null
         ? null
         : {
-            name: quantiseCommand.join(" "),
+            ...{ name: quantiseCommand.join(" "), code: programDigest(quantiseCommand) },
             quantise: async (from, { dataset, out, scratch, seed, log, signal }) => {
               const words = ["--model", from, "--out", out, "--dataset", dataset, "--scratch", scratch];
               await runCommand([...quantiseCommand, ...words, "--seed", String(seed)], log, signal);

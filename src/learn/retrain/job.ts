@@ -20,15 +20,20 @@ import type { Interval } from "../report/bootstrap.ts";
 import { type GateLimits, type GateProblem, judgeCandidate } from "./gate.ts";
 import { RunFolder } from "./run-folder.ts";
 import { type Answers, answersOf, type HeadResult, lossDifference, scoreHeads } from "./score.ts";
-import { linearTrainer, type Trainer } from "./trainer.ts";
+import { linearTrainer, type Trainer, type TrainingTask } from "./trainer.ts";
 
 /** What is looked at together when two models are compared: moves hang together for seconds. */
 const BOOTSTRAP = { blockUs: 5_000_000, resamples: 500, seed: 1, level: 0.95 };
 
-const TRAINING_LOG = join("03-train", "log.txt");
-
 /** Windows that the training rows are looked at in, at least. */
 const WINDOWS_MIN = 10;
+
+/** What a program is told apart by: another name or other code is another step. */
+interface ProgramName {
+  readonly name: string;
+  /** Digest of its files, see `programDigest`. */
+  readonly code?: string;
+}
 
 export interface RetrainOptions {
   /** Recent recordings, oldest first. */
@@ -39,12 +44,11 @@ export interface RetrainOptions {
   /** The model in force where the registry has no champion; null: a candidate is judged by itself. */
   readonly champion: string | null;
   /** Null: logistic regression. */
-  readonly trainer: { readonly name: string; readonly train: Trainer } | null;
+  readonly trainer: (ProgramName & { readonly train: Trainer }) | null;
   /** Makes 8 bits of a model: given the model, where the other goes, and the task. Null: the model stays as it is. */
-  readonly quantiser: {
-    readonly name: string;
-    readonly quantise: (model: string, task: Parameters<Trainer>[0]) => Promise<void>;
-  } | null;
+  readonly quantiser:
+    | (ProgramName & { readonly quantise: (model: string, task: TrainingTask) => Promise<void> })
+    | null;
   readonly limits: GateLimits;
   readonly splits?: readonly (readonly [name: string, share: number])[];
   readonly embargoUs?: number;
@@ -96,8 +100,9 @@ const modelShape = z.object({ folder: z.string() });
 
 /**
  * One retraining from recordings to a version in the shadow: dataset, training, 8 bits, profile, evaluation on the newest block,
- * registration. The run's folder is named by what decides its outcome, so that the same job again does nothing that is done; every
- * step keeps its artefacts and log. A failure leaves the registry as it was.
+ * registration. The run's folder is named by what decides its dataset, and each step's in it by what decides that step, so that the same
+ * job again does nothing that is done, and a job of which one step has changed does that one and those after it; every step keeps its
+ * artefacts and log. A failure leaves the registry as it was.
  *
  * @throws StepFailedError naming the step
  */
@@ -112,15 +117,7 @@ export async function retrain(options: RetrainOptions): Promise<RetrainResult> {
       commit: BUILD?.commit ?? null,
       schema: SCHEMA_HASH,
       sources: sources.map(({ name, files, sinceUs }) => [name, files, sinceUs ?? null]),
-      ...{
-        splits,
-        embargoUs,
-        seed,
-        rowsMax: options.rowsMax ?? null,
-        trainer: trainer?.name ?? null,
-        quantiser: options.quantiser?.name ?? null,
-      },
-      limits,
+      ...{ splits, embargoUs, rowsMax: options.rowsMax ?? null },
     }),
   );
   const folder = new RunFolder(join(runs, `run-${key.slice(0, 16)}`), options.signal);
@@ -150,11 +147,14 @@ export async function retrain(options: RetrainOptions): Promise<RetrainResult> {
         return { folder: built.folder, digest: built.manifest.digest };
       },
     );
+    const by = (program: ProgramName | null): unknown =>
+      program === null ? null : [program.name, program.code ?? null, seed];
+    const training = JSON.stringify([dataset.digest, by(trainer)]);
     const taskOf = (step: { folder: string; log: (line: string) => void }, out: string) => ({
       dataset: dataset.folder,
       out: join(step.folder, out),
-      // Of the run, so that quantising finds what training has computed.
-      scratch: join(folder.path, "scratch"),
+      // Of the training, so that quantising finds what that has computed, and no other training does.
+      scratch: join(folder.path, `scratch-${sha256(training).slice(0, 8)}`),
       seed,
       log: step.log,
       ...(options.signal === undefined ? {} : { signal: options.signal }),
@@ -165,15 +165,16 @@ export async function retrain(options: RetrainOptions): Promise<RetrainResult> {
       told("logistic regression is fitted");
       return { folder: task.out };
     });
-    const trained = await folder.step("train", dataset.digest, modelShape, async (step) => {
+    const trained = await folder.step("train", training, modelShape, async (step) => {
       if (trainer === null) return baseline;
       const task = taskOf(step, "model");
       await trainer.train(task);
       told(`${trainer.name} has trained`);
       return { folder: task.out };
     });
-    const quantised = await folder.step("quantise", sha256Of(trained.folder), modelShape, async (step) => {
-      const { quantiser } = options;
+    const { quantiser } = options;
+    const quantising = JSON.stringify([dataset.digest, sha256Of(trained.folder), by(quantiser)]);
+    const quantised = await folder.step("quantise", quantising, modelShape, async (step) => {
       if (quantiser === null) {
         step.log("the model stays as it is: no quantiser is configured");
         return trained;
@@ -194,7 +195,7 @@ export async function retrain(options: RetrainOptions): Promise<RetrainResult> {
     const against = registry.champion ?? options.champion;
     const evaluation = await folder.step(
       "evaluate",
-      `${sha256Of(profiled.folder)} ${against}`,
+      JSON.stringify([...[profiled, trained, baseline].map((one) => sha256Of(one.folder)), against, limits]),
       evaluationShape,
       (step) =>
         evaluate(
@@ -224,18 +225,16 @@ export async function retrain(options: RetrainOptions): Promise<RetrainResult> {
           registry,
           profiled.folder,
           dataset.digest,
-          join(folder.path, TRAINING_LOG),
+          folder.logOf("train"),
           found.heads,
         );
         step.log(`${version} is in the shadow`);
         told(`${version} is in the shadow`);
         return { version };
       },
-    );
-    if (registry.stageOf(registered.version) === undefined) {
       // Done before, in another registry.
-      await register(registry, profiled.folder, dataset.digest, join(folder.path, TRAINING_LOG), found.heads);
-    }
+      ({ version }) => registry.stageOf(version) !== undefined,
+    );
     return { ...result, resumed: folder.resumed, version: registered.version };
   } finally {
     folder.release();

@@ -12,9 +12,12 @@ import {
 import { join } from "node:path";
 import { z } from "zod";
 import { KeelError } from "../../core/errors.ts";
+import { sha256 } from "../dataset/manifest.ts";
 
 const DONE = "done.json";
 const LOCK = ".lock";
+/** Characters of the digest of a step's inputs that its folder is called by. */
+const DIGEST_CHARACTERS = 8;
 
 const done = z.object({ inputs: z.string(), result: z.unknown() });
 
@@ -40,8 +43,9 @@ export class StepFailedError extends KeelError {
 }
 
 /**
- * The folder of one run of a job: a folder a step, with its artefacts, `log.txt` and, once it is whole, `done.json`. A step that is done
- * and whose inputs are the same is not done again; one that was cut off begins anew.
+ * The folder of one run of a job: a folder a step and what decides it, with its artefacts, `log.txt` and, once it is whole, `done.json`.
+ * A step that is done and whose inputs are the same is not done again; one that was cut off begins anew. What was done on other inputs
+ * is kept beside it.
  */
 export class RunFolder {
   readonly path: string;
@@ -49,6 +53,7 @@ export class RunFolder {
   /** Steps that an earlier run had done. */
   resumed = 0;
   #steps = 0;
+  readonly #logs = new Map<string, string>();
 
   /**
    * @param signal no step begins once it says to end
@@ -69,6 +74,11 @@ export class RunFolder {
     closeSync(file);
   }
 
+  /** Path of the log of a step that this run did or took as done. */
+  logOf(name: string): string {
+    return this.#logs.get(name) ?? join(this.path, "no such step");
+  }
+
   release(): void {
     rmSync(join(this.path, LOCK), { force: true });
   }
@@ -78,6 +88,7 @@ export class RunFolder {
    *
    * @param inputs all that decides what comes of it, as text
    * @param shape of its result, which must be JSON
+   * @param stands whether what was done is still there, where it is not in this folder
    * @throws StepFailedError with the reason, which stands in its log too
    */
   async step<T>(
@@ -85,17 +96,20 @@ export class RunFolder {
     inputs: string,
     shape: z.ZodType<T>,
     work: (step: Step) => Promise<T> | T,
+    stands: (result: T) => boolean = () => true,
   ): Promise<T> {
     this.#steps += 1;
-    const folder = join(this.path, `${String(this.#steps).padStart(2, "0")}-${name}`);
+    const digest = sha256(inputs).slice(0, DIGEST_CHARACTERS);
+    const folder = join(this.path, `${String(this.#steps).padStart(2, "0")}-${name}-${digest}`);
+    const log = join(folder, "log.txt");
+    this.#logs.set(name, log);
     const before = this.#before(join(folder, DONE), inputs, shape);
-    if (before !== null) {
+    if (before !== null && stands(before.result)) {
       this.resumed += 1;
       return before.result;
     }
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
-    const log = join(folder, "log.txt");
     if (this.#signal?.aborted === true) {
       const why = new KeelError("retrain-stopped", `stopped by ${String(this.#signal.reason)} before it`);
       throw new StepFailedError(this.path, name, log, why);

@@ -1,5 +1,5 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { basename, dirname, extname, join } from "node:path";
 import packageJson from "../../../package.json";
 import { KeelError } from "../../core/errors.ts";
 import { BUILD } from "../../core/executable.ts";
@@ -30,6 +30,7 @@ const LINE_CHARACTERS_MAX = 4_096;
 /** How Python, and most others, name what went wrong; torchrun puts the rank before it. */
 const NAMED_ERROR = /^(?:\[\w+\]:\s*)?(?:[\w.]*(?:Error|Exception|Exit|Interrupt)|nothing written)\b.*/;
 const TERM_MS = 10_000;
+const SCRIPT = /\.(?:py|sh|ts|js|mjs)$/;
 
 /** Logistic regression, in this process: what every host can train, and what every other candidate is held against. */
 export const linearTrainer: Trainer = async ({ dataset, out, seed, log }) => {
@@ -68,6 +69,30 @@ export function commandTrainer(command: readonly string[]): Trainer {
     );
     expectModel(out, command);
   };
+}
+
+/**
+ * Digest of a command's own files: of each word that names a script, and of what lies beside it in the same language, as `train.py`'s
+ * modules do. Programs that were compiled count by name only.
+ *
+ * @returns empty where there are none
+ */
+export function programDigest(words: readonly string[]): string {
+  const scripts = words.filter((word) => SCRIPT.test(word) && existsSync(word) && statSync(word).isFile());
+  const files = new Set<string>();
+  for (const script of scripts) {
+    const folder = dirname(script);
+    for (const name of readdirSync(folder))
+      if (extname(name) === extname(script)) files.add(join(folder, name));
+  }
+  if (files.size === 0) return "";
+  const hasher = new Bun.CryptoHasher("sha256");
+  for (const file of [...files].sort()) {
+    if (!statSync(file).isFile()) continue;
+    const bytes = readFileSync(file);
+    hasher.update(`${basename(file)} ${bytes.length}\n`).update(bytes);
+  }
+  return hasher.digest("hex");
 }
 
 /**
