@@ -1,5 +1,7 @@
-import type { Feed, FeedPort } from "../feed/feed.ts";
+import { invariant } from "../core/invariant.ts";
+import type { FeedPort } from "../feed/feed.ts";
 import { createFeed } from "../feed/registry.ts";
+import { SupervisedFeed } from "../feed/supervised-feed.ts";
 import { EVENT, EventBatch } from "../market/event-batch.ts";
 import { InstrumentTable, type VenueName } from "../market/instrument.ts";
 import { MemoryVenue } from "../sim/memory-venue.ts";
@@ -87,9 +89,11 @@ export function feedOf(
   subscriptions: readonly string[],
   port: FeedPort,
   instruments: InstrumentTable,
-): Feed {
-  return createFeed({
+): SupervisedFeed {
+  const feed = createFeed({
     ...{ id: 0, venue, subscriptions, instruments, port, seed: 1 },
     silenceMs: Number.MAX_SAFE_INTEGER,
   });
+  invariant(feed instanceof SupervisedFeed, "a venue's feed is supervised");
+  return feed;
 }

@@ -1,6 +1,7 @@
 import { FEATURE_COUNT } from "../feature/schema.ts";
 import { FeatureState } from "../feature/tick.ts";
-import type { Feed, FeedPort } from "../feed/feed.ts";
+import type { FeedPort } from "../feed/feed.ts";
+import type { SupervisedFeed } from "../feed/supervised-feed.ts";
 import { EVENT, EventBatch } from "../market/event-batch.ts";
 import { InstrumentTable } from "../market/instrument.ts";
 import { BOOK_SHAPE, L2Book } from "../market/l2-book.ts";
@@ -8,20 +9,35 @@ import { feedOf, INSTRUMENTS_MAX, type IngestScript, type IngestSubject } from "
 
 const SILENT_PORT: FeedPort = { connect: () => {}, send: () => {}, disconnect: () => {}, request: () => {} };
 
+/** How far a message goes: through the decoder alone, the feed's rules and checksums as well, the books as well, or the features too. */
+export const REACH = { decode: 0, feed: 1, book: 2, features: 3 } as const;
+export type Reach = (typeof REACH)[keyof typeof REACH];
+
+const NAMES = ["keel-decode", "keel-feed", "keel-book", "keel"] as const;
+
 /** keel's own way in: feed, books and features as the desk has them. */
 export class KeelIngest implements IngestSubject {
-  readonly name = "keel";
+  readonly name: string;
+  readonly #reach: Reach;
+  /** Passes begun. In the first one the feed learns what its decoder has to know of instruments. */
+  #passes = 0;
   readonly #script: IngestScript;
   readonly #out = new EventBatch();
   readonly #row = new Float32Array(FEATURE_COUNT);
   #instruments = new InstrumentTable(INSTRUMENTS_MAX);
-  #feed: Feed;
+  #feed: SupervisedFeed;
   #books: L2Book[] = [];
   #features = new FeatureState(1);
 
-  constructor(script: IngestScript) {
+  constructor(script: IngestScript, reach: Reach = REACH.features) {
     this.#script = script;
+    this.#reach = reach;
+    this.name = NAMES[reach];
     this.#feed = feedOf(script.venue, script.subscriptions, SILENT_PORT, this.#instruments);
+  }
+
+  get #decodes(): boolean {
+    return this.#reach === REACH.decode && this.#passes > 1;
   }
 
   /** Best prices and features at the end: two runs that agree in it did the same work. */
@@ -37,6 +53,8 @@ export class KeelIngest implements IngestSubject {
   }
 
   restart(): void {
+    this.#passes += 1;
+    if (this.#decodes) return;
     const { venue, subscriptions } = this.#script;
     this.#instruments = new InstrumentTable(INSTRUMENTS_MAX);
     this.#books = [];
@@ -47,24 +65,28 @@ export class KeelIngest implements IngestSubject {
 
   onOpen(): void {
     this.#out.clear();
-    this.#feed.onOpen(0, this.#out);
+    if (!this.#decodes) this.#feed.onOpen(0, this.#out);
   }
 
   onResponse(request: number, status: number, body: string, timeUs: number): void {
     this.#out.clear();
+    if (this.#decodes) return;
     this.#feed.onResponse(request, status, body, Number.NaN, timeUs, this.#out);
     this.#apply(timeUs);
   }
 
   onFrame(text: string, timeUs: number): void {
     this.#out.clear();
-    this.#feed.onFrame(text, timeUs, this.#out);
-    this.#apply(timeUs);
+    if (this.#decodes) this.#feed.decode(text, this.#out);
+    else {
+      this.#feed.onFrame(text, timeUs, this.#out);
+      if (this.#reach >= REACH.book) this.#apply(timeUs);
+    }
   }
 
   #apply(timeUs: number): void {
     const out = this.#out;
-    const features = this.#features;
+    const features = this.#reach === REACH.features ? this.#features : null;
     for (let id = this.#books.length; id < this.#instruments.size; id += 1) {
       this.#books.push(new L2Book(BOOK_SHAPE[this.#instruments.get(id).kind]));
     }
@@ -74,28 +96,28 @@ export class KeelIngest implements IngestSubject {
       switch (out.kind[row]) {
         case EVENT.bookSnapshot:
           book.applySnapshot(out, row);
-          features.onBook(id, book, out, row, timeUs);
+          features?.onBook(id, book, out, row, timeUs);
           break;
         case EVENT.bookDelta:
           book.applyDelta(out, row);
-          features.onBook(id, book, out, row, timeUs);
+          features?.onBook(id, book, out, row, timeUs);
           break;
         case EVENT.top:
           book.applyTop(out, row);
-          features.onTop(id, book, timeUs);
+          features?.onTop(id, book, timeUs);
           break;
         case EVENT.trade: {
           const level = out.levelStart[row];
-          features.onTrade(id, out.side[level], out.sizeLots[level], timeUs);
+          features?.onTrade(id, out.side[level], out.sizeLots[level], timeUs);
           break;
         }
         case EVENT.ticker:
-          features.onTicker(id, this.#instruments.get(id), out, row, timeUs);
+          features?.onTicker(id, this.#instruments.get(id), out, row, timeUs);
           break;
         default:
           continue;
       }
-      features.write(id, timeUs, this.#row, 0);
+      features?.write(id, timeUs, this.#row, 0);
     }
   }
 }

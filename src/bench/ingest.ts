@@ -10,7 +10,7 @@ import {
   tellOther,
 } from "./ingest-input.ts";
 import { loadPeers } from "./ingest-peers.ts";
-import { BareReceiver, KeelIngest, ParseAlone } from "./ingest-subjects.ts";
+import { BareReceiver, KeelIngest, ParseAlone, REACH } from "./ingest-subjects.ts";
 import { benchInput } from "./input.ts";
 import { type BenchRatio, type BenchReport, type BenchRow, benchHost, ratioOf, rowOf } from "./report.ts";
 
@@ -78,13 +78,16 @@ export async function runIngestBench(options: IngestBenchOptions): Promise<Bench
     const keel = new KeelIngest(script);
     const notes: string[] = [];
     const peers = await loadPeers(script.venue, script.subscriptions, notes);
-    const measured = [keel, new ParseAlone(), ...peers].map((subject) => new Measured(subject));
+    const parts = [REACH.decode, REACH.feed, REACH.book].map((reach) => new KeelIngest(script, reach));
+    const measured = [keel, new ParseAlone(), ...peers, ...parts].map((subject) => new Measured(subject));
     for (let round = 0; round <= options.rounds; round += 1) {
       if (round === 1) for (const each of measured) each.reset();
       play(script, measured, round);
     }
     const { checksum, fallbacks } = keel;
-    const [ours, ...others] = measured.map((each) => ({ each, row: each.row() }));
+    const [ours, ...rest] = measured.map((each) => ({ each, row: each.row() }));
+    const [others, ownParts] = [rest.slice(0, 1 + peers.length), rest.slice(1 + peers.length)];
+    const [parse, decode] = [others[0], ownParts[0]];
     const flood = await runFlood(script, [new BareReceiver(), new ParseAlone(), keel], options.rounds);
     const memory = measureMemory(script, keel);
     return {
@@ -93,17 +96,20 @@ export async function runIngestBench(options: IngestBenchOptions): Promise<Bench
       seed: options.seed,
       checksum,
       input: input.name,
-      rows: [{ ...ours.row, ...memory }, ...others.map(({ row }) => row), ...flood],
+      rows: [{ ...ours.row, ...memory }, ...rest.map(({ row }) => row), ...flood],
       ratios: [
         ...others.flatMap(({ each, row }) => [
           ratioOf(`ingest/${each.subject.name}:keel`, row, ours.row),
           ratioOf(`ingest/${each.subject.name}:keel/p99`, row, ours.row),
           { name: `ingest/${each.subject.name}:keel/mean`, value: ratio(each.meanNs, ours.each.meanNs) },
         ]),
+        ratioOf("ingest/json-parse:keel-decode", parse.row, decode.row),
+        { name: "ingest/json-parse:keel-decode/mean", value: ratio(parse.each.meanNs, decode.each.meanNs) },
         ...floodRatios(flood),
       ],
       notes: [
         `keel: decode, sequence check, book and a row of features for every message; ${fallbacks} frames were left to JSON.parse`,
+        "keel-decode: the decoder alone, which is what JSON.parse is to be held against; keel-feed: sequence rule, checksum or order book as well; keel-book: the book as well",
         "per message, the two readings of the clock around it are in every figure",
         `level updates a second, over the messages that change levels: ${[ours, ...others].map(({ row }) => `${row.name} ${inMillions(row)}`).join(", ")}`,
         `keel's memory after 1 and ${1 + MEMORY_PASSES} passes: heap ${inMegabytes(memory.heapBefore)} and ${inMegabytes(memory.heapAfter)} MB (the frames to come are in it), resident ${inMegabytes(memory.residentBefore)} and ${inMegabytes(memory.residentAfter)} MB; ${memory.garbagePerMessage} bytes of garbage a message`,

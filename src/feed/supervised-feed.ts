@@ -110,8 +110,8 @@ export abstract class SupervisedFeed implements Feed {
     }
   }
 
-  /** Appends the events of a frame. */
-  protected decode(frame: string, out: EventBatch): FrameOutcome {
+  /** Appends the events of a frame as the venue's decoder reads them, before they are judged. */
+  decode(frame: string, out: EventBatch): FrameOutcome {
     return this.decoder.decode(frame, out);
   }
 

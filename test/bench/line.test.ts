@@ -52,8 +52,11 @@ describe("benchmarks of the line", () => {
     const report = await runIngestBench({ capture, seed: 1, rounds: 1 });
     expectSound(
       report,
-      ["ingest/keel", "ingest/json-parse", "ingest/flood/receive", "ingest/flood/keel"],
-      ["ingest/json-parse:keel", "ingest/flood/keel:receive/wall"],
+      [
+        ...["ingest/keel", "ingest/keel-decode", "ingest/keel-feed", "ingest/keel-book", "ingest/json-parse"],
+        ...["ingest/flood/receive", "ingest/flood/keel"],
+      ],
+      ["ingest/json-parse:keel", "ingest/json-parse:keel-decode", "ingest/flood/keel:receive/wall"],
     );
     expect(report.rows[0]?.heapAfter).toBeGreaterThan(0);
     expect((await runIngestBench({ capture, seed: 1, rounds: 1 })).checksum).toBe(report.checksum);

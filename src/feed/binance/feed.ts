@@ -99,7 +99,7 @@ export class BinanceFeed extends SupervisedFeed {
     }
   }
 
-  protected override decode(frame: string, out: EventBatch): FrameOutcome {
+  override decode(frame: string, out: EventBatch): FrameOutcome {
     this.#isBare = this.brought !== undefined && this.#repeats(this.brought, frame, out);
     return this.#isBare ? FRAME.ok : super.decode(frame, out);
   }
