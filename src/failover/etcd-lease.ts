@@ -58,7 +58,7 @@ export class EtcdLease implements LeaseService {
   async acquire({ holder, ttlMs, tokenFloor, numbers, block }: LeaseRequest): Promise<LeaseAnswer> {
     const seen = await this.#look();
     if (seen.holder !== null) {
-      return { granted: false, holder: seen.holder, remainingMs: seen.remainingMs };
+      return { granted: false, holder: seen.holder, remainingMs: seen.remainingMs, clockMs: null };
     }
     const { ID: id } = await this.#post("lease/grant", { TTL: String(Math.ceil(ttlMs / 1_000)) }, granted);
     const free = { key: this.#lease, target: "CREATE", result: "EQUAL", create_revision: "0" };
@@ -85,10 +85,10 @@ export class EtcdLease implements LeaseService {
       const holderNow = outcome.succeeded
         ? "nobody: etcd's revision is lower than it was"
         : "another process";
-      return { granted: false, holder: holderNow, remainingMs: 0 };
+      return { granted: false, holder: holderNow, remainingMs: 0, clockMs: null };
     }
     this.#id = id;
-    return { granted: true, token, before, expired: false };
+    return { granted: true, token, before, expired: false, clockMs: null };
   }
 
   async renew(token: number, { numbers, block }: LeaseRequest): Promise<boolean> {

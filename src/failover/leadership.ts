@@ -2,6 +2,7 @@ import { KeelError } from "../core/errors.ts";
 import { invariant } from "../core/invariant.ts";
 import type { LeaseFence } from "./fence.ts";
 import type { LeaseRequest, LeaseService, SessionNumbers } from "./lease-service.ts";
+import { ServiceClock } from "./service-clock.ts";
 
 export type Role = "passive" | "leader";
 
@@ -13,12 +14,12 @@ const SILENT_AFTER = 0.65;
 const SHUT_AFTER = 0.85;
 /** How often a passive asks at least, while it has been told that the lease is held. */
 const ASK_MS_MAX = 50;
+/** Share of the lease's length by which its end may lie later than the service says: less than a holder is silent before it. */
+const UNSURE = 0.1;
+/** A step of the service's clock that is told. */
+const STEP_MS = 20;
 /** After an answer that did not come: shorter than the lease, longer than a service that is busy. */
 const RETRY_MS = 50;
-/** Share of the lease's length after which it may have been prolonged, and have ended, without having been seen. */
-const STALE_AFTER = 0.7;
-/** What the way of an answer and the rounding of what it tells may come to. */
-const EARLY_MS = 20;
 /** Session numbers that a lease covers beyond those used; renewing covers as many again. */
 export const NUMBER_BLOCK = 16_384;
 
@@ -66,11 +67,12 @@ export class Leadership {
   /** When the request was sent that the present term rests on. */
   #grantedNs = Number.NEGATIVE_INFINITY;
   #nextNs = Number.NEGATIVE_INFINITY;
+  /** Whoever had the lease may count on it until then, though the service would grant it. */
+  #notBeforeNs = Number.NEGATIVE_INFINITY;
   #asking: Promise<void> | null = null;
   #holder = "";
-  /** Whoever held the lease when it was last asked for may do so until then, by this process's clock. */
-  #heldUntilNs = Number.NEGATIVE_INFINITY;
-  /** When it was last seen to be held. */
+  readonly #serviceClock = new ServiceClock();
+  /** When another one was last seen to hold the lease. */
   #seenNs = Number.NEGATIVE_INFINITY;
   #stopped = false;
   #lastProblem = "";
@@ -95,6 +97,11 @@ export class Leadership {
     return this.#role === "leader" ? this.#options.holder : this.#holder;
   }
 
+  /** When another one was last seen to hold the lease, monotonic ns; -Infinity before. */
+  get seenNs(): number {
+    return this.#seenNs;
+  }
+
   get lastTransition(): string {
     return this.#lastTransition;
   }
@@ -116,10 +123,14 @@ export class Leadership {
 
   onTimer(): void {
     if (this.#stopped) return;
-    const nowNs = this.#options.monotonicNs();
+    const { monotonicNs, ttlMs } = this.#options;
+    const nowNs = monotonicNs();
     if (this.#role === "leader" && nowNs >= this.#silentNs) {
       this.counters.lost += 1;
       void this.#follow("the lease could not be renewed in time");
+      // What is given back while the way is still open could be had by another one at once.
+      this.#notBeforeNs = Math.max(this.#notBeforeNs, this.#grantedNs + ttlMs * 1e6 * SHUT_AFTER);
+      this.#nextNs = this.#notBeforeNs;
     }
     if (this.#asking !== null || nowNs < this.#nextNs) return;
     if (this.#role === "leader") this.#ask(() => this.#renew());
@@ -128,7 +139,7 @@ export class Leadership {
 
   /** The lease may be free now: it is asked for at the next {@link onTimer}. */
   hurry(): void {
-    if (this.#role === "passive" && !this.#silent) this.#nextNs = Number.NEGATIVE_INFINITY;
+    if (this.#role === "passive" && !this.#silent) this.#nextNs = this.#notBeforeNs;
   }
 
   /**
@@ -212,24 +223,31 @@ export class Leadership {
     const sentNs = monotonicNs();
     const answer = await service.acquire(request);
     const nowNs = monotonicNs();
+    const { putMs, forwardMsMax } =
+      answer.clockMs === null
+        ? { putMs: 0, forwardMsMax: 0 }
+        : this.#serviceClock.look(answer.clockMs, sentNs, nowNs);
+    if (Math.abs(putMs) > STEP_MS) {
+      this.#options.onProblem(`the coordination service's clock was put by ${Math.round(putMs)} ms`);
+    }
     if (!answer.granted) {
       this.#holder = answer.holder;
-      this.#heldUntilNs = sentNs + answer.remainingMs * 1e6;
       this.#seenNs = sentNs;
+      // Its holder knows nothing of a step, and counts on the whole of it.
+      if (forwardMsMax === Number.POSITIVE_INFINITY) this.#bar(nowNs, ttlMs);
       const waitMs = answer.remainingMs > 0 ? Math.min(answer.remainingMs + 1, ASK_MS_MAX) : ASK_MS_MAX;
       this.#nextNs = nowNs + waitMs * 1e6;
       return;
     }
     this.#grantedNs = sentNs;
     this.#token = answer.token;
-    const isStale = nowNs - this.#seenNs > ttlMs * 1e6 * STALE_AFTER;
-    if (answer.expired && (isStale || nowNs < this.#heldUntilNs - EARLY_MS * 1e6)) {
-      // Its holder cannot know yet: it may have prolonged it a moment ago, and quotes until its time is over by its own clock.
+    if (answer.expired && forwardMsMax > ttlMs * UNSURE) this.#bar(nowNs, Math.min(forwardMsMax, ttlMs));
+    if (answer.expired && nowNs < this.#notBeforeNs) {
       this.counters.early += 1;
-      if (!isStale)
-        this.#options.onProblem("the lease ended before its time: the coordination service's clock was put");
+      const forMs = Math.ceil((this.#notBeforeNs - nowNs) / 1e6);
+      this.#options.onProblem(`the lease is free, but its holder may count on it for ${forMs} ms more`);
       await this.#giveBack(answer.token, request, answer.before);
-      this.#nextNs = monotonicNs() + ttlMs * 1e6;
+      this.#nextNs = this.#notBeforeNs;
       return;
     }
     if (this.#stopped || nowNs >= this.#silentNs) {
@@ -244,6 +262,11 @@ export class Leadership {
     this.#lastTransition = "took the lead";
     this.#nextNs = sentNs + ttlMs * 1e6 * RENEW_AFTER;
     onLead(answer.token, answer.before);
+  }
+
+  /** Whoever had the lease may count on it for so long, though the service would grant it. */
+  #bar(nowNs: number, forMs: number): void {
+    this.#notBeforeNs = Math.max(this.#notBeforeNs, nowNs + forMs * 1e6);
   }
 
   /** What was granted and is not made use of. Numbers of the holders before count as used all the same. */

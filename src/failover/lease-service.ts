@@ -22,6 +22,8 @@ export type LeaseAnswer =
       readonly before: SessionNumbers | null;
       /** The holder before has not given it back: its time ran out by a clock of the service that can be put. */
       readonly expired: boolean;
+      /** That clock, ms since the epoch; null where no step of a clock frees a lease. */
+      readonly clockMs: number | null;
     }
   | {
       readonly granted: false;
@@ -29,6 +31,7 @@ export type LeaseAnswer =
       readonly holder: string;
       /** It cannot be had before; 0 = not known. */
       readonly remainingMs: number;
+      readonly clockMs: number | null;
     };
 
 /** The lease as it stands, for people. */

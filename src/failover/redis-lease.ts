@@ -19,17 +19,25 @@ export interface RedisLeaseOptions {
  * KEYS lease token state server; ARGV holder ttl tokenFloor outgoing startedUs block.
  *
  * A server that is not the one that answered last, because it was restarted or a replica took its place, may have forgotten a lease
- * that somebody still holds: it grants none for as long as one lasts.
+ * that somebody still holds: it grants none for as long as one lasts. Nor is one granted before its end because its key was removed.
  */
 const ACQUIRE = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local clock = string.format('%.3f', time[1] * 1000 + time[2] / 1000)
 local server = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 if redis.call('GET', KEYS[4]) ~= server then
   redis.call('SET', KEYS[4], server)
   redis.call('SET', KEYS[1], '0:nobody, because the server is another one than before', 'PX', ARGV[2])
 end
 local held = redis.call('GET', KEYS[1])
-if held then return {0, held, redis.call('PTTL', KEYS[1])} end
-local expired = redis.call('HGET', KEYS[3], 'released') ~= redis.call('GET', KEYS[2])
+if held then return {0, held, redis.call('PTTL', KEYS[1]), clock} end
+local last = redis.call('GET', KEYS[2])
+local expired = redis.call('HGET', KEYS[3], 'released') ~= last
+local ends = redis.call('HGET', KEYS[3], 'ends')
+if last and expired and ends and tonumber(ends) > now then
+  return {0, last .. ':the one whose lease was removed', tonumber(ends) - now, clock}
+end
 local token = redis.call('INCR', KEYS[2])
 if token <= tonumber(ARGV[3]) then
   token = tonumber(ARGV[3]) + 1
@@ -40,15 +48,23 @@ local from = tonumber(ARGV[4])
 local started = ARGV[5]
 if before[1] and tonumber(before[1]) > from then from = tonumber(before[1]) end
 if before[2] and before[2] ~= '' and (started == '' or tonumber(before[2]) > tonumber(started)) then started = before[2] end
-redis.call('HSET', KEYS[3], 'outgoing', string.format('%.0f', from + tonumber(ARGV[6])), 'startedUs', started)
+local outgoing = string.format('%.0f', from + tonumber(ARGV[6]))
+ends = string.format('%.0f', now + tonumber(ARGV[2]))
+redis.call('HSET', KEYS[3], 'outgoing', outgoing, 'startedUs', started, 'ends', ends)
 redis.call('SET', KEYS[1], token .. ':' .. ARGV[1], 'PX', ARGV[2])
-return {1, token, before[1] or '', before[2] or '', expired and 1 or 0}`;
+return {1, token, before[1] or '', before[2] or '', expired and 1 or 0, clock}`;
 
-/** KEYS lease state; ARGV value ttl outgoing startedUs. */
+/** KEYS lease token state; ARGV value ttl outgoing startedUs token. One whose key was removed is prolonged as if it were there. */
 const RENEW = `
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-redis.call('HSET', KEYS[2], 'outgoing', ARGV[3], 'startedUs', ARGV[4])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local held = redis.call('GET', KEYS[1])
+local ends = redis.call('HGET', KEYS[3], 'ends')
+local removed = not held and redis.call('GET', KEYS[2]) == ARGV[5] and redis.call('HGET', KEYS[3], 'released') ~= ARGV[5]
+  and ends and tonumber(ends) > now
+if held ~= ARGV[1] and not removed then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+redis.call('HSET', KEYS[3], 'outgoing', ARGV[3], 'startedUs', ARGV[4], 'ends', string.format('%.0f', now + tonumber(ARGV[2])))
 return 1`;
 
 /** KEYS lease state; ARGV value outgoing startedUs token. */
@@ -93,29 +109,29 @@ export class RedisLease implements LeaseService {
         ...[String(numbers.outgoing), startedText(numbers), String(block)],
       ],
     );
-    if (!Array.isArray(answer) || answer.length < 3) throw this.#unsound("acquire", answer);
+    if (!Array.isArray(answer) || answer.length < 4) throw this.#unsound("acquire", answer);
     if (Number(answer[0]) === 0) {
       return {
         granted: false,
         holder: holderOf(String(answer[1])),
         remainingMs: Math.max(0, Number(answer[2])),
+        clockMs: this.#clockOf(answer[3]),
       };
     }
     const granted = Number(answer[1]);
     if (!Number.isSafeInteger(granted) || granted <= tokenFloor) throw this.#unsound("acquire", answer);
     const before = numbersOf(answer[2], answer[3]);
-    return { granted: true, token: granted, before, expired: Number(answer[4]) === 1 };
+    const expired = Number(answer[4]) === 1;
+    return { granted: true, token: granted, before, expired, clockMs: this.#clockOf(answer[5]) };
   }
 
   async renew(token: number, { holder, ttlMs, numbers, block }: LeaseRequest): Promise<boolean> {
-    const { lease, state } = this.#keys;
+    const { lease, token: last, state } = this.#keys;
     const values = [
-      `${token}:${holder}`,
-      String(ttlMs),
-      String(numbers.outgoing + block),
-      startedText(numbers),
+      ...[`${token}:${holder}`, String(ttlMs)],
+      ...[String(numbers.outgoing + block), startedText(numbers), String(token)],
     ];
-    return Number(await this.#eval(RENEW, [lease, state], values)) === 1;
+    return Number(await this.#eval(RENEW, [lease, last, state], values)) === 1;
   }
 
   async release(token: number, { holder, numbers }: LeaseRequest): Promise<boolean> {
@@ -196,6 +212,12 @@ export class RedisLease implements LeaseService {
     this.#client = client;
     await client.connect();
     return client;
+  }
+
+  #clockOf(answer: unknown): number {
+    const clockMs = Number(answer);
+    if (typeof answer === "string" && clockMs > 0) return clockMs;
+    throw this.#unsound("its time", answer);
   }
 
   #unsound(what: string, answer: unknown): KeelError {

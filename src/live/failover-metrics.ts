@@ -42,6 +42,16 @@ export function registerFailoverMetrics(metrics: MetricRegistry, failover: LiveF
       emit(fence.refused, { event: "writes-refused" });
     },
   });
+  metrics.add({
+    name: "keel_failover_takeover_seconds",
+    type: "gauge",
+    help: "How long this process's last takeover took, by stage.",
+    collect: (emit) => {
+      const { leaseMs, sessionMs, quoteMs } = failover.takeover.stages;
+      const stages = { lease: leaseMs, session: sessionMs, quote: quoteMs };
+      for (const [stage, ms] of Object.entries(stages)) if (!Number.isNaN(ms)) emit(ms / 1_000, { stage });
+    },
+  });
   metrics.single(
     "keel_failover_standby_ready",
     "gauge",

@@ -19,6 +19,7 @@ import { snapshotOf } from "./failover-snapshot.ts";
 import { TokenFile } from "./failover-token.ts";
 import { LeaderTap } from "./leader-tap.ts";
 import type { LiveDesk } from "./live-desk.ts";
+import { Takeover, type TakeoverStages } from "./takeover.ts";
 
 const TIMER_MS = 5;
 const BEAT_MS = 100;
@@ -28,6 +29,7 @@ const PAUSE_MS = 2_000;
 const READY_MS = 1_000;
 /** A request to the coordination service that takes a larger share of the lease's length has failed. */
 const TIMEOUT_SHARE = 0.4;
+
 export interface FailoverReport {
   readonly role: "leader" | "passive";
   readonly holder: string;
@@ -45,6 +47,8 @@ export interface FailoverReport {
   readonly following: { readonly synced: boolean; readonly behind: number } | null;
   /** Why this process could not quote if it led. */
   readonly unfit: readonly string[];
+  /** How this process's last takeover went. */
+  readonly takeover: TakeoverStages;
 }
 
 export interface LiveFailoverOptions {
@@ -61,6 +65,7 @@ export interface LiveFailoverOptions {
 export class LiveFailover extends LeaderTap {
   readonly fence: LeaseFence;
   readonly follower: LeaderFollower;
+  readonly takeover: Takeover;
   readonly #options: LiveFailoverOptions;
   readonly #service: LeaseService;
   readonly #token: TokenFile;
@@ -84,6 +89,9 @@ export class LiveFailover extends LeaderTap {
     this.#token = new TokenFile(stateDir, log);
     this.follower = new LeaderFollower(options, () => this.#leadership?.hurry());
     this.fence = new LeaseFence(clock.monotonicNs);
+    this.takeover = new Takeover(clock.monotonicNs, ({ leaseMs, sessionMs, quoteMs }) =>
+      log.info("this process quotes as the leader", { leaseMs, sessionMs, quoteMs }),
+    );
     this.#service = leaseService(config.lease, Math.round(config.lease.ttlMs * TIMEOUT_SHARE));
     const { peer } = config;
     this.#client =
@@ -145,6 +153,7 @@ export class LiveFailover extends LeaderTap {
       onLead: (token, before) => {
         this.#token.write(token);
         log.warn("this process leads", { term: token });
+        this.takeover.begin(leadership.seenNs);
         this.#client?.leave();
         const floor = this.#client?.outgoing ?? 1;
         const outgoing = Math.max(before?.outgoing ?? 1, floor);
@@ -153,11 +162,12 @@ export class LiveFailover extends LeaderTap {
       onFollow: (reason) => {
         log.warn("this process leads no more", { reason });
         this.#unfitNs = Number.NaN;
+        this.takeover.end();
         const ended = live.standBy(reason);
         this.#client?.follow();
         return ended;
       },
-      onProblem: (text) => log.error("the coordination service cannot be asked", { problem: text }),
+      onProblem: (text) => log.error("trouble with the coordination service", { problem: text }),
     });
     this.#leadership = leadership;
     if (moved !== null) leadership.adopt(moved.token, moved.handle);
@@ -197,6 +207,7 @@ export class LiveFailover extends LeaderTap {
       following:
         leads || this.#client === null ? null : { synced: this.#client.synced, behind: this.#client.behind },
       unfit: this.#unfit(),
+      takeover: this.takeover.stages,
     };
   }
 
@@ -259,6 +270,7 @@ export class LiveFailover extends LeaderTap {
   #onTimer(): void {
     this.#leadership?.onTimer();
     this.#client?.onTimer();
+    this.takeover.onTimer(this.live?.gateway.ready === true);
     const nowNs = this.#options.clock.monotonicNs();
     if (nowNs - this.#beatNs < BEAT_MS * 1e6) return;
     this.#beatNs = nowNs;
@@ -292,6 +304,10 @@ export class LiveFailover extends LeaderTap {
     const number = this.#server?.number ?? 0;
     const followers = this.#server?.followers() ?? [];
     return followers.find(({ unfit, number: had }) => unfit?.length === 0 && had === number) ?? null;
+  }
+
+  override onQuotes(): void {
+    this.takeover.onQuotes();
   }
 
   protected override tell(record: StreamRecord): void {

@@ -15,13 +15,17 @@ class Model {
   #holder = "";
   #untilMs = 0;
   #released = true;
+  #clockMs = 0;
   #due: { readonly atMs: number; readonly run: () => void }[] = [];
   readonly #rng: Rng;
   readonly #lossShare: number;
+  readonly #delay: number;
 
-  constructor(seed: number, lossShare: number) {
+  /** @param delay of what a request may take, the share that each way takes at most */
+  constructor(seed: number, lossShare: number, delay = 0.8) {
     this.#rng = new Rng(seed);
     this.#lossShare = lossShare;
+    this.#delay = delay;
   }
 
   service(timeoutMs: number): LeaseService {
@@ -37,9 +41,14 @@ class Model {
     };
   }
 
-  /** The service's clock is put forward: what it keeps until a time is gone. */
-  putClock(): void {
-    this.#untilMs = Math.min(this.#untilMs, this.nowMs);
+  /** The service's clock is put: what it keeps until a time is gone sooner or later than its holder knows. */
+  putClock(byMs: number): void {
+    this.#clockMs += byMs;
+  }
+
+  /** The service's own time. */
+  get #time(): number {
+    return 1e12 + this.nowMs + this.#clockMs;
   }
 
   async to(nowMs: number): Promise<void> {
@@ -52,8 +61,8 @@ class Model {
 
   #asked<T>(timeoutMs: number, handle: () => T): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
-    const arrivesMs = this.nowMs + this.#rng.next() * timeoutMs * 0.8;
-    const answersMs = arrivesMs + this.#rng.next() * timeoutMs * 0.8;
+    const arrivesMs = this.nowMs + this.#rng.next() * timeoutMs * this.#delay;
+    const answersMs = arrivesMs + this.#rng.next() * timeoutMs * this.#delay;
     const lost = this.#rng.next();
     if (lost > this.#lossShare / 2) {
       this.#at(arrivesMs, () => {
@@ -70,29 +79,31 @@ class Model {
   }
 
   #acquire({ holder, ttlMs, numbers, block }: LeaseRequest): LeaseAnswer {
-    if (this.nowMs < this.#untilMs) {
-      return { granted: false, holder: this.#holder, remainingMs: this.#untilMs - this.nowMs };
+    const clockMs = Math.floor(this.#time);
+    if (this.#time < this.#untilMs) {
+      const remainingMs = Math.round(this.#untilMs - this.#time);
+      return { granted: false, holder: this.#holder, remainingMs, clockMs };
     }
     this.token += 1;
     this.#holder = `${this.token}:${holder}`;
-    this.#untilMs = this.nowMs + ttlMs;
+    this.#untilMs = this.#time + ttlMs;
     const before = { outgoing: this.outgoing, startedUs: null };
     const expired = !this.#released;
     this.#released = false;
     this.outgoing = Math.max(this.outgoing, numbers.outgoing) + block;
-    return { granted: true, token: this.token, before, expired };
+    return { granted: true, token: this.token, before, expired, clockMs };
   }
 
   #renew(token: number, { holder, ttlMs, numbers, block }: LeaseRequest): boolean {
-    if (this.nowMs >= this.#untilMs || this.#holder !== `${token}:${holder}`) return false;
-    this.#untilMs = this.nowMs + ttlMs;
+    if (this.#time >= this.#untilMs || this.#holder !== `${token}:${holder}`) return false;
+    this.#untilMs = this.#time + ttlMs;
     this.outgoing = numbers.outgoing + block;
     return true;
   }
 
   #release(token: number, { holder, numbers }: LeaseRequest): boolean {
-    if (this.nowMs >= this.#untilMs || this.#holder !== `${token}:${holder}`) return false;
-    this.#untilMs = this.nowMs;
+    if (this.#time >= this.#untilMs || this.#holder !== `${token}:${holder}`) return false;
+    this.#untilMs = this.#time;
     this.#released = true;
     this.outgoing = numbers.outgoing;
     return true;
@@ -186,26 +197,62 @@ test("never two on the wire, tokens only rise and no number is used twice, whate
   expect(terms).toBeGreaterThan(100);
 }, 120_000);
 
-test("a service whose clock is put forward does not have two lead", async () => {
+test("a service whose clock is put does not have two lead, by little or by much, forward or back", async () => {
   let early = 0;
-  for (let seed = 1; seed <= 60; seed += 1) {
+  for (let seed = 1; seed <= 120; seed += 1) {
     const rng = new Rng(seed);
     const model = new Model(seed, 0);
     const sides = [new Side(model, "a", 1, TTL_MS * 0.04), new Side(model, "b", 1, TTL_MS * 0.04)];
     let highestToken = 0;
     for (let nowMs = 0; nowMs < 12_000; nowMs += 5) {
       await model.to(nowMs);
-      if (rng.next() < 0.003) model.putClock();
+      if (rng.next() < 0.003) model.putClock((rng.next() - 0.3) * [100, 1_000, 3_600_000][seed % 3]);
       for (const side of sides) {
+        // One that could not look for a while knows less of the other one's lease.
+        if (rng.next() < 0.0005) side.stoppedUntilMs = nowMs + rng.next() * 1_500;
         const sent = side.turn(nowMs);
         if (sent === null) continue;
-        expect(sent.token).toBeGreaterThanOrEqual(highestToken);
+        expect({ seed, nowMs, rises: sent.token >= highestToken }).toEqual({ seed, nowMs, rises: true });
         highestToken = sent.token;
       }
     }
     early += sides[0].leadership.counters.early + sides[1].leadership.counters.early;
   }
   expect(early).toBeGreaterThan(20);
+}, 120_000);
+
+/**
+ * A leads and ends, while B stands still for longer than a lease lasts.
+ *
+ * @param putMs by how much the service's clock is put meanwhile
+ * @returns from when B runs again to when it leads
+ */
+async function starvedMs(seed: number, putMs: number): Promise<number> {
+  const rng = new Rng(seed);
+  const model = new Model(seed, 0, 0.1);
+  const [a, b] = [new Side(model, "a", 1.0004), new Side(model, "b", 1)];
+  const stopsMs = 3_000 + Math.floor(rng.next() * 40) * 5;
+  const diesMs = stopsMs + 100 + Math.floor(rng.next() * 40) * 5;
+  const wakesMs = diesMs + TTL_MS + 100;
+  for (let nowMs = 0; nowMs < 8_000; nowMs += 5) {
+    await model.to(nowMs);
+    if (nowMs === diesMs) model.putClock(putMs);
+    if (nowMs < diesMs) a.turn(nowMs);
+    if (nowMs === stopsMs) b.stoppedUntilMs = wakesMs;
+    if (nowMs > 100) b.turn(nowMs);
+    if (b.leadership.role === "leader") return nowMs - wakesMs;
+  }
+  return Number.POSITIVE_INFINITY;
+}
+
+test("one that could not look while the lease ran out takes it when it can, and does not wait for its length once more", async () => {
+  for (let seed = 1; seed <= 40; seed += 1) expect(await starvedMs(seed, 0)).toBeWithin(0, 250);
+});
+
+test("where the service's clock was put meanwhile, it waits for the lease's length: its holder may know nothing of that", async () => {
+  for (let seed = 1; seed <= 10; seed += 1) {
+    expect(await starvedMs(seed, 5_000)).toBeWithin(TTL_MS, TTL_MS + 250);
+  }
 });
 
 test("a leader that gets no answer falls silent before the lease ends, and the way is shut before, too", async () => {

@@ -2,10 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { RedisClient } from "bun";
 import { Secret } from "../../src/core/secret.ts";
 import { EtcdLease } from "../../src/failover/etcd-lease.ts";
 import type { LeaseRequest, LeaseService } from "../../src/failover/lease-service.ts";
 import { RedisLease } from "../../src/failover/redis-lease.ts";
+import { CLOCK_FIXED, PutClock } from "../support/put-clock.ts";
 import { freePort, RedisServer, redisMissing } from "../support/services.ts";
 
 const request = (holder: string, outgoing = 1): LeaseRequest => ({
@@ -65,9 +67,12 @@ function contract(open: (name: string) => LeaseService): void {
 
 const noRedis = redisMissing();
 if (noRedis !== null) console.log(`skipped: ${noRedis}`);
+else if (CLOCK_FIXED !== null) console.log(`skipped: ${CLOCK_FIXED}`);
 
 describe.skipIf(noRedis !== null)("Redis", () => {
-  const server = new RedisServer();
+  const clocks = mkdtempSync(join(tmpdir(), "keel-lease-clock-"));
+  const clock = CLOCK_FIXED === null ? new PutClock(clocks) : null;
+  const server = new RedisServer(undefined, clock);
   const open = (name: string, port = server.port, timeoutMs = 2_000): RedisLease =>
     new RedisLease({
       ...{ url: `redis://127.0.0.1:${port}`, username: undefined, password: new Secret(server.password) },
@@ -77,6 +82,7 @@ describe.skipIf(noRedis !== null)("Redis", () => {
   afterAll(async () => {
     await server.stop();
     server.remove();
+    rmSync(clocks, { recursive: true, force: true });
   });
   contract(open);
 
@@ -91,6 +97,47 @@ describe.skipIf(noRedis !== null)("Redis", () => {
     const next = await acquired(service, { ...request("two"), tokenFloor: token });
     expect(next.token).toBeGreaterThan(token);
     expect(performance.now() - startedMs).toBeGreaterThan(950);
+    service.close();
+  });
+
+  test("a lease whose key was removed is its holder's until it ends, and prolonged", async () => {
+    const [one, two] = [open("removed"), open("removed")];
+    const client = new RedisClient(
+      `redis://:${encodeURIComponent(server.password)}@127.0.0.1:${server.port}`,
+    );
+    const { token } = await acquired(one, request("one"));
+    await client.del("keel:{removed}:lease");
+    expect(await two.acquire(request("two"))).toMatchObject({ granted: false });
+    expect(await one.renew(token, request("one"))).toBe(true);
+    expect((await two.look()).holder).toBe("one");
+    await client.del("keel:{removed}:lease");
+    const startedMs = performance.now();
+    expect(await acquired(two, request("two"))).toMatchObject({ expired: true });
+    expect(performance.now() - startedMs).toBeGreaterThan(500);
+    expect(await one.renew(token, request("one"))).toBe(false);
+    client.close();
+    one.close();
+    two.close();
+  });
+
+  test("one that was given back stays so when its key is asked for", async () => {
+    const service = open("back");
+    const { token } = await acquired(service, request("one"));
+    await service.release(token, request("one"));
+    expect(await service.renew(token, request("one"))).toBe(false);
+    expect(await service.acquire(request("two"))).toMatchObject({ granted: true, expired: false });
+    service.close();
+  });
+
+  test.skipIf(CLOCK_FIXED !== null)("answers carry its clock", async () => {
+    const service = open("clock");
+    const { clockMs } = await acquired(service, request("one"));
+    expect(Math.abs((clockMs ?? 0) - Date.now())).toBeLessThan(5_000);
+    clock?.put(3_600);
+    const later = await acquired(service, request("two"));
+    expect(later).toMatchObject({ granted: true, expired: true });
+    expect(Math.abs((later.clockMs ?? 0) - Date.now() - 3_600_000)).toBeLessThan(5_000);
+    clock?.put(0);
     service.close();
   });
 

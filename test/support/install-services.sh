@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests of distribution and failover start: a Redis server, etcd, libfaketime, and Apache Kafka's broker with a Java
-# runtime. Takes two minutes at
-# most and always succeeds; tests of what could not be had are skipped, and say so.
+# Installs what the tests of distribution and failover start: a Redis server, etcd, and Apache Kafka's broker with a Java runtime. Takes two
+# minutes at most and always succeeds; tests of what could not be had are skipped, and say so.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -25,7 +24,6 @@ missing=()
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v openssl >/dev/null || missing+=(openssl)
 command -v etcd >/dev/null || missing+=(etcd-server)
-compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || missing+=(libfaketime)
 if [[ ! -d "$KAFKA" ]]; then
   command -v mvn >/dev/null || missing+=(maven)
 fi

@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { CertificateFiles, Certificates } from "./certificate-authority.ts";
+import type { PutClock } from "./put-clock.ts";
 
 const KAFKA = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "keel-test/kafka-4.1.0");
 const START_MS = 90_000;
@@ -82,10 +83,18 @@ export class RedisServer {
   readonly password = "a redis password";
   readonly #folder = mkdtempSync(join(tmpdir(), "keel-redis-"));
   readonly #tls: readonly string[];
+  readonly #clock: PutClock | null;
   #child: Bun.Subprocess | null = null;
 
-  /** @param tls the server's certificate, and the authority that clients' must be by; left out = no TLS */
-  constructor(tls?: { readonly server: CertificateFiles; readonly ca: string }) {
+  /**
+   * @param tls the server's certificate, and the authority that clients' must be by; left out = no TLS
+   * @param clock the server's wall clock
+   */
+  constructor(
+    tls?: { readonly server: CertificateFiles; readonly ca: string },
+    clock: PutClock | null = null,
+  ) {
+    this.#clock = clock;
     this.#tls =
       tls === undefined
         ? ["--port", String(this.port)]
@@ -105,7 +114,7 @@ export class RedisServer {
     const log = join(this.#folder, "log");
     this.#child = Bun.spawn(
       ["redis-server", ...this.#tls, "--requirepass", this.password, "--logfile", log, ...config],
-      { stdout: "ignore", stderr: "ignore" },
+      { stdout: "ignore", stderr: "ignore", env: { ...process.env, ...this.#clock?.environment } },
     );
     await untilOpen(this.port, this.#child, () => readFileSync(log, "utf8"));
   }

@@ -45,8 +45,8 @@ export class Connector {
     this.#events = events;
   }
 
-  /** Logged on: the next break is answered with the first delay again. */
-  succeeded(): void {
+  /** Logged on, or of a pair given the lead: the next break is answered with the first delay again. */
+  forgetFailures(): void {
     this.#backoff.reset();
   }
 

@@ -142,6 +142,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
     this.#port.cut();
     this.session.onDisconnected("another term of leadership has begun", timeUs);
     this.#followed?.takeOver(before);
+    this.#connector.forgetFailures();
     this.#leading = true;
     if (!this.#stopping && this.#open(timeUs)) this.#connector.connect(timeUs);
   }
@@ -281,7 +282,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
   }
 
   onLogon(timeUs: number): void {
-    this.#connector.succeeded();
+    this.#connector.forgetFailures();
     this.#deferred.clear();
     this.#up = true;
     this.#firstSeq = this.session.store.nextOutgoing;

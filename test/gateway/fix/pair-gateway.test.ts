@@ -43,3 +43,48 @@ test("connects to nobody before it leads, and takes no quote from the moment in 
   peer.stop();
   rmSync(folder, { recursive: true, force: true });
 });
+
+test("one that is given the lead asks again soon, however often it was refused when it led before", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "keel-pair-gateway-"));
+  let attempts = 0;
+  const refusing = Bun.listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: {
+      open: (socket) => {
+        attempts += 1;
+        socket.end();
+      },
+      data: () => {},
+    },
+  });
+  let nowUs = systemClock.wallUs();
+  const fence = new LeaseFence(systemClock.monotonicNs);
+  const gateway = new FixQuoteGateway({
+    ...{ version: "4.4", senderCompId: "KEEL", targetCompId: "PEER", host: "127.0.0.1" },
+    ...{ port: refusing.port, heartbeatSeconds: 30, resetOnLogon: false, reconnectFirstMs: 200, seed: 1 },
+    ...{ storeDir: folder, instruments: new InstrumentTable(4) },
+    clock: { ...systemClock, wallUs: () => nowUs },
+    pair: { fence, follower: () => {} },
+  });
+  const refused = async (count: number, stepMs: number): Promise<void> => {
+    for (let turn = 0; turn < 4_000 && attempts < count; turn += 1) {
+      nowUs += stepMs * 1_000;
+      gateway.onTimer(nowUs);
+      await Bun.sleep(2);
+    }
+    expect(attempts).toBe(count);
+  };
+  gateway.start({ onSessionUp() {}, onSessionDown() {}, onQuoteAck() {}, onExecution() {} });
+  fence.open(1, Number.POSITIVE_INFINITY, 1_000_000);
+  gateway.lead(null, nowUs);
+  await refused(8, 5_000);
+  await gateway.follow("the other one leads", nowUs);
+  gateway.lead(null, nowUs);
+  const startUs = nowUs;
+  await refused(10, 10);
+  expect((nowUs - startUs) / 1_000).toBeLessThan(10_000);
+  await gateway.stop(100);
+  refusing.stop(true);
+  rmSync(folder, { recursive: true, force: true });
+});

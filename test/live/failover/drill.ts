@@ -6,16 +6,20 @@
  */
 import { Histogram } from "../../../src/core/histogram.ts";
 import { Rng } from "../../../src/core/rng.ts";
-import { FAKETIME, type Node, Pair } from "./pair.ts";
+import type { TakeoverStages } from "../../../src/live/takeover.ts";
+import { CLOCK_FIXED } from "../../support/put-clock.ts";
+import { type Node, Pair } from "./pair.ts";
 
 export const FAULTS = [
   "kill",
   "freeze",
+  "starve",
   "cut-redis",
   "cut-all",
   "cut-venues",
   "redis-loss",
   "redis-clock",
+  "redis-removal",
   "clock",
   "switch",
 ] as const;
@@ -28,9 +32,15 @@ export interface DrillResult {
   /** From the fault to the last message with quotes that the old leader wrote; NaN where that is not looked at. */
   readonly toSilenceMs: number;
   readonly problems: readonly string[];
+  /** Of whoever led then. */
+  readonly stages: TakeoverStages | null;
 }
 
 const TRADES = 3;
+/** After these the leader goes on. */
+const STAYING: ReadonlySet<Fault> = new Set(["clock", "redis-removal"]);
+/** These put the clock of a process. */
+const CLOCKS: ReadonlySet<Fault> = new Set(["clock", "redis-clock"]);
 
 /** Brings one fault about on a pair that is ready, waits until it is over, and says what was wrong. */
 export async function drill(pair: Pair, fault: Fault, rng: Rng): Promise<DrillResult> {
@@ -49,6 +59,12 @@ export async function drill(pair: Pair, fault: Fault, rng: Rng): Promise<DrillRe
   const silenced = (): void => {
     silence = Math.max(0, (pair.wire.lastQuoteMs.get(leader.name) ?? 0) - atMs);
   };
+  const stays = async (forMs: number): Promise<void> => {
+    await Bun.sleep(forMs);
+    const quotes = async () => (pair.wire.lastQuoteMs.get(leader.name) ?? 0) > atMs + 1_000;
+    await pair.until(`the leader quotes on after ${fault}`, quotes);
+    if (pair.wire.leader !== leader.name) problems.push(`the lead changed\n${leader.log.slice(-1_500)}`);
+  };
   switch (fault) {
     case "kill":
       await Promise.all([leader.kill(), pair.trade()]);
@@ -60,6 +76,17 @@ export async function drill(pair: Pair, fault: Fault, rng: Rng): Promise<DrillRe
       await Bun.sleep(rng.next() * 1_000);
       leader.signal("SIGCONT");
       break;
+    case "starve": {
+      // The one that stands by gets no processor for longer than a lease lasts, and its leader dies at some time of that.
+      const startsMs = rng.next() * 400;
+      other.signal("SIGSTOP");
+      await Bun.sleep(startsMs);
+      await leader.kill();
+      await Bun.sleep(900 - startsMs + rng.next() * 200);
+      other.signal("SIGCONT");
+      await untilTaken();
+      break;
+    }
     case "cut-redis":
       leader.links.redis.cut();
       await untilTaken();
@@ -95,28 +122,29 @@ export async function drill(pair: Pair, fault: Fault, rng: Rng): Promise<DrillRe
       );
       break;
     case "redis-clock":
-      await pair.forgetLease();
+      pair.redisClock?.put(Math.round(10 + rng.next() * 3_600));
       await pair.until("somebody quotes again", async () => pair.wire.firstQuoteMs > atMs);
+      pair.redisClock?.put(0);
       break;
-    case "clock": {
+    case "redis-removal":
+      await pair.removeLease();
+      await stays(healMs);
+      break;
+    case "clock":
       // Leadership reads the monotonic clock alone: the leader stays, and goes on quoting.
       leader.putClock(Math.round((rng.next() - 0.5) * 7_200));
-      await Bun.sleep(healMs);
-      const quotes = async () => (pair.wire.lastQuoteMs.get(leader.name) ?? 0) > atMs + 1_000;
-      await pair.until("the leader quotes at another time", quotes);
-      if (pair.wire.leader !== leader.name)
-        problems.push(`the lead changed with the clock\n${leader.log.slice(-1_500)}`);
+      await stays(healMs);
       leader.putClock(0);
       break;
-    }
     case "switch": {
       const answer = await leader.get<{ switched: boolean }>("/failover/switch", { method: "POST" });
       if (answer?.switched !== true) problems.push(`not switched: ${JSON.stringify(answer)}`);
       await untilTaken();
     }
   }
-  const toQuoteMs = fault === "clock" ? Number.NaN : pair.wire.firstQuoteMs - atMs;
+  const toQuoteMs = STAYING.has(fault) ? Number.NaN : pair.wire.firstQuoteMs - atMs;
   const now = pair.node(pair.wire.leader);
+  const stages = Number.isNaN(toQuoteMs) ? null : ((await now.report())?.takeover ?? null);
   await Bun.sleep(100);
   let { orphans } = await pair.peer();
   // What the network kept reaches the venue late, and is taken away once the leader has heard of it.
@@ -132,7 +160,12 @@ export async function drill(pair: Pair, fault: Fault, rng: Rng): Promise<DrillRe
   if (!leader.running) leader.start();
   const differences = await settled(pair, now);
   problems.push(...differences);
-  return { fault, toQuoteMs, toSilenceMs: silence, problems };
+  return { fault, toQuoteMs, toSilenceMs: silence, problems, stages };
+}
+
+/** A JSON number, of which NaN is null. */
+function ms(value: number | null): string {
+  return value?.toFixed(0) ?? "–";
 }
 
 /** Fills under way are waited for. */
@@ -153,11 +186,11 @@ function links({ links: { redis, counterparty, peer } }: Node) {
 if (import.meta.main) {
   const count = Number(process.argv[2] ?? "20");
   const seed = Number(process.argv[3] ?? Math.floor(Math.random() * 1e9));
-  const possible = FAULTS.filter((fault) => fault !== "clock" || FAKETIME !== null);
+  const possible = FAULTS.filter((fault) => !CLOCKS.has(fault) || CLOCK_FIXED === null);
   const kinds = (process.argv[4]?.split(",") ?? possible) as readonly Fault[];
   const rng = new Rng(seed);
-  if (FAKETIME === null) console.log("no libfaketime: no clock is put");
-  const pair = new Pair({}, true);
+  if (CLOCK_FIXED !== null) console.log(CLOCK_FIXED);
+  const pair = new Pair({}, CLOCK_FIXED === null);
   const quotes = new Map<string, Histogram>();
   const silences = new Map<string, Histogram>();
   let failed = 0;
@@ -172,18 +205,29 @@ if (import.meta.main) {
     await pair.start();
     for (let number = 1; number <= count; number += 1) {
       const fault = kinds[Math.floor(rng.next() * kinds.length)] ?? "kill";
-      const { toQuoteMs, toSilenceMs, problems } = await drill(pair, fault, rng).catch(
+      const { toQuoteMs, toSilenceMs, problems, stages } = await drill(pair, fault, rng).catch(
         (error: unknown): DrillResult => {
           pair.mend();
-          return { fault, toQuoteMs: Number.NaN, toSilenceMs: Number.NaN, problems: [String(error)] };
+          return {
+            fault,
+            toQuoteMs: Number.NaN,
+            toSilenceMs: Number.NaN,
+            problems: [String(error)],
+            stages: null,
+          };
         },
       );
       record(quotes, fault, toQuoteMs);
       record(silences, fault, toSilenceMs);
       if (problems.length > 0) failed += 1;
       const silent = Number.isNaN(toSilenceMs) ? "" : `, silent ${toSilenceMs.toFixed(0)} ms`;
+      const parts =
+        stages === null
+          ? ""
+          : ` (lease ${ms(stages.leaseMs)}, session ${ms(stages.sessionMs)}, quote ${ms(stages.quoteMs)})`;
+      if (toQuoteMs > 1_200 && process.env.DRILL_LOGS === "1") console.log(await pair.state());
       console.log(
-        `${number} ${fault}: quotes after ${toQuoteMs.toFixed(0)} ms${silent} ${problems.join("; ")}`,
+        `${number} ${fault}: quotes after ${ms(toQuoteMs)} ms${parts}${silent} ${problems.join("; ")}`,
       );
     }
     const rows = (title: string, of: Map<string, Histogram>): void => {

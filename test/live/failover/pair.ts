@@ -6,6 +6,7 @@ import { systemClock } from "../../../src/core/clock.ts";
 import type { FailoverReport } from "../../../src/live/failover.ts";
 import { SIMULATED_KEY } from "../../../src/sim/deribit-venue.ts";
 import { Simulation } from "../../../src/sim/simulation.ts";
+import { PutClock } from "../../support/put-clock.ts";
 import { freePort, RedisServer } from "../../support/services.ts";
 import { DeribitPeer, FixPeer, type PairCounterparty, type PeerState } from "./counterparty.ts";
 import { Link } from "./link.ts";
@@ -14,9 +15,6 @@ import type { PairWire } from "./wire.ts";
 export type { PeerState } from "./counterparty.ts";
 
 const main = join(import.meta.dir, "../../../src/main.ts");
-/** Where libfaketime is; null where it is not installed (test/support/install-services.sh installs it). */
-export const FAKETIME: string | null =
-  [...new Bun.Glob("/usr/lib/*/faketime/libfaketime.so.1").scanSync("/")][0] ?? null;
 export const NAMES = ["a", "b"] as const;
 export type Name = (typeof NAMES)[number];
 
@@ -35,12 +33,14 @@ export class Node {
   log = "";
   readonly #pair: Pair;
   readonly #environment: Readonly<Record<string, string>>;
+  readonly #clock: PutClock | null;
   #child: Bun.Subprocess<"ignore", "ignore", "pipe"> | null = null;
 
   constructor(pair: Pair, name: Name, environment: Readonly<Record<string, string>>) {
     this.#pair = pair;
     this.name = name;
     this.#environment = environment;
+    this.#clock = pair.putsClocks ? new PutClock(join(pair.folder, `${name}-clock`)) : null;
     this.links.counterparty.onSent = (bytes, connection) => pair.wire.take(name, bytes, connection);
   }
 
@@ -89,7 +89,7 @@ export class Node {
         KEEL_PEER_LISTEN: `127.0.0.1:${this.peerPort}`,
         KEEL_PEER_TOKEN_FILE: join(folder, "peer-token"),
         KEEL_FAILOVER_UNFIT_MS: "2000",
-        ...this.#fakedClock(),
+        ...this.#clock?.environment,
         ...this.#environment,
       },
     });
@@ -99,7 +99,7 @@ export class Node {
 
   /** Puts the process's wall clock, as a step of the host's would. */
   putClock(seconds: number): void {
-    writeFileSync(this.#clockFile, `${seconds < 0 ? "" : "+"}${seconds}\n`);
+    this.#clock?.put(seconds);
   }
 
   signal(signal: NodeJS.Signals): void {
@@ -133,23 +133,6 @@ export class Node {
     }
   }
 
-  get #clockFile(): string {
-    return join(this.#pair.folder, `${this.name}-clock`);
-  }
-
-  /** libfaketime's, read anew at every look at the wall clock; the monotonic one stays the host's. */
-  #fakedClock(): Record<string, string> {
-    if (FAKETIME === null || !this.#pair.fakesClocks) return {};
-    this.putClock(0);
-    return {
-      LD_PRELOAD: FAKETIME,
-      FAKETIME_TIMESTAMP_FILE: this.#clockFile,
-      FAKETIME_NO_CACHE: "1",
-      FAKETIME_DONT_FAKE_MONOTONIC: "1",
-      DONT_FAKE_MONOTONIC: "1",
-    };
-  }
-
   async #read(stream: ReadableStream<Uint8Array>): Promise<void> {
     const decoder = new TextDecoder();
     for await (const chunk of stream) this.log = (this.log + decoder.decode(chunk)).slice(-20_000);
@@ -159,7 +142,8 @@ export class Node {
 /** Two keel processes, a Redis, simulated venues and who takes their quotes, with a link for every way between them. */
 export class Pair {
   readonly folder = mkdtempSync(join(tmpdir(), "keel-pair-"));
-  readonly redis = new RedisServer();
+  readonly redisClock: PutClock | null;
+  readonly redis: RedisServer;
   readonly simulation = new Simulation({
     ...{ seed: 7, clock: systemClock, price: 60_000, speed: 0.5 },
     deribitTrading: { clients: [SIMULATED_KEY] },
@@ -168,12 +152,14 @@ export class Pair {
   readonly a: Node;
   readonly b: Node;
 
-  /** @param fakesClocks the wall clocks of both processes can be put */
+  /** @param putsClocks the wall clocks of both processes and of Redis can be put */
   constructor(
     environment: Readonly<Record<string, string>> = {},
-    readonly fakesClocks = false,
+    readonly putsClocks = false,
     readonly by: "fix" | "deribit" = "fix",
   ) {
+    this.redisClock = putsClocks ? new PutClock(join(this.folder, "redis-clock")) : null;
+    this.redis = new RedisServer(undefined, this.redisClock);
     this.counterparty = by === "fix" ? new FixPeer() : new DeribitPeer(this.simulation, this.folder);
     writeFileSync(join(this.folder, "redis-password"), this.redis.password);
     writeFileSync(join(this.folder, "peer-token"), "a token of the pair's own");
@@ -258,8 +244,8 @@ export class Pair {
     return found;
   }
 
-  /** What a step forward of Redis's clock does: the lease is gone before its holder knows. */
-  async forgetLease(): Promise<void> {
+  /** What a server that is short of memory does: the lease's key is gone before its holder knows. */
+  async removeLease(): Promise<void> {
     const client = new RedisClient(
       `redis://:${encodeURIComponent(this.redis.password)}@127.0.0.1:${this.redis.port}`,
     );
