@@ -14,10 +14,9 @@ import { SymbolListing } from "./listing.ts";
 import { createBinanceDecoder } from "./native-decoder.ts";
 import { OptionMarks, type OptionMarksSubject } from "./option-marks.ts";
 import { Recovery } from "./recovery.ts";
+import { StreamOutbox } from "./stream-outbox.ts";
 import type { BinanceVenue } from "./venue.ts";
 
-/** Streams of one SUBSCRIBE message. */
-const STREAMS_PER_MESSAGE = 100;
 /** What a REST request is for. A symbol that is being described is not carried yet. */
 type Subject =
   | { readonly purpose: "description"; readonly symbol: string }
@@ -36,13 +35,13 @@ export class BinanceFeed extends SupervisedFeed {
   readonly #recoveryOf: Int32Array;
   readonly #rng: Rng;
   readonly #rest: RestRequests<Subject>;
+  readonly #outbox: StreamOutbox;
   readonly #listing: SymbolListing;
   readonly #optionMarks: OptionMarks | null;
   readonly #head = new DepthHead();
   brought: Float64Array | undefined;
   /** The event that is being taken in has been brought by another line, and is told without levels. */
   #isBare = false;
-  #nextMessage = 1;
 
   constructor(venue: BinanceVenue, options: FeedOptions) {
     super(options);
@@ -51,6 +50,7 @@ export class BinanceFeed extends SupervisedFeed {
     this.decoder = createBinanceDecoder(this.#bySymbol, options.native);
     this.#rng = new Rng(options.seed ^ 0x5eed);
     this.#rest = new RestRequests(options.id, options.port, this.#rng);
+    this.#outbox = new StreamOutbox(options.id, options.port, venue.streams);
     const { optionMarks } = venue;
     this.#optionMarks =
       optionMarks === undefined ? null : new OptionMarks(optionMarks, options.instruments.capacity);
@@ -157,6 +157,7 @@ export class BinanceFeed extends SupervisedFeed {
     if (overdue >= 0) this.onResponse(overdue, 0, "within the time for it", Number.NaN, timeUs, out);
     this.#describe(timeUs);
     if (!this.connection.open) return;
+    this.#outbox.flush(timeUs);
     for (const recovery of this.#recoveries) {
       this.#askSnapshot(recovery, timeUs);
       this.#askMark(recovery, timeUs);
@@ -168,6 +169,7 @@ export class BinanceFeed extends SupervisedFeed {
 
   protected disconnected(): void {
     this.#optionMarks?.clear();
+    this.#outbox.clear();
     for (const recovery of this.#recoveries) {
       recovery.restart();
       recovery.inFlight = false;
@@ -181,8 +183,8 @@ export class BinanceFeed extends SupervisedFeed {
     recovery.restart();
     recovery.schedule(timeUs, this.states.liveSinceUs(instrument));
     if (reason === UNSOUND.silence) {
-      this.#send("UNSUBSCRIBE", [recovery.instrument]);
-      this.#send("SUBSCRIBE", [recovery.instrument]);
+      this.#outbox.resubscribe(recovery.instrument.symbol);
+      this.#outbox.flush(timeUs);
     }
   }
 
@@ -191,11 +193,9 @@ export class BinanceFeed extends SupervisedFeed {
     for (const recovery of recoveries) {
       recovery.followed(timeUs);
       this.states.toSnapshot(recovery.instrument.id, out);
+      this.#outbox.subscribe(recovery.instrument.symbol);
     }
-    this.#send(
-      "SUBSCRIBE",
-      recoveries.map(({ instrument }) => instrument),
-    );
+    this.#outbox.flush(timeUs);
   }
 
   #onDepth(recovery: Recovery, row: number, level: number, timeUs: number, out: EventBatch): void {
@@ -419,17 +419,6 @@ export class BinanceFeed extends SupervisedFeed {
   #connectWhenDescribed(timeUs: number): void {
     if (this.#listing.isWaiting) return;
     if (this.states.carried.length > 0) this.connection.start(timeUs);
-  }
-
-  #send(method: "SUBSCRIBE" | "UNSUBSCRIBE", instruments: readonly Instrument[]): void {
-    const streams = instruments.flatMap(({ symbol }) =>
-      this.#venue.streams.map((stream) => `${symbol.toLowerCase()}@${stream}`),
-    );
-    for (let start = 0; start < streams.length; start += STREAMS_PER_MESSAGE) {
-      const params = streams.slice(start, start + STREAMS_PER_MESSAGE);
-      this.options.port.send(this.id, JSON.stringify({ method, params, id: this.#nextMessage }));
-      this.#nextMessage += 1;
-    }
   }
 }
 

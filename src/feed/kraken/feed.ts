@@ -103,12 +103,17 @@ export class KrakenFeed extends SupervisedFeed {
   protected tick(timeUs: number): void {
     if (!this.connection.open || timeUs < this.#nextScanUs) return;
     this.#nextScanUs = timeUs + SCAN_US;
+    const symbols: string[] = [];
     for (const recovery of this.#recoveries) {
       if (timeUs < recovery.dueUs) continue;
       recovery.dueUs = timeUs + SNAPSHOT_WAIT_US + recovery.backoff.nextUs();
-      const symbols = [recovery.instrument.symbol];
-      this.#call({ method: "unsubscribe", params: this.#parameters("book", symbols) });
-      this.#call({ method: "subscribe", params: this.#parameters("book", symbols) });
+      symbols.push(recovery.instrument.symbol);
+    }
+    // The venue limits messages, not symbols: books that are lost together are asked for together.
+    for (let start = 0; start < symbols.length; start += SYMBOLS_PER_MESSAGE) {
+      const some = symbols.slice(start, start + SYMBOLS_PER_MESSAGE);
+      this.#call({ method: "unsubscribe", params: this.#parameters("book", some) });
+      this.#call({ method: "subscribe", params: this.#parameters("book", some) });
     }
   }
 
