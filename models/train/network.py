@@ -1,5 +1,6 @@
 """The residuals: networks whose output is added to the logits of the frozen linear branch. Here what all have, and the LSTM."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +24,7 @@ class Axis:
     outgoing: bool = False
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """
     A residual: normalised features [B, T, F] and its state to logits [B, T, K] and the next state. Dropout, and a head that begins
     at zero. `sizes` are the keyword arguments that make another of its shape; `states` and `body` say one step as ONNX.
@@ -38,17 +39,21 @@ class Network(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
-    def groups(self):
+    @abstractmethod
+    def forward(self, features: torch.Tensor, state=None):
+        """Logits of the rows, and the state after them; without a state from the initial one on."""
+
+    @abstractmethod
+    def groups(self) -> dict[str, list[Axis]]:
         """Units that can be dropped, by the name of the size that counts them."""
-        raise NotImplementedError
 
-    def states(self):
+    @abstractmethod
+    def states(self) -> list[tuple[str, list[int]]]:
         """Names and shapes of what is carried from step to step."""
-        raise NotImplementedError
 
-    def body(self, step):
+    @abstractmethod
+    def body(self, step) -> str:
         """The same for one step, as ONNX. @returns the name of what the head reads."""
-        raise NotImplementedError
 
 
 def lstm_axes():
