@@ -2,6 +2,7 @@ import type { DeskTap } from "../gateway/tap.ts";
 import type { ServiceNotifier } from "../monitor/service-notifier.ts";
 
 const STATUS_US = 2_000_000;
+const RETRY_US = 100_000;
 /** Signs of life within the time after which the manager takes the process for hung. */
 const SIGNS_PER_WATCHDOG = 4;
 
@@ -15,6 +16,7 @@ export class ServiceTap implements DeskTap {
   readonly #aliveEveryUs: number;
   #toldAliveUs = Number.NEGATIVE_INFINITY;
   #toldStatusUs = Number.NEGATIVE_INFINITY;
+  #retriedUs = Number.NEGATIVE_INFINITY;
   #told = "";
 
   /** @param status one sentence for `systemctl status` */
@@ -33,6 +35,10 @@ export class ServiceTap implements DeskTap {
     if (Math.abs(timeUs - this.#toldAliveUs) >= this.#aliveEveryUs) {
       this.#toldAliveUs = timeUs;
       this.#notifier.alive();
+    }
+    if (this.#notifier.waiting && Math.abs(timeUs - this.#retriedUs) >= RETRY_US) {
+      this.#retriedUs = timeUs;
+      this.#notifier.retry();
     }
     if (Math.abs(timeUs - this.#toldStatusUs) < STATUS_US) return;
     this.#toldStatusUs = timeUs;

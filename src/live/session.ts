@@ -38,6 +38,8 @@ import { LiveWatch } from "./watch.ts";
 
 const PAPER_COMP_ID = "PAPER";
 const DISK_MS = 10_000;
+/** How long a process that ends waits for its service manager to be told of the next one. */
+const TOLD_MS = 500;
 /** A leader that has just taken over tries again soon, while the counterparty still holds the dead one's session. */
 const PAIR_RECONNECT_CAP_MS = 1_000;
 
@@ -313,6 +315,7 @@ export class Session {
       return false;
     }
     notifier?.mainProcess(pid);
+    await notifier?.told(TOLD_MS);
     handover.giver?.succeed();
     log.info("another process has taken over", { pid });
     return true;

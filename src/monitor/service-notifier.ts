@@ -7,12 +7,20 @@ export interface ServiceManager {
   readonly watchdogUs: number | null;
 }
 
-/** Tells the service manager of the state of this process. What it has no room for is counted, never waited for. */
+/** Of what the manager has no room for, so much is kept. */
+const WAITING_MAX = 8;
+const RETRY_MS = 5;
+
+/**
+ * Tells the service manager of the state of this process. A socket takes about ten messages that are not read yet: what it has no room
+ * for is counted and told later, in its order, except for signs of life. Nothing waits for it.
+ */
 export class ServiceNotifier {
   readonly watchdogUs: number | null;
   readonly manager: ServiceManager;
-  /** Notifications that the manager did not take. */
+  /** Notifications that the manager did not take at once. */
   lost = 0;
+  readonly #waiting: string[] = [];
   readonly #sender: UnixDatagramSender;
 
   /** @throws Error when the socket's name is no name of a socket */
@@ -33,7 +41,25 @@ export class ServiceNotifier {
 
   /** The event loop has turned. */
   alive(): void {
-    this.#tell("WATCHDOG=1");
+    if (!this.#sender.send("WATCHDOG=1")) this.lost += 1;
+  }
+
+  /** Whether there is something that the manager had no room for. */
+  get waiting(): boolean {
+    return this.#waiting.length > 0;
+  }
+
+  /** Tells again what the manager had no room for. */
+  retry(): void {
+    while (this.#waiting.length > 0 && this.#sender.send(this.#waiting[0])) this.#waiting.shift();
+  }
+
+  /** Tells it again until the manager has it, for a process that is about to end. */
+  async told(withinMs: number): Promise<void> {
+    for (let ms = 0; this.waiting && ms < withinMs; ms += RETRY_MS) {
+      await Bun.sleep(RETRY_MS);
+      this.retry();
+    }
   }
 
   /** @param monotonicUs CLOCK_MONOTONIC, by which the manager knows this reload from an earlier one */
@@ -55,7 +81,14 @@ export class ServiceNotifier {
   }
 
   #tell(state: string): void {
-    if (!this.#sender.send(state)) this.lost += 1;
+    this.retry();
+    if (!this.waiting && this.#sender.send(state)) return;
+    this.lost += 1;
+    // Of sentences alone the last one counts.
+    const isSentence = (text = ""): boolean => text.startsWith("STATUS=");
+    if (isSentence(state) && isSentence(this.#waiting.at(-1))) this.#waiting.pop();
+    this.#waiting.push(state);
+    if (this.#waiting.length > WAITING_MAX) this.#waiting.shift();
   }
 }
 

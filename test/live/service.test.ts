@@ -98,6 +98,31 @@ test("nothing but the desk's own turn feeds the watchdog", async () => {
   expect(texts.filter((text) => text.startsWith("STATUS="))).toEqual(["STATUS=quoting much"]);
 });
 
+test("what a manager had no room for is told in its order once there is room, of sentences the last", async () => {
+  const { socket, path } = manager();
+  const notifier = new ServiceNotifier({ socket: path, watchdogUs: 40_000 });
+  open.push(notifier);
+  const tap = new ServiceTap(notifier, () => "quoting");
+  for (let sign = 0; sign < 1_000 && notifier.lost === 0; sign += 1) notifier.alive();
+  expect(notifier.lost).toBe(1);
+  notifier.status("starts");
+  notifier.status("warms up");
+  notifier.mainProcess(7);
+  notifier.ready("ready");
+  expect([notifier.lost, notifier.waiting]).toEqual([5, true]);
+  tap.onTimer(0);
+  expect(notifier.waiting).toBe(true);
+  socket.drain();
+  expect(socket.received.every(({ text }) => text === "WATCHDOG=1")).toBe(true);
+  socket.received.length = 0;
+  tap.onTimer(100_000);
+  socket.drain();
+  const texts = socket.received.map(({ text }) => text).filter((text) => text !== "WATCHDOG=1");
+  expect(texts).toEqual(["STATUS=warms up", "MAINPID=7", "READY=1\nSTATUS=ready", "STATUS=quoting"]);
+  await notifier.told(0);
+  expect(notifier.waiting).toBe(false);
+});
+
 test("a manager that has gone away is counted and nothing else", () => {
   const notifier = new ServiceNotifier({ socket: join(folder, "nobody"), watchdogUs: null });
   notifier.ready("quoting");
