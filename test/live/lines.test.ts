@@ -19,7 +19,7 @@ describe("two lines to each venue, over real sockets", () => {
   let chain: () => ProxiedLine[];
 
   beforeAll(async () => {
-    harness = await Harness.start({ KEEL_LINES: String(LINES), KEEL_SILENCE_MS: "3000" }, {}, (url) => {
+    harness = await Harness.start({ KEEL_LINES: String(LINES), KEEL_SILENCE_MS: "5000" }, {}, (url) => {
       const proxy = new LineProxy(url);
       proxies.push(proxy);
       return proxy.url;
