@@ -135,7 +135,9 @@ export class Predictor {
     for (let at = 0; at < count; at += 1) this.#tell(this.#untold[at], market, this.#untoldUs);
     const rows = this.#unshownRows;
     this.#unshownRows = 0;
-    if (rows > 0 && this.#engine !== null) this.#show(this.#engine, rows, this.#untoldUs);
+    if (rows === 0 || this.#engine === null) return;
+    this.#show(this.#engine, rows, this.#untoldUs);
+    this.#engine.settle?.();
   }
 
   #show(engine: StepEngine, rows: number, timeUs: number): void {

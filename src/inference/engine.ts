@@ -49,6 +49,8 @@ export interface StepEngine {
    * @throws EngineLostError as {@link submit}.
    */
   step(count: number): void;
+  /** Does what a step has left for when its answer's consequences have left; what is not asked for is done before it is needed. */
+  settle?(): void;
   /** Rejects with EngineLostError when the device is gone; the slots' states are then undefined until reset. */
   submit(count: number): Promise<void>;
   /** Sets the slot's state to the model's initial state. */

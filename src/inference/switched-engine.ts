@@ -46,6 +46,9 @@ export class SwitchedEngine implements StepEngine {
   readonly #rows: readonly Float32Array[];
   readonly #features: number;
   readonly #heads: number;
+  /** Rows of the last step that are not in the history yet; the first model's own input still has them, seen through these views. */
+  #unkept = 0;
+  #input: readonly Float32Array[];
   #nextSlot = 0;
 
   /** @param first a synchronous engine */
@@ -60,7 +63,8 @@ export class SwitchedEngine implements StepEngine {
     this.#heads = card.heads.length;
     this.features = new Float32Array(maxBatch * this.#features);
     const rows = Array.from({ length: maxBatch }, (_, at) => at);
-    this.#row = rows.map((at) => this.features.subarray(at * this.#features, (at + 1) * this.#features));
+    this.#row = this.#rowsIn(this.features);
+    this.#input = this.#rowsIn(first.features);
     this.#rows = rows.map((at) => this.features.subarray(0, (at + 1) * this.#features));
     this.slots = new Int32Array(maxBatch);
     this.probabilities = new Float32Array(maxBatch * this.#heads);
@@ -127,6 +131,7 @@ export class SwitchedEngine implements StepEngine {
       );
     }
     invariant(engine.slotCount >= this.slotCount, "a slot for every slot");
+    this.settle();
     this.#second = engine;
     for (let slot = 0; slot < this.slotCount; slot += 1) {
       engine.resetSlot(slot);
@@ -154,6 +159,7 @@ export class SwitchedEngine implements StepEngine {
     }
     this.#second = this.#first;
     this.#first = second;
+    this.#input = this.#rowsIn(second.features);
   }
 
   /** Lets the second model go; the first is in force everywhere. @returns what is to be disposed of */
@@ -183,12 +189,14 @@ export class SwitchedEngine implements StepEngine {
 
   step(count: number): void {
     const { slots } = this;
-    for (let row = 0; row < count; row += 1) this.#record(row, slots[row]);
+    this.settle();
     const second = this.#second;
     if (second === null) {
       this.#run(this.#first, null, count);
+      this.#unkept = count;
       return;
     }
+    for (let row = 0; row < count; row += 1) this.#record(this.#row[row], slots[row]);
     const [onFirst, onSecond] = this.#rowsOf;
     let firsts = 0;
     let seconds = 0;
@@ -212,8 +220,17 @@ export class SwitchedEngine implements StepEngine {
     return Promise.resolve();
   }
 
+  /** Keeps the rows of the last step, which with one model alone is nothing that its answer has to wait for. */
+  settle(): void {
+    const count = this.#unkept;
+    this.#unkept = 0;
+    const { slots } = this.#first;
+    for (let row = 0; row < count; row += 1) this.#record(this.#input[row], slots[row]);
+  }
+
   /** Both models begin anew there, and the slot has no history. */
   resetSlot(slot: number): void {
+    this.settle();
     this.#first.resetSlot(slot);
     this.#second?.resetSlot(slot);
     this.#written[slot] = 0;
@@ -221,6 +238,7 @@ export class SwitchedEngine implements StepEngine {
   }
 
   async warmUp(): Promise<void> {
+    this.settle();
     await this.#first.warmUp();
     for (let slot = 0; slot < this.slotCount; slot += 1) this.resetSlot(slot);
   }
@@ -235,13 +253,18 @@ export class SwitchedEngine implements StepEngine {
     await this.#first.dispose();
   }
 
+  #rowsIn(features: Float32Array): Float32Array[] {
+    const width = this.#features;
+    return Array.from({ length: this.maxBatch }, (_, at) => features.subarray(at * width, (at + 1) * width));
+  }
+
   /** Keeps a row for the model that follows. Where that is a whole history behind, it takes its oldest row first. */
-  #record(row: number, slot: number): void {
+  #record(row: Float32Array, slot: number): void {
     if (this.#second !== null && this.#written[slot] - this.#followed[slot] === HISTORY_ROWS) {
       this.forcedRows += this.#follow(slot, 1);
     }
     const at = slot * HISTORY_ROWS + (this.#written[slot] % HISTORY_ROWS);
-    this.#history.set(this.#row[row], at * this.#features);
+    this.#history.set(row, at * this.#features);
     this.#written[slot] += 1;
   }
 

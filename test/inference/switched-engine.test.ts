@@ -94,6 +94,44 @@ describe.skipIf(noEngine)("an engine with two models", () => {
     expect(made.slice(HISTORY + 50)).toEqual(wanted.slice(HISTORY));
   });
 
+  test("warms a model with every row, whether or not it was asked to keep them before", () => {
+    const given = rows(60, 13);
+    const warmed = (settlesAfter: (row: number) => boolean): Float32Array[] => {
+      reset(one);
+      const models = new SwitchedEngine(one);
+      return given.map((row, at) => {
+        if (at === 40) {
+          models.load(other);
+          models.assign(1, true);
+        }
+        const answer = stepOne(models, 1, row);
+        if (settlesAfter(at)) models.settle();
+        return answer;
+      });
+    };
+    reset(otherAlone);
+    const wanted = given.map((row) => stepOne(otherAlone, 1, row)).slice(40);
+    for (const settlesAfter of [() => true, () => false, (at: number) => at % 3 === 0]) {
+      expect(warmed(settlesAfter).slice(40)).toEqual(wanted);
+    }
+  });
+
+  test("forgets rows that wait to be kept when their slot begins anew", () => {
+    reset(one, otherAlone);
+    const models = new SwitchedEngine(one);
+    const given = rows(20, 14);
+    run(models, given.slice(0, 10));
+    models.resetSlot(1);
+    const made = run(models, given.slice(10), {
+      5: () => {
+        models.load(other);
+        models.assign(1, true);
+      },
+    });
+    const wanted = given.slice(10).map((row) => stepOne(otherAlone, 1, row));
+    expect(made.slice(5)).toEqual(wanted.slice(5));
+  });
+
   test("goes back to the first as if that had been in force all the time", () => {
     reset(one, alone);
     const given = rows(90, 4);
