@@ -8,7 +8,7 @@ const { ok, warn, fail } = findings("disk");
 
 const TEST_BYTES = 1 << 20;
 /** A journal segment that takes longer than this to reach the disk is a sign of a slow or shared one. */
-const SLOW_SYNC_MS = 200;
+export const SLOW_SYNC_MS = 200;
 const MIN_STATE_BYTES = 16 << 20;
 
 /** Space, permission and a write test of the folders that keel writes to. */
@@ -39,11 +39,35 @@ async function folder(name: string, dir: string, failBytes: number, warnBytes: n
     return fail(name, `${existing} cannot be written to`, "give the user that runs keel write permission");
   }
   const { bavail, bsize, ffree, files } = await statfs(existing);
-  const freeBytes = bavail * bsize;
-  const syncMs = await writeTest(existing);
-  const where = existing === path ? path : `${path} (will be made in ${existing})`;
+  return judged(
+    name,
+    existing === path ? path : `${path} (will be made in ${existing})`,
+    {
+      freeBytes: bavail * bsize,
+      inodesLeft: files === 0 || ffree > 0,
+      syncMs: await writeTest(existing),
+    },
+    { failBytes, warnBytes },
+  );
+}
+
+/** What was measured in a folder. */
+export interface FolderSample {
+  readonly freeBytes: number;
+  readonly inodesLeft: boolean;
+  /** From the beginning of a write to its being on the disk. */
+  readonly syncMs: number;
+}
+
+/** @param bounds less free space than this fails, or is warned of */
+export function judged(
+  name: string,
+  where: string,
+  { freeBytes, inodesLeft, syncMs }: FolderSample,
+  { failBytes, warnBytes }: { readonly failBytes: number; readonly warnBytes: number },
+): Finding {
   const detail = `${where}: ${gibibytes(freeBytes)} GiB free, ${TEST_BYTES >> 20} MiB written and synced in ${syncMs.toFixed(1)} ms`;
-  if (files > 0 && ffree === 0) return fail(name, `${where}: no inodes left`, "remove files");
+  if (!inodesLeft) return fail(name, `${where}: no inodes left`, "remove files");
   if (freeBytes < failBytes) return fail(name, detail, `free at least ${gibibytes(failBytes)} GiB`);
   if (freeBytes < warnBytes) return warn(name, detail, `free at least ${gibibytes(warnBytes)} GiB`);
   if (syncMs > SLOW_SYNC_MS)
