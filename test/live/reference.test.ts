@@ -14,6 +14,7 @@ const FROZEN_MS = 7_000;
 
 describe("a second book for the underlying, over real sockets", () => {
   let harness: Harness;
+  let changes = 0;
   beforeAll(async () => {
     harness = await Harness.start({ KEEL_REFERENCE: "next", KEEL_SILENCE_MS: String(SILENCE_MS) });
     await harness.untilQuoting();
@@ -27,8 +28,12 @@ describe("a second book for the underlying, over real sockets", () => {
 
   test("it leads while the first is lost: no option is pulled, and the model begins anew", async () => {
     const { desk } = harness;
-    await harness.until("the model to be warm", () => desk.modelStatus(0) === 0, 45_000);
-    expect(leader()).toBe("BTCUSDT");
+    // Where the other venue was first to bring its book, that one led at first.
+    await harness.until(
+      "the first book to lead, and the model to be warm",
+      () => leader() === "BTCUSDT" && desk.modelStatus(0) === 0,
+    );
+    changes = desk.counters.referenceChanges;
     const options = desk.market.instruments.all().filter(({ kind }) => kind === "option");
     const standing = (): number =>
       options.filter(({ id }) => desk.quoter.standing(id).bidLots + desk.quoter.standing(id).askLots > 0)
@@ -50,7 +55,7 @@ describe("a second book for the underlying, over real sockets", () => {
 
   test("the first leads again when it has been live for a while", async () => {
     await harness.until("the first book to lead", () => leader() === "BTCUSDT", 45_000);
-    expect(harness.desk.counters.referenceChanges).toBe(2);
+    expect(harness.desk.counters.referenceChanges).toBe(changes + 2);
     expect(harness.violations).toEqual([]);
   }, 120_000);
 
@@ -64,6 +69,6 @@ describe("a second book for the underlying, over real sockets", () => {
       stop: () => comparer.differs,
     });
     expect(comparer.finish().difference).toBeNull();
-    expect(desk.counters.referenceChanges).toBe(2);
+    expect(desk.counters.referenceChanges).toBe(changes + 2);
   }, 120_000);
 });
