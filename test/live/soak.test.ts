@@ -47,6 +47,21 @@ test("memory is judged from when the process has settled, not from its start", (
   expect(memoryVerdict(leaking).growth).toBeGreaterThan(0.04);
 });
 
+test("a trend of memory is told from a sawtooth, with the interval that it lies in", () => {
+  const samples = Array.from({ length: 3_600 }, (_, seconds) => ({
+    seconds,
+    bytes: 300e6 + (seconds % 97) * 1e5,
+  }));
+  const { low, high } = memoryVerdict(samples).hourly;
+  expect(low).toBeLessThanOrEqual(0);
+  expect(high).toBeGreaterThanOrEqual(0);
+  const leaking = samples.map(({ seconds, bytes }) => ({ seconds, bytes: bytes + seconds * 5e3 }));
+  const { hourly } = memoryVerdict(leaking);
+  expect(hourly.low).toBeGreaterThan(0);
+  expect(hourly.slope / 18e6).toBeGreaterThan(0.8);
+  expect(hourly.slope / 18e6).toBeLessThan(1.2);
+});
+
 test("windows without enough events do not count, and a ratio comes with its interval", () => {
   const stage = (count: number, p99: number) => ({
     ...{ stage: "total", count, p50: 1, p99, p999: p99, max: p99, bins: [] },

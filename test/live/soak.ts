@@ -19,7 +19,7 @@ import { parseArgs } from "node:util";
 import { STAGES } from "../../src/desk/latency.ts";
 import type { LatencySection, StageView } from "../../src/monitor/dashboard/protocol.ts";
 import type { RunSummary } from "../../src/monitor/summary.ts";
-import type { Samples } from "./soak/desk-process.ts";
+import type { Memory, Samples } from "./soak/desk-process.ts";
 import { type DeskName, PARTS, Scene } from "./soak/scene.ts";
 import {
   idle,
@@ -58,8 +58,9 @@ export interface SoakReport {
   readonly services: readonly string[];
   readonly memory: MemoryVerdict;
   readonly anonymous: MemoryVerdict;
-  readonly threads: number;
-  readonly descriptors: number;
+  readonly last: Memory;
+  /** JavaScript heap of the desk's own thread, at the end. */
+  readonly heapBytes: number;
   readonly losses: Readonly<Record<string, number>>;
   readonly idle: readonly string[];
   /** Sections of the dashboard that were never sent. */
@@ -169,12 +170,12 @@ async function soakIn(scene: Scene, options: SoakOptions): Promise<SoakReport> {
     if (second % options.rowSeconds === 0)
       progress(row(elapsed(), resident, last, windows.slice(-options.rowSeconds / WINDOW_SECONDS), viewer));
   }
-  const { threads, descriptors } = full.memory();
   const report = {
     services: scene.services,
     memory: memoryVerdict(resident),
     anonymous: memoryVerdict(anonymous),
-    ...{ threads, descriptors },
+    last: full.memory(),
+    heapBytes: last.sum("keel_process_heap_bytes"),
     losses: { ...losses(last), ...(viewer.lost > 0 ? { "dashboard connections": viewer.lost } : {}) },
     idle: idle(first ?? last, last, scene.services),
     unseen: viewer.unseen,
@@ -264,9 +265,13 @@ function told(report: SoakReport): string {
     `${median.toFixed(3)} (${low.toFixed(3)} … ${high.toFixed(3)}, ${windows} windows)`;
   const mb = (bytes: number): string => (bytes / 1_048_576).toFixed(1);
   const { memory, anonymous, p99, control, runs } = report;
+  const hourly = ({ hourly: { slope, low, high } }: MemoryVerdict): string =>
+    `${mb(slope)} MB an hour (${mb(low)} … ${mb(high)})`;
   return [
     `memory: ${mb(memory.settledBytes)} MB settled, ${mb(memory.lastBytes)} MB at the end: ${(memory.growth * 100).toFixed(2)} %` +
-      ` (anonymous ${(anonymous.growth * 100).toFixed(2)} %); ${report.threads} threads, ${report.descriptors} descriptors`,
+      ` (anonymous ${(anonymous.growth * 100).toFixed(2)} %); ${report.last.threads} threads, ${report.last.descriptors} descriptors`,
+    `memory's trend: ${hourly(memory)}, anonymous ${hourly(anonymous)}; at the end ${mb(report.last.anonymousBytes)} MB anonymous,` +
+      ` ${mb(report.last.sharedBytes)} MB shared, ${mb(report.heapBytes)} MB JavaScript's of the desk's thread`,
     `lost: ${JSON.stringify(report.losses)}; stood still: ${JSON.stringify([...report.idle, ...report.unseen])}`,
     `dashboard ${report.updatesPerSecond.toFixed(1)} updates/s, ${report.scrapes} scrapes, journal ${mb(report.journalBytes)} MB`,
     ...Object.entries(p99).map(

@@ -12,6 +12,8 @@ export interface Memory {
   readonly residentBytes: number;
   /** Of these, what stands for no file: heaps, stacks, buffers. */
   readonly anonymousBytes: number;
+  /** Shared memory that the desk publishes in: it is filled once, then written over. */
+  readonly sharedBytes: number;
   readonly threads: number;
   readonly descriptors: number;
 }
@@ -126,6 +128,7 @@ export class DeskProcess {
     return {
       residentBytes: bytes("Rss"),
       anonymousBytes: bytes("Anonymous"),
+      sharedBytes: bytes("Pss_Shmem"),
       threads: Number(/^Threads:\s+(\d+)/m.exec(status)?.[1]),
       descriptors: readdirSync(`${folder}/fd`).length,
     };

@@ -16,6 +16,15 @@ export interface MemoryVerdict {
   readonly lastBytes: number;
   /** `last / settled − 1`; below 0 it shrank. */
   readonly growth: number;
+  /** What it grows by in an hour, bytes, after settling: 0 in the interval says that there is no trend. */
+  readonly hourly: Trend;
+}
+
+/** A slope, and the interval in which it lies with 95 %. */
+export interface Trend {
+  readonly slope: number;
+  readonly low: number;
+  readonly high: number;
 }
 
 const SETTLING_SHARE = 0.2;
@@ -30,7 +39,45 @@ export function memoryVerdict(samples: readonly MemorySample[]): MemoryVerdict {
     median(samples.filter(({ seconds }) => seconds >= a && seconds <= b).map(({ bytes }) => bytes));
   const settledBytes = within(from, from + part);
   const lastBytes = within(end - part, end);
-  return { settledBytes, lastBytes, growth: lastBytes / settledBytes - 1 };
+  const settled = samples.filter(({ seconds }) => seconds >= from);
+  return { settledBytes, lastBytes, growth: lastBytes / settledBytes - 1, hourly: hourlyTrend(settled) };
+}
+
+const TREND_PIECES = 60;
+const SECONDS_PER_HOUR = 3_600;
+/** Of the normal distribution, for 95 %. */
+const Z_95 = 1.96;
+
+/**
+ * The slope by Theil and Sen: the median over all pairs of pieces of the time, each with its median, so that no single collection of garbage
+ * decides. Its interval is Sen's (1968), by the variance of Kendall's rank statistic; it takes pieces for independent of one another.
+ */
+function hourlyTrend(samples: readonly MemorySample[]): Trend {
+  const begin = samples[0]?.seconds ?? 0;
+  const piece = ((samples.at(-1)?.seconds ?? 0) - begin) / TREND_PIECES;
+  const medians = Array.from({ length: TREND_PIECES }, (_, at) =>
+    median(
+      samples
+        .filter(({ seconds }) => Math.min(TREND_PIECES - 1, Math.floor((seconds - begin) / piece)) === at)
+        .map(({ bytes }) => bytes),
+    ),
+  );
+  const hours = piece / SECONDS_PER_HOUR;
+  const slopes = medians
+    .flatMap((later, at) =>
+      medians.slice(0, at).map((earlier, of) => (later - earlier) / ((at - of) * hours)),
+    )
+    .filter(Number.isFinite)
+    .sort((a, b) => a - b);
+  const n = medians.filter(Number.isFinite).length;
+  const spread = Z_95 * Math.sqrt((n * (n - 1) * (2 * n + 5)) / 18);
+  const at = (rank: number): number =>
+    slopes[Math.min(slopes.length - 1, Math.max(0, Math.round(rank)))] ?? Number.NaN;
+  return {
+    slope: median(slopes),
+    low: at((slopes.length - spread) / 2),
+    high: at((slopes.length + spread) / 2),
+  };
 }
 
 /** Ratios of pairs of windows that were seen at the same time. */
