@@ -5,6 +5,7 @@ import { type DeribitConfig, type FeedKeys, readDeribit } from "./config/deribit
 import { readDistribution } from "./config/distribution.ts";
 import { type FailoverConfig, readFailover } from "./config/failover.ts";
 import { type FixConfig, readFix } from "./config/fix.ts";
+import { readPlacement } from "./config/placement.ts";
 import { type ChallengeSettings, readRegistry } from "./config/registry.ts";
 import { readPositionsFile, readRiskFile } from "./config/risk-file.ts";
 import { readSecret } from "./config/secrets.ts";
@@ -116,7 +117,7 @@ export interface Config {
   readonly stateDir: string;
   /** `KEEL_ALERT_…`; undefined when alerts go to the log and to `/alerts` alone. */
   readonly alerts: Omit<WebhookOptions, "instance"> | undefined;
-  /** `KEEL_LOOP_…` */
+  /** `KEEL_LOOP_…`, `KEEL_SPIN` */
   readonly placement: LoopPlacement;
   /** systemd, when it started this process and wants to be told; see {@link readServiceManager}. */
   readonly serviceManager: ServiceManager | null;
@@ -245,6 +246,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const models = readRegistry(env, values, challenge, problems);
   const hedging = values.KEEL_HEDGE_INSTRUMENTS;
   const shedding = readShedding(values, parameterValues(LOAD_PARAMETERS, values), problems);
+  const placement = readPlacement(values, problems);
   const serviceManager = readServiceManager(env, process.pid, problems);
   if (problems.length > 0) throw new ConfigError(problems);
   return {
@@ -316,7 +318,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
             timeoutMs: values.KEEL_REQUEST_TIMEOUT_MS,
             repeatMs: values.KEEL_ALERT_REPEAT_SECONDS * 1_000,
           },
-    placement: { cpu: values.KEEL_LOOP_CPU ?? null, priority: values.KEEL_LOOP_PRIORITY ?? null },
+    placement,
     serviceManager,
     http:
       values.KEEL_HTTP === null

@@ -39,4 +39,6 @@ export type WireReply = WireListening | WireDone | { readonly say: "failed"; rea
 
 export const WIRE_SYMBOL = "BTCUSDT";
 /** Bytes of one relayed message: as long as a MassQuote of one entry. */
-export const RELAY_BYTES = 230;
+export const RELAY_BYTES = 233;
+/** Bytes with which a burst is acknowledged, once all of it was read: as long as a MassQuoteAcknowledgement. */
+export const RELAY_ACK_BYTES = 92;

@@ -7,6 +7,7 @@ import { workerUrl } from "../core/executable.ts";
 import { Histogram } from "../core/histogram.ts";
 import { invariant } from "../core/invariant.ts";
 import { Logger } from "../core/log.ts";
+import { PlacedLoop } from "../core/placed-loop.ts";
 import { endpointAt } from "../feed/registry.ts";
 import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
 import type { QuoteGateway } from "../gateway/gateway.ts";
@@ -40,15 +41,16 @@ const SETTLE_MS = 800;
 
 /**
  * Venue WebSocket frame → FIX quote on the counterparty's socket, over loopback, with the whole live desk between; and by turns
- * a bare relay in the same process, which writes a message of the same length to a TCP socket for every frame. Both ends are
- * one other thread, so one clock times both ways.
+ * a bare relay in the same process, which writes a message of the same length to a TCP socket for every frame. A burst is
+ * acknowledged on both paths. Both ends are one other thread, so one clock times both ways.
  */
 export async function runWireBench(options: WireBenchOptions): Promise<BenchReport> {
   const outside = await Outside.start();
   const stateDir = mkdtempSync(join(tmpdir(), "keel-wire-"));
   const decided = new DecidedQuotes(options.framesPerRound * 2);
+  const config = wireConfig(outside.address, stateDir);
   const live = await LiveDesk.prepare({
-    config: wireConfig(outside.address, stateDir),
+    config,
     log: new Logger({ format: "text", level: "error" }),
     clock: systemClock,
     gateway: (desk) => {
@@ -69,7 +71,10 @@ export async function runWireBench(options: WireBenchOptions): Promise<BenchRepo
     },
   });
   const relay = await Relay.start(outside.address);
+  let placed: PlacedLoop | null = null;
   try {
+    // One loop runs both paths: where it is and whether it sleeps is the same for both.
+    placed = new PlacedLoop(config.placement);
     live.start();
     await ready(live);
     const keel = new Histogram();
@@ -124,6 +129,7 @@ export async function runWireBench(options: WireBenchOptions): Promise<BenchRepo
       ],
     };
   } finally {
+    placed?.stop();
     await live.stop();
     relay.stop();
     outside.stop();

@@ -8,6 +8,7 @@ import { SESSION_DEFAULTS, type SessionApplication } from "../gateway/fix/sessio
 import { MemoryStore } from "../gateway/fix/store.ts";
 import { MSG, TAG } from "../gateway/fix/tags.ts";
 import {
+  RELAY_ACK_BYTES,
   RELAY_BYTES,
   WIRE_SYMBOL,
   type WireReply,
@@ -115,14 +116,16 @@ function reply(message: WireReply): void {
 function start(): WireReply {
   const venue = serve("keel");
   const relay = serve("relay");
+  const acknowledgement = new Uint8Array(RELAY_ACK_BYTES).fill(66);
   const sink = Bun.listen({
     hostname: HOST,
     port: 0,
     socket: {
-      data: (_socket, chunk) => {
+      data: (socket, chunk) => {
         const atNs = systemClock.monotonicNs();
         relayedBytes += chunk.length;
         for (; relayedBytes >= RELAY_BYTES; relayedBytes -= RELAY_BYTES) note("relay", atNs, 0);
+        if (arrived === sent) socket.write(acknowledgement);
       },
     },
   });

@@ -113,6 +113,11 @@ const NAMED = {
     null,
     "Real-time priority (SCHED_FIFO) of the event loop; wants a processor of its own",
   ),
+  KEEL_SPIN: variable(
+    flag,
+    "off",
+    "The event loop never sleeps: it asks for what has come in place of being woken; wants KEEL_LOOP_CPU",
+  ),
   ...FIX_VARIABLES,
   ...DERIBIT_VARIABLES,
   ...CLIENT_VARIABLES,

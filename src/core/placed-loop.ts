@@ -1,12 +1,15 @@
 import { KeelError } from "./errors.ts";
+import { SpinningLoop } from "./spinning-loop.ts";
 import { allowCpus, allowedCpus, setRealTime, threadIds } from "./threads.ts";
 
-/** Where the event loop's thread runs and how urgent it is; null leaves either to the host. */
+/** Where the event loop's thread runs, how urgent it is (null leaves either to the host), and whether it sleeps. */
 export interface LoopPlacement {
   /** Number of the processor that the loop has to itself. */
   readonly cpu: number | null;
   /** Real-time priority, 1 to 99. */
   readonly priority: number | null;
+  /** It never sleeps; see {@link SpinningLoop}. */
+  readonly spin: boolean;
 }
 
 /** Threads that came since are kept off the loop's processor this often. */
@@ -19,10 +22,11 @@ const SWEEP_MS = 5_000;
 export class PlacedLoop {
   readonly #placed = new Set<number>();
   readonly #others: readonly number[];
+  readonly #spinning: SpinningLoop | null;
   readonly #interval: ReturnType<typeof setInterval> | undefined;
 
   /** @throws KeelError saying what the host lacks: what was asked for is had, or the process does not start */
-  constructor({ cpu, priority }: LoopPlacement) {
+  constructor({ cpu, priority, spin }: LoopPlacement) {
     const allowed = allowedCpus(process.pid);
     this.#others = allowed.filter((other) => other !== cpu);
     if (cpu !== null) {
@@ -51,9 +55,11 @@ export class PlacedLoop {
         `KEEL_LOOP_PRIORITY: the host does not give priority ${priority}, expected CAP_SYS_NICE or, in the unit, LimitRTPRIO=${priority}`,
       );
     }
+    this.#spinning = spin ? new SpinningLoop() : null;
   }
 
   stop(): void {
+    this.#spinning?.stop();
     clearInterval(this.#interval);
   }
 

@@ -1,4 +1,5 @@
 import type { Config } from "../config.ts";
+import { afterBatch } from "../core/after-batch.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import type { Desk } from "../desk/desk.ts";
@@ -135,7 +136,7 @@ export class LiveFeeds {
   #gather(): void {
     this.#batched += 1;
     if (this.#sheds) return;
-    if (this.#batched === 1) setImmediate(this.#endBatch);
+    if (this.#batched === 1) afterBatch(this.#endBatch);
     else if (this.#batched % BATCH_FRAMES_MAX === 0) this.#decide();
   }
 

@@ -1,3 +1,4 @@
+import { afterBatch } from "../core/after-batch.ts";
 import { RING_NONE } from "../core/ring.ts";
 import type { Desk } from "../desk/desk.ts";
 import type { StageTimer } from "../desk/latency.ts";
@@ -94,7 +95,7 @@ export class ShardSet {
       else this.#take(shard);
     }
     if (taken > 0) this.#options.onDrained(taken);
-    if (taken === BURST) setImmediate(() => this.drain());
+    if (taken === BURST) afterBatch(() => this.drain());
     else this.#arm();
   }
 
@@ -214,13 +215,13 @@ export class ShardSet {
     Atomics.store(this.#wake, 0, 1);
     if (this.#earliest() !== null) {
       Atomics.store(this.#wake, 0, 0);
-      setImmediate(() => this.drain());
+      afterBatch(() => this.drain());
       return;
     }
     if (this.#armed) return;
     const woken = Atomics.waitAsync(this.#wake, 0, 1);
     if (!woken.async) {
-      setImmediate(() => this.drain());
+      afterBatch(() => this.drain());
       return;
     }
     this.#armed = true;

@@ -42,6 +42,20 @@ test("an empty environment gives the defaults", () => {
   expect(config.risk).toEqual(DEFAULT_RISK_LIMITS);
 });
 
+test("a loop that never sleeps wants a processor, and no real-time priority, under which the kernel stops it", () => {
+  expect(loadConfig({}).placement).toEqual({ cpu: null, priority: null, spin: false });
+  expect(loadConfig({ KEEL_SPIN: "on", KEEL_LOOP_CPU: "3" }).placement).toEqual({
+    cpu: 3,
+    priority: null,
+    spin: true,
+  });
+  const problems = problemsOf({ KEEL_SPIN: "on", KEEL_LOOP_PRIORITY: "20" });
+  expect(problems.map(({ name, found }) => [name, found])).toEqual([
+    ["KEEL_LOOP_CPU", null],
+    ["KEEL_LOOP_PRIORITY", "20"],
+  ]);
+});
+
 test("an empty variable counts as not set", () => {
   expect(loadConfig({ KEEL_FEEDS: "", KEEL_SEED: "" }).seed).toBe(1);
 });

@@ -1,3 +1,5 @@
+import { afterBatch } from "../../core/after-batch.ts";
+
 /** The part of a Bun socket that writing needs. */
 export interface WritableSocket {
   /** @returns bytes the socket took; fewer than offered, or −1 when it is closed, means wait for drain. */
@@ -27,9 +29,9 @@ export class SocketWriter {
   /** The socket has refused bytes and was not asked again since. */
   #blocked = false;
 
-  constructor(capacityBytes: number, afterBatch: AfterBatch = (flush) => void setImmediate(flush)) {
+  constructor(capacityBytes: number, toBatchEnd: AfterBatch = afterBatch) {
     this.#waiting = new Uint8Array(capacityBytes);
-    this.#afterBatch = afterBatch;
+    this.#afterBatch = toBatchEnd;
   }
 
   attach(socket: WritableSocket | null): void {
