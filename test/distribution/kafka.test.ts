@@ -10,17 +10,21 @@ import { KafkaBroker, kafkaMissing } from "../support/services.ts";
 import { skipUnless } from "../support/shared-data.ts";
 import { kafka, ShownDesk, START_US, until } from "./shown-desk.ts";
 
-const READ_MS = 5_000;
+const READ_MS = 15_000;
 
 type Message = { readonly key: string; readonly value: Record<string, unknown> };
 
 /** Reads so many messages of a topic, from its beginning; waits for the topic and the messages to be there. */
 async function read(broker: string, topic: string, count: number): Promise<Message[]> {
   let messages: Message[] = [];
-  await until(`${count} messages of ${topic}`, async () => {
-    messages = await readOnce(broker, topic, count);
-    return messages.length === count;
-  });
+  await until(
+    `${count} messages of ${topic}`,
+    async () => {
+      messages = await readOnce(broker, topic, count);
+      return messages.length === count;
+    },
+    90_000,
+  );
   return messages;
 }
 
@@ -147,7 +151,7 @@ describe.skipIf(skipUnless(noKafka === null, noKafka ?? ""))("Kafka", () => {
     await distributor.ended();
     expect(distributor.counter("kafkaSent")).toBe(7);
     expect([distributor.dropped, distributor.failure, problems]).toEqual([0, null, []]);
-  }, 120_000);
+  }, 240_000);
 
   test("the top is published when it changes, not with every event", async () => {
     const desk = new ShownDesk();

@@ -21,7 +21,7 @@ import { PERPETUAL } from "../support/perpetuals.ts";
 export const SYMBOL = "BTC-PERPETUAL";
 const DEPTH = 40;
 
-export async function until(what: string, condition: () => boolean, ms = 30_000): Promise<void> {
+export async function until(what: string, condition: () => boolean, ms = 60_000): Promise<void> {
   const deadline = performance.now() + ms;
   while (!condition()) {
     if (performance.now() > deadline) throw new Error(`waited ${ms} ms for ${what}`);
@@ -140,7 +140,7 @@ export class Market {
   }
 
   /** Goes on at some hundred changes a second until the condition holds. */
-  async until(what: string, condition: () => boolean, ms = 40_000): Promise<void> {
+  async until(what: string, condition: () => boolean, ms = 60_000): Promise<void> {
     const deadline = performance.now() + ms;
     while (!condition()) {
       if (performance.now() > deadline) throw new Error(`waited ${ms} ms for ${what}`);

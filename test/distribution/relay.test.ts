@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { Consumer, Producer, stringDeserializers, stringSerializers } from "@platformatic/kafka";
 import type { KafkaOptions } from "../../src/distribution/options.ts";
 import { FEED_STATE } from "../../src/market/event-batch.ts";
@@ -45,8 +45,8 @@ describe.skipIf(skipUnless(missing === null, missing ?? ""))(
     beforeAll(async () => {
       server = new KafkaBroker();
       broker = `127.0.0.1:${server.port}`;
-      await server.start();
-    }, 60_000);
+    }, 120_000);
+    beforeEach(() => server.up(), 120_000);
     afterAll(async () => {
       await server.stop();
       server.remove();
@@ -79,7 +79,7 @@ describe.skipIf(skipUnless(missing === null, missing ?? ""))(
       reader.close();
       await market.distributor.ended();
       expect(market.problems).toEqual([]);
-    }, 90_000);
+    }, 180_000);
 
     test("messages that come twice change nothing; one that is missing makes the book unsound until the next whole one", async () => {
       const original = options();
@@ -136,7 +136,7 @@ describe.skipIf(skipUnless(missing === null, missing ?? ""))(
       await consumer.close(true);
       await producer.close(true);
       await market.distributor.ended();
-    }, 90_000);
+    }, 180_000);
 
     test("what did not fit the ring is a loss that readers are told of, and the desk's book heals it", async () => {
       const kafka = options();
@@ -152,7 +152,7 @@ describe.skipIf(skipUnless(missing === null, missing ?? ""))(
       expect(reader.feed.counters.gaps).toBeGreaterThan(0);
       reader.close();
       await market.distributor.ended();
-    }, 60_000);
+    }, 180_000);
 
     test("a broker that restarts is a lost connection, with no book trusted meanwhile; then both come back by themselves", async () => {
       const kafka = options();
@@ -171,7 +171,7 @@ describe.skipIf(skipUnless(missing === null, missing ?? ""))(
       expect(reader.feed.counters.resyncs).toBeGreaterThan(0);
       reader.close();
       await market.distributor.ended();
-    }, 150_000);
+    }, 240_000);
 
     /** Those that are begun while `act` runs. */
     async function threadsOf(room: string, act: (threads: Worker[]) => Promise<void>): Promise<void> {
@@ -218,7 +218,7 @@ describe.skipIf(skipUnless(missing === null, missing ?? ""))(
           reader.close();
           await market.distributor.ended();
         }),
-      150_000,
+      240_000,
     );
 
     test(
@@ -253,7 +253,7 @@ describe.skipIf(skipUnless(missing === null, missing ?? ""))(
           reader.close();
           await market.distributor.ended();
         }),
-      150_000,
+      240_000,
     );
   },
 );
