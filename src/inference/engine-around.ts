@@ -12,9 +12,6 @@ export abstract class EngineAround implements StepEngine {
   readonly slotCount: number;
   readonly maxBatch: number;
   readonly synchronous: boolean;
-  readonly features: Float32Array;
-  readonly slots: Int32Array;
-  readonly probabilities: Float32Array;
   protected readonly inner: StepEngine;
 
   constructor(inner: StepEngine) {
@@ -27,9 +24,18 @@ export abstract class EngineAround implements StepEngine {
     this.slotCount = inner.slotCount;
     this.maxBatch = inner.maxBatch;
     this.synchronous = inner.synchronous;
-    this.features = inner.features;
-    this.slots = inner.slots;
-    this.probabilities = inner.probabilities;
+  }
+
+  get features(): Float32Array {
+    return this.inner.features;
+  }
+
+  get slots(): Int32Array {
+    return this.inner.slots;
+  }
+
+  get probabilities(): Float32Array {
+    return this.inner.probabilities;
   }
 
   get calibration(): Calibration | undefined {

@@ -6,6 +6,9 @@ import type { StepEngine } from "./engine.ts";
 /** Steps of an instrument that are kept to warm a model with; as many events as a step model remembers, and more. */
 const HISTORY_ROWS = 256;
 
+/** Where an engine's rows are. */
+type Rows = Pick<StepEngine, "features" | "slots" | "probabilities">;
+
 /**
  * An engine whose model can be changed between two events, one slot after the other or all at once, without losing one.
  *
@@ -13,6 +16,9 @@ const HISTORY_ROWS = 256;
  * features, later, by {@link catchUp} or at the latest when its history is full. A model that is loaded begins with the rows that are
  * in the history, from the initial state. So the state of either model depends on the rows alone and not on when it was brought up to
  * date, and a run that makes the same changes between the same events gives the same probabilities bit for bit.
+ *
+ * A model alone is stepped on its own rows: they are written and read where it has them. Beside a second one rows are this engine's, and
+ * each model is given its share.
  *
  * A model loaded beside the first that gives something which is no probability loses the slot within that very step: the
  * row is answered by the first model.
@@ -22,9 +28,6 @@ export class SwitchedEngine implements StepEngine {
   readonly slotCount: number;
   readonly maxBatch: number;
   readonly synchronous = true;
-  readonly features: Float32Array;
-  readonly slots: Int32Array;
-  readonly probabilities: Float32Array;
   /** Rows that the second model answered with something else than probabilities. */
   oddRows = 0;
   /** Is told of each slot that a row without probabilities took from the second model, within the step. */
@@ -41,9 +44,11 @@ export class SwitchedEngine implements StepEngine {
   readonly #written: Float64Array;
   readonly #followed: Float64Array;
   readonly #rowsOf: readonly [Int32Array, Int32Array];
-  /** Each row of {@link features}, and its first so many rows: what is copied in one piece, without a view made for it. */
+  /** What rows go through while there are two models, and views of its rows of features. */
+  readonly #own: Rows;
   readonly #row: readonly Float32Array[];
-  readonly #rows: readonly Float32Array[];
+  /** In force: the first model's own, or {@link #own}. */
+  #rows: Rows;
   readonly #features: number;
   readonly #heads: number;
   /** Rows of the last step that are not in the history yet; the first model's own input still has them, seen through these views. */
@@ -61,18 +66,34 @@ export class SwitchedEngine implements StepEngine {
     this.maxBatch = maxBatch;
     this.#features = card.featureCount;
     this.#heads = card.heads.length;
-    this.features = new Float32Array(maxBatch * this.#features);
-    const rows = Array.from({ length: maxBatch }, (_, at) => at);
-    this.#row = this.#rowsIn(this.features);
+    this.#own = {
+      features: new Float32Array(maxBatch * this.#features),
+      slots: new Int32Array(maxBatch),
+      probabilities: new Float32Array(maxBatch * this.#heads),
+    };
+    this.#rows = first;
+    this.#row = this.#rowsIn(this.#own.features);
     this.#input = this.#rowsIn(first.features);
-    this.#rows = rows.map((at) => this.features.subarray(0, (at + 1) * this.#features));
-    this.slots = new Int32Array(maxBatch);
-    this.probabilities = new Float32Array(maxBatch * this.#heads);
     this.#onSecond = new Uint8Array(slotCount);
     this.#history = new Float32Array(slotCount * HISTORY_ROWS * this.#features);
     this.#written = new Float64Array(slotCount);
     this.#followed = new Float64Array(slotCount);
     this.#rowsOf = [new Int32Array(maxBatch), new Int32Array(maxBatch)];
+  }
+
+  /** Whoever asks for it may write: what is still to be kept of it is kept first. */
+  get features(): Float32Array {
+    this.settle();
+    return this.#rows.features;
+  }
+
+  get slots(): Int32Array {
+    this.settle();
+    return this.#rows.slots;
+  }
+
+  get probabilities(): Float32Array {
+    return this.#rows.probabilities;
   }
 
   /** Of the first model. */
@@ -131,7 +152,8 @@ export class SwitchedEngine implements StepEngine {
       );
     }
     invariant(engine.slotCount >= this.slotCount, "a slot for every slot");
-    this.settle();
+    invariant(engine.maxBatch >= this.maxBatch, "a row for every row");
+    this.#moveRows(this.#own);
     this.#second = engine;
     for (let slot = 0; slot < this.slotCount; slot += 1) {
       engine.resetSlot(slot);
@@ -168,6 +190,7 @@ export class SwitchedEngine implements StepEngine {
     invariant(second !== null, "a second model");
     for (let slot = 0; slot < this.slotCount; slot += 1) this.assign(slot, false);
     this.#second = null;
+    this.#moveRows(this.#first);
     return second;
   }
 
@@ -188,14 +211,14 @@ export class SwitchedEngine implements StepEngine {
   }
 
   step(count: number): void {
-    const { slots } = this;
-    this.settle();
     const second = this.#second;
     if (second === null) {
-      this.#run(this.#first, null, count);
+      this.settle();
+      this.#first.step(count);
       this.#unkept = count;
       return;
     }
+    const { slots } = this.#own;
     for (let row = 0; row < count; row += 1) this.#record(this.#row[row], slots[row]);
     const [onFirst, onSecond] = this.#rowsOf;
     let firsts = 0;
@@ -244,13 +267,24 @@ export class SwitchedEngine implements StepEngine {
   }
 
   memoryBytes(): number {
-    const own = this.#history.byteLength + this.features.byteLength + this.probabilities.byteLength;
+    const { features, probabilities } = this.#own;
+    const own = this.#history.byteLength + features.byteLength + probabilities.byteLength;
     return this.#first.memoryBytes() + (this.#second?.memoryBytes() ?? 0) + own;
   }
 
   async dispose(): Promise<void> {
     await this.#second?.dispose();
     await this.#first.dispose();
+  }
+
+  /** Rows are somewhere else from now on; who has yet to look at those of the last step finds them there. */
+  #moveRows(to: Rows): void {
+    this.settle();
+    const { maxBatch } = this;
+    to.features.set(this.#rows.features.subarray(0, maxBatch * this.#features));
+    to.slots.set(this.#rows.slots.subarray(0, maxBatch));
+    to.probabilities.set(this.#rows.probabilities.subarray(0, maxBatch * this.#heads));
+    this.#rows = to;
   }
 
   #rowsIn(features: Float32Array): Float32Array[] {
@@ -284,20 +318,20 @@ export class SwitchedEngine implements StepEngine {
     return rows;
   }
 
-  /** @param rows which rows; all of the first `count` when null */
-  #run(engine: StepEngine, rows: Int32Array | null, count: number): void {
+  /** Steps one of two models on its rows. */
+  #run(engine: StepEngine, rows: Int32Array, count: number): void {
     const heads = this.#heads;
-    if (rows === null && count > 0) engine.features.set(this.#rows[count - 1]);
+    const { slots, probabilities } = this.#own;
     for (let at = 0; at < count; at += 1) {
-      const row = rows === null ? at : rows[at];
-      engine.slots[at] = this.slots[row];
-      if (rows !== null) engine.features.set(this.#row[row], at * this.#features);
+      const row = rows[at];
+      engine.slots[at] = slots[row];
+      engine.features.set(this.#row[row], at * this.#features);
     }
     engine.step(count);
     for (let at = 0; at < count; at += 1) {
-      const row = rows === null ? at : rows[at];
+      const row = rows[at];
       for (let head = 0; head < heads; head += 1) {
-        this.probabilities[row * heads + head] = engine.probabilities[at * heads + head];
+        probabilities[row * heads + head] = engine.probabilities[at * heads + head];
       }
     }
   }

@@ -116,6 +116,27 @@ describe.skipIf(noEngine)("an engine with two models", () => {
     }
   });
 
+  test("has no rows of its own while there is one model, and those of the last step stay where they are looked for", () => {
+    reset(one, other);
+    const models = new SwitchedEngine(one);
+    expect([models.features, models.slots, models.probabilities]).toEqual([
+      ...[one.features, one.slots, one.probabilities],
+    ]);
+    expect(models.features).toBe(one.features);
+    const [row, next] = rows(2, 21);
+    const seen = (): unknown[] => [
+      ...[models.slots[0], models.features.slice(0, FEATURE_COUNT), models.probabilities.slice(0, HEADS)],
+    ];
+    const answer = stepOne(models, 1, row);
+    models.load(other);
+    expect(models.features).not.toBe(one.features);
+    expect(seen()).toEqual([1, row, answer]);
+    const second = stepOne(models, 2, next);
+    models.unload();
+    expect(models.features).toBe(one.features);
+    expect(seen()).toEqual([2, next, second]);
+  });
+
   test("forgets rows that wait to be kept when their slot begins anew", () => {
     reset(one, otherAlone);
     const models = new SwitchedEngine(one);
