@@ -112,6 +112,7 @@ function distributorOf(desk: Desk, publish: readonly Publication[], model: strin
     topicPrefix: "bench.",
     publish,
     snapshotMs: 2_000,
+    lingerMs: 5,
     feedTopic: "bench.feed",
     acks: "leader",
     compression: "none",

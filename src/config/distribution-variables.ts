@@ -54,6 +54,11 @@ export const DISTRIBUTION_VARIABLES = {
     "2000",
     "How often `feed` tells an instrument's whole book: the longest that a late or interrupted reader waits for it",
   ),
+  KEEL_KAFKA_LINGER_MS: variable(
+    integerIn(0, 1_000),
+    "5",
+    "How long a message waits for others before a request is made of them, as with Kafka's own producer; 0 = not at all, at more than half as much work again for each message",
+  ),
   KEEL_KAFKA_FEED_TOPIC: variable(
     topicName,
     "keel.feed",

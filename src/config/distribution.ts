@@ -40,6 +40,7 @@ function readKafka(
     topicPrefix: values.KEEL_KAFKA_TOPIC_PREFIX,
     publish: values.KEEL_KAFKA_PUBLISH,
     snapshotMs: values.KEEL_KAFKA_SNAPSHOT_MS,
+    lingerMs: values.KEEL_KAFKA_LINGER_MS,
     feedTopic: values.KEEL_KAFKA_FEED_TOPIC,
     acks: values.KEEL_KAFKA_ACKS,
     compression: values.KEEL_KAFKA_COMPRESSION,

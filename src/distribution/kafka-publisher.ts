@@ -29,6 +29,8 @@ export class KafkaPublisher {
   #sending: Promise<void> | null = null;
   #pauseMs = 0;
   #resumeMs = 0;
+  /** When something was seen to wait; NaN while nothing does. */
+  #waitsMs = Number.NaN;
 
   constructor(options: PlainSecrets<KafkaOptions>, counters: Counters, onProblem: (problem: string) => void) {
     this.#outbox = new Outbox(options.backlogMessages, Math.min(BATCH, options.backlogMessages));
@@ -46,13 +48,22 @@ export class KafkaPublisher {
     this.#outbox.add(message, latest);
   }
 
-  /** Begins a request when none is under way and something waits. To be called every few milliseconds. */
-  pump(nowMs: number): void {
+  /**
+   * Begins a request when none is under way and something has waited long enough, or there is enough of it. To be called every few
+   * milliseconds.
+   *
+   * @param lingerMs how long is enough
+   */
+  pump(nowMs: number, lingerMs = this.#options.lingerMs): void {
     const { dropped, conflated, size } = this.#outbox;
     this.#counters.set("kafkaDropped", dropped);
     this.#counters.set("kafkaConflated", conflated);
     this.#counters.set("kafkaBacklog", size);
-    if (this.#sending !== null || size === 0 || nowMs < this.#resumeMs) return;
+    if (size === 0) return;
+    if (Number.isNaN(this.#waitsMs)) this.#waitsMs = nowMs;
+    if (this.#sending !== null || nowMs < this.#resumeMs) return;
+    if (size < BATCH && nowMs - this.#waitsMs < lingerMs) return;
+    this.#waitsMs = Number.NaN;
     this.#sending = this.#request(nowMs).finally(() => {
       this.#sending = null;
     });
@@ -65,7 +76,7 @@ export class KafkaPublisher {
       performance.now() < untilMs &&
       (this.#outbox.size > 0 || this.#sending !== null)
     ) {
-      this.pump(performance.now());
+      this.pump(performance.now(), 0);
       await Promise.race([this.#sending, Bun.sleep(Math.max(0, untilMs - performance.now()))]);
     }
     this.pump(Number.NEGATIVE_INFINITY);

@@ -24,6 +24,8 @@ export interface KafkaOptions {
   readonly publish: readonly Publication[];
   /** How often `feed` tells an instrument's whole book. */
   readonly snapshotMs: number;
+  /** A message waits so long for others before a request is made of them. */
+  readonly lingerMs: number;
   /** Topic that another keel's `feed` is taken from. */
   readonly feedTopic: string;
   readonly acks: (typeof KAFKA_ACKS)[number];

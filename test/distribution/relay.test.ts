@@ -20,6 +20,7 @@ describe.skipIf(skipUnless(missing === null, missing ?? ""))(
         topicPrefix,
         publish: ["feed"],
         snapshotMs: 300,
+        lingerMs: 5,
         feedTopic: `${topicPrefix}feed`,
         acks: "leader",
         compression: "none",

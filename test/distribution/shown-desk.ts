@@ -84,6 +84,7 @@ export function kafka(broker: string, overrides: Partial<KafkaOptions> = {}): Ka
     topicPrefix: `t${crypto.randomUUID().slice(0, 8)}.`,
     publish: PUBLICATIONS.filter((name) => name !== "feed"),
     snapshotMs: 500,
+    lingerMs: 5,
     feedTopic: "keel.feed",
     acks: "leader",
     compression: "none",

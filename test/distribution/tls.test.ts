@@ -104,6 +104,7 @@ describe.skipIf(skipUnless(noKafka === null, noKafka ?? ""))("Kafka over TLS", (
       topicPrefix: "t.",
       publish: ["top"],
       snapshotMs: 1_000,
+      lingerMs: 5,
       feedTopic: "t.feed",
       acks: "leader",
       compression: "none",
