@@ -7,8 +7,9 @@ import { Secret } from "../../src/core/secret.ts";
 import { EtcdLease } from "../../src/failover/etcd-lease.ts";
 import type { LeaseRequest, LeaseService } from "../../src/failover/lease-service.ts";
 import { RedisLease } from "../../src/failover/redis-lease.ts";
+import { EtcdServer, etcdMissing } from "../support/etcd-server.ts";
 import { CLOCK_FIXED, PutClock } from "../support/put-clock.ts";
-import { freePort, RedisServer, redisMissing } from "../support/services.ts";
+import { RedisServer, redisMissing } from "../support/services.ts";
 
 const request = (holder: string, outgoing = 1): LeaseRequest => ({
   ...{ holder, ttlMs: 1_000, tokenFloor: 0, block: 100 },
@@ -166,37 +167,21 @@ describe.skipIf(noRedis !== null)("Redis", () => {
   });
 });
 
-const noEtcd = Bun.which("etcd") === null ? "no etcd (test/support/install-services.sh installs it)" : null;
+const noEtcd = etcdMissing();
 if (noEtcd !== null) console.log(`skipped: ${noEtcd}`);
 
 describe.skipIf(noEtcd !== null)("etcd", () => {
-  const folder = mkdtempSync(join(tmpdir(), "keel-etcd-"));
-  const url = `http://127.0.0.1:${freePort()}`;
-  const peerUrl = `http://127.0.0.1:${freePort()}`;
-  const open = (name: string): EtcdLease =>
-    new EtcdLease({
-      ...{ url, username: undefined, password: undefined, ca: undefined, name, timeoutMs: 5_000 },
-    });
-  let child: Bun.Subprocess | null = null;
-  beforeAll(async () => {
-    const urls = ["--listen-client-urls", url, "--advertise-client-urls", url];
-    const peers = ["--listen-peer-urls", peerUrl, "--initial-advertise-peer-urls", peerUrl];
-    const cluster = ["--initial-cluster", `default=${peerUrl}`, "--data-dir", folder];
-    child = Bun.spawn(["etcd", ...urls, ...peers, ...cluster], { stdout: "ignore", stderr: "ignore" });
-    for (let attempt = 0; attempt < 400; attempt += 1) {
-      const up = await open("up")
-        .look()
-        .then(() => true)
-        .catch(() => false);
-      if (up) return;
-      await Bun.sleep(50);
-    }
-    throw new Error("etcd does not start");
-  }, 120_000);
+  const server = new EtcdServer();
+  beforeAll(() => server.start(), 50_000);
   afterAll(async () => {
-    child?.kill("SIGKILL");
-    await child?.exited;
-    rmSync(folder, { recursive: true, force: true });
+    await server.stop();
+    server.remove();
   });
-  contract(open);
+  contract(
+    (name) =>
+      new EtcdLease({
+        ...{ url: server.url, username: undefined, password: undefined },
+        ...{ ca: undefined, name, timeoutMs: 5_000 },
+      }),
+  );
 });

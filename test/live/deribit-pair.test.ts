@@ -14,7 +14,7 @@ const ENVIRONMENT = { KEEL_LEASE_TTL_MS: "2000" };
 test.skipIf(missing !== null || (await skipUnlessNative("a pair with the cpu engine")))(
   "at Deribit a leader that dies, gives way, is cut off or freezes is followed by one that was logged in before, and a process takes the place of another",
   async () => {
-    const pair = new Pair(ENVIRONMENT, false, "deribit");
+    const pair = new Pair({ environment: ENVIRONMENT, by: "deribit" });
     const rng = new Rng(2);
     try {
       await pair.start();

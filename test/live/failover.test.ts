@@ -16,7 +16,7 @@ const ENVIRONMENT = { KEEL_LEASE_TTL_MS: "2000" };
 test.skipIf(missing !== null || (await skipUnlessNative("a pair with the cpu engine")))(
   "a leader that freezes, gives way, is cut off or dies is followed by the other one, and nothing is sent, lost or used twice",
   async () => {
-    const pair = new Pair(ENVIRONMENT, CLOCK_FIXED === null);
+    const pair = new Pair({ environment: ENVIRONMENT, putsClocks: CLOCK_FIXED === null });
     const rng = new Rng(1);
     try {
       await pair.start();

@@ -18,8 +18,8 @@ export interface PeerState {
 /** Who takes a pair's quotes. */
 export interface PairCounterparty {
   readonly wire: PairWire;
-  /** What a process needs to reach it by a port of this host. */
-  environment(port: number): Record<string, string>;
+  /** What a process needs to reach it by an address of this host. */
+  environment(hostname: string, port: number): Record<string, string>;
   start(): Promise<void>;
   readonly port: number;
   peer(): Promise<PeerState>;
@@ -35,9 +35,9 @@ export class FixPeer implements PairCounterparty {
   #http = 0;
   #peer: Bun.Subprocess<"ignore", "pipe", "inherit"> | null = null;
 
-  environment(port: number): Record<string, string> {
+  environment(hostname: string, port: number): Record<string, string> {
     return {
-      KEEL_FIX_HOST: "127.0.0.1",
+      KEEL_FIX_HOST: hostname,
       KEEL_FIX_PORT: String(port),
       KEEL_FIX_TARGET_COMP_ID: "PEER",
       KEEL_FIX_HEARTBEAT_SECONDS: "1",
@@ -88,10 +88,10 @@ export class DeribitPeer implements PairCounterparty {
     return Number(new URL(this.#simulation.deribit.server.url).port);
   }
 
-  environment(port: number): Record<string, string> {
+  environment(hostname: string, port: number): Record<string, string> {
     return {
       KEEL_GATEWAY: "deribit",
-      KEEL_DERIBIT_URL: `ws://127.0.0.1:${port}/ws/api/v2`,
+      KEEL_DERIBIT_URL: `ws://${hostname}:${port}/ws/api/v2`,
       KEEL_DERIBIT_CLIENT_ID: SIMULATED_KEY.id,
       KEEL_DERIBIT_CLIENT_SECRET_FILE: this.#secretFile,
       KEEL_DERIBIT_MMP_QUANTITY: "400",

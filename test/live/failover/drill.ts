@@ -1,13 +1,15 @@
 /**
- * Leaders that die, freeze and are cut off, at random times: `bun test/live/failover/drill.ts [faults] [seed] [kind,…]`. Two keel
- * processes, a Redis, simulated venues and a FIX counterparty, each a process of its own, with a link that can be cut on every way
- * between them. What each keel writes to its counterparty is read off its socket. Prints every fault with its time, and fails when two
+ * Leaders that die, freeze and are cut off, at random times: `bun test/live/failover/drill.ts [faults] [seed] [kind,…] [--deribit]
+ * [--etcd] [--networks]`. Two keel processes, a lease's service, simulated venues and who takes the quotes, a FIX counterparty or the simulated
+ * Deribit, with a link that can be cut on every way between them, and with `--networks` a network of its own for each keel. What each keel writes to its counterparty is read off its socket. Prints every fault with its time, and fails when two
  * led on the wire, a quote was left that nobody answers for, a sequence number was used twice, or a fill was lost or counted twice.
  */
+import { parseArgs } from "node:util";
 import { Histogram } from "../../../src/core/histogram.ts";
 import { Rng } from "../../../src/core/rng.ts";
 import type { TakeoverStages } from "../../../src/live/takeover.ts";
 import { CLOCK_FIXED } from "../../support/put-clock.ts";
+import { Namespace } from "./namespace.ts";
 import { type Node, Pair } from "./pair.ts";
 
 export const FAULTS = [
@@ -22,6 +24,9 @@ export const FAULTS = [
   "redis-removal",
   "clock",
   "switch",
+  "unplug",
+  "mute",
+  "deafen",
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -39,6 +44,10 @@ export interface DrillResult {
 const TRADES = 3;
 /** After these the leader goes on. */
 const STAYING: ReadonlySet<Fault> = new Set(["clock", "redis-removal"]);
+/** These need a network of its own for each process. */
+const NETWORKS: ReadonlySet<Fault> = new Set(["unplug", "mute", "deafen"]);
+/** These need Redis. */
+const REDIS: ReadonlySet<Fault> = new Set(["redis-loss", "redis-clock", "redis-removal"]);
 /** These put the clock of a process. */
 const CLOCKS: ReadonlySet<Fault> = new Set(["clock", "redis-clock"]);
 
@@ -88,11 +97,11 @@ export async function drill(pair: Pair, fault: Fault, rng: Rng): Promise<DrillRe
       break;
     }
     case "cut-redis":
-      leader.links.redis.cut();
+      leader.links.lease.cut();
       await untilTaken();
       silenced();
       await Bun.sleep(rng.next() * 500);
-      leader.links.redis.heal();
+      leader.links.lease.heal();
       break;
     case "cut-all":
       for (const link of links(leader)) link.cut();
@@ -103,6 +112,17 @@ export async function drill(pair: Pair, fault: Fault, rng: Rng): Promise<DrillRe
       for (const link of links(leader)) link.heal();
       other.links.peer.heal();
       break;
+    case "unplug":
+    case "mute":
+    case "deafen":
+      // The network itself is gone, the feeds with it, and TCP delivers late what it has kept.
+      if (fault === "unplug") leader.network?.unplug();
+      else if (fault === "mute") leader.network?.mute();
+      else leader.network?.deafen();
+      await untilTaken();
+      await Bun.sleep(rng.next() * 500);
+      leader.network?.plug();
+      break;
     case "cut-venues":
       leader.links.binance.cut();
       leader.links.deribit.cut();
@@ -111,11 +131,11 @@ export async function drill(pair: Pair, fault: Fault, rng: Rng): Promise<DrillRe
       leader.links.deribit.heal();
       break;
     case "redis-loss":
-      await pair.redis.stop();
+      await pair.lease.stop();
       await Bun.sleep(healMs);
       silenced();
       if ((await pair.peer()).standing > 0) problems.push("quotes stand without a lease");
-      await pair.redis.start();
+      await pair.lease.start();
       await pair.until(
         "somebody quotes again",
         async () => pair.wire.firstQuoteMs > atMs + healMs || takenOver(),
@@ -137,7 +157,7 @@ export async function drill(pair: Pair, fault: Fault, rng: Rng): Promise<DrillRe
       leader.putClock(0);
       break;
     case "switch": {
-      const answer = await leader.get<{ switched: boolean }>("/failover/switch", { method: "POST" });
+      const answer = await leader.get<{ switched: boolean }>("/failover/switch", { method: "POST" }, 10_000);
       if (answer?.switched !== true) problems.push(`not switched: ${JSON.stringify(answer)}`);
       await untilTaken();
     }
@@ -153,8 +173,11 @@ export async function drill(pair: Pair, fault: Fault, rng: Rng): Promise<DrillRe
     orphans = (await pair.peer()).orphans;
   }
   if (orphans > 0) problems.push(`${orphans} quotes that nobody answers for`);
-  for (const { who, type, seq } of pair.wire.late.splice(0))
+  for (const { who, type, seq, madeMs, sinceMs } of pair.wire.late.splice(0)) {
+    // The network, where it is real, delivers late what was sent in time.
+    if (NETWORKS.has(fault) && !(madeMs >= sinceMs)) continue;
     problems.push(`${who} sent ${type} ${seq} after its term`);
+  }
   for (const { who, type, seq } of pair.wire.reused.splice(0))
     problems.push(`${who} used ${seq} again for ${type}`);
   if (!leader.running) leader.start();
@@ -179,18 +202,41 @@ async function settled(pair: Pair, node: Node): Promise<string[]> {
   return differences;
 }
 
-function links({ links: { redis, counterparty, peer } }: Node) {
-  return [redis, counterparty, peer];
+function links({ links: { lease, counterparty, peer } }: Node) {
+  return [lease, counterparty, peer];
 }
 
 if (import.meta.main) {
-  const count = Number(process.argv[2] ?? "20");
-  const seed = Number(process.argv[3] ?? Math.floor(Math.random() * 1e9));
-  const possible = FAULTS.filter((fault) => !CLOCKS.has(fault) || CLOCK_FIXED === null);
-  const kinds = (process.argv[4]?.split(",") ?? possible) as readonly Fault[];
-  const rng = new Rng(seed);
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      deribit: { type: "boolean", default: false },
+      etcd: { type: "boolean", default: false },
+      networks: { type: "boolean", default: false },
+    },
+  });
+  const count = Number(positionals[0] ?? "20");
+  const seed = Number(positionals[1] ?? Math.floor(Math.random() * 1e9));
+  const noNetworks = values.networks ? Namespace.missing() : "without --networks";
+  if (noNetworks !== null) console.log(`both processes are in one network: ${noNetworks}`);
   if (CLOCK_FIXED !== null) console.log(CLOCK_FIXED);
-  const pair = new Pair({}, CLOCK_FIXED === null);
+  const possible = FAULTS.filter(
+    (fault) =>
+      (CLOCK_FIXED === null || !CLOCKS.has(fault)) &&
+      (noNetworks === null || !NETWORKS.has(fault)) &&
+      (!values.etcd || !REDIS.has(fault)),
+  );
+  const named = positionals[2]?.split(",") ?? possible;
+  const kinds = possible.filter((fault) => named.includes(fault));
+  const rng = new Rng(seed);
+  const pair = new Pair({
+    by: values.deribit ? "deribit" : "fix",
+    service: values.etcd ? "etcd" : "redis",
+    putsClocks: CLOCK_FIXED === null,
+    hasNetworks: noNetworks === null,
+    // etcd counts leases in whole seconds.
+    environment: values.etcd ? { KEEL_LEASE_TTL_MS: "3000" } : {},
+  });
   const quotes = new Map<string, Histogram>();
   const silences = new Map<string, Histogram>();
   let failed = 0;

@@ -19,14 +19,20 @@ export class Link {
   onSent: (bytes: Uint8Array, connection: object) => void = () => {};
   readonly #listener: TCPSocketListener<Half>;
   readonly #target: () => number;
+  readonly #far: () => string;
   readonly #halves = new Set<Half>();
   #cut = false;
 
-  /** @param target port of the server on this host, asked with every connection */
-  constructor(target: () => number) {
+  /**
+   * @param target port of the server, asked with every connection
+   * @param near the host's address that the process connects to
+   * @param far address of the server, asked with every connection
+   */
+  constructor(target: () => number, near = "127.0.0.1", far = () => "127.0.0.1") {
     this.#target = target;
+    this.#far = far;
     this.#listener = Bun.listen<Half>({
-      hostname: "127.0.0.1",
+      hostname: near,
       port: 0,
       socket: {
         open: (near) => {
@@ -75,7 +81,7 @@ export class Link {
   async #connect(half: Half): Promise<void> {
     try {
       half.far = await Bun.connect<Half>({
-        hostname: "127.0.0.1",
+        hostname: this.#far(),
         port: this.#target(),
         socket: {
           open: (far) => {

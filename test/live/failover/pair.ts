@@ -6,27 +6,26 @@ import { systemClock } from "../../../src/core/clock.ts";
 import type { FailoverReport } from "../../../src/live/failover.ts";
 import { SIMULATED_KEY } from "../../../src/sim/deribit-venue.ts";
 import { Simulation } from "../../../src/sim/simulation.ts";
+import { EtcdServer } from "../../support/etcd-server.ts";
 import { PutClock } from "../../support/put-clock.ts";
 import { freePort, RedisServer } from "../../support/services.ts";
 import { DeribitPeer, FixPeer, type PairCounterparty, type PeerState } from "./counterparty.ts";
 import { Link } from "./link.ts";
+import { Namespace } from "./namespace.ts";
 import type { PairWire } from "./wire.ts";
 
 export type { PeerState } from "./counterparty.ts";
 
 const main = join(import.meta.dir, "../../../src/main.ts");
+const TOKEN = "a token of the pair's own";
 export const NAMES = ["a", "b"] as const;
 export type Name = (typeof NAMES)[number];
 
 /** One of the pair: a keel process and its own ways to everything. */
 export class Node {
-  readonly links = {
-    redis: new Link(() => this.#pair.redis.port),
-    counterparty: new Link(() => this.#pair.counterparty.port),
-    binance: new Link(() => portOf(this.#pair.simulation.binance.server.url)),
-    deribit: new Link(() => portOf(this.#pair.simulation.deribit.server.url)),
-    peer: new Link(() => this.#pair.other(this.name).peerPort),
-  };
+  readonly links: Readonly<Record<"lease" | "counterparty" | "binance" | "deribit" | "peer", Link>>;
+  /** The network of its own that the process is in; null where it is in the host's. */
+  readonly network: Namespace | null;
   readonly httpPort = freePort();
   readonly peerPort = freePort();
   readonly name: Name;
@@ -41,7 +40,27 @@ export class Node {
     this.name = name;
     this.#environment = environment;
     this.#clock = pair.putsClocks ? new PutClock(join(pair.folder, `${name}-clock`)) : null;
+    this.network = pair.hasNetworks ? new Namespace() : null;
+    const { simulation } = pair;
+    const near = this.network?.host;
+    const other = (): Node => pair.other(name);
+    this.links = {
+      lease: new Link(() => pair.lease.port, near),
+      counterparty: new Link(() => pair.counterparty.port, near),
+      binance: new Link(() => portOf(simulation.binance.server.url), near),
+      deribit: new Link(() => portOf(simulation.deribit.server.url), near),
+      peer: new Link(
+        () => other().peerPort,
+        near,
+        () => other().address,
+      ),
+    };
     this.links.counterparty.onSent = (bytes, connection) => pair.wire.take(name, bytes, connection);
+  }
+
+  /** Where the process listens. */
+  get address(): string {
+    return this.network?.inside ?? "127.0.0.1";
   }
 
   get running(): boolean {
@@ -60,11 +79,12 @@ export class Node {
   }
 
   #spawn(args: readonly string[]): Bun.Subprocess<"ignore", "ignore", "pipe"> {
-    const { folder, redis } = this.#pair;
-    const url = (port: number): string => `http://127.0.0.1:${port}`;
+    const { folder } = this.#pair;
+    const near = this.network?.host ?? "127.0.0.1";
+    const url = (port: number): string => `http://${near}:${port}`;
+    const command = [process.execPath, main, "run", ...args];
     this.#pair.wire.cut(this.name);
-    writeFileSync(join(folder, "redis-password"), redis.password);
-    const child = Bun.spawn([process.execPath, main, "run", ...args], {
+    const child = Bun.spawn(this.network?.command(command) ?? command, {
       stdin: "ignore",
       stdout: "ignore",
       stderr: "pipe",
@@ -80,13 +100,13 @@ export class Node {
         KEEL_SILENCE_MS: "1000",
         KEEL_STATE_DIR: join(folder, this.name),
         KEEL_JOURNAL_DIR: join(folder, `${this.name}-journal`),
-        KEEL_HTTP: `127.0.0.1:${this.httpPort}`,
-        ...this.#pair.counterparty.environment(this.links.counterparty.port),
-        KEEL_LEASE_URL: `redis://127.0.0.1:${this.links.redis.port}`,
-        KEEL_LEASE_PASSWORD_FILE: join(folder, "redis-password"),
+        KEEL_HTTP: `${this.address}:${this.httpPort}`,
+        KEEL_HTTP_TOKEN_FILE: join(folder, "peer-token"),
+        ...this.#pair.counterparty.environment(near, this.links.counterparty.port),
+        ...this.#pair.leaseEnvironment(near, this.links.lease.port),
         KEEL_LEASE_HOLDER: this.name,
-        KEEL_PEER: `ws://127.0.0.1:${this.links.peer.port}`,
-        KEEL_PEER_LISTEN: `127.0.0.1:${this.peerPort}`,
+        KEEL_PEER: `ws://${near}:${this.links.peer.port}`,
+        KEEL_PEER_LISTEN: `${this.address}:${this.peerPort}`,
         KEEL_PEER_TOKEN_FILE: join(folder, "peer-token"),
         KEEL_FAILOVER_UNFIT_MS: "2000",
         ...this.#clock?.environment,
@@ -123,10 +143,13 @@ export class Node {
     return (await this.get<FailoverReport>("/failover")) ?? null;
   }
 
-  async get<T>(path: string, init: RequestInit = {}): Promise<T | null> {
+  async get<T>(path: string, init: RequestInit = {}, withinMs = 1_000): Promise<T | null> {
     try {
-      const signal = AbortSignal.timeout(1_000);
-      const response = await fetch(`http://127.0.0.1:${this.httpPort}${path}`, { ...init, signal });
+      const signal = AbortSignal.timeout(withinMs);
+      const headers = { authorization: `Bearer ${TOKEN}` };
+      const response = await fetch(`http://${this.address}:${this.httpPort}${path}`, {
+        ...{ headers, ...init, signal },
+      });
       return (await response.json()) as T;
     } catch {
       return null;
@@ -139,11 +162,26 @@ export class Node {
   }
 }
 
-/** Two keel processes, a Redis, simulated venues and who takes their quotes, with a link for every way between them. */
+export interface PairOptions {
+  readonly environment?: Readonly<Record<string, string>>;
+  /** The wall clocks of both processes and of Redis can be put. */
+  readonly putsClocks?: boolean;
+  readonly by?: "fix" | "deribit";
+  /** Each process has a network of its own; see {@link Namespace}. */
+  readonly hasNetworks?: boolean;
+  readonly service?: "redis" | "etcd";
+}
+
+/** Two keel processes, a lease's service, simulated venues and who takes their quotes, with a link for every way between them. */
 export class Pair {
   readonly folder = mkdtempSync(join(tmpdir(), "keel-pair-"));
+  readonly by: "fix" | "deribit";
+  readonly putsClocks: boolean;
+  readonly hasNetworks: boolean;
   readonly redisClock: PutClock | null;
-  readonly redis: RedisServer;
+  /** Null where the lease is etcd's. */
+  readonly redis: RedisServer | null;
+  readonly lease: RedisServer | EtcdServer;
   readonly simulation = new Simulation({
     ...{ seed: 7, clock: systemClock, price: 60_000, speed: 0.5 },
     deribitTrading: { clients: [SIMULATED_KEY] },
@@ -152,23 +190,32 @@ export class Pair {
   readonly a: Node;
   readonly b: Node;
 
-  /** @param putsClocks the wall clocks of both processes and of Redis can be put */
-  constructor(
-    environment: Readonly<Record<string, string>> = {},
-    readonly putsClocks = false,
-    readonly by: "fix" | "deribit" = "fix",
-  ) {
+  constructor(options: PairOptions = {}) {
+    const { environment = {}, by = "fix", putsClocks = false, service = "redis" } = options;
+    this.by = by;
+    this.putsClocks = putsClocks;
+    this.hasNetworks = options.hasNetworks ?? false;
     this.redisClock = putsClocks ? new PutClock(join(this.folder, "redis-clock")) : null;
-    this.redis = new RedisServer(undefined, this.redisClock);
+    this.redis = service === "redis" ? new RedisServer(undefined, this.redisClock) : null;
+    this.lease = this.redis ?? new EtcdServer();
     this.counterparty = by === "fix" ? new FixPeer() : new DeribitPeer(this.simulation, this.folder);
-    writeFileSync(join(this.folder, "redis-password"), this.redis.password);
-    writeFileSync(join(this.folder, "peer-token"), "a token of the pair's own");
+    if (this.redis !== null) writeFileSync(join(this.folder, "redis-password"), this.redis.password);
+    writeFileSync(join(this.folder, "peer-token"), TOKEN);
     this.a = new Node(this, "a", environment);
     this.b = new Node(this, "b", environment);
   }
 
   get wire(): PairWire {
     return this.counterparty.wire;
+  }
+
+  /** What a process needs to ask for the lease by an address of this host. */
+  leaseEnvironment(hostname: string, port: number): Record<string, string> {
+    if (this.redis === null) return { KEEL_LEASE_URL: `http://${hostname}:${port}` };
+    return {
+      KEEL_LEASE_URL: `redis://${hostname}:${port}`,
+      KEEL_LEASE_PASSWORD_FILE: join(this.folder, "redis-password"),
+    };
   }
 
   other(name: Name): Node {
@@ -180,7 +227,7 @@ export class Pair {
   }
 
   async start(): Promise<void> {
-    await this.redis.start();
+    await this.lease.start();
     this.simulation.start();
     await this.counterparty.start();
     this.a.start();
@@ -246,9 +293,9 @@ export class Pair {
 
   /** What a server that is short of memory does: the lease's key is gone before its holder knows. */
   async removeLease(): Promise<void> {
-    const client = new RedisClient(
-      `redis://:${encodeURIComponent(this.redis.password)}@127.0.0.1:${this.redis.port}`,
-    );
+    if (this.redis === null) throw new Error("the lease is etcd's");
+    const { password, port } = this.redis;
+    const client = new RedisClient(`redis://:${encodeURIComponent(password)}@127.0.0.1:${port}`);
     await client.del("keel:{keel}:lease");
     client.close();
   }
@@ -257,6 +304,7 @@ export class Pair {
   mend(): void {
     for (const node of [this.a, this.b]) {
       for (const link of Object.values(node.links)) link.heal();
+      node.network?.plug();
       node.signal("SIGCONT");
       if (!node.running) node.start();
     }
@@ -284,8 +332,9 @@ export class Pair {
     this.counterparty.stop();
     for (const node of [this.a, this.b]) for (const link of Object.values(node.links)) link.stop();
     await this.simulation.stop();
-    await this.redis.stop();
-    this.redis.remove();
+    await this.lease.stop();
+    this.lease.remove();
+    for (const { network } of [this.a, this.b]) network?.remove();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

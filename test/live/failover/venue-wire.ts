@@ -53,7 +53,11 @@ export class VenueWire implements PairWire {
       this.reads += 1;
       return;
     }
-    const sent: SentMessage = { who, atMs: performance.now(), type: method, seq: 0, isRepeat: false };
+    const untold = { madeMs: Number.NaN, sinceMs: Number.NaN };
+    const sent: SentMessage = {
+      ...{ who, atMs: performance.now(), type: method, seq: 0, isRepeat: false },
+      ...untold,
+    };
     this.messages += 1;
     if (method === "private/enable_cancel_on_disconnect") {
       // The first of what a process sends that is to lead.

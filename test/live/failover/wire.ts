@@ -5,6 +5,9 @@ export interface SentMessage {
   readonly type: string;
   readonly seq: number;
   readonly isRepeat: boolean;
+  /** When it was made, by its own word, and when another one took over; ms since the epoch, NaN where that is not told. */
+  readonly madeMs: number;
+  readonly sinceMs: number;
 }
 
 /** Fields' ends are written as bars: none of the fields here holds one. */
@@ -43,6 +46,7 @@ export class Wire implements PairWire {
   messages = 0;
   changes = 0;
   #highest = 0;
+  #takenMs = Number.NaN;
   #retired = new Set<string>();
   readonly #rest = new Map<string, string>();
 
@@ -67,12 +71,18 @@ export class Wire implements PairWire {
     const type = /\|35=([^|]+)/.exec(head)?.[1] ?? "";
     const seq = Number(/\|34=(\d+)/.exec(head)?.[1]);
     const isRepeat = head.includes("|43=Y");
-    const sent: SentMessage = { who, atMs: performance.now(), type, seq, isRepeat };
+    const [, y, mo, d, time] = /\|52=(\d{4})(\d\d)(\d\d)-([\d:.]{8,12})/.exec(head) ?? [];
+    const madeMs = Date.parse(`${y}-${mo}-${d}T${time}Z`);
+    const sinceMs = this.#takenMs;
+    const sent: SentMessage = { who, atMs: performance.now(), type, seq, isRepeat, madeMs, sinceMs };
     this.messages += 1;
     if (type === "A") {
       if (this.leader !== "" && this.leader !== who) this.#retired.add(this.leader);
       this.#retired.delete(who);
-      if (this.leader !== who) this.changes += 1;
+      if (this.leader !== who) {
+        this.changes += 1;
+        this.#takenMs = Date.now();
+      }
       this.leader = who;
       this.firstQuoteMs = Number.NaN;
     }
