@@ -31,7 +31,7 @@ test.skipIf(skipUnless(missing === null, missing ?? ""))(
   async () => {
     const [kafka, redis] = [new KafkaBroker(), new RedisServer()];
     const capture = join(folder, "capture.log");
-    writeFileSync(capture, simulatedCapture(7, 120));
+    writeFileSync(capture, simulatedCapture(7, 240));
     const broker = `127.0.0.1:${kafka.port}`;
     const served = await CaptureVenue.start({ capture, speed: 1 });
     await Promise.all([kafka.start(), redis.start()]);
@@ -170,5 +170,5 @@ test.skipIf(skipUnless(missing === null, missing ?? ""))(
       expect(Number(verified.compared)).toBeGreaterThan(0);
     }
   },
-  120_000,
+  300_000,
 );

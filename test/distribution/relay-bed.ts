@@ -180,9 +180,13 @@ export class Reader {
   readonly #port: LiveFeedPort;
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #market: Market;
+  readonly #startUs = Date.now() * 1_000;
+  readonly #pace: number;
 
-  constructor(kafka: KafkaOptions, market: Market) {
+  /** @param pace of its clock: with one that runs slowly nothing is late, however busy the host is */
+  constructor(kafka: KafkaOptions, market: Market, pace = 1) {
     this.#market = market;
+    this.#pace = pace;
     this.source = new KafkaFeedSource(kafka, new Map([[0, "deribit"]]), (problem) =>
       this.problems.push(problem),
     );
@@ -205,7 +209,7 @@ export class Reader {
       seed: 1,
       silenceMs: 10_000,
     });
-    this.feed.start(Date.now() * 1_000);
+    this.feed.start(this.#startUs);
     this.#timer = setInterval(() => this.#turn((nowUs) => this.feed.onTimer(nowUs, this.#out)), 10);
   }
 
@@ -221,7 +225,7 @@ export class Reader {
   #turn(act: (nowUs: number) => unknown): void {
     const out = this.#out;
     out.clear();
-    act(Date.now() * 1_000);
+    act(this.#startUs + (Date.now() * 1_000 - this.#startUs) * this.#pace);
     for (let row = 0; row < out.count; row += 1) {
       const kind = out.kind[row];
       if (kind === EVENT.bookSnapshot) this.book.applySnapshot(out, row);

@@ -58,7 +58,7 @@ describe.skipIf(skipUnless(missing === null, missing ?? ""))(
       const market = new Market(kafka);
       market.open();
       await market.until("messages", () => market.distributor.counter("kafkaSent") > 100);
-      const reader = new Reader(kafka, market);
+      const reader = new Reader(kafka, market, 0.1);
       await market.until("the reader to be live", () => reader.live);
       const { compared } = reader;
       await market.until("changes", () => reader.compared > compared + 300 && reader.trades > 50);
@@ -86,7 +86,7 @@ describe.skipIf(skipUnless(missing === null, missing ?? ""))(
       const original = options();
       const copy = options();
       const market = new Market(original);
-      const reader = new Reader(copy, market);
+      const reader = new Reader(copy, market, 0.1);
       const producer = new Producer({
         clientId: "copier",
         bootstrapBrokers: [broker],
