@@ -57,6 +57,8 @@ interface Recovery {
   /** When to subscribe the book anew unless it is live by then. */
   dueUs: number;
   oldInARow: number;
+  /** The newest change that came while there was no book to change; NaN when none has a number. */
+  passedOver: number;
   /** Subscribe all of the instrument's channels anew, not only its book. */
   all: boolean;
 }
@@ -181,6 +183,7 @@ export abstract class ChannelFeed extends SupervisedFeed {
     for (const recovery of this.#recoveries) {
       recovery.dueUs = Number.POSITIVE_INFINITY;
       recovery.oldInARow = 0;
+      recovery.passedOver = Number.NaN;
       recovery.all = false;
       this.forget(recovery.instrument.id);
     }
@@ -218,14 +221,20 @@ export abstract class ChannelFeed extends SupervisedFeed {
     const recovery = this.#recoveries[this.#recoveryOf[id]];
     this.states.onData(id, timeUs);
     const isSnapshot = out.kind[row] === EVENT.bookSnapshot;
-    if (!isSnapshot && !this.states.isLive(id)) {
+    const isLive = this.states.isLive(id);
+    const last = out.lastSequence[row];
+    if (!isSnapshot && !isLive) {
+      if (!(last <= recovery.passedOver)) recovery.passedOver = last;
       out.rewind(row, level);
       return;
     }
-    const step = isSnapshot ? this.restart(row, out) : this.judge(row, out);
+    const isLate = isSnapshot && !isLive && last < recovery.passedOver;
+    let step: Step = STEP.gap;
+    if (!isLate) step = isSnapshot ? this.restart(row, out) : this.judge(row, out);
     if (step === STEP.next) {
       recovery.oldInARow = 0;
       if (!isSnapshot) return;
+      recovery.passedOver = Number.NaN;
       recovery.dueUs = Number.POSITIVE_INFINITY;
       this.states.toLive(id, timeUs, out);
       return;
@@ -240,6 +249,9 @@ export abstract class ChannelFeed extends SupervisedFeed {
     if (step === STEP.checksum) {
       this.counters.checksums += 1;
       this.problem = `${this.venue}: book of ${symbol} does not have the checksum ${checksum}`;
+    } else if (isLate) {
+      this.counters.gaps += 1;
+      this.problem = `${this.venue}: the snapshot of ${symbol} at ${last} came after the change ${recovery.passedOver}`;
     } else {
       this.counters.gaps += 1;
       this.problem = `${this.venue}: book of ${symbol} stands at ${this.standing(id)}, found first=${out.firstSequence[row]} last=${out.lastSequence[row]} previous=${out.previousSequence[row]}`;
@@ -329,6 +341,7 @@ export abstract class ChannelFeed extends SupervisedFeed {
       backoff: new Backoff(this.#rng, BOOK_RETRY),
       dueUs: Number.POSITIVE_INFINITY,
       oldInARow: 0,
+      passedOver: Number.NaN,
       all: false,
     };
     this.#recoveryOf[instrument.id] = this.#recoveries.length;
@@ -357,6 +370,8 @@ export abstract class ChannelFeed extends SupervisedFeed {
     for (const recovery of this.#recoveries) {
       if (timeUs < recovery.dueUs) continue;
       recovery.dueUs = timeUs + SNAPSHOT_WAIT_US + recovery.backoff.nextUs();
+      // What is asked for now is newer than all that has come, even where the venue numbers anew.
+      recovery.passedOver = Number.NaN;
       const all = this.#channelVenue.channels(recovery.instrument);
       channels.push(...(recovery.all ? all : all.slice(0, 1)));
       recovery.all = false;

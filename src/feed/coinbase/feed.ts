@@ -216,9 +216,17 @@ export class CoinbaseFeed extends SnapshotFeed {
     return FRAME.ok;
   }
 
-  /** Keeps a message for the snapshot; what was kept before a break in the sequence is of no use to it. */
+  /**
+   * Keeps a message for the snapshot; what was kept before a break in the sequence is of no use to it. A single older one is a repetition:
+   * were the newer ones dropped for it, a snapshot older than those would do.
+   */
   #keep(recovery: BookRecovery, orders: OrderJoin, sequence: number, timeUs: number): void {
-    if (orders.kept > 0 && sequence === orders.lastSequence) return;
+    const watch = this.#watch(recovery.instrument.id);
+    if (orders.kept > 0 && sequence <= orders.lastSequence) {
+      watch.oldInARow += 1;
+      if (watch.oldInARow <= MAX_OLD_IN_A_ROW) return;
+    }
+    watch.oldInARow = 0;
     if (orders.kept > 0 && sequence !== orders.lastSequence + 1) {
       orders.restart();
       this.stopPlacing(recovery);

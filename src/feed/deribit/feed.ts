@@ -30,6 +30,8 @@ interface Recovery {
   dueUs: number;
   changeId: number;
   oldInARow: number;
+  /** The newest change that came while there was no book to change; NaN when there was none. */
+  passedOver: number;
 }
 
 /**
@@ -90,6 +92,11 @@ export class DeribitFeed extends SupervisedFeed {
     this.states.onData(id, timeUs);
     switch (out.kind[row]) {
       case EVENT.bookSnapshot:
+        if (out.lastSequence[row] < recovery.passedOver && !this.states.isLive(id)) {
+          this.#onLateSnapshot(recovery, row, level, timeUs, out);
+          return FRAME.ok;
+        }
+        recovery.passedOver = Number.NaN;
         recovery.changeId = out.lastSequence[row];
         recovery.oldInARow = 0;
         recovery.dueUs = Number.POSITIVE_INFINITY;
@@ -136,6 +143,7 @@ export class DeribitFeed extends SupervisedFeed {
     this.#outbox.clear();
     for (const recovery of this.#recoveries) {
       recovery.changeId = Number.NaN;
+      recovery.passedOver = Number.NaN;
       recovery.dueUs = Number.POSITIVE_INFINITY;
     }
   }
@@ -150,6 +158,15 @@ export class DeribitFeed extends SupervisedFeed {
     this.#nextScanUs = Math.min(this.#nextScanUs, timeUs);
   }
 
+  /** A snapshot that is older than a change which has come before it is not the book any more. */
+  #onLateSnapshot(recovery: Recovery, row: number, level: number, timeUs: number, out: EventBatch): void {
+    const { id, symbol } = recovery.instrument;
+    this.counters.gaps += 1;
+    this.problem = `deribit: the snapshot of ${symbol} at ${out.lastSequence[row]} came after the change ${recovery.passedOver}`;
+    out.rewind(row, level);
+    this.distrust(id, UNSOUND.gap, timeUs, out);
+  }
+
   #onChange(recovery: Recovery, row: number, level: number, timeUs: number, out: EventBatch): void {
     const { id, symbol } = recovery.instrument;
     const changeId = out.lastSequence[row];
@@ -160,7 +177,10 @@ export class DeribitFeed extends SupervisedFeed {
       return;
     }
     out.rewind(row, level);
-    if (!this.states.isLive(id)) return;
+    if (!this.states.isLive(id)) {
+      if (!(changeId <= recovery.passedOver)) recovery.passedOver = changeId;
+      return;
+    }
     recovery.oldInARow += 1;
     if (changeId <= recovery.changeId && recovery.oldInARow <= MAX_OLD_IN_A_ROW) return;
     this.counters.gaps += 1;
@@ -243,6 +263,7 @@ export class DeribitFeed extends SupervisedFeed {
             dueUs: Number.POSITIVE_INFINITY,
             changeId: Number.NaN,
             oldInARow: 0,
+            passedOver: Number.NaN,
           });
         }
       } catch (error) {
@@ -280,6 +301,8 @@ export class DeribitFeed extends SupervisedFeed {
     for (const recovery of this.#recoveries) {
       if (timeUs < recovery.dueUs) continue;
       recovery.dueUs = timeUs + SNAPSHOT_WAIT_US + recovery.backoff.nextUs();
+      // What is asked for now is newer than all that has come, even where the venue numbers anew.
+      recovery.passedOver = Number.NaN;
       channels.push(`book.${recovery.instrument.symbol}.${this.#interval}`);
     }
     this.#enqueue("unsubscribe", channels, timeUs);
