@@ -22,7 +22,8 @@ import { runIdAt } from "../journal/format.ts";
 import { ChallengeLine } from "../learn/challenge/line.ts";
 import { type ChallengePhase, judge, type Verdict } from "../learn/challenge/policy.ts";
 import { canaryUnderlyings } from "../learn/challenge/split.ts";
-import type { Author, Registry } from "../learn/registry/registry.ts";
+import type { Author } from "../learn/registry/history.ts";
+import type { Registry } from "../learn/registry/registry.ts";
 import { ChallengeTap } from "./challenge-tap.ts";
 import { modelFolder } from "./registry-model.ts";
 

@@ -28,7 +28,7 @@ export async function configuredModel(config: Config, clock: Clock): Promise<Con
   const { model, registry: settings } = config;
   if (model?.startsWith(REGISTRY_PREFIX) !== true) return { source: model, registered: null };
   invariant(settings !== undefined, "a model of the registry comes with one");
-  const registry = await openRegistry(settings, () => clock.wallUs() / 1_000);
+  const registry = await openRegistry(settings, () => clock.wallUs() / 1_000, config.stateDir);
   const version = registry.resolve(model.slice(REGISTRY_PREFIX.length));
   const source = await registry.materialise(version, modelFolder(config));
   return { source, registered: { registry, version } };

@@ -1,14 +1,17 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { generateKeyPairSync } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { KeelError } from "../../src/core/errors.ts";
+import { Secret } from "../../src/core/secret.ts";
 import { SignatureChecker, Signer } from "../../src/core/signature.ts";
 import { BUILTIN_MODELS } from "../../src/inference/builtin.ts";
 import { decodeEntry, encodeEntry, GENESIS, sha256 } from "../../src/learn/registry/entry.ts";
 import { FolderStore } from "../../src/learn/registry/folder-store.ts";
+import { openRegistry } from "../../src/learn/registry/open.ts";
 import { Registry } from "../../src/learn/registry/registry.ts";
+import { SeenHistories } from "../../src/learn/registry/seen-history.ts";
 import type { RegistryStore } from "../../src/learn/registry/store.ts";
 import { versionName } from "../../src/learn/registry/version.ts";
 
@@ -217,6 +220,88 @@ describe("names", () => {
     expect(await failureOf(Promise.resolve().then(() => registry.resolve("two")))).toContain(
       "registry-missing",
     );
+  });
+});
+
+describe("a history that goes back", () => {
+  const settings = (address: string) => ({
+    ...{ address, key: new Secret(pem), trustFile: undefined },
+    s3: { endpoint: undefined, region: "", keyId: undefined, secret: undefined },
+  });
+  const opened = (address: string, stateDir: string) => openRegistry(settings(address), Date.now, stateDir);
+  const entry = (at: string, sequence: number): string =>
+    join(at, "history", String(sequence).padStart(8, "0"));
+  /** Three entries, which a process of the host has seen. */
+  const seen = async (): Promise<{ readonly at: string; readonly state: string }> => {
+    const [at, state] = [folder(), folder()];
+    await withVersions(at, "a", "b", "c");
+    expect((await opened(at, state)).list()).toHaveLength(3);
+    return { at, state };
+  };
+
+  test("is noticed by the next process of a host that has seen what was cut off, until it is told to forget", async () => {
+    const { at, state } = await seen();
+    unlinkSync(entry(at, 3));
+    const failure = await failureOf(opened(at, state));
+    expect(failure).toStartWith(
+      `registry-chain: ${at}: found a history of 2 entries, expected entry 3 with SHA-256`,
+    );
+    expect(failure).toContain(join(state, "registries-seen.json"));
+    // By a link to it as well, and not by a host that has seen nothing: for that the shorter history is whole.
+    const link = folder();
+    symlinkSync(at, link);
+    expect(await failureOf(opened(link, state))).toStartWith("registry-chain");
+    expect((await opened(at, folder())).list()).toHaveLength(2);
+    unlinkSync(join(state, "registries-seen.json"));
+    expect((await opened(at, state)).list()).toHaveLength(2);
+  });
+
+  test("is noticed when the whole folder is put back to what it was, and when it went on in another way", async () => {
+    const { at, state } = await seen();
+    const backup = folder();
+    cpSync(at, backup, { recursive: true });
+    const registry = await opened(at, state);
+    await crown(registry, registry.list()[0]?.version ?? "");
+    rmSync(at, { recursive: true });
+    cpSync(backup, at, { recursive: true });
+    expect(await failureOf(opened(at, state))).toStartWith(
+      `registry-chain: ${at}: found a history of 3 entries`,
+    );
+    const other = await withVersions(at, "d", "e", "f", "g");
+    expect(other.history).toHaveLength(7);
+    expect(await failureOf(opened(at, state))).toStartWith(
+      `registry-chain: ${at}: found entry 6 with SHA-256`,
+    );
+  });
+
+  test("is noticed by any process where an entry behind the gap is left", async () => {
+    for (const gone of [[2], [1, 2], [2, 3, 4]]) {
+      const at = folder();
+      await withVersions(at, "a", "b", "c", "d", "e");
+      for (const sequence of gone) unlinkSync(entry(at, sequence));
+      expect(await failureOf(opened(at, folder()))).toContain(
+        "the store has lost it, or the history was changed",
+      );
+    }
+  });
+
+  test("what a host remembers is of each registry, only goes on, and is not needed to read", async () => {
+    const { at, state } = await seen();
+    const other = folder();
+    await withVersions(other, "a");
+    await opened(other, state);
+    const path = join(state, "registries-seen.json");
+    const { registries } = JSON.parse(readFileSync(path, "utf8"));
+    expect(Object.values(registries).map((each) => (each as { sequence: number }).sequence)).toEqual([3, 1]);
+    const memory = new SeenHistories(path).of(at);
+    memory.keep({ sequence: 2, sha256: "0".repeat(64), atMs: 1 });
+    expect(memory.last()?.sequence).toBe(3);
+    writeFileSync(path, "{");
+    expect(await failureOf(opened(at, state))).toStartWith(`registry-seen: ${path}`);
+    writeFileSync(path, JSON.stringify({ version: 99 }));
+    expect(await failureOf(opened(at, state))).toContain("version 99");
+    // A state directory that cannot be made.
+    expect((await opened(at, "/dev/null/state")).list()).toHaveLength(3);
   });
 });
 

@@ -6,8 +6,9 @@ import { EXIT, type ExitCode } from "../../core/errors.ts";
 import { BUILD } from "../../core/executable.ts";
 import { locateModel, parseCard } from "../../inference/model.ts";
 import { readManifest } from "../../learn/dataset/manifest.ts";
+import type { Author } from "../../learn/registry/history.ts";
 import { openRegistry } from "../../learn/registry/open.ts";
-import type { Author, Registry } from "../../learn/registry/registry.ts";
+import type { Registry } from "../../learn/registry/registry.ts";
 import { STAGES } from "../../learn/registry/stage.ts";
 import type { RegisteredVersion } from "../../learn/registry/state.ts";
 import { type Output, UsageError } from "../command.ts";
@@ -44,7 +45,7 @@ export async function runRegistryAction(
   if (config.registry === undefined) {
     throw new UsageError(`model ${action}: needs a registry, found no KEEL_REGISTRY`);
   }
-  const registry = await openRegistry(config.registry, Date.now);
+  const registry = await openRegistry(config.registry, Date.now, config.stateDir);
   const author: Author = { who: options.who ?? userInfo().username, why: options.why };
   const [first, second] = targets;
   const target = (): string => {

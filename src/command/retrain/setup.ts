@@ -16,7 +16,7 @@ export async function retrainSetup(
     const expected = "a folder or s3://BUCKET/PREFIX, where the candidate goes";
     throw new ConfigError([{ name: "KEEL_REGISTRY", found: null, expected }]);
   }
-  const registry = await openRegistry(settings, Date.now);
+  const registry = await openRegistry(settings, Date.now, config.stateDir);
   const named = model?.startsWith(REGISTRY_PREFIX) === true ? null : (model ?? DEFAULT_MODEL);
   // What quantises, or adds nothing to logistic regression, is held to what it can reach.
   const limits = trainCommand === null ? { ...DEFAULT_GATE_LIMITS, meanGain: 0 } : DEFAULT_GATE_LIMITS;

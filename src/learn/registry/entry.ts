@@ -66,7 +66,8 @@ export class RegistryError extends KeelError {
       | "registry-digest"
       | "registry-missing"
       | "registry-stage"
-      | "registry-conflict",
+      | "registry-conflict"
+      | "registry-seen",
     message: string,
   ) {
     super(code, message);

@@ -1,10 +1,12 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { KeelError } from "../../core/errors.ts";
 import type { Secret } from "../../core/secret.ts";
 import { SignatureChecker, Signer } from "../../core/signature.ts";
 import { FolderStore } from "./folder-store.ts";
 import { Registry } from "./registry.ts";
 import { S3Store } from "./s3-store.ts";
+import { SeenHistories } from "./seen-history.ts";
 import type { RegistryStore } from "./store.ts";
 
 /** Where a registry is and by which keys. */
@@ -26,15 +28,29 @@ export interface RegistrySettings {
 /** What a model is called by that comes from the registry: `registry:champion`. */
 export const REGISTRY_PREFIX = "registry:";
 
-/** @throws KeelError naming what is wrong with the keys, the store or the history */
-export function openRegistry(settings: RegistrySettings, nowMs: () => number): Promise<Registry> {
+/**
+ * @param stateDir where this host remembers how far the registry's history went
+ * @throws KeelError naming what is wrong with the keys, the store or the history
+ */
+export function openRegistry(
+  settings: RegistrySettings,
+  nowMs: () => number,
+  stateDir: string,
+): Promise<Registry> {
   const pem = settings.key?.reveal();
   return Registry.open({
     store: storeOf(settings),
+    memory: new SeenHistories(join(stateDir, "registries-seen.json")).of(identityOf(settings)),
     signer: pem === undefined ? null : new Signer(pem, "registry"),
     trusted: trusted(settings.trustFile, pem),
     nowMs,
   });
+}
+
+/** The same for every way to a folder. */
+function identityOf({ address, s3: { endpoint } }: RegistrySettings): string {
+  if (address.startsWith("s3://")) return `${endpoint ?? ""} ${address}`.trim();
+  return existsSync(address) ? realpathSync(address) : resolve(address);
 }
 
 function storeOf({ address, s3 }: RegistrySettings): RegistryStore {

@@ -6,20 +6,11 @@
  *
  * @module
  */
-import type { SignatureChecker, Signer } from "../../core/signature.ts";
 import { digestOf, MODEL_BYTES_MAX, parseCard } from "../../inference/model.ts";
-import {
-  decodeEntry,
-  ENTRY_BYTES_MAX,
-  type EntryEvent,
-  encodeEntry,
-  GENESIS,
-  type ReadEntry,
-  RegistryError,
-  sha256,
-} from "./entry.ts";
+import { type ReadEntry, RegistryError, sha256 } from "./entry.ts";
+import { type Author, RegistryHistory, type RegistryOptions } from "./history.ts";
 import type { Move, Stage } from "./stage.ts";
-import { type RegisteredVersion, RegistryState } from "./state.ts";
+import type { RegisteredVersion } from "./state.ts";
 import type { RegistryStore } from "./store.ts";
 import {
   decodeManifest,
@@ -30,29 +21,9 @@ import {
 } from "./version.ts";
 import { layOut } from "./version-folder.ts";
 
-/** More versions than a registry can hold in memory are none of a desk's. */
-export const ENTRIES_MAX = 100_000;
 const CARD_BYTES_MAX = 16 * 1024 * 1024;
 const LOG_BYTES_MAX = 64 * 1024 * 1024;
 const MANIFEST_BYTES_MAX = 1024 * 1024;
-/** Times that a change is tried again because somebody else was first. */
-const TRIES = 16;
-
-/** Who changes a registry, and why; both are kept for ever. */
-export interface Author {
-  readonly who: string;
-  readonly why: string;
-}
-
-export interface RegistryOptions {
-  readonly store: RegistryStore;
-  /** Signs what is written; null: nothing is signed. */
-  readonly signer: Signer | null;
-  /** Keys of which one must have signed each entry; null: signatures are not looked at. */
-  readonly trusted: readonly SignatureChecker[] | null;
-  /** Wall clock, ms since the epoch. */
-  readonly nowMs: () => number;
-}
 
 /** A model to be added. */
 export interface NewVersion {
@@ -73,67 +44,56 @@ export interface ReadVersion {
 }
 
 export class Registry {
-  readonly #options: RegistryOptions;
-  readonly #entries: ReadEntry[] = [];
-  readonly #state = new RegistryState();
+  readonly #store: RegistryStore;
+  readonly #history: RegistryHistory;
 
-  private constructor(options: RegistryOptions) {
-    this.#options = options;
+  private constructor(options: RegistryOptions, history: RegistryHistory) {
+    this.#store = options.store;
+    this.#history = history;
   }
 
-  /** Reads a registry; one that nobody wrote to yet is empty. @throws RegistryError when its history cannot be trusted */
+  /**
+   * Reads a registry; one that nobody wrote to yet is empty.
+   *
+   * @throws RegistryError when its history cannot be trusted, has a gap, or does not reach what this host has seen of it
+   */
   static async open(options: RegistryOptions): Promise<Registry> {
-    const registry = new Registry(options);
-    await registry.refresh();
-    return registry;
+    return new Registry(options, await RegistryHistory.open(options));
   }
 
   get name(): string {
-    return this.#options.store.name;
+    return this.#store.name;
   }
 
   /** Digest of the last entry: it stands for all that is in the registry. Zeros when it is empty. */
   get head(): string {
-    return this.#entries.at(-1)?.sha256 ?? GENESIS;
+    return this.#history.head;
   }
 
   get history(): readonly ReadEntry[] {
-    return this.#entries;
+    return this.#history.entries;
   }
 
   get champion(): string | null {
-    return this.#state.at("champion");
+    return this.#history.state.at("champion");
   }
 
   get canary(): string | null {
-    return this.#state.at("canary");
+    return this.#history.state.at("canary");
   }
 
   /** In the order in which they came. */
   list(): RegisteredVersion[] {
-    return this.#state.list();
+    return this.#history.state.list();
   }
 
   stageOf(version: string): Stage | undefined {
-    return this.#state.stageOf(version);
+    return this.#history.state.stageOf(version);
   }
 
   /** Takes in what others wrote. @returns how many entries came @throws RegistryError when they cannot be trusted */
-  async refresh(): Promise<number> {
-    const { store, trusted } = this.#options;
-    for (let came = 0; ; came += 1) {
-      const sequence = this.#entries.length + 1;
-      if (sequence > ENTRIES_MAX) {
-        throw new RegistryError("registry-entry", `${store.name}: found more than ${ENTRIES_MAX} entries`);
-      }
-      const key = entryKey(sequence);
-      const bytes = await store.get(key, ENTRY_BYTES_MAX);
-      if (bytes === null) return came;
-      const read = decodeEntry(`${store.name}/${key}`, bytes, { sequence, previous: this.head }, trusted);
-      const wrong = this.#state.refusal(read.entry);
-      if (wrong !== null) throw new RegistryError("registry-stage", `${store.name}/${key}: ${wrong}`);
-      this.#take(read);
-    }
+  refresh(): Promise<number> {
+    return this.#history.refresh();
   }
 
   /**
@@ -142,7 +102,7 @@ export class Registry {
    * @throws RegistryError when there is none
    */
   resolve(reference: string): string {
-    return this.#state.resolve(reference, this.name);
+    return this.#history.state.resolve(reference, this.name);
   }
 
   /**
@@ -178,7 +138,7 @@ export class Registry {
     for (const blob of [model.card, model.onnx, ...(log === undefined ? [] : [log]), bytes]) {
       await this.#keep(blob);
     }
-    await this.#write(author, () =>
+    await this.#history.write(author, () =>
       this.stageOf(version) !== undefined ? null : { kind: "add", version, manifestSha256 },
     );
     return this.#get(version);
@@ -235,7 +195,7 @@ export class Registry {
    */
   async setStage(reference: string, to: Stage, author: Author): Promise<RegisteredVersion> {
     let version = "";
-    await this.#write(author, () => {
+    await this.#history.write(author, () => {
       version = this.resolve(reference);
       const from = this.#get(version).stage;
       const { champion } = this;
@@ -265,13 +225,13 @@ export class Registry {
    */
   async rollback(author: Author): Promise<RegisteredVersion> {
     let version = "";
-    await this.#write(author, () => {
+    await this.#history.write(author, () => {
       const { champion, canary } = this;
       if (canary !== null) {
         version = canary;
         return { kind: "move", moves: [{ version, from: "canary", to: "shadow" }] };
       }
-      const before = this.#state.championBefore;
+      const before = this.#history.state.championBefore;
       if (champion === null || before === undefined) {
         throw new RegistryError("registry-stage", `${this.name}: there is nothing to roll back to`);
       }
@@ -288,7 +248,7 @@ export class Registry {
     if (reference !== null && /^[0-9a-f]{4,12}$/.test(alias)) {
       throw new RegistryError("registry-entry", `${alias}: found digits of a digest, expected a name`);
     }
-    await this.#write(author, () => ({
+    await this.#history.write(author, () => ({
       kind: "alias",
       alias,
       version: reference === null ? null : this.resolve(reference),
@@ -321,7 +281,7 @@ export class Registry {
     digest: string,
     bytesMax: number,
   ): Promise<Uint8Array<ArrayBuffer>> {
-    const bytes = await this.#options.store.get(`blobs/${digest}`, bytesMax);
+    const bytes = await this.#store.get(`blobs/${digest}`, bytesMax);
     const where = `${this.name}: ${version}: ${what}`;
     if (bytes === null) {
       throw new RegistryError("registry-missing", `${where}: found nothing, expected SHA-256 ${digest}`);
@@ -333,7 +293,7 @@ export class Registry {
 
   /** Keeps an object under its digest. What lies there already must be the same: nobody could read the version otherwise. */
   async #keep(bytes: Uint8Array): Promise<void> {
-    const { store } = this.#options;
+    const store = this.#store;
     const digest = sha256(bytes);
     await store.create(`blobs/${digest}`, bytes);
     const kept = await store.get(`blobs/${digest}`, bytes.length);
@@ -344,76 +304,4 @@ export class Registry {
       `${store.name}/blobs/${digest}: found ${found} there after it was written, expected SHA-256 ${digest}`,
     );
   }
-
-  /** What stands in the store as an entry; null when nothing does. */
-  #stored(sequence: number): Promise<Uint8Array<ArrayBuffer> | null> {
-    return this.#options.store.get(entryKey(sequence), ENTRY_BYTES_MAX);
-  }
-
-  /** A history whose last entry is gone would go on where nobody reads it. @throws RegistryError when it is */
-  async #holdsLast(): Promise<void> {
-    const last = this.#entries.at(-1);
-    if (last === undefined) return;
-    const bytes = await this.#stored(last.entry.sequence);
-    if (bytes !== null && sha256(bytes) === last.sha256) return;
-    throw new RegistryError(
-      "registry-chain",
-      `${this.name}/${entryKey(last.entry.sequence)}: found ${bytes === null ? "nothing" : "another entry"}, expected the one read before: the store has lost it, or the history was changed`,
-    );
-  }
-
-  /** Writes an entry. @returns whether it stands there, which is looked up: an answer may be lost, and so may what was answered for */
-  async #created(sequence: number, bytes: Uint8Array): Promise<boolean> {
-    const { store } = this.#options;
-    let failure: unknown = null;
-    const taken = await store.create(entryKey(sequence), bytes).catch((error: unknown) => {
-      failure = error;
-      return false;
-    });
-    const stored = await this.#stored(sequence).catch((error: unknown) => {
-      throw failure ?? error;
-    });
-    if (stored !== null) return sha256(stored) === sha256(bytes);
-    if (failure !== null) throw failure;
-    throw new RegistryError(
-      "registry-missing",
-      `${store.name}/${entryKey(sequence)}: found nothing after the store ${taken ? "took" : "had"} it, expected the entry: it loses what it keeps`,
-    );
-  }
-
-  #take(read: ReadEntry): void {
-    this.#state.apply(read.entry);
-    this.#entries.push(read);
-  }
-
-  /** Writes what `decide` says of the newest state; null is nothing. Decides again where somebody else wrote first. */
-  async #write({ who, why }: Author, decide: () => EntryEvent | null): Promise<void> {
-    const { store, signer, nowMs } = this.#options;
-    for (let tries = 0; tries < TRIES; tries += 1) {
-      await this.refresh();
-      await this.#holdsLast();
-      const event = decide();
-      if (event === null) return;
-      const sequence = this.#entries.length + 1;
-      const content = { sequence, previous: this.head, timeMs: nowMs(), who, why, event };
-      const bytes = encodeEntry(content, signer);
-      const place = { sequence, previous: this.head };
-      const read = decodeEntry("the new entry", bytes, place, this.#options.trusted);
-      const wrong = this.#state.refusal(read.entry);
-      if (wrong !== null) throw new RegistryError("registry-stage", wrong);
-      if (await this.#created(sequence, bytes)) {
-        this.#take(read);
-        return;
-      }
-    }
-    throw new RegistryError(
-      "registry-conflict",
-      `${store.name}: ${TRIES} times others wrote first; nothing was changed`,
-    );
-  }
-}
-
-/** Entries sort by their number. */
-function entryKey(sequence: number): string {
-  return `history/${String(sequence).padStart(8, "0")}`;
 }
