@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { Rng } from "../../src/core/rng.ts";
 import { skipUnlessNative } from "../support/native.ts";
 import { redisMissing } from "../support/services.ts";
+import { DeribitPeer } from "./failover/counterparty.ts";
 import { drill } from "./failover/drill.ts";
 import { Pair } from "./failover/pair.ts";
 
@@ -9,21 +10,36 @@ const missing = redisMissing();
 if (missing !== null) console.log(`skipped: ${missing}`);
 
 /** A lease as long as a busy machine that is shared may need. */
-const ENVIRONMENT = { KEEL_LEASE_TTL_MS: "2000" };
+const ENVIRONMENT = { KEEL_LEASE_TTL_MS: "2000", KEEL_DERIBIT_BLOCK_RFQ: "on" };
 
 test.skipIf(missing !== null || (await skipUnlessNative("a pair with the cpu engine")))(
-  "at Deribit a leader that dies, gives way, is cut off or freezes is followed by one that was logged in before, and a process takes the place of another",
+  "at Deribit a leader that dies, gives way, is cut off or freezes is followed by one that was logged in before, blocks are quoted on, and a process takes the place of another",
   async () => {
     const pair = new Pair({ environment: ENVIRONMENT, by: "deribit" });
     const rng = new Rng(2);
     try {
       await pair.start();
-      for (const fault of ["kill", "switch", "cut-all", "freeze"] as const) {
+      const peer = pair.counterparty;
+      if (!(peer instanceof DeribitPeer)) throw new Error("the counterparty is Deribit");
+      for (const fault of ["switch", "cut-all", "freeze"] as const) {
         const { problems, toQuoteMs } = await drill(pair, fault, rng);
         expect({ fault, problems }).toEqual({ fault, problems: [] });
         expect(toQuoteMs).toBeGreaterThan(0);
       }
-      expect(pair.wire.changes).toBeGreaterThanOrEqual(4);
+      expect(pair.wire.changes).toBeGreaterThanOrEqual(3);
+
+      // A block that was asked for before the leader died is quoted by the next one, and by nobody else.
+      await pair.untilReady();
+      const block = peer.askBlock();
+      await pair.until("both sides of the block", async () => peer.blockQuotes(block).length === 2);
+      const before = peer.blockQuotes(block);
+      expect((await drill(pair, "kill", rng)).problems).toEqual([]);
+      const quoted = () => peer.blockQuotes(block);
+      await pair.until("the next one quotes the block", async () =>
+        quoted().some((id) => !before.includes(id)),
+      );
+      expect(quoted().filter((id) => before.includes(id))).toEqual([]);
+      await pair.until("the block is taken", async () => peer.takeBlock(block));
 
       const leader = await pair.untilReady();
       const term = await leader.report();

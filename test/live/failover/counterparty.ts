@@ -70,6 +70,9 @@ export class FixPeer implements PairCounterparty {
   }
 }
 
+/** Who asks for blocks at the simulated Deribit. */
+export const TAKER = { id: "taker", secret: "takes" } as const;
+
 /** The simulated Deribit, by whose API both processes trade one account. */
 export class DeribitPeer implements PairCounterparty {
   readonly wire = new VenueWire();
@@ -77,7 +80,7 @@ export class DeribitPeer implements PairCounterparty {
   readonly #secretFile: string;
   #traded = 0;
 
-  /** The simulation trades for {@link SIMULATED_KEY}. */
+  /** The simulation trades for {@link SIMULATED_KEY} and {@link TAKER}. */
   constructor(simulation: Simulation, folder: string) {
     this.#simulation = simulation;
     this.#secretFile = join(folder, "deribit-secret");
@@ -129,11 +132,41 @@ export class DeribitPeer implements PairCounterparty {
     return exchange.hit(order.instrument.symbol, order.side, 1) > 0;
   }
 
+  /** The taker asks for a block of an option whose delta is neither small nor large. @returns the request's id */
+  askBlock(): number {
+    const { blockRfqs } = this.#simulation.deribit.trading;
+    const { chain, marks } = this.#simulation.market.options;
+    blockRfqs.graceMs = 0;
+    const near = chain.find((_, number) => Math.abs(Math.abs(marks[number].delta) - 0.45) < 0.15);
+    const legs = [{ instrument_name: near?.symbol, direction: "buy", amount: 1 }];
+    const answer = blockRfqs.call(this.#accountOf(TAKER.id), "private/create_block_rfq", { legs });
+    if (answer === null || !("result" in answer)) throw new Error(JSON.stringify(answer));
+    return Number((answer.result as { block_rfq_id: number }).block_rfq_id);
+  }
+
+  /** Ids of the quotes that stand for a block. */
+  blockQuotes(request: number): number[] {
+    const open = this.#simulation.deribit.trading.blockRfqs.open(this.#account);
+    return open.filter(({ rfq }) => rfq.id === request).map(({ id }) => id);
+  }
+
+  /** The taker buys the block. @returns false where no quote stands that it could buy from */
+  takeBlock(request: number): boolean {
+    const terms = { block_rfq_id: request, direction: "buy", amount: 1, price: 10 };
+    const { blockRfqs } = this.#simulation.deribit.trading;
+    const answer = blockRfqs.call(this.#accountOf(TAKER.id), "private/accept_block_rfq", terms);
+    return answer !== null && "result" in answer;
+  }
+
   stop(): void {}
 
   get #account(): SimAccount {
-    const account = this.#simulation.deribit.trading.accounts.get(SIMULATED_KEY.id);
-    if (account === undefined) throw new Error("the simulated venue has the key");
+    return this.#accountOf(SIMULATED_KEY.id);
+  }
+
+  #accountOf(id: string): SimAccount {
+    const account = this.#simulation.deribit.trading.accounts.get(id);
+    if (account === undefined) throw new Error(`the simulated venue has no account ${id}`);
     return account;
   }
 }

@@ -9,7 +9,7 @@ import { Simulation } from "../../../src/sim/simulation.ts";
 import { EtcdServer } from "../../support/etcd-server.ts";
 import { PutClock } from "../../support/put-clock.ts";
 import { freePort, RedisServer } from "../../support/services.ts";
-import { DeribitPeer, FixPeer, type PairCounterparty, type PeerState } from "./counterparty.ts";
+import { DeribitPeer, FixPeer, type PairCounterparty, type PeerState, TAKER } from "./counterparty.ts";
 import { Link } from "./link.ts";
 import { Namespace } from "./namespace.ts";
 import type { PairWire } from "./wire.ts";
@@ -183,8 +183,9 @@ export class Pair {
   readonly redis: RedisServer | null;
   readonly lease: RedisServer | EtcdServer;
   readonly simulation = new Simulation({
-    ...{ seed: 7, clock: systemClock, price: 60_000, speed: 0.5 },
-    deribitTrading: { clients: [SIMULATED_KEY] },
+    // At the pace of the host's clock, so that the venues' times are its own; few strikes, so that the host bears it.
+    ...{ seed: 7, clock: systemClock, price: 60_000, strikesPerExpiry: 9 },
+    deribitTrading: { clients: [SIMULATED_KEY, TAKER] },
   });
   readonly counterparty: PairCounterparty;
   readonly a: Node;
