@@ -70,14 +70,14 @@ test("a connection to Deribit is told once it is logged in, and gets raw channel
 });
 
 test("the token of a feed is refreshed without the feed knowing", async () => {
-  const simulation = deribit(1);
+  const simulation = deribit(3);
   const { heard } = connect(
     `${simulation.deribit.server.url}/ws/api/v2`,
     () => new DeribitFeedLogin(key(SECRET)),
   );
   await until(() => heard.opens === 1);
   const [session] = simulation.deribit.sessions();
-  await Bun.sleep(1_300);
+  await Bun.sleep(3_300);
   expect(simulation.deribit.trading.isLoggedIn(session, systemClock.wallUs())).toBe(true);
   expect(heard).toEqual({ opens: 1, frames: [], closes: [] });
 });

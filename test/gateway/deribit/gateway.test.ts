@@ -376,14 +376,14 @@ test("fills while nobody listened are told at the next login, when the venue for
 });
 
 test("the token is refreshed before it dies", async () => {
-  const bed = await started({}, { tokenSeconds: 2 });
+  const bed = await started({}, { tokenSeconds: 3 });
   await until(() => bed.gateway.client.counters.refreshes >= 1);
   expect(bed.heard.downs).toEqual([]);
   expect(bed.gateway.client.counters.errors).toBe(0);
 });
 
 test("a refresh that is refused is followed by a login with the key", async () => {
-  const bed = await started({}, { tokenSeconds: 2 });
+  const bed = await started({}, { tokenSeconds: 3 });
   bed.trading.tokens.refuseNext = 1;
   await until(() => bed.gateway.client.counters.refreshes >= 1);
   expect(bed.problems).toEqual(["login refused: 13004 invalid_credentials"]);
