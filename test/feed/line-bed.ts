@@ -8,6 +8,7 @@ import type { FakeVenue, VenueSide } from "./fake-venue.ts";
 import { ScriptedPort } from "./scripted-port.ts";
 
 const TIMER_MS = 10;
+const SENT_MAX = 400;
 
 /** One connection: a server of its own that says what the others say, a feed, and what is on the way between them. */
 export class Line implements VenueSide {
@@ -22,6 +23,8 @@ export class Line implements VenueSide {
   acceptsConnections = true;
   /** Says of each frame whether it is lost. */
   loses: () => boolean = () => false;
+  /** The last frames that were sent, whatever became of them. */
+  readonly sent: string[] = [];
   #way: { readonly frame: string; readonly dueMs: number }[] = [];
   #connects = 0;
 
@@ -61,6 +64,7 @@ export class Line implements VenueSide {
   }
 
   send(frame: string): void {
+    if (this.sent.push(frame) > SENT_MAX) this.sent.shift();
     if (this.halfOpen || this.loses()) return;
     this.#way.push({ frame, dueMs: this.#bed.nowMs + this.delayMs });
   }

@@ -94,6 +94,26 @@ describe.each(FOLLOWED.map(([name, makeVenue]) => ({ name, makeVenue })))(
       expect([bed.agrees(0), bed.agrees(1)]).toEqual([true, true]);
     });
 
+    test.skipIf(makeVenue().isSequenced === false).each([0, 1])(
+      "line %d sends old frames again and again: the desk's book is never an older one",
+      (liar) => {
+        const bed = start();
+        const rng = new Rng(13);
+        for (let round = 0; round < 40; round += 1) {
+          bed.pass(100);
+          const { sent } = bed.lines[liar];
+          for (let i = 0; i < 4; i += 1) bed.lines[liar].deliver(sent[rng.int(sent.length)]);
+          // More of them than are taken for repetitions, in a row: that line begins anew, the other one goes on.
+          if (round % 8 === 7) for (let i = 0; i < 12; i += 1) bed.lines[liar].deliver(sent[i]);
+          expect([bed.agrees(0), bed.agrees(1)]).toEqual([true, true]);
+        }
+        isUnnoticed(bed);
+        bed.pass(8_000);
+        expect(bed.arbiter.liveOn(liar)).toBe(2);
+        isUnnoticed(bed);
+      },
+    );
+
     test("whatever happens to one line at a time is not noticed", () => {
       const bed = start();
       const rng = new Rng(7);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
 import { Rng } from "../../src/core/rng.ts";
 import { LeadLag } from "../../src/desk/lead-lag.ts";
 import { VenueClock } from "../../src/feed/venue-clock.ts";
@@ -46,6 +47,46 @@ describe("a venue's clock", () => {
     expect(clock.delayUs).toBe(9_000);
     clock.observe(START_US, START_US - 100e6);
     expect(clock.delayUs).toBe(-100e6);
+  });
+
+  test("a step of either clock is known within 15 s, and from then on is no drift", () => {
+    fc.assert(
+      fc.property(
+        fc.record({
+          stepUs: fc.oneof(
+            fc.integer({ min: 300_000, max: 60_000_000 }),
+            fc.integer({ min: -60_000_000, max: -300_000 }),
+          ),
+          isHosts: fc.boolean(),
+          beforeMs: fc.integer({ min: 20_000, max: 70_000 }),
+          seed: fc.nat(1_000),
+        }),
+        ({ stepUs, isHosts, beforeMs, seed }) => {
+          const clock = new VenueClock();
+          const rng = new Rng(seed);
+          for (let ms = 0; ms < beforeMs + 90_000; ms += 50) {
+            const isAfter = ms >= beforeMs;
+            const [host, venue] = [isAfter && isHosts ? stepUs : 0, isAfter && !isHosts ? -stepUs : 0];
+            const wayUs = 2_000 + (rng.int(10) === 0 ? 0 : rng.int(30_000));
+            clock.observe(START_US + ms * 1_000 + venue, START_US + ms * 1_000 + host + wayUs);
+            if (ms < 10_000 || (isAfter && ms < beforeMs + 15_100)) continue;
+            expect(Math.abs(clock.delayUs - (isAfter ? stepUs : 0))).toBeLessThan(10_000);
+            const { driftPpm } = clock;
+            if (!Number.isNaN(driftPpm)) expect(Math.abs(driftPpm)).toBeLessThan(500);
+          }
+        },
+      ),
+      { seed: 3, numRuns: 15 },
+    );
+  });
+
+  test("a while of slow messages is no step", () => {
+    const clock = new VenueClock();
+    for (let ms = 0; ms < 40_000; ms += 20) {
+      const isSlow = ms >= 20_000 && ms < 29_000;
+      clock.observe(START_US + ms * 1_000, START_US + ms * 1_000 + (isSlow ? 900_000 : 2_000));
+    }
+    expect(clock.delayUs).toBe(2_000);
   });
 
   test("messages without a time tell nothing", () => {
