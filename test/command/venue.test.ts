@@ -45,11 +45,21 @@ test.skipIf(skipUnlessShared(CAPTURE))(
     while (!serving.stdout.includes("\n")) await Bun.sleep(2);
     const url = /ws:\/\/\S+:\d+/.exec(serving.stdout)?.[0] ?? "";
     const out = join(folder, "deribit.gz");
-    const recording = start(["record", "--out", out, "--seconds", "1.5", "--json"], {
-      KEEL_FEEDS: "deribit:options:BTC",
-      KEEL_URL_DERIBIT: url,
-    });
+    const record = (seconds: number) =>
+      start(["record", "--out", out, "--seconds", String(seconds), "--json"], {
+        KEEL_FEEDS: "deribit:options:BTC",
+        KEEL_URL_DERIBIT: url,
+      });
+    let recording = record(1.5);
     expect(await recording.exitCode).toBe(EXIT.ok);
+    // On a busy host little more than the subscriptions may fit into that.
+    const frames = () => (last(recording.stdout) as { venues: { frames: number }[] }).venues[0].frames;
+    let clients = 1;
+    for (; frames() <= 100 && clients < 4; clients += 1) {
+      rmSync(out);
+      recording = record(4 ** clients);
+      expect(await recording.exitCode).toBe(EXIT.ok);
+    }
     serving.shutdown.abort();
     expect(await serving.exitCode).toBe(EXIT.ok);
     const { venues } = last(recording.stdout) as { venues: Record<string, number>[] };
@@ -57,7 +67,7 @@ test.skipIf(skipUnlessShared(CAPTURE))(
       { venue: "deribit", lost: 0, gaps: 0, reconnects: 0, files: [out], problem: "" },
     ]);
     const served = last(serving.stdout);
-    expect(served).toMatchObject({ venue: "deribit", clients: 1, problem: null });
+    expect(served).toMatchObject({ venue: "deribit", clients, problem: null });
     expect(served.framesSent).toBeGreaterThan(50);
     expect([...new CaptureReader(out).sync()].filter(({ kind }) => kind === "frame").length).toBe(
       venues[0].frames,

@@ -288,7 +288,7 @@ test("a recording that is killed loses its last block at most", async () => {
       }
     }
     for (const reader of readers.slice(0, -1)) expect(reader.report.truncated).toBeNull();
-    expect(killedUs - lastUs).toBeLessThan(5 * SECOND_US);
+    expect(killedUs - lastUs).toBeLessThan(10 * SECOND_US);
     const sent = [...new CaptureReader(capture).sync()].map(({ text }) => text);
     const first = sent.indexOf(texts[0] ?? "");
     expect(texts.length).toBeGreaterThan(100);

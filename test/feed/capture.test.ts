@@ -204,9 +204,7 @@ describe("writer", () => {
     for (let i = 0; i < 40; i += 1) writer.write(frame(i, "z".repeat(1_000_000)));
     const { lost } = writer.counters;
     expect(lost).toBeGreaterThan(0);
-    writer.flush();
-    while (writer.counters.fileBytes === 0) await Bun.sleep(5);
-    await Bun.sleep(50);
+    await writer.settle();
     writer.write(frame(99, "after"));
     await writer.close();
     const kinds = [...new CaptureReader(writer.counters.files[0] ?? "").sync()].slice(-2);
