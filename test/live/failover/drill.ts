@@ -168,7 +168,7 @@ export async function drill(pair: Pair, fault: Fault, rng: Rng): Promise<DrillRe
   await Bun.sleep(100);
   let { orphans } = await pair.peer();
   // What the network kept reaches the venue late, and is taken away once the leader has heard of it.
-  for (let attempt = 0; pair.by === "deribit" && orphans > 0 && attempt < 10; attempt += 1) {
+  for (let attempt = 0; pair.by === "deribit" && orphans > 0 && attempt < 100; attempt += 1) {
     await Bun.sleep(50);
     orphans = (await pair.peer()).orphans;
   }
@@ -194,7 +194,7 @@ function ms(value: number | null): string {
 /** Fills under way are waited for. */
 async function settled(pair: Pair, node: Node): Promise<string[]> {
   let differences: string[] = [];
-  for (let attempt = 0; attempt < 50; attempt += 1) {
+  for (let attempt = 0; attempt < 400; attempt += 1) {
     differences = await pair.differences(node);
     if (differences.length === 0) break;
     await Bun.sleep(50);

@@ -168,7 +168,7 @@ export class Host {
   /** Options' positions that the process which serves HTTP has otherwise than the counterparty, once fills under way have come. */
   async differences(): Promise<string[]> {
     let found: string[] = [];
-    for (let attempt = 0; attempt < 50; attempt += 1) {
+    for (let attempt = 0; attempt < 400; attempt += 1) {
       const [{ positions }, own] = await Promise.all([
         this.peer(),
         this.get<{ positions: { venue: string; symbol: string; lots: number }[] }>("/positions"),
