@@ -4,9 +4,6 @@
  */
 #include "decode_levels.h"
 
-#define JOIN_(a, b) a##b
-#define JOIN(a, b) JOIN_(a, b)
-
 /* Kinds of values that fields have. */
 enum { ABSENT = 0, INTEGER, TEXT, YES, NO, LEVELS };
 
@@ -201,7 +198,7 @@ static bool finish_mark(const message *m, appended *out) {
   return true;
 }
 
-int32_t JOIN(keel_decode_binance_, KEEL_ISA)(const keel_decoder *d, int32_t length, int32_t *count, int32_t *levels) {
+int32_t FOR_ISA(keel_decode_binance)(const keel_decoder *d, int32_t length, int32_t *count, int32_t *levels) {
   static const char STREAM[] = "{\"stream\":\"";
   const uint8_t *at = d->frame;
   const uint8_t *const end = at + length;
@@ -240,7 +237,7 @@ int32_t JOIN(keel_decode_binance_, KEEL_ISA)(const keel_decoder *d, int32_t leng
   return 1;
 }
 
-int32_t JOIN(keel_decode_binance_depth_, KEEL_ISA)(const keel_decoder *d, int32_t length, const keel_listing *listing,
+int32_t FOR_ISA(keel_decode_binance_depth)(const keel_decoder *d, int32_t length, const keel_listing *listing,
                                                   int32_t *count, int32_t *levels) {
   static const char LAST[] = "{\"lastUpdateId\":";
   const uint8_t *at = d->frame;

@@ -5,9 +5,6 @@
 #include "decode_keys.h"
 #include "decode_orders.h"
 
-#define JOIN_(a, b) a##b
-#define JOIN(a, b) JOIN_(a, b)
-
 enum { CHANNEL_NONE, CHANNEL_CHANGES, CHANNEL_BOOK, CHANNEL_ORDERS, CHANNEL_TRADES };
 enum { FIELD_DATA, FIELD_CHANNEL, FIELD_EVENT };
 enum { SEEN_TIME, SEEN_BIDS, SEEN_ASKS, SEEN_ID, SEEN_ID_TEXT, SEEN_TYPE, SEEN_ORDER_TYPE, SEEN_PRICE, SEEN_AMOUNT };
@@ -42,19 +39,16 @@ INLINE const uint8_t *read_value(const uint8_t *at, text *to) {
   return to->end;
 }
 
-/* Reads the field if nothing of its kind was before. */
-#define ONCE(field, read) (first_time(&m->seen, field) ? (read) : 0)
-
 INLINE const uint8_t *read_field(const uint8_t *at, key name, message *m) {
-  if (KEY_IS(name, "microtimestamp")) return ONCE(SEEN_TIME, read_text(at, &m->time));
-  if (KEY_IS(name, "bids")) return ONCE(SEEN_BIDS, read_value(at, &m->bids));
-  if (KEY_IS(name, "asks")) return ONCE(SEEN_ASKS, read_value(at, &m->asks));
-  if (KEY_IS(name, "id")) return ONCE(SEEN_ID, read_value(at, &m->id));
-  if (KEY_IS(name, "id_str")) return ONCE(SEEN_ID_TEXT, read_text(at, &m->id_text));
-  if (KEY_IS(name, "type")) return ONCE(SEEN_TYPE, read_value(at, &m->type));
-  if (KEY_IS(name, "order_type")) return ONCE(SEEN_ORDER_TYPE, read_value(at, &m->order_type));
-  if (KEY_IS(name, "price_str")) return ONCE(SEEN_PRICE, read_text(at, &m->price));
-  if (KEY_IS(name, "amount_str")) return ONCE(SEEN_AMOUNT, read_text(at, &m->amount));
+  if (KEY_IS(name, "microtimestamp")) return ONCE(&m->seen, SEEN_TIME, read_text(at, &m->time));
+  if (KEY_IS(name, "bids")) return ONCE(&m->seen, SEEN_BIDS, read_value(at, &m->bids));
+  if (KEY_IS(name, "asks")) return ONCE(&m->seen, SEEN_ASKS, read_value(at, &m->asks));
+  if (KEY_IS(name, "id")) return ONCE(&m->seen, SEEN_ID, read_value(at, &m->id));
+  if (KEY_IS(name, "id_str")) return ONCE(&m->seen, SEEN_ID_TEXT, read_text(at, &m->id_text));
+  if (KEY_IS(name, "type")) return ONCE(&m->seen, SEEN_TYPE, read_value(at, &m->type));
+  if (KEY_IS(name, "order_type")) return ONCE(&m->seen, SEEN_ORDER_TYPE, read_value(at, &m->order_type));
+  if (KEY_IS(name, "price_str")) return ONCE(&m->seen, SEEN_PRICE, read_text(at, &m->price));
+  if (KEY_IS(name, "amount_str")) return ONCE(&m->seen, SEEN_AMOUNT, read_text(at, &m->amount));
   return skip_value(at, MAX_DEPTH);
 }
 
@@ -107,7 +101,7 @@ INLINE bool read_time(const message *m, double *time_us) {
 }
 
 /* Reads `0`, a buy, or `1`. */
-INLINE bool read_side(text type, int32_t *side) {
+INLINE bool side_of(text type, int32_t *side) {
   if (type.end - type.at != 1 || (*type.at != '0' && *type.at != '1')) return false;
   *side = *type.at == '0' ? SIDE_BID : SIDE_ASK;
   return true;
@@ -149,7 +143,7 @@ static bool add_order(const message *m, double time_us, appended *out) {
   int32_t side;
   if (!created && !deleted && !TEXT_IS(m->event, "order_changed")) return false;
   if (!has(m->seen, SEEN_PRICE) || !has(m->seen, SEEN_AMOUNT) || !has(m->seen, SEEN_ID_TEXT)) return false;
-  if (!has(m->seen, SEEN_ORDER_TYPE) || !read_side(m->order_type, &side)) return false;
+  if (!has(m->seen, SEEN_ORDER_TYPE) || !side_of(m->order_type, &side)) return false;
   if (!read_decimal(m->price.at, m->price.end, &price) || !read_decimal(m->amount.at, m->amount.end, &size)) return false;
   if (to_steps(price, &m->listing->tick, &tick, &ticks) != ON_GRID || !to_lots(size, m->listing, &lot, &lots)) return false;
   const int32_t row = begin_order(out, EVENT_DELTA, m->listing->instrument, time_us, time_us);
@@ -175,7 +169,7 @@ static bool add_printed(const message *m, double time_us, appended *out) {
   double price_value, size_value;
   uint64_t id;
   int32_t side;
-  if (!TEXT_IS(m->event, "trade") || !has(m->seen, SEEN_TYPE) || !read_side(m->type, &side)) return false;
+  if (!TEXT_IS(m->event, "trade") || !has(m->seen, SEEN_TYPE) || !side_of(m->type, &side)) return false;
   if (!has(m->seen, SEEN_ID) || read_integer(m->id.at, &id) != m->id.end) return false;
   if (!has(m->seen, SEEN_PRICE) || !has(m->seen, SEEN_AMOUNT)) return false;
   if (!read_decimal(m->price.at, m->price.end, &price) || !decimal_value(price, &price_value)) return false;
@@ -188,7 +182,7 @@ static bool add_printed(const message *m, double time_us, appended *out) {
   return true;
 }
 
-int32_t JOIN(keel_decode_bitstamp_, KEEL_ISA)(const keel_decoder *d, int32_t length, int32_t *count, int32_t *levels) {
+int32_t FOR_ISA(keel_decode_bitstamp)(const keel_decoder *d, int32_t length, int32_t *count, int32_t *levels) {
   const uint8_t *at = d->frame;
   const uint8_t *const end = at + length;
   appended out = {d, *count, *levels};
@@ -201,9 +195,9 @@ int32_t JOIN(keel_decode_bitstamp_, KEEL_ISA)(const keel_decoder *d, int32_t len
     key name;
     at = read_key(at + 1, &name);
     if (at == 0) return 0;
-    if (KEY_IS(name, "data")) at = first_time(&seen, FIELD_DATA) ? read_data(at, &m) : 0;
-    else if (KEY_IS(name, "channel")) at = first_time(&seen, FIELD_CHANNEL) ? read_channel(at, &m, d) : 0;
-    else if (KEY_IS(name, "event")) at = first_time(&seen, FIELD_EVENT) ? read_text(at, &m.event) : 0;
+    if (KEY_IS(name, "data")) at = ONCE(&seen, FIELD_DATA, read_data(at, &m));
+    else if (KEY_IS(name, "channel")) at = ONCE(&seen, FIELD_CHANNEL, read_channel(at, &m, d));
+    else if (KEY_IS(name, "event")) at = ONCE(&seen, FIELD_EVENT, read_text(at, &m.event));
     else at = skip_value(at, MAX_DEPTH);
     if (UNLIKELY(at == 0)) return 0;
   } while (*at == ',');

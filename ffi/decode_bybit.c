@@ -5,8 +5,6 @@
 #include "decode_keys.h"
 #include "decode_levels.h"
 
-#define JOIN_(a, b) a##b
-#define JOIN(a, b) JOIN_(a, b)
 #define COUNT(fields) ((int32_t)(sizeof(fields) / sizeof(fields[0])))
 
 enum { BOOK_SYMBOL, BOOK_BIDS, BOOK_ASKS, BOOK_UPDATE, BOOK_SEQUENCE };
@@ -20,8 +18,7 @@ static const uint8_t *read_book(const uint8_t *at, const keel_listing *listing, 
     at = read_key(at + 1, &name);
     if (at == 0) return 0;
     if (KEY_IS(name, "b")) {
-      if (!first_time(&seen, BOOK_BIDS)) return 0;
-      at = read_levels(at, false, SIDE_BID, listing, out);
+      at = ONCE(&seen, BOOK_BIDS, read_levels(at, false, SIDE_BID, listing, out));
     } else if (KEY_IS(name, "a")) {
       if (!first_time(&seen, BOOK_ASKS) || !has(seen, BOOK_BIDS)) return 0;
       at = read_levels(at, false, SIDE_ASK, listing, out);
@@ -32,11 +29,9 @@ static const uint8_t *read_book(const uint8_t *at, const keel_listing *listing, 
       if (at == 0 || symbol.end - symbol.at != listing->name_length) return 0;
       if (memcmp(symbol.at, listing->name, (size_t)listing->name_length) != 0) return 0;
     } else if (KEY_IS(name, "u")) {
-      if (!first_time(&seen, BOOK_UPDATE)) return 0;
-      at = read_integer(at, &update);
+      at = ONCE(&seen, BOOK_UPDATE, read_integer(at, &update));
     } else if (KEY_IS(name, "seq")) {
-      if (!first_time(&seen, BOOK_SEQUENCE)) return 0;
-      at = read_integer(at, &sequence);
+      at = ONCE(&seen, BOOK_SEQUENCE, read_integer(at, &sequence));
     } else {
       at = skip_value(at, MAX_DEPTH);
     }
@@ -48,13 +43,21 @@ static const uint8_t *read_book(const uint8_t *at, const keel_listing *listing, 
   return at + 1;
 }
 
+/* Reads `"Buy"` or `"Sell"`. @returns behind it, or 0. */
+INLINE const uint8_t *read_capital_side(const uint8_t *at, int32_t *side) {
+  const bool buy = STARTS(at, "\"Buy\"");
+  if (!buy && !STARTS(at, "\"Sell\"")) return 0;
+  *side = buy ? SIDE_BID : SIDE_ASK;
+  return at + (buy ? 5 : 6);
+}
+
 enum { TRADE_TIME, TRADE_SYMBOL, TRADE_SIDE, TRADE_SIZE, TRADE_PRICE, TRADE_SEQUENCE };
 
 static const uint8_t *read_trade(const uint8_t *at, appended *out) {
   uint32_t seen = 0;
   uint64_t time = 0, sequence = 0;
   double price = NAN, size = NAN;
-  bool buy = false;
+  int32_t side = SIDE_BID;
   const keel_listing *listing = 0;
   if (*at != '{') return 0;
   do {
@@ -62,29 +65,17 @@ static const uint8_t *read_trade(const uint8_t *at, appended *out) {
     at = read_key(at + 1, &name);
     if (at == 0) return 0;
     if (KEY_IS(name, "T")) {
-      if (!first_time(&seen, TRADE_TIME)) return 0;
-      at = read_integer(at, &time);
+      at = ONCE(&seen, TRADE_TIME, read_integer(at, &time));
     } else if (KEY_IS(name, "s")) {
-      text symbol;
-      if (!first_time(&seen, TRADE_SYMBOL)) return 0;
-      at = read_text(at, &symbol);
-      if (at == 0) return 0;
-      listing = find_listing(out->decoder, symbol.at, symbol.end);
-      if (listing == 0) return 0;
+      at = ONCE(&seen, TRADE_SYMBOL, read_listing(at, out->decoder, &listing));
     } else if (KEY_IS(name, "S")) {
-      if (!first_time(&seen, TRADE_SIDE)) return 0;
-      buy = STARTS(at, "\"Buy\"");
-      if (!buy && !STARTS(at, "\"Sell\"")) return 0;
-      at += buy ? 5 : 6;
+      at = ONCE(&seen, TRADE_SIDE, read_capital_side(at, &side));
     } else if (KEY_IS(name, "v")) {
-      if (!first_time(&seen, TRADE_SIZE)) return 0;
-      at = read_text_number(at, &size);
+      at = ONCE(&seen, TRADE_SIZE, read_text_number(at, &size));
     } else if (KEY_IS(name, "p")) {
-      if (!first_time(&seen, TRADE_PRICE)) return 0;
-      at = read_text_number(at, &price);
+      at = ONCE(&seen, TRADE_PRICE, read_text_number(at, &price));
     } else if (KEY_IS(name, "seq")) {
-      if (!first_time(&seen, TRADE_SEQUENCE)) return 0;
-      at = read_integer(at, &sequence);
+      at = ONCE(&seen, TRADE_SEQUENCE, read_integer(at, &sequence));
     } else {
       at = skip_value(at, MAX_DEPTH);
     }
@@ -96,7 +87,7 @@ static const uint8_t *read_trade(const uint8_t *at, appended *out) {
   if (row < 0) return 0;
   const double last = has(seen, TRADE_SEQUENCE) ? (double)sequence : NAN;
   set_sequence(out, row, last, last, NAN);
-  if (!add_trade(out, listing, buy ? SIDE_BID : SIDE_ASK, price, size)) return 0;
+  if (!add_trade(out, listing, side, price, size)) return 0;
   end_event(out, row);
   return at + 1;
 }
@@ -148,7 +139,7 @@ static const uint8_t *read_ticker(const uint8_t *at, int32_t row, appended *out)
 
 enum { ROOT_TYPE, ROOT_TIME, ROOT_ENGINE_TIME, ROOT_DATA };
 
-int32_t JOIN(keel_decode_bybit_, KEEL_ISA)(const keel_decoder *d, int32_t length, int32_t *count, int32_t *levels) {
+int32_t FOR_ISA(keel_decode_bybit)(const keel_decoder *d, int32_t length, int32_t *count, int32_t *levels) {
   static const char HEAD[] = "{\"topic\":\"";
   const uint8_t *at = d->frame;
   const uint8_t *const end = at + length;
@@ -184,11 +175,9 @@ int32_t JOIN(keel_decode_bybit_, KEEL_ISA)(const keel_decoder *d, int32_t length
       if (!snapshot && !STARTS(at, "\"delta\"")) return 0;
       at += snapshot ? 10 : 7;
     } else if (KEY_IS(name, "ts")) {
-      if (!first_time(&seen, ROOT_TIME)) return 0;
-      at = read_integer(at, &time);
+      at = ONCE(&seen, ROOT_TIME, read_integer(at, &time));
     } else if (KEY_IS(name, "cts")) {
-      if (!first_time(&seen, ROOT_ENGINE_TIME)) return 0;
-      at = read_integer(at, &engine_time);
+      at = ONCE(&seen, ROOT_ENGINE_TIME, read_integer(at, &engine_time));
     } else if (KEY_IS(name, "data")) {
       if (!first_time(&seen, ROOT_DATA)) return 0;
       if (is_book) at = read_book(at, listing, row, &out);

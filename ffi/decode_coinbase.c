@@ -5,9 +5,6 @@
 #include "decode_orders.h"
 #include "decode_time.h"
 
-#define JOIN_(a, b) a##b
-#define JOIN(a, b) JOIN_(a, b)
-
 enum { TYPE_NONE, TYPE_LEVELS, TYPE_MATCH, TYPE_OPEN, TYPE_DONE, TYPE_RECEIVED };
 
 enum {
@@ -67,13 +64,6 @@ static bool read_uuid(text id, double *words) {
   return true;
 }
 
-INLINE const uint8_t *read_side(const uint8_t *at, int32_t *side) {
-  const bool buy = STARTS(at, "\"buy\"");
-  if (!buy && !STARTS(at, "\"sell\"")) return 0;
-  *side = buy ? SIDE_BID : SIDE_ASK;
-  return at + (buy ? 5 : 6);
-}
-
 /* Reads `[["buy","61800.20","2.909"]]`. @returns behind it, or 0. */
 static const uint8_t *read_changes(const uint8_t *at, const keel_listing *listing, appended *out) {
   scaling tick = NO_SCALING, lot = NO_SCALING;
@@ -113,44 +103,33 @@ static const uint8_t *read_type(const uint8_t *at, int32_t *type) {
   return at;
 }
 
-/* Reads the field if nothing of its kind was before. */
-#define ONCE(field, read) (first_time(&m->seen, field) ? (read) : 0)
-
-static const uint8_t *read_product(const uint8_t *at, message *m, const keel_decoder *d) {
-  text symbol;
-  at = read_text(at, &symbol);
-  if (at == 0) return 0;
-  m->listing = find_listing(d, symbol.at, symbol.end);
-  return m->listing == 0 ? 0 : at;
-}
-
 /* Reads one field. @returns behind its value, or 0. */
 INLINE const uint8_t *read_field(const uint8_t *at, key name, message *m, appended *out) {
   switch (name.length) {
     case 4:
-      if (STARTS(name.at, "type")) return ONCE(SEEN_TYPE, read_type(at, &m->type));
-      if (STARTS(name.at, "time")) return ONCE(SEEN_TIME, read_rfc3339(at, &m->time_us));
-      if (STARTS(name.at, "side")) return ONCE(SEEN_SIDE, read_side(at, &m->side));
-      if (STARTS(name.at, "size")) return ONCE(SEEN_SIZE, read_text(at, &m->size));
+      if (STARTS(name.at, "type")) return ONCE(&m->seen, SEEN_TYPE, read_type(at, &m->type));
+      if (STARTS(name.at, "time")) return ONCE(&m->seen, SEEN_TIME, read_rfc3339(at, &m->time_us));
+      if (STARTS(name.at, "side")) return ONCE(&m->seen, SEEN_SIDE, read_side(at, &m->side));
+      if (STARTS(name.at, "size")) return ONCE(&m->seen, SEEN_SIZE, read_text(at, &m->size));
       break;
     case 5:
-      if (STARTS(name.at, "price")) return ONCE(SEEN_PRICE, read_text(at, &m->price));
+      if (STARTS(name.at, "price")) return ONCE(&m->seen, SEEN_PRICE, read_text(at, &m->price));
       break;
     case 7:
       if (!STARTS(name.at, "changes")) break;
       if (m->listing == 0 || m->type != TYPE_LEVELS) return 0;
-      return ONCE(SEEN_CHANGES, read_changes(at, m->listing, out));
+      return ONCE(&m->seen, SEEN_CHANGES, read_changes(at, m->listing, out));
     case 8:
-      if (STARTS(name.at, "sequence")) return ONCE(SEEN_SEQUENCE, read_integer(at, &m->sequence));
-      if (STARTS(name.at, "trade_id")) return ONCE(SEEN_TRADE, read_integer(at, &m->trade));
-      if (STARTS(name.at, "order_id")) return ONCE(SEEN_ORDER, read_text(at, &m->order));
+      if (STARTS(name.at, "sequence")) return ONCE(&m->seen, SEEN_SEQUENCE, read_integer(at, &m->sequence));
+      if (STARTS(name.at, "trade_id")) return ONCE(&m->seen, SEEN_TRADE, read_integer(at, &m->trade));
+      if (STARTS(name.at, "order_id")) return ONCE(&m->seen, SEEN_ORDER, read_text(at, &m->order));
       break;
     case 10:
-      if (STARTS(name.at, "product_id")) return ONCE(SEEN_PRODUCT, read_product(at, m, out->decoder));
+      if (STARTS(name.at, "product_id")) return ONCE(&m->seen, SEEN_PRODUCT, read_listing(at, out->decoder, &m->listing));
       break;
     case 14:
-      if (STARTS(name.at, "maker_order_id")) return ONCE(SEEN_MAKER, read_text(at, &m->maker));
-      if (STARTS(name.at, "remaining_size")) return ONCE(SEEN_REMAINING, read_text(at, &m->remaining));
+      if (STARTS(name.at, "maker_order_id")) return ONCE(&m->seen, SEEN_MAKER, read_text(at, &m->maker));
+      if (STARTS(name.at, "remaining_size")) return ONCE(&m->seen, SEEN_REMAINING, read_text(at, &m->remaining));
       break;
     default: break;
   }
@@ -222,7 +201,7 @@ static bool add_order(const message *m, appended *out) {
   return true;
 }
 
-int32_t JOIN(keel_decode_coinbase_, KEEL_ISA)(const keel_decoder *d, int32_t length, int32_t *count, int32_t *levels) {
+int32_t FOR_ISA(keel_decode_coinbase)(const keel_decoder *d, int32_t length, int32_t *count, int32_t *levels) {
   const uint8_t *at = d->frame;
   const uint8_t *const end = at + length;
   appended out = {d, *count, *levels};

@@ -2,11 +2,7 @@
  * Deribit's notifications of books, trades and tickers. Gives what src/feed/deribit/decoder.ts gives. Compiled once for each
  * instruction set, which KEEL_ISA names.
  */
-#include "decode_batch.h"
 #include "decode_keys.h"
-
-#define JOIN_(a, b) a##b
-#define JOIN(a, b) JOIN_(a, b)
 
 /* `numberToSteps` of src/core/decimal.ts for a number that is not negative. */
 INLINE bool number_to_steps(double value, const keel_grid *grid, double *steps) {
@@ -64,17 +60,13 @@ static const uint8_t *read_book(const uint8_t *at, const keel_listing *listing, 
       if (!snapshot && !STARTS(at, "\"change\"")) return 0;
       at += snapshot ? 10 : 8;
     } else if (KEY_IS(name, "timestamp")) {
-      if (!first_time(&seen, BOOK_TIME)) return 0;
-      at = read_number(at, &timestamp);
+      at = ONCE(&seen, BOOK_TIME, read_number(at, &timestamp));
     } else if (KEY_IS(name, "change_id")) {
-      if (!first_time(&seen, BOOK_CHANGE)) return 0;
-      at = read_integer(at, &change);
+      at = ONCE(&seen, BOOK_CHANGE, read_integer(at, &change));
     } else if (KEY_IS(name, "prev_change_id")) {
-      if (!first_time(&seen, BOOK_PREVIOUS)) return 0;
-      at = read_integer(at, &previous);
+      at = ONCE(&seen, BOOK_PREVIOUS, read_integer(at, &previous));
     } else if (KEY_IS(name, "bids")) {
-      if (!first_time(&seen, BOOK_BIDS)) return 0;
-      at = read_levels(at, SIDE_BID, listing, out);
+      at = ONCE(&seen, BOOK_BIDS, read_levels(at, SIDE_BID, listing, out));
     } else if (KEY_IS(name, "asks")) {
       if (!first_time(&seen, BOOK_ASKS) || !has(seen, BOOK_BIDS)) return 0;
       at = read_levels(at, SIDE_ASK, listing, out);
@@ -98,29 +90,22 @@ static const uint8_t *read_trade(const uint8_t *at, const keel_listing *listing,
   uint32_t seen = 0;
   uint64_t sequence = 0;
   double price = 0, amount = 0, timestamp = NAN;
-  bool buy = false;
+  int32_t side = SIDE_BID;
   if (*at != '{') return 0;
   do {
     key name;
     at = read_key(at + 1, &name);
     if (at == 0) return 0;
     if (KEY_IS(name, "price")) {
-      if (!first_time(&seen, TRADE_PRICE)) return 0;
-      at = read_number(at, &price);
+      at = ONCE(&seen, TRADE_PRICE, read_number(at, &price));
     } else if (KEY_IS(name, "amount")) {
-      if (!first_time(&seen, TRADE_AMOUNT)) return 0;
-      at = read_number(at, &amount);
+      at = ONCE(&seen, TRADE_AMOUNT, read_number(at, &amount));
     } else if (KEY_IS(name, "direction")) {
-      if (!first_time(&seen, TRADE_DIRECTION)) return 0;
-      buy = STARTS(at, "\"buy\"");
-      if (!buy && !STARTS(at, "\"sell\"")) return 0;
-      at += buy ? 5 : 6;
+      at = ONCE(&seen, TRADE_DIRECTION, read_side(at, &side));
     } else if (KEY_IS(name, "trade_seq")) {
-      if (!first_time(&seen, TRADE_SEQUENCE)) return 0;
-      at = read_integer(at, &sequence);
+      at = ONCE(&seen, TRADE_SEQUENCE, read_integer(at, &sequence));
     } else if (KEY_IS(name, "timestamp")) {
-      if (!first_time(&seen, TRADE_TIME)) return 0;
-      at = read_number(at, &timestamp);
+      at = ONCE(&seen, TRADE_TIME, read_number(at, &timestamp));
     } else {
       at = skip_value(at, MAX_DEPTH);
     }
@@ -131,7 +116,7 @@ static const uint8_t *read_trade(const uint8_t *at, const keel_listing *listing,
   if (row < 0) return 0;
   const double last = has(seen, TRADE_SEQUENCE) ? (double)sequence : NAN;
   set_sequence(out, row, last, last, NAN);
-  if (!add_trade(out, listing, buy ? SIDE_BID : SIDE_ASK, price, amount)) return 0;
+  if (!add_trade(out, listing, side, price, amount)) return 0;
   end_event(out, row);
   return at + 1;
 }
@@ -219,11 +204,9 @@ static const uint8_t *read_ticker(const uint8_t *at, const keel_listing *listing
     at = read_key(at + 1, &name);
     if (at == 0) return 0;
     if (KEY_IS(name, "timestamp")) {
-      if (!first_time(&seen, SEEN_TIME)) return 0;
-      at = read_number(at, &timestamp);
+      at = ONCE(&seen, SEEN_TIME, read_number(at, &timestamp));
     } else if (KEY_IS(name, "greeks")) {
-      if (!first_time(&seen, SEEN_GREEKS)) return 0;
-      at = read_greeks(at, &seen, values);
+      at = ONCE(&seen, SEEN_GREEKS, read_greeks(at, &seen, values));
     } else {
       at = read_ticker_field(at, name, TICKER, COUNT(TICKER), &seen, values);
     }
@@ -234,7 +217,7 @@ static const uint8_t *read_ticker(const uint8_t *at, const keel_listing *listing
   return at + 1;
 }
 
-int32_t JOIN(keel_decode_deribit_, KEEL_ISA)(const keel_decoder *d, int32_t length, int32_t *count, int32_t *levels) {
+int32_t FOR_ISA(keel_decode_deribit)(const keel_decoder *d, int32_t length, int32_t *count, int32_t *levels) {
   static const char HEAD[] = "{\"jsonrpc\":\"2.0\",\"method\":\"subscription\",\"params\":{\"channel\":\"";
   const uint8_t *at = d->frame;
   const uint8_t *const end = at + length;

@@ -1,8 +1,8 @@
-/* Objects whose keys come in any order. */
+/* Objects whose keys come in any order, and what stands under the keys. */
 #ifndef KEEL_DECODE_KEYS_H
 #define KEEL_DECODE_KEYS_H
 
-#include "decode_text.h"
+#include "decode_batch.h"
 
 /* A key of an object, from behind its opening quote to its closing one. */
 typedef struct {
@@ -31,6 +31,9 @@ INLINE bool first_time(uint32_t *seen, int32_t field) {
 
 INLINE bool has(uint32_t seen, int32_t field) { return (seen >> field) & 1; }
 
+/* What `read` comes to when nothing of the field was before; otherwise 0. */
+#define ONCE(seen, field, read) (first_time(seen, field) ? (read) : 0)
+
 /* A string's bytes. */
 typedef struct {
   const uint8_t *at;
@@ -43,6 +46,23 @@ INLINE const uint8_t *read_text(const uint8_t *at, text *to) {
   to->at = at + 1;
   to->end = string_end(at + 1);
   return to->end == 0 ? 0 : to->end + 1;
+}
+
+/* Reads the symbol of a listing. @returns behind it, or 0 when there is none of that name. */
+static inline const uint8_t *read_listing(const uint8_t *at, const keel_decoder *d, const keel_listing **listing) {
+  text symbol;
+  at = read_text(at, &symbol);
+  if (at == 0) return 0;
+  *listing = find_listing(d, symbol.at, symbol.end);
+  return *listing == 0 ? 0 : at;
+}
+
+/* Reads `"buy"` or `"sell"`. @returns behind it, or 0. */
+INLINE const uint8_t *read_side(const uint8_t *at, int32_t *side) {
+  const bool buy = STARTS(at, "\"buy\"");
+  if (!buy && !STARTS(at, "\"sell\"")) return 0;
+  *side = buy ? SIDE_BID : SIDE_ASK;
+  return at + (buy ? 5 : 6);
 }
 
 /* Reads a decimal in a string, NaN where the string is empty. @returns behind it, or 0. */

@@ -5,9 +5,6 @@
 #include "decode_batch.h"
 #include "decode_time.h"
 
-#define JOIN_(a, b) a##b
-#define JOIN(a, b) JOIN_(a, b)
-
 /* Reads a JSON number without sign and exponent, digit for digit. @returns behind it, or 0. */
 INLINE const uint8_t *read_plain(const uint8_t *at, decimal *value) {
   const uint8_t *const start = at;
@@ -52,12 +49,7 @@ static const uint8_t *read_book(const uint8_t *at, bool snapshot, appended *out)
     at = read_key(at + 1, &name);
     if (at == 0) return 0;
     if (KEY_IS(name, "symbol")) {
-      text symbol;
-      if (!first_time(&seen, BOOK_SYMBOL)) return 0;
-      at = read_text(at, &symbol);
-      if (at == 0) return 0;
-      listing = find_listing(out->decoder, symbol.at, symbol.end);
-      if (listing == 0) return 0;
+      at = ONCE(&seen, BOOK_SYMBOL, read_listing(at, out->decoder, &listing));
     } else if (KEY_IS(name, "bids")) {
       if (!first_time(&seen, BOOK_BIDS) || listing == 0 || has(seen, BOOK_ASKS)) return 0;
       at = read_levels(at, SIDE_BID, listing, out);
@@ -65,11 +57,9 @@ static const uint8_t *read_book(const uint8_t *at, bool snapshot, appended *out)
       if (!first_time(&seen, BOOK_ASKS) || listing == 0) return 0;
       at = read_levels(at, SIDE_ASK, listing, out);
     } else if (KEY_IS(name, "checksum")) {
-      if (!first_time(&seen, BOOK_CHECKSUM)) return 0;
-      at = read_integer(at, &checksum);
+      at = ONCE(&seen, BOOK_CHECKSUM, read_integer(at, &checksum));
     } else if (KEY_IS(name, "timestamp")) {
-      if (!first_time(&seen, BOOK_TIME)) return 0;
-      at = read_rfc3339(at, &time_us);
+      at = ONCE(&seen, BOOK_TIME, read_rfc3339(at, &time_us));
     } else {
       /* The reference quotes amounts wherever they stand; nothing but known keys is sure to come to the same. */
       return 0;
@@ -84,7 +74,7 @@ static const uint8_t *read_book(const uint8_t *at, bool snapshot, appended *out)
   return at + 1;
 }
 
-int32_t JOIN(keel_decode_kraken_, KEEL_ISA)(const keel_decoder *d, int32_t length, int32_t *count, int32_t *levels) {
+int32_t FOR_ISA(keel_decode_kraken)(const keel_decoder *d, int32_t length, int32_t *count, int32_t *levels) {
   static const char HEAD[] = "{\"channel\":\"book\",\"type\":\"";
   const uint8_t *at = d->frame;
   const uint8_t *const end = at + length;

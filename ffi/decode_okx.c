@@ -5,8 +5,6 @@
 #include "decode_keys.h"
 #include "decode_levels.h"
 
-#define JOIN_(a, b) a##b
-#define JOIN(a, b) JOIN_(a, b)
 #define COUNT(fields) ((int32_t)(sizeof(fields) / sizeof(fields[0])))
 
 /* Reads a whole number that may be negative, but no -0. @returns behind it, or 0. */
@@ -41,23 +39,18 @@ static const uint8_t *read_book(const uint8_t *at, const keel_listing *listing, 
     at = read_key(at + 1, &name);
     if (at == 0) return 0;
     if (KEY_IS(name, "asks")) {
-      if (!first_time(&seen, BOOK_ASKS)) return 0;
-      at = read_levels(at, true, SIDE_ASK, listing, out);
+      at = ONCE(&seen, BOOK_ASKS, read_levels(at, true, SIDE_ASK, listing, out));
     } else if (KEY_IS(name, "bids")) {
       if (!first_time(&seen, BOOK_BIDS) || !has(seen, BOOK_ASKS)) return 0;
       at = read_levels(at, true, SIDE_BID, listing, out);
     } else if (KEY_IS(name, "ts")) {
-      if (!first_time(&seen, BOOK_TIME)) return 0;
-      at = read_time(at, &time_us);
+      at = ONCE(&seen, BOOK_TIME, read_time(at, &time_us));
     } else if (KEY_IS(name, "checksum")) {
-      if (!first_time(&seen, BOOK_CHECKSUM)) return 0;
-      at = read_signed(at, &checksum);
+      at = ONCE(&seen, BOOK_CHECKSUM, read_signed(at, &checksum));
     } else if (KEY_IS(name, "seqId")) {
-      if (!first_time(&seen, BOOK_SEQUENCE)) return 0;
-      at = read_signed(at, &sequence);
+      at = ONCE(&seen, BOOK_SEQUENCE, read_signed(at, &sequence));
     } else if (KEY_IS(name, "prevSeqId")) {
-      if (!first_time(&seen, BOOK_PREVIOUS)) return 0;
-      at = read_signed(at, &previous);
+      at = ONCE(&seen, BOOK_PREVIOUS, read_signed(at, &previous));
     } else {
       at = skip_value(at, MAX_DEPTH);
     }
@@ -96,17 +89,13 @@ static const uint8_t *read_top(const uint8_t *at, const keel_listing *listing, a
     at = read_key(at + 1, &name);
     if (at == 0) return 0;
     if (KEY_IS(name, "asks")) {
-      if (!first_time(&seen, BOOK_ASKS)) return 0;
-      at = read_best(at, listing, &ask_ticks, &ask_lots);
+      at = ONCE(&seen, BOOK_ASKS, read_best(at, listing, &ask_ticks, &ask_lots));
     } else if (KEY_IS(name, "bids")) {
-      if (!first_time(&seen, BOOK_BIDS)) return 0;
-      at = read_best(at, listing, &bid_ticks, &bid_lots);
+      at = ONCE(&seen, BOOK_BIDS, read_best(at, listing, &bid_ticks, &bid_lots));
     } else if (KEY_IS(name, "ts")) {
-      if (!first_time(&seen, BOOK_TIME)) return 0;
-      at = read_time(at, &time_us);
+      at = ONCE(&seen, BOOK_TIME, read_time(at, &time_us));
     } else if (KEY_IS(name, "seqId")) {
-      if (!first_time(&seen, BOOK_SEQUENCE)) return 0;
-      at = read_integer(at, &sequence);
+      at = ONCE(&seen, BOOK_SEQUENCE, read_integer(at, &sequence));
     } else {
       at = skip_value(at, MAX_DEPTH);
     }
@@ -124,18 +113,10 @@ static const uint8_t *read_top(const uint8_t *at, const keel_listing *listing, a
 
 enum { TRADE_SYMBOL, TRADE_ID, TRADE_PRICE, TRADE_SIZE, TRADE_SIDE, TRADE_TIME, TRADE_FIELDS };
 
-static const uint8_t *read_listing(const uint8_t *at, const keel_decoder *d, const keel_listing **listing) {
-  text symbol;
-  at = read_text(at, &symbol);
-  if (at == 0) return 0;
-  *listing = find_listing(d, symbol.at, symbol.end);
-  return *listing == 0 ? 0 : at;
-}
-
 static const uint8_t *read_trade(const uint8_t *at, appended *out) {
   uint32_t seen = 0;
   double time_us = NAN, price = NAN, size = NAN, trade = NAN;
-  bool buy = false;
+  int32_t side = SIDE_BID;
   const keel_listing *listing = 0;
   if (*at != '{') return 0;
   do {
@@ -143,26 +124,19 @@ static const uint8_t *read_trade(const uint8_t *at, appended *out) {
     at = read_key(at + 1, &name);
     if (at == 0) return 0;
     if (KEY_IS(name, "instId")) {
-      if (!first_time(&seen, TRADE_SYMBOL)) return 0;
-      at = read_listing(at, out->decoder, &listing);
+      at = ONCE(&seen, TRADE_SYMBOL, read_listing(at, out->decoder, &listing));
     } else if (KEY_IS(name, "tradeId")) {
       if (!first_time(&seen, TRADE_ID)) return 0;
       at = read_text_number(at, &trade);
       if (at == 0 || trade != (double)(int64_t)trade) return 0;
     } else if (KEY_IS(name, "px")) {
-      if (!first_time(&seen, TRADE_PRICE)) return 0;
-      at = read_text_number(at, &price);
+      at = ONCE(&seen, TRADE_PRICE, read_text_number(at, &price));
     } else if (KEY_IS(name, "sz")) {
-      if (!first_time(&seen, TRADE_SIZE)) return 0;
-      at = read_text_number(at, &size);
+      at = ONCE(&seen, TRADE_SIZE, read_text_number(at, &size));
     } else if (KEY_IS(name, "side")) {
-      if (!first_time(&seen, TRADE_SIDE)) return 0;
-      buy = STARTS(at, "\"buy\"");
-      if (!buy && !STARTS(at, "\"sell\"")) return 0;
-      at += buy ? 5 : 6;
+      at = ONCE(&seen, TRADE_SIDE, read_side(at, &side));
     } else if (KEY_IS(name, "ts")) {
-      if (!first_time(&seen, TRADE_TIME)) return 0;
-      at = read_time(at, &time_us);
+      at = ONCE(&seen, TRADE_TIME, read_time(at, &time_us));
     } else {
       at = skip_value(at, MAX_DEPTH);
     }
@@ -172,7 +146,7 @@ static const uint8_t *read_trade(const uint8_t *at, appended *out) {
   const int32_t row = begin_event(out, EVENT_TRADE, listing->instrument, time_us);
   if (row < 0) return 0;
   set_sequence(out, row, trade, trade, NAN);
-  if (!add_trade(out, listing, buy ? SIDE_BID : SIDE_ASK, price, size)) return 0;
+  if (!add_trade(out, listing, side, price, size)) return 0;
   end_event(out, row);
   return at + 1;
 }
@@ -216,11 +190,9 @@ static const uint8_t *read_ticker(const uint8_t *at, const ticker_channel *chann
     at = read_key(at + 1, &name);
     if (at == 0) return 0;
     if (KEY_IS(name, "instId")) {
-      if (!first_time(&seen, SEEN_SYMBOL)) return 0;
-      at = read_listing(at, out->decoder, &listing);
+      at = ONCE(&seen, SEEN_SYMBOL, read_listing(at, out->decoder, &listing));
     } else if (KEY_IS(name, "ts")) {
-      if (!first_time(&seen, SEEN_TIME)) return 0;
-      at = read_time(at, &time_us);
+      at = ONCE(&seen, SEEN_TIME, read_time(at, &time_us));
     } else {
       at = read_text_field(at, name, channel->fields, channel->count, &seen, values);
     }
@@ -267,7 +239,7 @@ static const uint8_t *read_instrument_channel(const uint8_t *at, bool is_book, a
   return at == 0 || *at != ']' ? 0 : at + 1;
 }
 
-int32_t JOIN(keel_decode_okx_, KEEL_ISA)(const keel_decoder *d, int32_t length, int32_t *count, int32_t *levels) {
+int32_t FOR_ISA(keel_decode_okx)(const keel_decoder *d, int32_t length, int32_t *count, int32_t *levels) {
   static const char HEAD[] = "{\"arg\":{\"channel\":\"";
   const uint8_t *at = d->frame;
   const uint8_t *const end = at + length;

@@ -10,12 +10,12 @@
 #include <string.h>
 
 #include "decode.h"
+#include "isa.h"
 
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
-#define INLINE static inline __attribute__((always_inline))
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
 /* The greatest integer that a double and JavaScript's Number.isSafeInteger take. */

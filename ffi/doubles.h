@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "isa.h"
+
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
@@ -16,8 +18,6 @@
 #else
 #define DOUBLES 2
 #endif
-
-#define INLINE static inline __attribute__((always_inline))
 
 typedef double doubles __attribute__((vector_size(DOUBLES * 8)));
 typedef int64_t longs __attribute__((vector_size(DOUBLES * 8)));

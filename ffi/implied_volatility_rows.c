@@ -7,10 +7,6 @@
 #include "doubles.h"
 #include "implied_volatility.h"
 
-#define JOIN(a, b) a##b
-#define NAMED(isa) JOIN(keel_iv_rows_, isa)
-#define ROWS NAMED(KEEL_ISA)
-
 #define INVERSE_ROOT_2PI 0.3989422804014327
 #define ROOT_2PI 2.5066282746310005
 #define LOG_ROOT_2PI 0.9189385332046727
@@ -266,9 +262,9 @@ INLINE doubles deviation(doubles beta, doubles x, doubles maximum, longs *sure) 
   return refine(choose(*sure, guess, all_of(1.0)), beta, x, low_lanes, sure);
 }
 
-int32_t ROWS(const keel_iv *iv, int32_t count);
+int32_t FOR_ISA(keel_iv_rows)(const keel_iv *iv, int32_t count);
 
-int32_t ROWS(const keel_iv *iv, int32_t count) {
+int32_t FOR_ISA(keel_iv_rows)(const keel_iv *iv, int32_t count) {
   int32_t open = 0;
   for (int32_t row = 0; row < count; row += DOUBLES) {
     const doubles premium = load(iv->premiums + row);

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "isa.h"
+
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
@@ -16,8 +18,6 @@
 #else
 #define LANES 4
 #endif
-
-#define INLINE static inline __attribute__((always_inline))
 
 typedef float lanes __attribute__((vector_size(LANES * 4)));
 typedef int32_t ints __attribute__((vector_size(LANES * 4)));

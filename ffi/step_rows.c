@@ -4,9 +4,6 @@
 #include "step.h"
 #include "step_dense.h"
 
-#define JOIN_(a, b) a##b
-#define JOIN(a, b) JOIN_(a, b)
-
 /* Where each kind of reference points to, for one row. */
 typedef struct {
   float *base[4];
@@ -380,9 +377,9 @@ static void run_one(const row_bases *row, const int32_t *word) {
   }
 }
 
-void JOIN(keel_step_rows_, KEEL_ISA)(const keel_step *step, int32_t first, int32_t row_count);
+void FOR_ISA(keel_step_rows)(const keel_step *step, int32_t first, int32_t row_count);
 
-void JOIN(keel_step_rows_, KEEL_ISA)(const keel_step *step, int32_t first, int32_t row_count) {
+void FOR_ISA(keel_step_rows)(const keel_step *step, int32_t first, int32_t row_count) {
   row_bases rows[KEEL_STEP_BLOCK];
   for (int32_t r = 0; r < row_count; r += 1) {
     const int64_t slot = step->slots[first + r];
