@@ -3,7 +3,7 @@
 import hashlib
 import json
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,16 +24,28 @@ ROW_WEIGHT_BASE = 40_000
 
 @dataclass
 class Rows:
-    """Rows of one capture in time order: features [N, F], labels [N, K], moves [N, 4] in bp, times [N] in µs."""
+    """
+    Rows of one capture in time order: features [N, F], labels [N, K], moves [N, 4] in bp, times [N] in µs. `piece_us` where pieces of
+    that length were left out between them.
+    """
 
     name: str
     features: np.ndarray
     labels: np.ndarray
     moves: np.ndarray
     times: np.ndarray
+    piece_us: int | None = None
 
     def part(self, rows):
-        return Rows(self.name, self.features[rows], self.labels[rows], self.moves[rows], self.times[rows])
+        return Rows(self.name, self.features[rows], self.labels[rows], self.moves[rows], self.times[rows], self.piece_us)
+
+    @property
+    def starts(self):
+        """Rows before which something was left out, ascending, the first among them: a model begins anew there."""
+        if self.piece_us is None:
+            return [0]
+        pieces = np.floor(self.times / self.piece_us)
+        return [0, *(np.flatnonzero(np.diff(pieces) > 1) + 1).tolist()]
 
     def __len__(self):
         return len(self.times)
@@ -128,18 +140,16 @@ class BuiltDataset(Dataset):
         self.captures = {}
         captures = []
         for part in built.parts:
-            rows = built.rows(part)
-            for instrument in part["instruments"]:
-                chosen = rows["instrument"] == instrument
+            for instrument, rows in built.by_instrument(part):
                 name = f"{part['source']}/{instrument}"
-                one = Rows(name, *(rows[key][chosen] for key in ("features", "labels", "moves", "time_us")))
+                one = Rows(name, *(rows[key] for key in ("features", "labels", "moves", "time_us")), built.piece_us)
                 if rows_max is not None:
                     one = first_of_each(one, self._ranges, rows_max)
                 self.captures[name] = one
                 captures.append({"name": name, "sha256": part["file"]["sha256"], "rows": len(one)})
         tests = [self._within(rows, "test") for rows in self.captures.values()]
         test = max(tests, key=len)
-        self.captures[self.test] = Rows(self.test, test.features, test.labels, test.moves, test.times)
+        self.captures[self.test] = replace(test, name=self.test)
         captures.append({"name": self.test, "sha256": built.digest, "rows": len(test)})
         self._digest = built.digest
         self._take({**built.manifest, "captures": captures})
@@ -184,7 +194,10 @@ class BuiltDataset(Dataset):
 
 
 def _within(rows, span):
-    return rows.part((rows.times >= span[0]) & (rows.times <= span[1]))
+    """Of rows in the order of time a view, and no copy."""
+    if (rows.times[1:] < rows.times[:-1]).any():
+        return rows.part((rows.times >= span[0]) & (rows.times <= span[1]))
+    return rows.part(slice(np.searchsorted(rows.times, span[0], "left"), np.searchsorted(rows.times, span[1], "right")))
 
 
 def first_of_each(rows, ranges, rows_max):

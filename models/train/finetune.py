@@ -25,13 +25,13 @@ def mirror_of(data):
 
 def validation_score(data, branch, validation):
     """What the best epoch maximises: mean over captures and heads of AUC + AP/2 on validation rows."""
-    held = [(branch.normaliser(part.features), part.labels) for part in validation]
-    held_linear = [branch.logits(normalised) for normalised, _ in held]
+    held = [(branch.normaliser(part.features), part.labels, part.starts) for part in validation]
+    held_linear = [branch.logits(normalised) for normalised, _, _ in held]
 
     def evaluate(network):
         total = 0.0
-        for (normalised, labels), logits in zip(held, held_linear):
-            probabilities = sigmoid(logits + run(network, normalised))
+        for (normalised, labels, starts), logits in zip(held, held_linear):
+            probabilities = sigmoid(logits + run(network, normalised, starts))
             scores = [score(labels[:, head], probabilities[:, head]) for head in range(len(data.heads))]
             total += np.mean([s["auc"] + 0.5 * s["averagePrecision"] for s in scores])
         return total / len(held)
@@ -60,7 +60,7 @@ def taught(branch, parts, weights, teacher):
     for part, weight, told in zip(parts, weights, teacher):
         normalised = branch.normaliser(part.features)
         target = (LABEL_SHARE * part.labels + (1 - LABEL_SHARE) * told).astype(np.float32)
-        captures.append((normalised, branch.logits(normalised), target, weight))
+        captures.append((normalised, branch.logits(normalised), target, weight, part.starts))
     return captures
 
 
@@ -75,6 +75,6 @@ def fine_tune(material, branch, network, epochs, seed):
 
 def calibrated(data, branch, network, validation):
     """Factor and offset [K] of the network's logits, fitted on validation rows."""
-    rows = [branch.normaliser(part.features) for part in validation]
-    logits = np.concatenate([branch.logits(x) + run(network, x) for x in rows])
+    rows = [(branch.normaliser(part.features), part.starts) for part in validation]
+    logits = np.concatenate([branch.logits(x) + run(network, x, starts) for x, starts in rows])
     return calibrate(data, logits, np.concatenate([part.labels for part in validation]))

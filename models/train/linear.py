@@ -7,6 +7,12 @@ import torch
 
 
 CLIP_DEVIATIONS = 12
+COLUMNS_AT_ONCE = 8
+"""Of the features whose mean and deviation are taken: sums in 64 bits are of twice the size."""
+ROWS_AT_ONCE = 1 << 20
+"""Of a logistic regression whose inputs are encoded: more rows are encoded in pieces, again at every look at them."""
+LOGIT_ROWS = 1 << 18
+"""Rows whose bins are there at a time."""
 
 
 class Normaliser:
@@ -16,9 +22,12 @@ class Normaliser:
     """
 
     def __init__(self, clip, features):
-        clipped = np.clip(features, clip[:, 0], clip[:, 1])
-        mean = clipped.mean(axis=0, dtype=np.float64)
-        deviation = clipped.std(axis=0, dtype=np.float64)
+        mean, deviation = np.empty(len(clip)), np.empty(len(clip))
+        for start in range(0, len(clip), COLUMNS_AT_ONCE):
+            some = slice(start, start + COLUMNS_AT_ONCE)
+            clipped = np.clip(features[:, some], clip[some, 0], clip[some, 1])
+            mean[some] = clipped.mean(axis=0, dtype=np.float64)
+            deviation[some] = clipped.std(axis=0, dtype=np.float64)
         constant = deviation < 1e-6
         reach = np.where(constant, np.inf, CLIP_DEVIATIONS * deviation)
         self.low = np.maximum(clip[:, 0], mean - reach).astype(np.float32)
@@ -27,7 +36,10 @@ class Normaliser:
         self.factor = np.where(constant, 0, 1 / np.where(constant, 1, deviation)).astype(np.float32)
 
     def __call__(self, features):
-        return (np.clip(features, self.low, self.high) - self.mean) * self.factor
+        normalised = np.clip(features, self.low, self.high)
+        normalised -= self.mean
+        normalised *= self.factor
+        return normalised
 
 
 class Bins:
@@ -63,7 +75,14 @@ class Bins:
         return made
 
     def __call__(self, normalised):
-        return np.clip(normalised[:, self.index] * self.factor + self.offset, 0, 1)
+        encoded = normalised[:, self.index]
+        encoded *= self.factor
+        encoded += self.offset
+        return np.clip(encoded, 0, 1, out=encoded)
+
+    def beside(self, normalised):
+        """The rows with their bins after them."""
+        return np.concatenate([normalised, self(normalised)], axis=1)
 
 
 @dataclass
@@ -76,34 +95,50 @@ class Branch:
     binned: np.ndarray
 
     def logits(self, normalised):
-        return (normalised @ self.linear[0] + self.linear[1] + self.bins(normalised) @ self.binned).astype(np.float32)
+        some = (normalised[start : start + LOGIT_ROWS] for start in range(0, max(1, len(normalised)), LOGIT_ROWS))
+        logits = [x @ self.linear[0] + self.linear[1] + self.bins(x) @ self.binned for x in some]
+        return np.concatenate(logits).astype(np.float32)
 
 
 def sigmoid(x):
     return 1 / (1 + np.exp(-x.astype(np.float64)))
 
 
-def fit_logistic(inputs, labels, row_weights, penalty, iterations=60):
+def fit_logistic(inputs, labels, row_weights, penalty, iterations=60, encode=None, rows_at_once=ROWS_AT_ONCE):
     """
     Weighted L2-penalised logistic regression, one column of weights per head, by L-BFGS.
 
-    inputs [N, D] float32, labels [N, K], row_weights [N]. Returns weights [D, K] and bias [K].
+    inputs [N, D] float32, labels [N, K], row_weights [N]. `encode`, where given, makes of some of the rows what is regressed on. Returns
+    weights [D, K] and bias [K].
     """
-    x = torch.from_numpy(np.ascontiguousarray(inputs, dtype=np.float32))
+    pieces = [slice(start, start + rows_at_once) for start in range(0, len(inputs), rows_at_once)]
+
+    def encoded(piece):
+        x = inputs[piece] if encode is None else encode(inputs[piece])
+        return torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))
+
+    whole = encoded(slice(None)) if encode is None or len(pieces) == 1 else None
     y = torch.from_numpy(labels)
     row = torch.from_numpy(row_weights.astype(np.float32) / row_weights.sum())[:, None]
-    weights = torch.zeros(x.shape[1], y.shape[1], requires_grad=True)
+    width = encoded(slice(0, 1)).shape[1]
+    weights = torch.zeros(width, y.shape[1], requires_grad=True)
     rate = (y * row).sum(0).clamp(1e-4, 1 - 1e-4)
     bias = torch.log(rate / (1 - rate)).clone().requires_grad_(True)
     optimiser = torch.optim.LBFGS([weights, bias], max_iter=iterations, history_size=20, line_search_fn="strong_wolfe")
 
     def closure():
         optimiser.zero_grad()
-        logits = x @ weights + bias
-        losses = torch.nn.functional.binary_cross_entropy_with_logits(logits, y, reduction="none")
-        loss = (losses * row).sum() + penalty * weights.square().sum()
-        loss.backward()
-        return loss
+        total = 0.0
+        for at, piece in enumerate(pieces):
+            x = encoded(piece) if whole is None else whole[piece]
+            logits = x @ weights + bias
+            losses = torch.nn.functional.binary_cross_entropy_with_logits(logits, y[piece], reduction="none")
+            loss = (losses * row[piece]).sum()
+            if at == 0:
+                loss = loss + penalty * weights.square().sum()
+            loss.backward()
+            total = total + loss.detach()
+        return total
 
     optimiser.step(closure)
     return weights.detach().numpy(), bias.detach().numpy()

@@ -84,12 +84,14 @@ class Residual(Network):
         return "h_next"
 
 
-def run(network, features):
-    """Residual logits [N, K] of one capture from the initial state on, as live."""
+def run(network, features, starts=(0,)):
+    """Residual logits [N, K] of one capture, as live: from the initial state on, and again before each row of `starts`."""
     network.eval()
-    outputs, state = [], None
+    outputs = []
     with torch.no_grad():
-        for start in range(0, len(features), 4_096):
-            logits, state = network(torch.from_numpy(features[None, start : start + 4_096]), state)
-            outputs.append(logits[0].float().numpy())
+        for first, end in zip(starts, [*starts[1:], len(features)]):
+            state = None
+            for start in range(first, end, 4_096):
+                logits, state = network(torch.from_numpy(features[None, start : min(start + 4_096, end)]), state)
+                outputs.append(logits[0].float().numpy())
     return np.concatenate(outputs)

@@ -122,14 +122,23 @@ def observed_scales(network, captures):
     return {name: max(float(np.quantile(np.concatenate(values), REACH)), SCALE_MIN) / LEVELS for name, values in seen.items()}
 
 
+def sampled(captures):
+    """Every so manieth row of all captures one after another."""
+    stride = max(1, sum(len(rows) for rows in captures) // SAMPLES)
+    chosen, before = [], 0
+    for rows in captures:
+        chosen.append(rows[-before % stride :: stride])
+        before += len(rows)
+    return np.concatenate(chosen)
+
+
 def quantise(network, captures):
     """
     The network with all its layers but the head in 8 bits, by post-training quantisation. `captures`: normalised features
     [N, F] of training rows, mirror images among them, one array for each capture.
     """
     scales = observed_scales(network, captures)
-    rows = np.concatenate(captures)
-    low, high = np.quantile(rows[:: max(1, len(rows) // SAMPLES)], [1 - REACH, REACH], axis=0)
+    low, high = np.quantile(sampled(captures), [1 - REACH, REACH], axis=0)
     middle = torch.from_numpy(((low + high) / 2).astype(np.float32))
     reach = torch.from_numpy(np.maximum((high - low) / 2, REACH_MIN).astype(np.float32))
     made = copy.deepcopy(network)

@@ -68,6 +68,7 @@ def fit_baselines(data, parts, weights):
     features, labels, rows = data.both_ways(parts, weights)
     normaliser = Normaliser(data.clip, features)
     normalised = normaliser(features)
+    del features
     baseline = fit_logistic(normalised, labels, rows, BASELINE_PENALTY)
     queue_column = data.manifest["features"].index("queueImbalance")
     queue = fit_logistic(normalised[:, [queue_column]], labels, rows, 0.0)
@@ -80,8 +81,7 @@ def fit_frozen(data, parts, weights):
     binned_features = [i for i, name in enumerate(names) if any(part in name for part in BINNED_FEATURES)]
     bins = Bins(normalised, BINS_PER_FEATURE, binned_features)
     heads = [data.heads.index(name) for name in BINNED_HEADS]
-    encoded = np.concatenate([normalised, bins(normalised)], axis=1)
-    weight, bias = fit_logistic(encoded, labels[:, heads], rows, BINNED_PENALTY)
+    weight, bias = fit_logistic(normalised, labels[:, heads], rows, BINNED_PENALTY, encode=bins.beside)
     linear = (baseline[0].copy(), baseline[1].copy())
     linear[0][:, heads], linear[1][heads] = weight[: len(names)], bias
     binned = np.zeros((len(bins.index), len(data.heads)), dtype=np.float32)
@@ -108,7 +108,7 @@ def fit_residual(data, branch, learning, teacher, seed, make, setup, epochs=EPOC
 def predict(frozen, network, calibration, part):
     """Probabilities [N, K] of the model and its baselines on one capture's rows."""
     normalised = frozen.branch.normaliser(part.features)
-    logits = frozen.branch.logits(normalised) + run(network, normalised)
+    logits = frozen.branch.logits(normalised) + run(network, normalised, part.starts)
     return {"fp32": sigmoid(logits * calibration[0] + calibration[1]), **frozen.baselines(part.features)}
 
 

@@ -53,8 +53,8 @@ def train(network, captures, mirror, epochs, rate, seed, evaluate, setup=Setup()
     """
     Trains on streams of contiguous rows, half of them mirrored at random.
 
-    captures: list of (normalised features [N, F], linear logits [N, K], labels [N, K], row weight). `mirror` exchanges bid
-    and ask in (features, logits, labels). `evaluate(network)` gives the score to maximise on the validation rows after each
+    captures: list of (normalised features [N, F], linear logits [N, K], labels [N, K], row weight, rows that begin anew). No stream
+    reaches over one of those. `mirror` exchanges bid and ask in (features, logits, labels). `evaluate(network)` gives the score to maximise on the validation rows after each
     epoch; the first process asks it. The best epoch's weights are in the network at the end, on the CPU. Returns the scores.
     """
     workers = setup.workers
@@ -68,7 +68,10 @@ def train(network, captures, mirror, epochs, rate, seed, evaluate, setup=Setup()
     optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=WEIGHT_DECAY)
     scaler = torch.amp.GradScaler("cuda", enabled=setup.precision == "fp16")
     streams = [
-        (at, start) for at, (features, *_) in enumerate(captures) for start in range(0, len(features) - UNROLL, STREAM_ROWS)
+        (at, start, end)
+        for at, (features, _, _, _, starts) in enumerate(captures)
+        for first, end in zip(starts, [*starts[1:], len(features)])
+        for start in range(first, end - UNROLL, STREAM_ROWS)
     ]
     if len(streams) < STREAMS:
         raise ValueError(f"{len(streams)} streams of {STREAM_ROWS} rows, expected at least {STREAMS}")
@@ -80,8 +83,8 @@ def train(network, captures, mirror, epochs, rate, seed, evaluate, setup=Setup()
         rng.shuffle(streams)
         for group in range(len(streams) // STREAMS):
             chosen = streams[group * STREAMS : (group + 1) * STREAMS]
-            taken = workers.share([(at, start, rng.random() < 0.5) for at, start in chosen])
-            batch = [_stream(captures[at], start, mirror, mirrored) for at, start, mirrored in taken]
+            taken = workers.share([(at, start, end, rng.random() < 0.5) for at, start, end in chosen])
+            batch = [_stream(captures[at], start, end, mirror, mirrored) for at, start, end, mirrored in taken]
             tensors = tuple(torch.from_numpy(np.stack(part)).to(setup.device) for part in zip(*batch))
             parts = [_Part(*each) for each in zip(*(tensor.chunk(setup.accumulate) for tensor in tensors))]
             for step in range(0, STREAM_ROWS, UNROLL):
@@ -122,11 +125,11 @@ class _Part:
         return (losses.mean(-1) * self.weights[:, rows]).mean()
 
 
-def _stream(capture, start, mirror, mirrored):
-    """STREAM_ROWS rows from `start`; a shorter rest is repeated at weight 0."""
-    features, linear, labels, weight = capture
-    rows = np.minimum(np.arange(start, start + STREAM_ROWS), len(features) - 1)
-    weights = np.where(np.arange(start, start + STREAM_ROWS) < len(features), weight, 0).astype(np.float32)
+def _stream(capture, start, end, mirror, mirrored):
+    """STREAM_ROWS rows from `start`; the last one before `end` is repeated at weight 0."""
+    features, linear, labels, weight, _ = capture
+    rows = np.minimum(np.arange(start, start + STREAM_ROWS), end - 1)
+    weights = np.where(np.arange(start, start + STREAM_ROWS) < end, weight, 0).astype(np.float32)
     parts = (features[rows], linear[rows], labels[rows])
     if mirrored:
         parts = mirror(*parts)

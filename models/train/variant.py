@@ -76,7 +76,7 @@ class Material:
 
     def _heads(self, branch, network, calibration, part):
         normalised = branch.normaliser(part.features)
-        logits = branch.logits(normalised) + run(network, normalised)
+        logits = branch.logits(normalised) + run(network, normalised, part.starts)
         probabilities = sigmoid(logits * calibration[0] + calibration[1])
         return [score(part.labels[:, k], probabilities[:, k]) for k in range(probabilities.shape[1])]
 

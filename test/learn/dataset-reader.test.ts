@@ -4,10 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { captureSource } from "../../src/command/dataset/capture-rows.ts";
 import { buildDataset, DEFAULT_SPLITS } from "../../src/learn/dataset/build.ts";
+import { loadSplit } from "../../src/learn/dataset/load.ts";
 import { captureHead } from "../live/desk-on-capture.ts";
 import { sharedPath, skipUnless, skipUnlessShared } from "../support/shared-data.ts";
 
 const PYTHON = Bun.env.KEEL_TRAIN_PYTHON ?? "python3";
+const TRAINERS = join(import.meta.dir, "../../models/train");
 const CAPTURE = "data/binance/usdm-btcusdt-20240808.gz";
 const root = mkdtempSync(join(tmpdir(), "keel-reader-"));
 afterAll(() => {
@@ -40,6 +42,38 @@ except DatasetError as error:
   print("refused", "expected" in str(error))
 `;
 
+const STARTS = `
+import json, sys
+from dataset import BuiltDataset
+data = BuiltDataset(sys.argv[1])
+print(json.dumps({name: [[len(rows), rows.starts] for rows in data.split(name)] for name in data.captures if name != data.test}))
+`;
+
+test.skipIf(skip)(
+  "the trainer begins a model anew at the rows at which the desk's evaluation does",
+  async () => {
+    const path = join(root, "thinned");
+    writeFileSync(path, captureHead(sharedPath(CAPTURE), 30_000));
+    const { folder, manifest } = await buildDataset([await captureSource([path])], {
+      directory: join(root, "datasets"),
+      splits: DEFAULT_SPLITS,
+      embargoUs: 1_000_000,
+      label: "thinned",
+      leakCheck: false,
+      rowsMax: 6_000,
+    });
+    expect(manifest.thinning).toBeDefined();
+    const child = Bun.spawnSync([PYTHON, "-c", STARTS, folder], {
+      env: { ...Bun.env, PYTHONPATH: [TRAINERS, Bun.env.PYTHONPATH].join(":") },
+      stderr: "inherit",
+    });
+    const read = Object.values(JSON.parse(child.stdout.toString()) as Record<string, [number, number[]][]>);
+    const own = await Promise.all(["train", "validation"].map((split) => loadSplit(folder, split)));
+    expect(own[0][0]?.starts.length).toBeGreaterThan(1);
+    expect(read).toEqual([own.map(([part]) => [part.rows, [...part.starts]])]);
+  },
+);
+
 test.skipIf(skip)(
   "the trainer reads a dataset as it was built, by its splits, and refuses one that was touched",
   async () => {
@@ -53,9 +87,8 @@ test.skipIf(skip)(
       leakCheck: false,
     });
     chmodSync(join(folder, manifest.parts[0]?.file.name ?? ""), 0o644);
-    const trainers = join(import.meta.dir, "../../models/train");
     const child = Bun.spawnSync([PYTHON, "-c", READ, folder], {
-      env: { ...Bun.env, PYTHONPATH: trainers },
+      env: { ...Bun.env, PYTHONPATH: [TRAINERS, Bun.env.PYTHONPATH].join(":") },
       stderr: "inherit",
     });
     const [told = "", refused] = child.stdout.toString().trim().split("\n");

@@ -15,15 +15,15 @@ import graph
 from dataset import TEST, BuiltDataset, Dataset, Rows, first_of_each, learning_parts
 from families import FAMILIES
 from keel_dataset import DatasetError
-from linear import Bins, Branch, Normaliser, sigmoid
+from linear import Bins, Branch, Normaliser, fit_logistic, sigmoid
 from metrics import resampled_auc, score
 from network import run
 from parallel import workers
 from prune import importance, pruned
 from quantise import lost_too_much
-from quantised import quantise
+from quantised import SAMPLES, quantise, sampled
 from restore import Reader
-from training import STREAMS, Setup, train
+from training import STREAM_ROWS, STREAMS, Setup, train
 
 FEATURES, HEADS = 6, 3
 SMALL = {"lstm-residual": {"hidden": 8}, "lstm-attn": {"hidden": 8}, "tcn": {"width": 8}, "transformer": {"key": 8, "value": 8, "wide": 12}}
@@ -49,7 +49,7 @@ def captures_of(seed):
         features = rng.standard_normal((rows, FEATURES)).astype(np.float32)
         past = np.concatenate([np.zeros((3, FEATURES), dtype=np.float32), features[:-3]])
         labels = (features[:, :HEADS] + past[:, :HEADS] > 0).astype(np.float32)
-        captures.append((features, 0.1 * features[:, :HEADS], labels, np.float32(1.0)))
+        captures.append((features, 0.1 * features[:, :HEADS], labels, np.float32(1.0), [0]))
     assert sum(len(capture[0]) // 1_024 for capture in captures) >= STREAMS
     return captures
 
@@ -254,6 +254,67 @@ def built():
         assert "no training rows" in str(error), error
 
 
+def pieces():
+    """Where pieces of the time were left out a model begins anew, as it does in the desk's own evaluation; streams reach over none."""
+    times = np.concatenate([np.arange(first, first + 200) * 1e6 for first in (1_000, 1_600, 2_000, 3_000)])
+    rows = Rows("some", np.zeros((800, 1)), np.zeros((800, 7)), np.zeros((800, 4)), times, 600_000_000)
+    # Pieces of 600 s: 1 and 2, 2 and 3, 3, then 5.
+    assert rows.starts == [0, 600], rows.starts
+    assert rows.part(slice(500, None)).starts == [0, 100]
+    assert Rows("all", rows.features, rows.labels, rows.moves, times).starts == [0]
+
+    rng = np.random.default_rng(4)
+    for family in FAMILIES:
+        network = network_of(family, 5)
+        features = rng.standard_normal((9_000, FEATURES)).astype(np.float32)
+        starts = [0, 700, 5_300]
+        apart = np.concatenate([run(network, features[a:b]) for a, b in zip(starts, [*starts[1:], 9_000])])
+        assert np.array_equal(run(network, features, starts), apart), family
+        assert np.abs(run(network, features) - apart).max() > 1e-3, family
+
+    # What stands before a cut must not count behind it: other rows there, the same weights when only rows behind it are learnt from.
+    def weights_with(seed):
+        captures = captures_of(2)
+        cut = 8 * STREAM_ROWS
+        other = np.random.default_rng(seed).standard_normal((cut, FEATURES)).astype(np.float32)
+        features, linear, labels, weight, _ = captures[0]
+        # A first piece that is too short for a stream, right before the cut.
+        short = np.concatenate([other[:50], features])
+        captures[0] = (short, np.concatenate([linear[:50], linear]), np.concatenate([labels[:50], labels]), weight, [0, 50])
+        network = network_of("lstm-residual", 1)
+        train(network, captures, mirror, 1, 4e-3, 3, lambda _: 0.0, Setup())
+        return {name: value.numpy() for name, value in network.state_dict().items()}
+
+    assert differs(weights_with(1), weights_with(2)) == 0
+    assert differs(weights_with(1), trained(Setup())) == 0
+
+
+def chunks():
+    """What is computed in parts, so that memory stays bounded, is what is computed at once."""
+    rng = np.random.default_rng(6)
+    branch, rows = branch_of(7)
+    normalised = branch.normaliser(rows)
+    labels = (rng.random((len(rows), HEADS)) < sigmoid(normalised[:, :HEADS])).astype(np.float32)
+    weights = np.full(len(rows), 0.5)
+    encoded = np.concatenate([normalised, branch.bins(normalised)], axis=1)
+    whole = fit_logistic(encoded, labels, weights, 1e-3)
+    once = fit_logistic(normalised, labels, weights, 1e-3, encode=branch.bins.beside)
+    assert np.array_equal(whole[0], once[0]) and np.array_equal(whole[1], once[1])
+    parts = fit_logistic(normalised, labels, weights, 1e-3, encode=branch.bins.beside, rows_at_once=64)
+    assert np.abs(whole[0] - parts[0]).max() < 2e-3, np.abs(whole[0] - parts[0]).max()
+
+    clip = np.tile(np.array([[-1.0, 2.0]], dtype=np.float32), (21, 1))
+    features = rng.standard_normal((5_000, 21)).astype(np.float32)
+    clipped = np.clip(features, -1, 2)
+    normaliser = Normaliser(clip, features)
+    assert np.array_equal(normaliser.mean, clipped.mean(axis=0, dtype=np.float64).astype(np.float32))
+    assert np.array_equal(normaliser.factor, (1 / clipped.std(axis=0, dtype=np.float64)).astype(np.float32))
+
+    captures = [np.arange(at, at + count, dtype=np.float32)[:, None] for at, count in ((0, 130_001), (130_001, 7), (130_008, 300_000))]
+    every = np.concatenate(captures)
+    assert np.array_equal(sampled(captures), every[:: len(every) // SAMPLES])
+
+
 def losses():
     """INT8 that costs more than it may, on average or in one head, is told."""
     before = [{"auc": 0.9}, {"auc": 0.8}]
@@ -262,7 +323,7 @@ def losses():
     assert len(lost_too_much(before, [{"auc": 0.897}, {"auc": 0.8}])) == 2
 
 
-CHECKS = {check.__name__: check for check in (compare, accumulation, precision, graphs, gradients, pruning, bootstrap, quiet, built, losses)}
+CHECKS = {check.__name__: check for check in (compare, accumulation, precision, graphs, gradients, pruning, bootstrap, quiet, built, pieces, chunks, losses)}
 
 
 def main(out, names):

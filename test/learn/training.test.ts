@@ -41,6 +41,9 @@ describe.skipIf(reason !== null)("training", () => {
     pruning: "drops units that nothing reads without a change",
     quiet: "refuses a capture in which an outcome never comes",
     built: "leaves out of a dataset's split what cannot be trained on or scored there",
+    pieces:
+      "begins anew where a dataset has left out time, in training and in scoring, and learns nothing over it",
+    chunks: "in parts of a size that is held computes what it computes at once",
     losses: "tells of INT8 that costs more than it may",
     bootstrap: "resamples blocks as rows drawn one by one",
   };
