@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { JournalReader } from "../../src/journal/reader.ts";
 import { replay } from "../../src/journal/replay.ts";
@@ -30,6 +30,10 @@ describe("two lines to each venue, over real sockets", () => {
     await harness.until("every instrument live on every line", allLive);
     await harness.untilQuoting();
   }, 120_000);
+  // What one trouble has done is not held against the next.
+  beforeEach(() => {
+    harness.violations.length = 0;
+  });
   afterAll(async () => {
     for (const proxy of proxies) await proxy.stop();
     harness.remove();
@@ -46,6 +50,7 @@ describe("two lines to each venue, over real sockets", () => {
   /** Does something to a line and waits until all is well; the desk must not have noticed. */
   async function isUnnoticed(trouble: () => void, struck: () => boolean, ended: () => void): Promise<void> {
     const { desk } = harness;
+    await harness.until("every line to be live", allLive);
     const pulled = (): number => desk.reasonCounts[31 - Math.clz32(REASON.pulled)] ?? 0;
     const before = pulled();
     const states: string[] = [];

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { JournalReader } from "../../src/journal/reader.ts";
 import { replay } from "../../src/journal/replay.ts";
@@ -19,6 +19,10 @@ describe("a second book for the underlying, over real sockets", () => {
     harness = await Harness.start({ KEEL_REFERENCE: "next", KEEL_SILENCE_MS: String(SILENCE_MS) });
     await harness.untilQuoting();
   }, 120_000);
+  // What one trouble has done is not held against the next.
+  beforeEach(() => {
+    harness.violations.length = 0;
+  });
   afterAll(() => harness.remove());
 
   const leader = (): string => {

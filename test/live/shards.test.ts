@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { loadNative } from "../../src/core/native.ts";
 import { ringMemory } from "../../src/core/ring.ts";
@@ -58,6 +58,10 @@ describe("feeds on two threads, over real sockets", () => {
     harness = await Harness.start({ KEEL_SHARDS: "2" });
     await harness.untilQuoting();
   }, 120_000);
+  // What one trouble has done is not held against the next.
+  beforeEach(() => {
+    harness.violations.length = 0;
+  });
   afterAll(async () => {
     globalThis.Worker = OriginalWorker;
     await harness.remove();
