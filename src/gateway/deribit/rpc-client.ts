@@ -1,11 +1,11 @@
 import type { Clock } from "../../core/clock.ts";
-import { KeelError } from "../../core/errors.ts";
 import { Rng } from "../../core/rng.ts";
 import { type DeribitCredentials, Login } from "../../feed/deribit/login.ts";
 import { Backoff } from "../fix/backoff.ts";
 import { type Pool, poolOf, type RequestBudget } from "./credits.ts";
 import { isRecord } from "./json.ts";
-import { actionOf, RpcError, UnknownOutcomeError } from "./rpc-error.ts";
+import { actionOf, RpcError } from "./rpc-error.ts";
+import { notSent, WaitingCalls } from "./waiting-calls.ts";
 
 export interface RpcClientOptions {
   readonly url: string;
@@ -66,16 +66,7 @@ interface Pending {
   readonly handler: AnswerHandler;
 }
 
-interface Waiting {
-  readonly method: string;
-  readonly params: Readonly<Record<string, unknown>>;
-  readonly deadlineUs: number;
-  readonly resolve: (result: unknown) => void;
-  readonly reject: (error: KeelError) => void;
-}
-
 const MAX_PENDING = 1_024;
-const MAX_WAITING = 256;
 const MAX_FRAME_CHARS = 16 * 1_024 * 1_024;
 const CONNECT_TIMEOUT_US = 10e6;
 /** Heartbeat intervals without a word from the venue after which the connection is dead. */
@@ -108,7 +99,10 @@ export class RpcClient {
   readonly #login: Login;
   readonly #backoff: Backoff;
   readonly #pending = new Map<number, Pending>();
-  #waiting: Waiting[] = [];
+  readonly #waiting = new WaitingCalls((method, params, handler, timeUs) => {
+    if (!this.allows(method, timeUs)) return "noCredit";
+    return this.send(method, null, params, handler, timeUs) ? "sent" : "heldBack";
+  });
   #socket: WebSocket | null = null;
   #open = false;
   #loggedIn = false;
@@ -127,10 +121,6 @@ export class RpcClient {
 
   get loggedIn(): boolean {
     return this.#loggedIn;
-  }
-
-  get budget(): RequestBudget {
-    return this.#options.budget;
   }
 
   /** Requests without an answer so far. */
@@ -223,50 +213,15 @@ export class RpcClient {
    * @throws RpcError when the venue refuses it, UnknownOutcomeError when no answer came, KeelError when it was not sent
    */
   call(method: string, params: Readonly<Record<string, unknown>>, timeUs: number): Promise<unknown> {
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    if (!this.#loggedIn || this.#waiting.length >= MAX_WAITING) {
-      reject(notSent(method, this.#loggedIn ? "too many requests wait" : "no login"));
-    } else {
-      const deadlineUs = timeUs + this.#options.timeoutMs * 1_000;
-      this.#waiting.push({ method, params, deadlineUs, resolve, reject });
-      this.flush(timeUs);
-    }
-    return promise;
+    if (!this.#loggedIn) return Promise.reject(notSent(method, "no login"));
+    const answer = this.#waiting.add(method, params, timeUs + this.#options.timeoutMs * 1_000);
+    this.flush(timeUs);
+    return answer;
   }
 
   /** Sends what waits for credit, in order within each pool. */
   flush(timeUs: number): void {
-    if (this.#waiting.length === 0) return;
-    const left: Waiting[] = [];
-    let blocked = 0;
-    for (const waiting of this.#waiting) {
-      const { method, params, deadlineUs, resolve, reject } = waiting;
-      const bit = 1 << poolOf(method);
-      if ((blocked & bit) === 0 && this.allows(method, timeUs)) {
-        if (this.#heldBack(method, timeUs)) {
-          reject(notSent(method, "this process may change nothing at the venue now"));
-          continue;
-        }
-        this.#options.budget.take(poolOf(method), timeUs);
-        this.#write(
-          method,
-          null,
-          params,
-          {
-            onResult: (result) => resolve(result),
-            onError: (code, message) => reject(new RpcError(method, code, message)),
-            onUnknown: (reason, _timeUs, code) => reject(new UnknownOutcomeError(method, reason, code)),
-          },
-          timeUs,
-        );
-      } else if (timeUs >= deadlineUs) {
-        reject(notSent(method, "there was no credit for it in time"));
-      } else {
-        blocked |= bit;
-        left.push(waiting);
-      }
-    }
-    this.#waiting = left;
+    this.#waiting.flush(timeUs);
   }
 
   #heldBack(method: string, timeUs: number): boolean {
@@ -440,19 +395,13 @@ export class RpcClient {
     this.#retryAtUs = this.#stopped ? Number.POSITIVE_INFINITY : timeUs + this.#backoff.nextDelayUs();
     socket.terminate();
     const pending = [...this.#pending.values()];
-    const waiting = this.#waiting;
     this.#pending.clear();
-    this.#waiting = [];
     for (const { method, handler } of pending) {
       if (method !== "public/auth") handler.onUnknown(reason, timeUs);
     }
-    for (const { method, reject } of waiting) reject(notSent(method, reason));
+    this.#waiting.end(reason);
     if (wasUp) this.#events.onLost(reason, timeUs);
   }
-}
-
-function notSent(method: string, why: string): KeelError {
-  return new KeelError("deribit-not-sent", `deribit: ${method} was not sent: ${why}`);
 }
 
 function errorText(error: Readonly<Record<string, unknown>>): string {
