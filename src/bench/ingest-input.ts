@@ -7,10 +7,14 @@ import { InstrumentTable, type VenueName } from "../market/instrument.ts";
 import { MemoryVenue } from "../sim/memory-venue.ts";
 
 export const INSTRUMENTS_MAX = 1_024;
+/** No part of an answer that a feed works off with a turn of its timer is shorter. */
+const PART_CHARS = 16_384;
 
 /** One thing that a venue says to a feed. */
 export type IngestInput =
   | { readonly type: "open" }
+  /** The feed's timer turns: an answer is worked off in parts. */
+  | { readonly type: "timer"; readonly timeUs: number }
   /** `levels`: how many levels of books it changes. */
   | { readonly type: "frame"; readonly text: string; readonly timeUs: number; readonly levels: number }
   | {
@@ -36,11 +40,13 @@ export interface IngestSubject {
   onOpen(): void;
   onResponse(request: number, status: number, body: string, timeUs: number): void;
   onFrame(text: string, timeUs: number): void;
+  onTimer?(timeUs: number): void;
 }
 
 /** Tells a subject what is no frame. */
 export function tellOther(subject: IngestSubject, input: IngestInput): void {
   if (input.type === "open") subject.onOpen();
+  else if (input.type === "timer") subject.onTimer?.(input.timeUs);
   else if (input.type === "response")
     subject.onResponse(input.request, input.status, input.body, input.timeUs);
 }
@@ -70,6 +76,11 @@ export async function readScript(path: string): Promise<IngestScript> {
       inputs.push({ type: "response", request, status, body, timeUs });
       out.clear();
       feed.onResponse(request, status, body, Number.NaN, timeUs, out);
+      for (let part = 0; part <= body.length / PART_CHARS; part += 1) {
+        inputs.push({ type: "timer", timeUs });
+        out.clear();
+        feed.onTimer(timeUs, out);
+      }
     },
   });
   return { venue: venue.venue, subscriptions, inputs };

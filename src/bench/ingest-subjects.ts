@@ -75,6 +75,13 @@ export class KeelIngest implements IngestSubject {
     this.#apply(timeUs);
   }
 
+  onTimer(timeUs: number): void {
+    this.#out.clear();
+    if (this.#decodes) return;
+    this.#feed.onTimer(timeUs, this.#out);
+    if (this.#reach >= REACH.book) this.#apply(timeUs);
+  }
+
   onFrame(text: string, timeUs: number): void {
     this.#out.clear();
     if (this.#decodes) this.#feed.decode(text, this.#out);
