@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
+import { nearest } from "../core/nearest.ts";
 import { VENUES } from "../market/instrument.ts";
 import { RISK_LIMITS, type RiskLimits } from "../risk/limits.ts";
 import type { VenuePosition } from "../risk/reconciliation.ts";
@@ -12,8 +13,8 @@ export interface FileProblem {
 }
 
 const limit = (description: (typeof RISK_LIMITS)[number]): z.ZodType<number> => {
-  const kind = description.integer ? z.int() : z.number();
   const range = `a number of ${description.unit} from ${description.minimum} to ${description.maximum}`;
+  const kind = description.integer ? z.int(range) : z.number(range);
   return kind.min(description.minimum, range).max(description.maximum, range);
 };
 
@@ -58,7 +59,33 @@ function readJson<T>(name: string, path: string, form: z.ZodType<T>, problems: F
   if (parsed.success) return parsed.data;
   for (const issue of parsed.error.issues) {
     const at = issue.path.join(".");
-    problems.push({ name, found: `${path}${at === "" ? "" : `: ${at}`}`, expected: issue.message });
+    if (issue.code === "unrecognized_keys") {
+      for (const key of issue.keys)
+        problems.push({ name, found: `${path}: ${at}${key}`, expected: knownName(form, key) });
+      continue;
+    }
+    const here = at === "" ? "" : `: ${at} = ${shown(valueAt(value, issue.path))}`;
+    problems.push({ name, found: `${path}${here}`, expected: issue.message });
   }
   return null;
+}
+
+function knownName(form: unknown, key: string): string {
+  if (form !== limitsForm) return "no such name";
+  const near = nearest(
+    key,
+    RISK_LIMITS.map((limit) => limit.key),
+  );
+  return near === undefined ? "the name of a limit" : `the name of a limit, perhaps ${near}`;
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  let at: unknown = value;
+  for (const key of path) at = typeof at === "object" && at !== null ? Reflect.get(at, key) : undefined;
+  return at;
+}
+
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? "nothing";
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }

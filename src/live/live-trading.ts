@@ -29,9 +29,11 @@ export class LiveTrading {
   limitReloadFailures = 0;
   readonly #options: LiveTradingOptions;
   #toldOfJournal = false;
+  #limits: RiskLimits;
 
   constructor(options: LiveTradingOptions) {
     this.#options = options;
+    this.#limits = options.config.risk;
   }
 
   /** Cancels everything and quotes no more until {@link resetKill}. */
@@ -86,7 +88,8 @@ export class LiveTrading {
     const { desk, inputs, log } = this.#options;
     desk.setLimits(limits, inputs.take(RECORD.limits, 0, JSON.stringify(limits)));
     this.limitReloads += 1;
-    log.info("risk limits are in force anew");
+    log.info("risk limits are in force anew", { changed: changesOf(this.#limits, limits) });
+    this.#limits = limits;
   }
 
   /** A desk that must not trade without a record reduces from the first one that is lost. */
@@ -96,4 +99,13 @@ export class LiveTrading {
     this.#toldOfJournal = true;
     this.reduce("records of the journal are lost");
   }
+}
+
+/** What differs between two sets of limits, for the log: `was → is` by name. */
+function changesOf(was: RiskLimits, is: RiskLimits): Readonly<Record<string, string>> {
+  const changed = Object.entries(is).flatMap(([name, value]) => {
+    const before: unknown = Reflect.get(was, name);
+    return before === value ? [] : [[name, `${String(before)} → ${String(value)}`] as const];
+  });
+  return Object.fromEntries(changed);
 }

@@ -23,7 +23,9 @@ function file(name: string, content: unknown): string {
   return path;
 }
 
-function problemsOf(environment: Record<string, string>): readonly { name: string; expected: string }[] {
+function problemsOf(
+  environment: Record<string, string>,
+): readonly { name: string; found: string | null; expected: string }[] {
   try {
     loadConfig(environment);
   } catch (error) {
@@ -47,8 +49,18 @@ test("a file with an unknown limit and a bad value is refused, with both named",
   const path = file("bad.json", { maxLosses: 1, maxVega: -5 });
   const problems = problemsOf({ KEEL_RISK_FILE: path });
   expect(problems).toHaveLength(2);
-  expect(JSON.stringify(problems)).toContain("maxLosses");
-  expect(JSON.stringify(problems)).toContain("quote currency per vol point from 0 to 1000000000000");
+  expect(problems.map(({ found, expected }) => [found, expected])).toEqual([
+    [`${path}: maxVega = -5`, "a number of quote currency per vol point from 0 to 1000000000000"],
+    [`${path}: maxLosses`, "the name of a limit, perhaps maxLoss"],
+  ]);
+});
+
+test("a limit of another type is told with the range that was expected", () => {
+  const path = file("types.json", { maxVega: "40000", protectionFills: 1.5 });
+  expect(problemsOf({ KEEL_RISK_FILE: path }).map(({ found, expected }) => [found, expected])).toEqual([
+    [`${path}: protectionFills = 1.5`, "a number of fills from 1 to 1000000"],
+    [`${path}: maxVega = "40000"`, "a number of quote currency per vol point from 0 to 1000000000000"],
+  ]);
 });
 
 test.each([
