@@ -114,10 +114,13 @@ export class OutcomeTap implements DeskTap {
 
   onQuotes(quotes: QuoteBatch, timeUs: number): void {
     const values = this.#values;
+    let told = -1;
     for (let row = 0; row < quotes.count; row += 1) {
       const instrument = quotes.instrument[row];
       this.#top(instrument, timeUs);
-      this.#basis(instrument, timeUs);
+      const underlying = this.#desk.underlyingOf(instrument);
+      if (underlying !== told) this.#basis(underlying, timeUs);
+      told = underlying;
       values[QUOTED.quoteId] = quotes.quoteId[row];
       values[QUOTED.level] = quotes.level[row];
       values[QUOTED.bidTicks] = quotes.bidTicks[row];
@@ -145,7 +148,7 @@ export class OutcomeTap implements DeskTap {
     timeUs: number,
   ): void {
     this.#top(instrument, timeUs);
-    this.#basis(instrument, timeUs);
+    this.#basis(this.#desk.underlyingOf(instrument), timeUs);
     const { orderId, structureId, rfqQuoteId, counterparty, liquidity } = detail;
     const fill: ObservedFill = {
       ...{ id, side, priceTicks, sizeLots },
@@ -160,7 +163,7 @@ export class OutcomeTap implements DeskTap {
 
   onOrder(orderId: number, instrument: number, timeUs: number): void {
     this.#top(instrument, timeUs);
-    this.#basis(instrument, timeUs);
+    this.#basis(this.#desk.underlyingOf(instrument), timeUs);
     this.#values[0] = orderId;
     this.#sink.observe(OBSERVED.order, instrument, timeUs, this.#values, 1);
   }
@@ -172,7 +175,7 @@ export class OutcomeTap implements DeskTap {
       const instrument = this.#desk.instruments.find(venue, symbol)?.id ?? -1;
       if (instrument < 0) continue;
       this.#top(instrument, timeUs);
-      this.#basis(instrument, timeUs);
+      this.#basis(this.#desk.underlyingOf(instrument), timeUs);
       instruments.push(instrument);
     }
     const answer: ObservedAnswer = { rfqQuoteId: action.quoteId, instruments };
@@ -236,10 +239,9 @@ export class OutcomeTap implements DeskTap {
     this.#onClose();
   }
 
-  /** Tells what the prediction of an instrument's underlying is if it is not the one told last. */
-  #basis(instrument: number, timeUs: number): void {
+  /** Tells what the prediction of an underlying is if it is not the one told last. */
+  #basis(underlying: number, timeUs: number): void {
     const predictions = this.#predictions;
-    const underlying = predictions === null ? -1 : this.#desk.underlyingOf(instrument);
     if (predictions === null || underlying < 0) return;
     const { heads, probabilities, stateUs } = predictions;
     const count = BASIS.probabilities + heads;
