@@ -1,11 +1,10 @@
 import { expect, test } from "bun:test";
-import { createFeed } from "../../src/feed/registry.ts";
-import { EVENT, EventBatch, FEED_STATE } from "../../src/market/event-batch.ts";
-import { InstrumentTable, type VenueName } from "../../src/market/instrument.ts";
+import { EVENT, FEED_STATE } from "../../src/market/event-batch.ts";
+import type { VenueName } from "../../src/market/instrument.ts";
 import { BOOK_SHAPE, L2Book } from "../../src/market/l2-book.ts";
 import { exchangeInfo, type SymbolGrid } from "./fake-binance.ts";
 import { ReferenceBook } from "./reference-book.ts";
-import { ScriptedPort } from "./scripted-port.ts";
+import { scriptedFeed } from "./scripted-port.ts";
 import { sharedLines } from "./shared-data.ts";
 
 type RawLevels = readonly (readonly [string, string])[];
@@ -34,18 +33,10 @@ interface Played {
 
 /** Plays captures of one symbol, one after the other, through feed and book and compares with the reference at every message. */
 function play(venue: VenueName, grid: SymbolGrid, captures: readonly (readonly string[])[]): Played {
-  const port = new ScriptedPort();
-  const instruments = new InstrumentTable(4);
-  const feed = createFeed({
-    id: 0,
+  const { feed, port, out } = scriptedFeed({
     venue,
     subscriptions: [grid.symbol],
-    instruments,
-    port,
-    seed: 1,
-    silenceMs: 60_000,
   });
-  const out = new EventBatch();
   const book = new L2Book(BOOK_SHAPE.perpetual);
   const reference = new ReferenceBook();
   const played: Played = { messages: 0, compared: 0, trades: 0, ticksOfTrades: 0 };

@@ -1,12 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { readInstrument } from "../../src/feed/deribit/instruments.ts";
 import { readSubscription } from "../../src/feed/deribit/venue.ts";
-import { createFeed } from "../../src/feed/registry.ts";
-import { EVENT, EventBatch, TICKER } from "../../src/market/event-batch.ts";
+import { EVENT, TICKER } from "../../src/market/event-batch.ts";
 import { InstrumentTable } from "../../src/market/instrument.ts";
 import { FakeDeribit, OPTION, PERPETUAL } from "./fake-deribit.ts";
 import { Session } from "./fake-venue.ts";
-import { ScriptedPort } from "./scripted-port.ts";
+import { scriptedFeed } from "./scripted-port.ts";
 
 function live(venue = new FakeDeribit()): { session: Session; venue: FakeDeribit } {
   const session = new Session(venue);
@@ -96,17 +95,11 @@ describe("protocol", () => {
   });
 
   test("a new listing of a currency that is wanted whole is taken on", () => {
-    const port = new ScriptedPort();
-    const feed = createFeed({
-      id: 0,
+    const { feed, port, out } = scriptedFeed({
       venue: "deribit",
       subscriptions: ["options:BTC"],
-      instruments: new InstrumentTable(4),
-      port,
-      seed: 1,
       silenceMs: 1_000,
     });
-    const out = new EventBatch();
     feed.start(0);
     feed.onOpen(0, out);
     const sent = port.takeSent().map((text) => JSON.parse(text));
@@ -135,17 +128,12 @@ describe("protocol", () => {
   });
 
   test("a thousand options are subscribed in bounded calls and within the venue's credit", () => {
-    const port = new ScriptedPort();
-    const feed = createFeed({
-      id: 0,
+    const { feed, port, out } = scriptedFeed({
       venue: "deribit",
       subscriptions: ["options:BTC"],
       instruments: new InstrumentTable(1_000),
-      port,
-      seed: 1,
       silenceMs: 1_000_000,
     });
-    const out = new EventBatch();
     feed.start(0);
     feed.onOpen(0, out);
     const chain = Array.from({ length: 1_200 }, (_, i) => ({

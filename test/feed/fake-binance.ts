@@ -1,5 +1,5 @@
 import type { VenueName } from "../../src/market/instrument.ts";
-import { type FakeVenue, VenueBook, type VenueSide } from "./fake-venue.ts";
+import { type FakeVenue, Session, VenueBook, type VenueSide } from "./fake-venue.ts";
 
 /** A symbol as `exchangeInfo` describes it. */
 export interface SymbolGrid {
@@ -207,4 +207,12 @@ export class FakeBinance implements FakeVenue {
 
 function priced([ticks, lots]: readonly [number, number]): string[] {
   return [(ticks / 10).toFixed(2), (lots / 1_000).toFixed(3)];
+}
+
+/** A connected session whose venue has sent nothing yet. */
+export function connected(venue = new FakeBinance("binance-usdm")): { session: Session; venue: FakeBinance } {
+  const session = new Session(venue);
+  session.feed.start(session.timeUs);
+  session.service();
+  return { session, venue };
 }

@@ -1,4 +1,7 @@
-import type { FeedPort } from "../../src/feed/feed.ts";
+import type { FeedOptions, FeedPort } from "../../src/feed/feed.ts";
+import { createFeed } from "../../src/feed/registry.ts";
+import { EventBatch } from "../../src/market/event-batch.ts";
+import { InstrumentTable } from "../../src/market/instrument.ts";
 
 export interface Request {
   readonly request: number;
@@ -35,4 +38,12 @@ export class ScriptedPort implements FeedPort {
   takeRequests(): Request[] {
     return this.requests.splice(0);
   }
+}
+
+/** A feed with a port of its own, and where its events go. `options` over what most tests do not care for. */
+export function scriptedFeed(options: Pick<FeedOptions, "venue" | "subscriptions"> & Partial<FeedOptions>) {
+  const port = new ScriptedPort();
+  const instruments = options.instruments ?? new InstrumentTable(16);
+  const feed = createFeed({ id: 0, port, seed: 1, silenceMs: 60_000, ...options, instruments });
+  return { feed, port, instruments, out: new EventBatch() };
 }

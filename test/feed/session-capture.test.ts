@@ -1,11 +1,9 @@
 import { expect, test } from "bun:test";
-import { createFeed } from "../../src/feed/registry.ts";
 import { EVENT, EventBatch, FEED_STATE, TICKER, TICKER_FIELDS } from "../../src/market/event-batch.ts";
-import { InstrumentTable } from "../../src/market/instrument.ts";
 import { BOOK_SHAPE, L2Book } from "../../src/market/l2-book.ts";
 import { exchangeInfo } from "./fake-binance.ts";
 import { ReferenceBook } from "./reference-book.ts";
-import { ScriptedPort } from "./scripted-port.ts";
+import { scriptedFeed } from "./scripted-port.ts";
 import { sharedLines } from "./shared-data.ts";
 
 interface Received {
@@ -65,16 +63,9 @@ test("Deribit session: ten option books equal the reference at every message", (
   const symbols = channels.filter((name) => name.startsWith("book.")).map((name) => name.split(".")[1]);
   expect(symbols.length).toBe(10);
 
-  const port = new ScriptedPort();
-  const instruments = new InstrumentTable(16);
-  const feed = createFeed({
-    id: 0,
+  const { feed, port, instruments } = scriptedFeed({
     venue: "deribit",
     subscriptions: symbols,
-    instruments,
-    port,
-    seed: 1,
-    silenceMs: 60_000,
   });
   const desk = new Books();
   const { timeUs } = frames[0];
@@ -154,16 +145,9 @@ test("Binance futures session: four books equal the reference at every message",
   if (session === null) return;
   const symbols = ["SUSHIUSDT", "AKROUSDT", "KEEPUSDT", "CTKUSDT"];
   const TICK = 1e-5;
-  const port = new ScriptedPort();
-  const instruments = new InstrumentTable(8);
-  const feed = createFeed({
-    id: 0,
+  const { feed, port, instruments } = scriptedFeed({
     venue: "binance-usdm",
     subscriptions: symbols,
-    instruments,
-    port,
-    seed: 1,
-    silenceMs: 60_000,
   });
   const desk = new Books();
   const frames = received(session);
