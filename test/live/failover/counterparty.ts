@@ -3,8 +3,9 @@ import { join } from "node:path";
 import type { SimAccount } from "../../../src/sim/deribit-trading/account.ts";
 import { SIMULATED_KEY } from "../../../src/sim/deribit-venue.ts";
 import type { Simulation } from "../../../src/sim/simulation.ts";
+import type { PairWire } from "./pair-wire.ts";
 import { VenueWire } from "./venue-wire.ts";
-import { type PairWire, Wire } from "./wire.ts";
+import { Wire } from "./wire.ts";
 
 export interface PeerState {
   readonly standing: number;

@@ -12,7 +12,7 @@ import { freePort, RedisServer } from "../../support/services.ts";
 import { DeribitPeer, FixPeer, type PairCounterparty, type PeerState, TAKER } from "./counterparty.ts";
 import { Link } from "./link.ts";
 import { Namespace } from "./namespace.ts";
-import type { PairWire } from "./wire.ts";
+import type { PairWire } from "./pair-wire.ts";
 
 export type { PeerState } from "./counterparty.ts";
 

@@ -1,4 +1,4 @@
-import type { PairWire, SentMessage } from "./wire.ts";
+import { PairWire, type SentMessage } from "./pair-wire.ts";
 
 /** A text message of a client, as RFC 6455 frames it: one frame, masked. */
 const TEXT = 0x1;
@@ -14,24 +14,15 @@ interface Request {
   };
 }
 
-/** What the processes of a pair sent to Deribit, in the order in which it came off their sockets. */
-export class VenueWire implements PairWire {
-  readonly late: SentMessage[] = [];
-  readonly reused: SentMessage[] = [];
-  readonly lastQuoteMs = new Map<string, number>();
-  firstQuoteMs = Number.NaN;
-  leader = "";
-  messages = 0;
-  changes = 0;
+/** What a pair sent to Deribit. */
+export class VenueWire extends PairWire {
   /** Requests that one which had not been given the lead sent and that only read. */
   reads = 0;
-  readonly #retired = new Set<string>();
   readonly #rest = new Map<object, Buffer>();
   /** On which connection an id was given to a quote or an order. */
   readonly #ids = new Map<string, object>();
 
-  /** @param connection on which it was sent */
-  take(who: string, bytes: Uint8Array, connection: object): void {
+  override take(who: string, bytes: Uint8Array, connection: object): void {
     let rest = Buffer.concat([this.#rest.get(connection) ?? Buffer.alloc(0), bytes]);
     if (rest.length >= 4 && rest.subarray(0, 4).toString("latin1") === "GET ") {
       const end = rest.indexOf("\r\n\r\n");
@@ -46,8 +37,6 @@ export class VenueWire implements PairWire {
     this.#rest.set(connection, rest);
   }
 
-  cut(): void {}
-
   #request(who: string, { method, params }: Request, connection: object): void {
     if (READS.test(method)) {
       this.reads += 1;
@@ -59,23 +48,16 @@ export class VenueWire implements PairWire {
       ...untold,
     };
     this.messages += 1;
-    if (method === "private/enable_cancel_on_disconnect") {
-      // The first of what a process sends that is to lead.
-      if (this.leader !== "" && this.leader !== who) this.#retired.add(this.leader);
-      this.#retired.delete(who);
-      if (this.leader !== who) this.changes += 1;
-      this.leader = who;
-      this.firstQuoteMs = Number.NaN;
-    }
-    if (this.#retired.has(who) || this.leader === "") this.late.push(sent);
+    // The first of what a process sends that is to lead.
+    if (method === "private/enable_cancel_on_disconnect") this.leads(who);
+    if (this.hasRetired(who) || this.leader === "") this.late.push(sent);
     if (!QUOTES.test(method)) return;
     const id = params.quote_id ?? params.label;
     if (id !== undefined) {
       if ((this.#ids.get(id) ?? connection) !== connection) this.reused.push(sent);
       this.#ids.set(id, connection);
     }
-    if (who === this.leader && Number.isNaN(this.firstQuoteMs)) this.firstQuoteMs = sent.atMs;
-    this.lastQuoteMs.set(who, sent.atMs);
+    this.quoted(sent);
   }
 }
 
