@@ -4,15 +4,14 @@ import { join } from "node:path";
 import { type Config, loadConfig } from "../config.ts";
 import { systemClock } from "../core/clock.ts";
 import { workerUrl } from "../core/executable.ts";
-import { Histogram } from "../core/histogram.ts";
-import { invariant } from "../core/invariant.ts";
 import { Logger } from "../core/log.ts";
-import { PlacedLoop } from "../core/placed-loop.ts";
+import { type LoopPlacement, PlacedLoop } from "../core/placed-loop.ts";
+import { allowedCpus } from "../core/threads.ts";
 import { endpointAt } from "../feed/registry.ts";
 import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
 import type { QuoteGateway } from "../gateway/gateway.ts";
 import { LiveDesk } from "../live/live-desk.ts";
-import { type BenchReport, benchHost, ratioOf, rowOf } from "./report.ts";
+import { type BenchReport, benchHost } from "./report.ts";
 import {
   RELAY_BYTES,
   WIRE_SYMBOL,
@@ -21,6 +20,7 @@ import {
   type WireReply,
   type WireRequest,
 } from "./wire-protocol.ts";
+import { DecidedQuotes, type WirePaths, WireRounds } from "./wire-rounds.ts";
 
 export interface WireBenchOptions {
   readonly seed: number;
@@ -33,9 +33,13 @@ export interface WireBenchOptions {
    * that runs once a batch takes longer to be compiled as far as in a process that has run for a while.
    */
   readonly warmUpMs: number;
+  /** Measures both paths once more with a loop that spins on a processor of its own, where there is one. */
+  readonly spin: boolean;
 }
 
 const READY_TIMEOUT_MS = 20_000;
+/** What runs is compiled by then. */
+const SPIN_WARM_UP_MS = 3_000;
 /** The venue's last depth frame has come by then. */
 const SETTLE_MS = 800;
 
@@ -77,56 +81,36 @@ export async function runWireBench(options: WireBenchOptions): Promise<BenchRepo
     placed = new PlacedLoop(config.placement);
     live.start();
     await ready(live);
-    const keel = new Histogram();
-    const bare = new Histogram();
-    let unanswered = 0;
-    let quotes = 0;
-    const warmUpFrames = Math.ceil((options.perSecond * options.warmUpMs) / 1_000);
-    await outside.round("keel", warmUpFrames, options.perSecond);
-    await outside.round("relay", warmUpFrames, options.perSecond);
-    for (let round = 0; round < options.rounds; round += 1) {
-      const relayed = await outside.round("relay", options.framesPerRound, options.perSecond);
-      for (let at = 0; at < relayed.arrived; at += 1) {
-        bare.record(Math.round(relayed.arrivedNs[at] - relayed.sentNs[at]));
-      }
-      decided.clear();
-      const quoted = await outside.round("keel", options.framesPerRound, options.perSecond);
-      const frameOfQuote = decided.frames();
-      let next = 0;
-      for (let at = 0; at < quoted.arrived; at += 1) {
-        const frames = frameOfQuote.get(quoted.arrivedId[at]) ?? 0;
-        for (const last = Math.min(frames - quoted.sentBefore, quoted.sent); next < last; next += 1) {
-          const tookNs = quoted.arrivedNs[at] - quoted.sentNs[next];
-          if (Number.isNaN(tookNs)) continue;
-          invariant(tookNs >= 0, "no quote arrives before the frame that it answers was sent");
-          keel.record(Math.round(tookNs));
-        }
-      }
-      quotes += quoted.arrived;
-      for (; next < quoted.sent; next += 1) if (!Number.isNaN(quoted.sentNs[next])) unanswered += 1;
+    const asleep = new WireRounds(outside, decided, options.perSecond);
+    await asleep.warmUp(options.warmUpMs);
+    await asleep.run(options.rounds, options.framesPerRound);
+    const all = [asleep.report("wire")];
+    const notes = [
+      `engine ${live.engineName}; ${asleep.quotes} quotes answered ${asleep.keel.count} frames; ${asleep.unanswered} frames were answered by none`,
+      "a frame is answered by the first quote that was decided after it; KEEL_CONFLATE=off decides one for each frame",
+      "frames leave in bursts a millisecond apart, so a burst's own queue is in both figures",
+    ];
+    const cpu = options.spin ? processorToSpin(config.placement) : null;
+    if (cpu !== null) {
+      placed.stop();
+      placed = new PlacedLoop({ cpu, priority: null, spin: true });
+      const awake = new WireRounds(outside, decided, options.perSecond);
+      await awake.warmUp(Math.min(options.warmUpMs / 2, SPIN_WARM_UP_MS));
+      await awake.run(options.rounds, options.framesPerRound);
+      all.push(awake.report("wire/spin"));
+      notes.push(
+        `wire/spin: both paths once more with the loop on processor ${cpu}, where it never sleeps (KEEL_SPIN)`,
+      );
     }
-    const keelRow = rowOf("wire/keel", keel, "us", {
-      offeredPerSecond: options.perSecond,
-      quotes,
-      unanswered,
-    });
-    const relayRow = rowOf("wire/relay", bare, "us", { offeredPerSecond: options.perSecond });
     return {
       bench: "wire",
       host: benchHost(),
       seed: options.seed,
-      checksum: String(keel.count),
+      checksum: String(asleep.keel.count),
       input: `${options.rounds} × ${options.framesPerRound} bookTicker frames at ${options.perSecond}/s, each moves the market`,
-      rows: [keelRow, relayRow],
-      ratios: [
-        ratioOf("wire/keel:relay", keelRow, relayRow),
-        ratioOf("wire/keel:relay/p99", keelRow, relayRow),
-      ],
-      notes: [
-        `engine ${live.engineName}; ${quotes} quotes answered ${keelRow.n} frames; ${unanswered} frames were answered by none`,
-        "a frame is answered by the first quote that was decided after it; KEEL_CONFLATE=off decides one for each frame",
-        "frames leave in bursts a millisecond apart, so a burst's own queue is in both figures",
-      ],
+      rows: all.flatMap(({ rows }) => rows),
+      ratios: all.flatMap(({ ratios }) => ratios),
+      notes,
     };
   } finally {
     placed?.stop();
@@ -186,37 +170,14 @@ async function ready(live: LiveDesk): Promise<void> {
   await Bun.sleep(SETTLE_MS);
 }
 
-/** By the highest quote id of each message: how many frames the desk had seen when it was decided. Noting allocates nothing. */
-class DecidedQuotes {
-  readonly #quoteId: Float64Array;
-  readonly #frames: Float64Array;
-  #count = 0;
-
-  constructor(capacity: number) {
-    this.#quoteId = new Float64Array(capacity);
-    this.#frames = new Float64Array(capacity);
-  }
-
-  note(quoteId: number, frames: number): void {
-    if (this.#count === this.#quoteId.length) return;
-    this.#quoteId[this.#count] = quoteId;
-    this.#frames[this.#count] = frames;
-    this.#count += 1;
-  }
-
-  clear(): void {
-    this.#count = 0;
-  }
-
-  frames(): ReadonlyMap<number, number> {
-    const byQuote = new Map<number, number>();
-    for (let at = 0; at < this.#count; at += 1) byQuote.set(this.#quoteId[at], this.#frames[at]);
-    return byQuote;
-  }
+/** The last of the processors, where there are several and the environment has said nothing of the loop's; null otherwise. */
+function processorToSpin({ cpu, priority }: LoopPlacement): number | null {
+  const cpus = allowedCpus(process.pid);
+  return cpu === null && priority === null && cpus.length > 1 ? (cpus.at(-1) ?? null) : null;
 }
 
 /** The other thread. */
-class Outside {
+class Outside implements WirePaths {
   readonly address: WireListening;
   readonly #worker: Worker;
 

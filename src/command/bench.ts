@@ -25,6 +25,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
       framesPerRound: 20_000,
       perSecond: 10_000,
       warmUpMs: 10_000,
+      spin: true,
     }),
   dashboard: async ({ seed, rounds }) =>
     (await import("../bench/dashboard.ts")).runDashboardBench({
@@ -68,7 +69,8 @@ export const bench = defineCommand({
 shards     recorded frames through the desk with the feeds on no, 1, 2 and 3 threads; the way between threads
 tap        the desk's thread with and without those who follow it to Kafka, on a capture
 loop       the desk's thread with and without each step of the learning loop, on a capture
-wire       venue WebSocket → FIX quote on the peer's socket over loopback, beside a bare WebSocket → TCP relay
+wire       venue WebSocket → FIX quote on the peer's socket over loopback, beside a bare WebSocket → TCP relay;
+           once more with the event loop spinning
 dashboard  an event's way with and without somebody who looks on, at 1,000 options and 60 updates a second
 book       order book updates by level and by order, beside maps
 fix        a MassQuote encoded and parsed, beside jspurefix and QuickFIX C++; a quote and its acknowledgement

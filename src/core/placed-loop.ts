@@ -21,6 +21,7 @@ const SWEEP_MS = 5_000;
  */
 export class PlacedLoop {
   readonly #placed = new Set<number>();
+  readonly #allowed: readonly number[];
   readonly #others: readonly number[];
   readonly #spinning: SpinningLoop | null;
   readonly #interval: ReturnType<typeof setInterval> | undefined;
@@ -28,6 +29,7 @@ export class PlacedLoop {
   /** @throws KeelError saying what the host lacks: what was asked for is had, or the process does not start */
   constructor({ cpu, priority, spin }: LoopPlacement) {
     const allowed = allowedCpus(process.pid);
+    this.#allowed = allowed;
     this.#others = allowed.filter((other) => other !== cpu);
     if (cpu !== null) {
       if (!allowed.includes(cpu)) {
@@ -58,9 +60,12 @@ export class PlacedLoop {
     this.#spinning = spin ? new SpinningLoop() : null;
   }
 
+  /** The loop sleeps again, and all threads may run wherever the loop could. A priority stays. */
   stop(): void {
     this.#spinning?.stop();
+    if (this.#interval === undefined) return;
     clearInterval(this.#interval);
+    for (const id of threadIds()) allowCpus(id, this.#allowed);
   }
 
   /** A thread that has ended meanwhile is none to move. */
