@@ -1,1 +1,0 @@
-export { type ColumnType, ParquetTable, type Row } from "../../core/parquet-table.ts";
