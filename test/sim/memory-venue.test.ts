@@ -51,6 +51,7 @@ describe("captures of venues of channels, in memory", () => {
     for (const input of script.inputs) {
       if (input.type === "open") keel.onOpen();
       else if (input.type === "frame") keel.onFrame(input.text, input.timeUs);
+      else if (input.type === "timer") keel.onTimer(input.timeUs);
       else keel.onResponse(input.request, input.status, input.body, input.timeUs);
     }
     expect(keel.checksum).not.toBe(new KeelIngest(script).checksum);
