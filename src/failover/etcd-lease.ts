@@ -46,6 +46,8 @@ export class EtcdLease implements LeaseService {
   readonly #state: string;
   /** etcd's id of the lease held. */
   #id = "";
+  /** etcd's id of a lease that was asked for, and of which it is not known whether the key was made. */
+  #asked = "";
   #login: string | null = null;
 
   constructor(options: EtcdLeaseOptions) {
@@ -56,6 +58,7 @@ export class EtcdLease implements LeaseService {
   }
 
   async acquire({ holder, ttlMs, tokenFloor, numbers, block }: LeaseRequest): Promise<LeaseAnswer> {
+    if (this.#asked !== "") await this.#revoke(this.#asked).catch(() => {});
     const seen = await this.#look();
     if (seen.holder !== null) {
       return { granted: false, holder: seen.holder, remainingMs: seen.remainingMs, clockMs: null };
@@ -72,6 +75,7 @@ export class EtcdLease implements LeaseService {
       result: "EQUAL",
       mod_revision: String(seen.stateRevision),
     };
+    this.#asked = id;
     const outcome = await this.#commit({
       compare: [free, unchanged],
       success: [
@@ -81,12 +85,13 @@ export class EtcdLease implements LeaseService {
     });
     const token = outcome.header.revision;
     if (!outcome.succeeded || token <= tokenFloor) {
-      await this.#post("lease/revoke", { ID: id }, anything);
+      await this.#revoke(id);
       const holderNow = outcome.succeeded
         ? "nobody: etcd's revision is lower than it was"
         : "another process";
       return { granted: false, holder: holderNow, remainingMs: 0, clockMs: null };
     }
+    this.#asked = "";
     this.#id = id;
     return { granted: true, token, before, expired: false, clockMs: null };
   }
@@ -101,8 +106,14 @@ export class EtcdLease implements LeaseService {
   async release(token: number, { numbers }: LeaseRequest): Promise<boolean> {
     if (this.#id === "") return false;
     const held = await this.#write(token, numbers);
-    await this.#post("lease/revoke", { ID: this.#id }, anything);
+    await this.#revoke(this.#id);
     return held;
+  }
+
+  /** What hangs on a lease is gone with it. One that is there no more is an error to etcd. */
+  async #revoke(id: string): Promise<void> {
+    this.#asked = "";
+    await this.#post("lease/revoke", { ID: id }, anything);
   }
 
   get handle(): string {

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { RedisClient } from "bun";
 import { KeelError } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
@@ -16,10 +17,11 @@ export interface RedisLeaseOptions {
 }
 
 /**
- * KEYS lease token state server; ARGV holder ttl tokenFloor outgoing startedUs block.
+ * KEYS lease token state server; ARGV holder ttl tokenFloor outgoing startedUs block process.
  *
  * A server that is not the one that answered last, because it was restarted or a replica took its place, may have forgotten a lease
- * that somebody still holds: it grants none for as long as one lasts. Nor is one granted before its end because its key was removed.
+ * that somebody still holds: it grants none for as long as one lasts. Nor is one granted before its end because its key was removed. One
+ * that the same process was granted is granted again: it has not had the answer, or leads no more.
  */
 const ACQUIRE = `
 local time = redis.call('TIME')
@@ -31,11 +33,13 @@ if redis.call('GET', KEYS[4]) ~= server then
   redis.call('SET', KEYS[1], '0:nobody, because the server is another one than before', 'PX', ARGV[2])
 end
 local held = redis.call('GET', KEYS[1])
-if held then return {0, held, redis.call('PTTL', KEYS[1]), clock} end
 local last = redis.call('GET', KEYS[2])
+local own = last and held == last .. ':' .. ARGV[1] and redis.call('HGET', KEYS[3], 'by') == last .. ':' .. ARGV[7]
+if held and not own then return {0, held, redis.call('PTTL', KEYS[1]), clock} end
 local expired = redis.call('HGET', KEYS[3], 'released') ~= last
+if own then expired = redis.call('HGET', KEYS[3], 'after') == 'expired' end
 local ends = redis.call('HGET', KEYS[3], 'ends')
-if last and expired and ends and tonumber(ends) > now then
+if last and not own and expired and ends and tonumber(ends) > now then
   return {0, last .. ':the one whose lease was removed', tonumber(ends) - now, clock}
 end
 local token = redis.call('INCR', KEYS[2])
@@ -50,7 +54,8 @@ if before[1] and tonumber(before[1]) > from then from = tonumber(before[1]) end
 if before[2] and before[2] ~= '' and (started == '' or tonumber(before[2]) > tonumber(started)) then started = before[2] end
 local outgoing = string.format('%.0f', from + tonumber(ARGV[6]))
 ends = string.format('%.0f', now + tonumber(ARGV[2]))
-redis.call('HSET', KEYS[3], 'outgoing', outgoing, 'startedUs', started, 'ends', ends)
+redis.call('HSET', KEYS[3], 'outgoing', outgoing, 'startedUs', started, 'ends', ends,
+  'by', token .. ':' .. ARGV[7], 'after', expired and 'expired' or 'released')
 redis.call('SET', KEYS[1], token .. ':' .. ARGV[1], 'PX', ARGV[2])
 return {1, token, before[1] or '', before[2] or '', expired and 1 or 0, clock}`;
 
@@ -89,6 +94,8 @@ export class RedisLease implements LeaseService {
     readonly state: string;
     readonly server: string;
   };
+  /** Tells a lease of this process from one of another under the same name. */
+  readonly #process = randomBytes(8).toString("hex");
   #client: RedisClient | null = null;
 
   constructor(options: RedisLeaseOptions) {
@@ -106,7 +113,7 @@ export class RedisLease implements LeaseService {
       [lease, token, state, server],
       [
         ...[holder, String(ttlMs), String(tokenFloor)],
-        ...[String(numbers.outgoing), startedText(numbers), String(block)],
+        ...[String(numbers.outgoing), startedText(numbers), String(block), this.#process],
       ],
     );
     if (!Array.isArray(answer) || answer.length < 4) throw this.#unsound("acquire", answer);

@@ -16,6 +16,8 @@ class Model {
   #untilMs = 0;
   #released = true;
   #clockMs = 0;
+  /** The lease was granted after one that had run out. */
+  #afterExpired = false;
   #due: { readonly atMs: number; readonly run: () => void }[] = [];
   readonly #rng: Rng;
   readonly #lossShare: number;
@@ -80,7 +82,9 @@ class Model {
 
   #acquire({ holder, ttlMs, numbers, block }: LeaseRequest): LeaseAnswer {
     const clockMs = Math.floor(this.#time);
-    if (this.#time < this.#untilMs) {
+    // What the same process was granted it is granted again: it has not had the answer, or leads no more.
+    const own = this.#time < this.#untilMs && this.#holder === `${this.token}:${holder}`;
+    if (this.#time < this.#untilMs && !own) {
       const remainingMs = Math.round(this.#untilMs - this.#time);
       return { granted: false, holder: this.#holder, remainingMs, clockMs };
     }
@@ -88,7 +92,8 @@ class Model {
     this.#holder = `${this.token}:${holder}`;
     this.#untilMs = this.#time + ttlMs;
     const before = { outgoing: this.outgoing, startedUs: null };
-    const expired = !this.#released;
+    const expired = own ? this.#afterExpired : !this.#released;
+    this.#afterExpired = expired;
     this.#released = false;
     this.outgoing = Math.max(this.outgoing, numbers.outgoing) + block;
     return { granted: true, token: this.token, before, expired, clockMs };

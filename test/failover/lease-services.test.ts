@@ -134,6 +134,22 @@ describe.skipIf(noRedis !== null)("Redis", () => {
     two.close();
   });
 
+  test("one whose grant did not reach its process is granted to it again, and to no other under its name", async () => {
+    const [one, two] = [open("unheard"), open("unheard")];
+    await grants(one);
+    const first = await acquired(one, long("one", 7));
+    // As if the answer had been lost.
+    const again = await one.acquire(long("one", 7));
+    expect(again).toMatchObject({ granted: true, expired: false, before: { outgoing: 107 } });
+    if (!again.granted) return;
+    expect(again.token).toBeGreaterThan(first.token);
+    expect(await two.acquire(long("one"))).toMatchObject({ granted: false });
+    expect(await one.renew(first.token, long("one"))).toBe(false);
+    expect(await one.renew(again.token, long("one"))).toBe(true);
+    one.close();
+    two.close();
+  });
+
   test("one that was given back stays so when its key is asked for", async () => {
     const service = open("back");
     const { token } = await acquired(service, request("one"));
@@ -177,11 +193,35 @@ describe.skipIf(noEtcd !== null)("etcd", () => {
     await server.stop();
     server.remove();
   });
-  contract(
-    (name) =>
-      new EtcdLease({
-        ...{ url: server.url, username: undefined, password: undefined },
-        ...{ ca: undefined, name, timeoutMs: 5_000 },
-      }),
-  );
+  const open = (name: string, url = server.url): EtcdLease =>
+    new EtcdLease({
+      ...{ url, username: undefined, password: undefined },
+      ...{ ca: undefined, name, timeoutMs: 5_000 },
+    });
+  contract(open);
+
+  test("one whose grant did not reach its process does not keep it waiting", async () => {
+    let loses = false;
+    const proxy = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch: async (asked) => {
+        const { pathname } = new URL(asked.url);
+        const body = await asked.text();
+        const answer = await fetch(`${server.url}${pathname}`, { method: "POST", body });
+        const lost = loses && body.includes("request_put");
+        if (lost) loses = false;
+        return lost ? new Response("lost", { status: 503 }) : new Response(await answer.text());
+      },
+    });
+    const [one, two] = [open("unheard", `http://127.0.0.1:${proxy.port}`), open("unheard")];
+    loses = true;
+    const unheard = await one.acquire(long("one")).catch((error: Error) => error.message);
+    expect(unheard).toContain("503");
+    expect((await two.look()).holder).toBe("one");
+    const again = await one.acquire(long("one"));
+    const held = await two.acquire(long("two"));
+    expect([again.granted, held.granted, (await two.look()).holder]).toEqual([true, false, "one"]);
+    await proxy.stop(true);
+  });
 });
