@@ -9,8 +9,9 @@ import torch
 CLIP_DEVIATIONS = 12
 COLUMNS_AT_ONCE = 8
 """Of the features whose mean and deviation are taken: sums in 64 bits are of twice the size."""
-ROWS_AT_ONCE = 1 << 20
-"""Of a logistic regression whose inputs are encoded: more rows are encoded in pieces, again at every look at them."""
+ROWS_WHOLE = 600_000
+ROWS_AT_ONCE = 1 << 18
+"""Of a logistic regression whose inputs are encoded: more rows than the one are encoded in pieces of the other, again at every look at them."""
 LOGIT_ROWS = 1 << 18
 """Rows whose bins are there at a time."""
 
@@ -104,14 +105,15 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x.astype(np.float64)))
 
 
-def fit_logistic(inputs, labels, row_weights, penalty, iterations=60, encode=None, rows_at_once=ROWS_AT_ONCE):
+def fit_logistic(inputs, labels, row_weights, penalty, iterations=60, encode=None, rows_whole=ROWS_WHOLE):
     """
     Weighted L2-penalised logistic regression, one column of weights per head, by L-BFGS.
 
     inputs [N, D] float32, labels [N, K], row_weights [N]. `encode`, where given, makes of some of the rows what is regressed on. Returns
     weights [D, K] and bias [K].
     """
-    pieces = [slice(start, start + rows_at_once) for start in range(0, len(inputs), rows_at_once)]
+    size = len(inputs) if len(inputs) <= rows_whole else min(rows_whole, ROWS_AT_ONCE)
+    pieces = [slice(start, start + size) for start in range(0, len(inputs), size)]
 
     def encoded(piece):
         x = inputs[piece] if encode is None else encode(inputs[piece])

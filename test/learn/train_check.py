@@ -300,7 +300,7 @@ def chunks():
     whole = fit_logistic(encoded, labels, weights, 1e-3)
     once = fit_logistic(normalised, labels, weights, 1e-3, encode=branch.bins.beside)
     assert np.array_equal(whole[0], once[0]) and np.array_equal(whole[1], once[1])
-    parts = fit_logistic(normalised, labels, weights, 1e-3, encode=branch.bins.beside, rows_at_once=64)
+    parts = fit_logistic(normalised, labels, weights, 1e-3, encode=branch.bins.beside, rows_whole=64)
     assert np.abs(whole[0] - parts[0]).max() < 2e-3, np.abs(whole[0] - parts[0]).max()
 
     clip = np.tile(np.array([[-1.0, 2.0]], dtype=np.float32), (21, 1))
