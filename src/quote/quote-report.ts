@@ -40,7 +40,7 @@ export interface QuoteReport {
   readonly widenBp: number;
   readonly sizeFactor: number;
   readonly reasons: readonly string[];
-  /** Price terms; fair and all of them give the price before it is rounded away from the market, or held back. */
+  /** Price terms: fair and all of them give the price; the last one is what rounding and an earlier price that was held make of the sum. */
   readonly terms: readonly ReportedTerm[];
   /** Factors of the full size: what the predicted withdrawal and what position and Greek limits leave. */
   readonly sizes: { readonly bid: readonly number[]; readonly ask: readonly number[] };
@@ -57,20 +57,22 @@ export function quoteReport(
   const tick = stepToNumber(instrument.tick);
   const lot = stepToNumber(instrument.lot);
   const { terms } = quote;
+  const bid = quote.bidTicks < 0 ? null : rounded(quote.bidTicks * tick);
+  const ask = quote.askTicks < 0 ? null : rounded(quote.askTicks * tick);
   return {
     instrument: instrument.symbol,
     venue: instrument.venue,
     level: quote.level,
     quoteId: quote.quoteId,
-    bid: quote.bidTicks < 0 ? null : rounded(quote.bidTicks * tick),
+    bid,
     bidSize: rounded(quote.bidLots * lot),
-    ask: quote.askTicks < 0 ? null : rounded(quote.askTicks * tick),
+    ask,
     askSize: rounded(quote.askLots * lot),
     fair: quote.fair,
     widenBp: quote.widenBp,
     sizeFactor: quote.sizeFactor,
     reasons,
-    terms: terms === null ? [] : priceTerms(terms),
+    terms: terms === null ? [] : withRest(priceTerms(terms), quote.fair, bid, ask, reasons),
     sizes:
       terms === null
         ? { bid: [], ask: [] }
@@ -138,6 +140,24 @@ export function priceTerms(terms: Readonly<Record<TermName, number>>): ReportedT
     skew("skew position", terms.skewPosition, "against the position in the instrument"),
   ];
   return all.filter(({ term, bid, ask }) => term === "base" || bid !== 0 || ask !== 0);
+}
+
+/** What is left between the sum and the price that was sent is a term as well. */
+function withRest(
+  terms: readonly ReportedTerm[],
+  fair: number,
+  bid: number | null,
+  ask: number | null,
+  reasons: readonly string[],
+): ReportedTerm[] {
+  const rest = (side: "bid" | "ask", price: number | null): number =>
+    price === null ? 0 : rounded(price - terms.reduce((sum, term) => sum + term[side], fair));
+  const held = reasons.includes("held") ? ", and the price before, which may not be tightened yet" : "";
+  const why = `rounding away from the market${held}`;
+  return [
+    ...terms,
+    { term: held === "" ? "rounding" : "rounding, hold", bid: rest("bid", bid), ask: rest("ask", ask), why },
+  ];
 }
 
 function rounded(value: number): number {
