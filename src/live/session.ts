@@ -268,6 +268,8 @@ export class Session {
       this.#parts;
     const { giver } = handover;
     const successor = giver?.releasing === true ? giver.successor : null;
+    // A successor has the same processor: two loops that never sleep would hold each other up.
+    placed.stop();
     alerts.stop();
     clearInterval(this.#diskTimer);
     this.#parts.retrain.stop();
@@ -297,7 +299,6 @@ export class Session {
     }
     await this.live.models?.ended();
     const counters = (await peers?.stop()) ?? null;
-    placed.stop();
     notifier?.close();
     return { ...summary, counterparty, paper: counters, successor: taken ? (successor?.pid ?? null) : null };
   }
