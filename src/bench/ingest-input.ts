@@ -59,8 +59,11 @@ export async function readScript(path: string): Promise<IngestScript> {
   const out = new EventBatch();
   const feed = feedOf(venue.venue, subscriptions, venue, new InstrumentTable(INSTRUMENTS_MAX));
   feed.start(0);
+  // What is asked before has no time yet by which a connection could be late.
+  let isOpen = false;
   await venue.play({
     onOpen: (_feed, timeUs) => {
+      isOpen = true;
       inputs.push({ type: "open" });
       out.clear();
       feed.onOpen(timeUs, out);
@@ -76,7 +79,7 @@ export async function readScript(path: string): Promise<IngestScript> {
       inputs.push({ type: "response", request, status, body, timeUs });
       out.clear();
       feed.onResponse(request, status, body, Number.NaN, timeUs, out);
-      for (let part = 0; part <= body.length / PART_CHARS; part += 1) {
+      for (let part = 0; isOpen && part <= body.length / PART_CHARS; part += 1) {
         inputs.push({ type: "timer", timeUs });
         out.clear();
         feed.onTimer(timeUs, out);
