@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 
-/** The optional data folder beside the checkout; see docs/concepts.md. Nothing in it is part of the project. */
+/** The optional data folder beside the checkout; see the README. Nothing in it is part of the project. */
 const sharedRoot = resolve(import.meta.dir, "../../../shared");
 
 const told = new Set<string>();
