@@ -19,7 +19,7 @@ test.skipIf(noEngine)(
       kafka: false,
       control: false,
       // A host that is short of processor time is no fault of what is tested.
-      environment: { KEEL_SHED: "off" },
+      environment: { KEEL_SHED: "off", KEEL_SILENCE_MS: "20000" },
       rowSeconds: 10,
       pageMs: 1_500,
       progress: (row) => rows.push(row),
