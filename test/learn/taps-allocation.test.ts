@@ -158,5 +158,5 @@ test.skipIf(noEngine)(
     expect([...grown.keys()].sort()).toEqual(["events", "features", "predictions", "quotes"]);
     for (const [name, bytes] of grown) expect([name, bytes < MEASURED]).toEqual([name, true]);
   },
-  60_000,
+  300_000,
 );
