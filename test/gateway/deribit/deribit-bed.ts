@@ -105,6 +105,15 @@ export class Bed {
     this.#timer = setInterval(() => this.gateway.onTimer(systemClock.wallUs()), 5);
   }
 
+  /** Quotes an option, 5 lots 100 ticks below its fair value and 7 as far above, and waits for the first answer. */
+  async quoted(): Promise<{ readonly option: Instrument; readonly fair: number; readonly id: number }> {
+    const option = this.option();
+    const fair = this.fair(option);
+    const id = this.quote([{ instrument: option, bid: [fair - 100, 5], ask: [fair + 100, 7] }]);
+    await until(() => this.heard.acks.length === 1);
+    return { option, fair, id };
+  }
+
   /** A gateway to the same account; its timer is the caller's. */
   another(options: Partial<DeribitGatewayOptions> = {}): DeribitGateway {
     return new DeribitGateway({
@@ -236,4 +245,25 @@ export async function until(met: () => boolean, what = "the condition"): Promise
     await Bun.sleep(5);
   }
   throw new Error(`${what} was not met within 45 s`);
+}
+
+const opened: Bed[] = [];
+
+/** A bed that {@link stopBeds} ends. */
+export function openBed(...options: ConstructorParameters<typeof Bed>): Bed {
+  const bed = new Bed(...options);
+  opened.push(bed);
+  return bed;
+}
+
+/** One whose gateway is up. */
+export async function started(...options: ConstructorParameters<typeof Bed>): Promise<Bed> {
+  const bed = openBed(...options);
+  await bed.start();
+  return bed;
+}
+
+/** After each test. */
+export async function stopBeds(): Promise<void> {
+  for (const bed of opened.splice(0)) await bed.stop();
 }

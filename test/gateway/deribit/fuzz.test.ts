@@ -1,11 +1,8 @@
 import { afterEach, expect, test } from "bun:test";
 import { Rng } from "../../../src/core/rng.ts";
-import { Bed, until } from "./deribit-bed.ts";
+import { openBed, stopBeds, until } from "./deribit-bed.ts";
 
-const beds: Bed[] = [];
-afterEach(async () => {
-  for (const bed of beds.splice(0)) await bed.stop();
-});
+afterEach(stopBeds);
 
 const VALUES: readonly unknown[] = [
   ...[
@@ -65,8 +62,7 @@ test("whatever the venue sends, nothing is thrown, and the gateway is up again w
   const note = (error: unknown): void => void thrown.push(error);
   process.on("uncaughtException", note);
   process.on("unhandledRejection", note);
-  const bed = new Bed();
-  beds.push(bed);
+  const bed = openBed();
   await bed.start();
   const rng = new Rng(20);
   const option = bed.option();

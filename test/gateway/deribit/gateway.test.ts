@@ -2,20 +2,9 @@ import { afterEach, expect, test } from "bun:test";
 import { systemClock } from "../../../src/core/clock.ts";
 import { Secret } from "../../../src/core/secret.ts";
 import { VENUE_LIMITS } from "../../../src/sim/deribit-trading/limits.ts";
-import { Bed, until } from "./deribit-bed.ts";
+import { openBed, started, stopBeds, until } from "./deribit-bed.ts";
 
-const beds: Bed[] = [];
-
-async function started(...options: ConstructorParameters<typeof Bed>): Promise<Bed> {
-  const bed = new Bed(...options);
-  beds.push(bed);
-  await bed.start();
-  return bed;
-}
-
-afterEach(async () => {
-  for (const bed of beds.splice(0)) await bed.stop();
-});
+afterEach(stopBeds);
 
 test("logs in by signature, protects itself, and finds nothing open", async () => {
   const bed = await started();
@@ -35,10 +24,9 @@ test("logs in by credentials too", async () => {
 });
 
 test("a wrong secret is never up, and is not in what is told of it", async () => {
-  const bed = new Bed({
+  const bed = openBed({
     credentials: { clientId: "keel", clientSecret: new Secret("wrong-secret"), grant: "credentials" },
   });
-  beds.push(bed);
   bed.gateway.start(bed.heard);
   await until(() => bed.gateway.client.counters.connects >= 2);
   expect(bed.heard.ups).toBe(0);
@@ -48,10 +36,7 @@ test("a wrong secret is never up, and is not in what is told of it", async () =>
 
 test("quotes stand at the venue as they were sent, and are acknowledged", async () => {
   const bed = await started();
-  const option = bed.option();
-  const fair = bed.fair(option);
-  const id = bed.quote([{ instrument: option, bid: [fair - 100, 5], ask: [fair + 100, 7] }]);
-  await until(() => bed.heard.acks.length > 0);
+  const { fair, id } = await bed.quoted();
   expect(bed.heard.acks).toEqual([{ quoteId: id, status: 0, text: "" }]);
   const open = bed.account.openOrders();
   expect(open.map(({ side, ticks, lots }) => [side, ticks, lots])).toEqual([
@@ -62,10 +47,7 @@ test("quotes stand at the venue as they were sent, and are acknowledged", async 
 
 test("a side that did not change is not told again and keeps its priority", async () => {
   const bed = await started();
-  const option = bed.option();
-  const fair = bed.fair(option);
-  bed.quote([{ instrument: option, bid: [fair - 100, 5], ask: [fair + 100, 7] }]);
-  await until(() => bed.heard.acks.length === 1);
+  const { option, fair } = await bed.quoted();
   const [bid] = bed.account.openOrders();
   bid.ahead = 3;
   bed.quote([{ instrument: option, bid: [fair - 100, 5], ask: [fair + 150, 7] }]);
@@ -102,10 +84,7 @@ test("a price off the coarse grid is refused by the venue, and only that quote i
 
 test("fills of quotes come once, with their fee and as maker", async () => {
   const bed = await started();
-  const option = bed.option();
-  const fair = bed.fair(option);
-  bed.quote([{ instrument: option, bid: [fair - 100, 5], ask: [fair + 100, 7] }]);
-  await until(() => bed.heard.acks.length === 1);
+  const { option, fair } = await bed.quoted();
   expect(bed.trading.exchange.hit(option.symbol, 0, 3)).toBe(3);
   await until(() => bed.heard.executions.length === 1);
   const [fill] = bed.heard.executions;
@@ -236,10 +215,7 @@ test("too_many_requests and a full queue are answered by a pause and another att
     { method: "private/mass_quote", left: 1, code: 10_028 },
     { method: "private/mass_quote", left: 1, code: 10_047 },
   );
-  const option = bed.option();
-  const fair = bed.fair(option);
-  const id = bed.quote([{ instrument: option, bid: [fair - 100, 5], ask: [fair + 100, 7] }]);
-  await until(() => bed.heard.acks.length === 1);
+  const { id } = await bed.quoted();
   expect(bed.heard.acks).toEqual([{ quoteId: id, status: 0, text: "" }]);
   expect(bed.gateway.counters.quoteRetries).toBe(2);
   expect(bed.account.openOrders()).toHaveLength(2);
@@ -263,10 +239,7 @@ test("an error that leaves open what became of quotes is no refusal: all of them
   for (const code of [13_888, 13_028, 11_094]) {
     const bed = await started();
     bed.trading.rehearsals.push({ method: "private/mass_quote", left: 1, code, done: true });
-    const option = bed.option();
-    const fair = bed.fair(option);
-    const id = bed.quote([{ instrument: option, bid: [fair - 100, 5], ask: [fair + 100, 7] }]);
-    await until(() => bed.heard.acks.length === 1);
+    const { id } = await bed.quoted();
     expect(bed.heard.acks[0]).toMatchObject({ quoteId: id, status: 2 });
     expect(bed.account.openOrders()).toEqual([]);
     expect(bed.gateway.counters.recoveries).toBe(1);
@@ -276,10 +249,7 @@ test("an error that leaves open what became of quotes is no refusal: all of them
 
 test("a cancellation that the venue does not know the outcome of is asked for again", async () => {
   const bed = await started();
-  const option = bed.option();
-  const fair = bed.fair(option);
-  bed.quote([{ instrument: option, bid: [fair - 100, 5], ask: [fair + 100, 7] }]);
-  await until(() => bed.heard.acks.length === 1);
+  await bed.quoted();
   bed.trading.rehearsals.push({ method: "private/cancel_all", left: 2, code: 13_888 });
   bed.gateway.cancelAll(systemClock.wallUs());
   await until(() => bed.heard.acks.length === 2);
@@ -303,10 +273,7 @@ test("protection that goes off for a shorter time does not end a longer one", as
 test("a lost answer is never taken for anything: all quotes are cancelled and the desk is told so", async () => {
   const bed = await started({ timeoutMs: 1_000 });
   bed.trading.rehearsals.push({ method: "private/mass_quote", left: 1, code: null });
-  const option = bed.option();
-  const fair = bed.fair(option);
-  const id = bed.quote([{ instrument: option, bid: [fair - 100, 5], ask: [fair + 100, 7] }]);
-  await until(() => bed.heard.acks.length === 1);
+  const { option, fair, id } = await bed.quoted();
   expect(bed.heard.acks[0]).toMatchObject({ quoteId: id, status: 2 });
   expect(bed.account.openOrders()).toEqual([]);
   expect(bed.heard.downs).toEqual([]);
@@ -316,10 +283,7 @@ test("a lost answer is never taken for anything: all quotes are cancelled and th
 
 test("when even the cancellation is not answered the connection is cut, and the venue cancels", async () => {
   const bed = await started({ timeoutMs: 1_000 });
-  const option = bed.option();
-  const fair = bed.fair(option);
-  bed.quote([{ instrument: option, bid: [fair - 100, 5], ask: [fair + 100, 7] }]);
-  await until(() => bed.heard.acks.length === 1);
+  await bed.quoted();
   bed.trading.rehearsals.push({ method: "private/cancel_all", left: 1, code: null });
   bed.gateway.cancelAll(systemClock.wallUs());
   await until(() => bed.heard.downs.length === 1);
@@ -329,10 +293,7 @@ test("when even the cancellation is not answered the connection is cut, and the 
 
 test("a quote that somebody else cancels is noticed", async () => {
   const bed = await started();
-  const option = bed.option();
-  const fair = bed.fair(option);
-  const id = bed.quote([{ instrument: option, bid: [fair - 100, 5], ask: [fair + 100, 7] }]);
-  await until(() => bed.heard.acks.length === 1);
+  const { id } = await bed.quoted();
   bed.trading.exchange.cancel(bed.account, bed.account.openOrders()[0], "user_request");
   await until(() => bed.heard.acks.length === 2);
   expect(bed.heard.acks[1]).toMatchObject({ quoteId: id, status: 2 });
@@ -341,10 +302,7 @@ test("a quote that somebody else cancels is noticed", async () => {
 
 test("the venue cancels when the connection breaks, and the gateway comes back", async () => {
   const bed = await started();
-  const option = bed.option();
-  const fair = bed.fair(option);
-  bed.quote([{ instrument: option, bid: [fair - 100, 5], ask: [fair + 100, 7] }]);
-  await until(() => bed.heard.acks.length === 1);
+  await bed.quoted();
   bed.simulation.deribit.server.faults.inject(
     { kind: "disconnect", code: 1_006, reason: "" },
     systemClock.wallUs(),
@@ -359,10 +317,7 @@ test("fills while nobody listened are told at the next login, when the venue for
     { reconnectFirstMs: 300, reconnectCapMs: 300 },
     { honoursCancelOnDisconnect: false },
   );
-  const option = bed.option();
-  const fair = bed.fair(option);
-  bed.quote([{ instrument: option, bid: [fair - 100, 5], ask: [fair + 100, 7] }]);
-  await until(() => bed.heard.acks.length === 1);
+  const { option } = await bed.quoted();
   bed.simulation.deribit.server.faults.inject(
     { kind: "disconnect", code: 1_006, reason: "" },
     systemClock.wallUs(),

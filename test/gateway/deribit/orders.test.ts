@@ -1,20 +1,9 @@
 import { afterEach, expect, test } from "bun:test";
 import { systemClock } from "../../../src/core/clock.ts";
 import { ORDER_STATE } from "../../../src/risk/order.ts";
-import { Bed, until } from "./deribit-bed.ts";
+import { type Bed, started, stopBeds, until } from "./deribit-bed.ts";
 
-const beds: Bed[] = [];
-
-async function started(...options: ConstructorParameters<typeof Bed>): Promise<Bed> {
-  const bed = new Bed(...options);
-  beds.push(bed);
-  await bed.start();
-  return bed;
-}
-
-afterEach(async () => {
-  for (const bed of beds.splice(0)) await bed.stop();
-});
+afterEach(stopBeds);
 
 function perpetual(
   bed: Bed,
@@ -155,10 +144,7 @@ test("quotes as orders: entered, edited in place, pulled, filled", async () => {
     quotes: { burst: 500, perSecond: 500 },
   };
   const bed = await started({ quoting: "orders", budget }, { massQuotes: false });
-  const option = bed.option();
-  const fair = bed.fair(option);
-  bed.quote([{ instrument: option, bid: [fair - 100, 5], ask: [fair + 100, 7] }]);
-  await until(() => bed.heard.acks.length === 1);
+  const { option, fair } = await bed.quoted();
   expect(bed.heard.acks[0].status).toBe(0);
   const ids = bed.account.openOrders().map(({ id }) => id);
   expect(ids).toHaveLength(2);
