@@ -47,6 +47,7 @@ export function readRuleFile(path: string): RuleFile {
   return data;
 }
 
+/** Predicts by the regressions of such a file: a baseline that a model has to beat. */
 export class FittedRule implements PredictionRule {
   readonly #file: RuleFile;
   readonly #units: Float64Array;

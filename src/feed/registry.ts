@@ -89,6 +89,7 @@ export function parseFeedList(text: string): VenueSubscriptions[] {
   return feeds;
 }
 
+/** @returns what is wrong with a venue's subscriptions, undefined when nothing is */
 export function subscriptionProblem(
   venue: VenueName,
   subscriptions: readonly string[],

@@ -43,6 +43,7 @@ export function readOpenOrders(result: unknown): OpenOrderRow[] {
   return read(z.array(order), result, "private/get_open_orders");
 }
 
+/** Open orders of the account that are no quotes. @param orderIdOf our id in an order's label, 0 when it is none of ours */
 export function ordersOf(
   rows: readonly OpenOrderRow[],
   orderIdOf: (label: unknown) => number,
@@ -59,6 +60,7 @@ export function ordersOf(
     }));
 }
 
+/** What stands of quotes, by instrument. */
 export function quotesOf(rows: readonly OpenOrderRow[], instruments: InstrumentTable): VenueQuote[] {
   const bySymbol = new Map<string, [bid: number, ask: number]>();
   for (const row of rows) {

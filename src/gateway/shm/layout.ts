@@ -123,6 +123,7 @@ export interface ShmOffsets {
   readonly totalBytes: number;
 }
 
+/** The layout of a segment of this shape; {@link ShmOffsets.totalBytes} is its size. */
 export function offsetsOf(shape: ShmShape): ShmOffsets {
   const instruments = HEADER_BYTES;
   const underlyings = instruments + shape.instrumentCapacity * NAME_BYTES;

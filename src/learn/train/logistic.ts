@@ -31,6 +31,7 @@ const GRADIENT_SMALL = 1e-5;
 const HALVINGS_MAX = 30;
 const DECREASE = 1e-4;
 
+/** Minimises the weighted log loss with its penalty, from the base rate on. It stops early where nothing is gained any more. */
 export function fitLogistic(problem: LogisticProblem): LogisticFit {
   const size = problem.columns + 1;
   let at = new Float64Array(size);

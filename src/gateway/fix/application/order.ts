@@ -32,6 +32,7 @@ const AUTOMATED_PRIVATE = "1";
 const MARKET = "1";
 const LIMIT = "2";
 
+/** @returns a text saying what is missing or wrong, in place of half a message. */
 export function readOrder(tree: FieldTree): Order | string {
   const clOrdId = tree.text(TAG.clOrdId);
   if (clOrdId === undefined) return "ClOrdID (11) is missing";
@@ -86,6 +87,7 @@ export interface OrderCancel extends InstrumentName {
   readonly quantity: DecimalText | undefined;
 }
 
+/** @returns a text saying what is missing, in place of half a message. */
 export function readOrderCancel(tree: FieldTree): OrderCancel | string {
   const clOrdId = tree.text(TAG.clOrdId);
   const origClOrdId = tree.text(TAG.origClOrdId);
@@ -114,6 +116,7 @@ export interface MassCancel {
   readonly instrument: InstrumentName | undefined;
 }
 
+/** @returns a text saying what is missing or not taken, in place of half a message. */
 export function readMassCancel(tree: FieldTree): MassCancel | string {
   const clOrdId = tree.text(TAG.clOrdId);
   if (clOrdId === undefined) return "ClOrdID (11) is missing";

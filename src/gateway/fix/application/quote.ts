@@ -30,6 +30,7 @@ const QUOTE_PRICES = [
   ["offerSize", TAG.offerSize],
 ] as const;
 
+/** @returns a text saying what is missing or wrong, in place of half a message. */
 export function readQuote(tree: FieldTree): Quote | string {
   const quoteId = tree.text(TAG.quoteId);
   const instrument = readInstrument(tree);
@@ -130,6 +131,7 @@ export function quoteStatusReportType(version: FixVersion): number {
   return version === "4.2" ? MSG.massQuoteAck : MSG.quoteStatusReport;
 }
 
+/** Body of a QuoteStatusReport, in 4.2 of a QuoteAcknowledgement: what has become of a quote. */
 export function writeQuoteStatusReport(
   builder: MessageBuilder,
   report: QuoteStatusReport,
@@ -162,6 +164,7 @@ export interface QuoteResponse extends InstrumentName {
   readonly clOrdId: string | undefined;
 }
 
+/** @returns a text saying what is missing or wrong, in place of half a message. */
 export function readQuoteResponse(tree: FieldTree): QuoteResponse | string {
   const responseId = tree.text(TAG.quoteRespId);
   if (responseId === undefined) return "QuoteRespID (693) is missing";
