@@ -10,7 +10,7 @@ const missing = redisMissing();
 if (missing !== null) console.log(`skipped: ${missing}`);
 
 /** A lease as long as a busy machine that is shared may need. */
-const ENVIRONMENT = { KEEL_LEASE_TTL_MS: "2000", KEEL_DERIBIT_BLOCK_RFQ: "on" };
+const ENVIRONMENT = { KEEL_LEASE_TTL_MS: "4000", KEEL_DERIBIT_BLOCK_RFQ: "on" };
 
 test.skipIf(missing !== null || (await skipUnlessNative("a pair with the cpu engine")))(
   "at Deribit a leader that dies, gives way, is cut off or freezes is followed by one that was logged in before, blocks are quoted on, and a process takes the place of another",

@@ -4,7 +4,8 @@ import { textOf } from "./json.ts";
 /**
  * The term of leadership under which a gateway of a pair writes. The venue knows no fencing tokens, so the token is in the id of
  * every order and quote, beside when this process began: none of two leaders' is the same, nor of two processes that lead under one
- * token in turn, and what an earlier one sent and the network kept is known by it.
+ * token in turn, and what an earlier one sent and the network kept is known by it. A process without a lease has the token 0: one that
+ * takes its place counts from 1 again, too.
  */
 export class Term {
   /** Least by which the venue's clock is ahead of the monotonic one, µs; NaN before it was asked. */
@@ -21,14 +22,15 @@ export class Term {
   constructor(fence: TermFence | null, startUs: number) {
     this.#fence = fence;
     this.#run = Math.floor(startUs).toString(36);
+    this.begin();
   }
 
   begin(): void {
     this.#token = this.#fence?.token ?? 0;
-    this.#prefix = this.#token === 0 ? "" : `${this.#token}-${this.#run}-`;
+    this.#prefix = `${this.#token}-${this.#run}-`;
   }
 
-  /** Begins every id; empty for a process that is alone. */
+  /** Begins every id. */
   get prefix(): string {
     return this.#prefix;
   }
