@@ -10,7 +10,7 @@ import {
   writeOnnx,
 } from "../../src/inference/onnx/writer.ts";
 import type { StepModel } from "../../src/inference/step-model.ts";
-import { type TestModelShape, testCard } from "./test-model.ts";
+import { LSTM_CELL, type TestModelShape, testCard } from "./test-model.ts";
 
 /**
  * An LSTM step with 8-bit weights (a scale for each output) and static activation scales, as QDQ: features clipped to
@@ -73,17 +73,7 @@ export function quantisedGraph({ featureCount: F, hidden: H, heads: K, seed }: T
       ints: gemm,
     },
     { operator: "Gemm", inputs: [past, weights("w_h", 4 * H, H, 0.5)], outputs: ["gates_h"], ints: gemm },
-    { operator: "Add", inputs: ["gates_x", "gates_h"], outputs: ["gates"] },
-    { operator: "Split", inputs: ["gates"], outputs: ["gi", "gf", "gg", "go"], ints: { axis: 1 } },
-    { operator: "Sigmoid", inputs: ["gi"], outputs: ["i"] },
-    { operator: "Sigmoid", inputs: ["gf"], outputs: ["f"] },
-    { operator: "Tanh", inputs: ["gg"], outputs: ["g"] },
-    { operator: "Sigmoid", inputs: ["go"], outputs: ["o"] },
-    { operator: "Mul", inputs: ["f", "c"], outputs: ["kept"] },
-    { operator: "Mul", inputs: ["i", "g"], outputs: ["added"] },
-    { operator: "Add", inputs: ["kept", "added"], outputs: ["c_next"] },
-    { operator: "Tanh", inputs: ["c_next"], outputs: ["c_tanh"] },
-    { operator: "Mul", inputs: ["o", "c_tanh"], outputs: ["h_next"] },
+    ...LSTM_CELL,
   );
   const next = quantised("h_next", "h");
   nodes.push(

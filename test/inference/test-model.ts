@@ -1,7 +1,13 @@
 import { Rng } from "../../src/core/rng.ts";
 import { HEADS, type ModelCard } from "../../src/inference/card.ts";
 import { parseModel } from "../../src/inference/model.ts";
-import { floats, type GraphSpec, type TensorSpec, writeOnnx } from "../../src/inference/onnx/writer.ts";
+import {
+  floats,
+  type GraphSpec,
+  type NodeSpec,
+  type TensorSpec,
+  writeOnnx,
+} from "../../src/inference/onnx/writer.ts";
 import type { StepModel } from "../../src/inference/step-model.ts";
 
 export const TEST_SCHEMA_HASH = "0123456789abcdef";
@@ -44,6 +50,21 @@ function drawWeights({ featureCount: F, hidden: H, heads: K, seed }: TestModelSh
   };
 }
 
+/** From the gates of the input and of the last `h` to the next `h` and `c`. */
+export const LSTM_CELL: readonly NodeSpec[] = [
+  { operator: "Add", inputs: ["gates_x", "gates_h"], outputs: ["gates"] },
+  { operator: "Split", inputs: ["gates"], outputs: ["gi", "gf", "gg", "go"], ints: { axis: 1 } },
+  { operator: "Sigmoid", inputs: ["gi"], outputs: ["i"] },
+  { operator: "Sigmoid", inputs: ["gf"], outputs: ["f"] },
+  { operator: "Tanh", inputs: ["gg"], outputs: ["g"] },
+  { operator: "Sigmoid", inputs: ["go"], outputs: ["o"] },
+  { operator: "Mul", inputs: ["f", "c"], outputs: ["kept"] },
+  { operator: "Mul", inputs: ["i", "g"], outputs: ["added"] },
+  { operator: "Add", inputs: ["kept", "added"], outputs: ["c_next"] },
+  { operator: "Tanh", inputs: ["c_next"], outputs: ["c_tanh"] },
+  { operator: "Mul", inputs: ["o", "c_tanh"], outputs: ["h_next"] },
+];
+
 /** A linear branch plus an LSTM residual, written with elementary operators as the trained models are. */
 export function lstmGraph(shape: TestModelShape): GraphSpec {
   const { featureCount: F, hidden: H, heads: K } = shape;
@@ -79,17 +100,7 @@ export function lstmGraph(shape: TestModelShape): GraphSpec {
       { operator: "Clip", inputs: ["scaled", "low", "high"], outputs: ["x"] },
       { operator: "Gemm", inputs: ["x", "w_x", "b"], outputs: ["gates_x"], ints: gemm },
       { operator: "Gemm", inputs: ["h", "w_h"], outputs: ["gates_h"], ints: gemm },
-      { operator: "Add", inputs: ["gates_x", "gates_h"], outputs: ["gates"] },
-      { operator: "Split", inputs: ["gates"], outputs: ["gi", "gf", "gg", "go"], ints: { axis: 1 } },
-      { operator: "Sigmoid", inputs: ["gi"], outputs: ["i"] },
-      { operator: "Sigmoid", inputs: ["gf"], outputs: ["f"] },
-      { operator: "Tanh", inputs: ["gg"], outputs: ["g"] },
-      { operator: "Sigmoid", inputs: ["go"], outputs: ["o"] },
-      { operator: "Mul", inputs: ["f", "c"], outputs: ["kept"] },
-      { operator: "Mul", inputs: ["i", "g"], outputs: ["added"] },
-      { operator: "Add", inputs: ["kept", "added"], outputs: ["c_next"] },
-      { operator: "Tanh", inputs: ["c_next"], outputs: ["c_tanh"] },
-      { operator: "Mul", inputs: ["o", "c_tanh"], outputs: ["h_next"] },
+      ...LSTM_CELL,
       { operator: "Gemm", inputs: ["x", "w_linear", "b_head"], outputs: ["linear"], ints: gemm },
       { operator: "Gemm", inputs: ["h_next", "w_head"], outputs: ["residual"], ints: gemm },
       { operator: "Add", inputs: ["linear", "residual"], outputs: ["logits"] },
