@@ -84,8 +84,8 @@ function start(folder: string, more: Readonly<Record<string, string>>): Promise<
     KEEL_CHALLENGE_CALIBRATION_MAX: "1",
     KEEL_CHALLENGE_SHED_MAX: "1",
     KEEL_CHALLENGE_BLOCK_MS: "100",
-    KEEL_CHALLENGE_CANARY_SHARE: "0.5",
-    KEEL_CHALLENGE_CANARY_SLICE_MS: "300",
+    KEEL_CHALLENGE_CANARY_SHARE: "0.8",
+    KEEL_CHALLENGE_CANARY_SLICE_MS: "100",
     ...more,
   });
 }
