@@ -101,7 +101,11 @@ export class LiveFailover extends LeaderTap {
             ...{ url: peer.url, token: peer.token, ca: peer.ca, certificate: peer.tls },
             holder: config.lease.holder,
             monotonicNs: clock.monotonicNs,
-            onSnapshot: (snapshot) => this.follower.onSnapshot(snapshot),
+            onSnapshot: (snapshot) => {
+              this.follower.onSnapshot(snapshot);
+              // Somebody leads: whatever pause this one has made for that is over.
+              this.#leadership?.hurry();
+            },
             onRecord: (record) => this.follower.onRecord(record),
             onLost: () => this.#leadership?.hurry(),
             onProblem: (text) => log.warn("the leader cannot be followed", { problem: text }),

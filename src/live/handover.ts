@@ -87,7 +87,8 @@ export function leftBy(
   live: LiveDesk,
   { token, journal, lease }: Pick<Released, "token" | "journal" | "lease">,
 ): Released {
-  const store = live.gateway instanceof FixQuoteGateway ? live.gateway.session.store : null;
+  const { gateway } = live;
+  const store = gateway instanceof FixQuoteGateway && gateway.outlasts ? gateway.session.store : null;
   return {
     ...{ token, journal, lease },
     state: snapshotOf(live),

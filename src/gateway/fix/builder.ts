@@ -40,7 +40,10 @@ export class MessageBuilder {
     this.#target = field(TAG.targetCompId, identity.targetCompId);
   }
 
-  /** Writes the standard header. `origSendingTimeUs` NaN = not a possible duplicate; otherwise PossDupFlag goes out with it. */
+  /**
+   * Writes the standard header. `origSendingTimeUs` NaN = not a possible duplicate; otherwise PossDupFlag goes out with it, and never later than
+   * `timeUs`, where a clock was put back: peers refuse that (FIX 4.4, volume 2, "SendingTime accuracy problem").
+   */
   begin(msgType: number, seq: number, timeUs: number, origSendingTimeUs = Number.NaN): this {
     invariant(!this.#open, `a ${msgTypeText(this.#msgType)} message is finished before the next is begun`);
     this.#open = true;
@@ -60,7 +63,7 @@ export class MessageBuilder {
     writer.timestamp(this.#now);
     writer.end();
     writer.template(this.#target);
-    if (possDup) this.time(TAG.origSendingTime, origSendingTimeUs);
+    if (possDup) this.time(TAG.origSendingTime, Math.min(origSendingTimeUs, timeUs));
     return this;
   }
 

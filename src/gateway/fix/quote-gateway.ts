@@ -112,6 +112,11 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
     this.#connector = new Connector({ host, port, clock, tls }, this.#port, backoff, this);
   }
 
+  /** Another process may go on with the session's numbers. */
+  get outlasts(): boolean {
+    return this.#options.storeDir !== null;
+  }
+
   get ready(): boolean {
     return this.#up && this.#leading && !this.#stopping;
   }
