@@ -6,10 +6,13 @@ const RESTART = { baseMs: 250, capMs: 30_000 } as const;
 const SETTLED_MS = 60_000;
 const BEAT_MS = 200;
 const LOOK_MS = 1_000;
-/** Looks in a row that found no new beat: the thread hangs. Looks are counted, not time, so that a host that slept is no hang. */
-const HANG_LOOKS = 10;
+/**
+ * Looks in a row that found no new beat: the thread hangs. Looks are counted, not time, so that a host that slept is no hang. Long, because a
+ * busy host may keep a thread of low priority waiting; what is read late is stale by its age well before.
+ */
+const HANG_LOOKS = 30;
 /** The same before its first beat: it has to be loaded. */
-const LOAD_LOOKS = 30;
+const LOAD_LOOKS = 90;
 
 /** Why a thread was given up. */
 export const THREAD_LOSSES = ["crash", "hang"] as const;
