@@ -73,8 +73,7 @@ wire       venue WebSocket → FIX quote on the peer's socket over loopback, bes
            once more with the event loop spinning
 dashboard  an event's way with and without somebody who looks on, at 1,000 options and 60 updates a second
 book       order book updates by level and by order, beside maps
-fix        a MassQuote encoded and parsed, beside jspurefix and QuickFIX C++; a quote and its acknowledgement
-           over loopback, beside a bare echo
+fix        a MassQuote encoded and parsed, beside jspurefix and QuickFIX C++; a quote and its acknowledgement over loopback, beside a bare echo
 deribit    a mass quote of 1, 20 and 100 instruments as Deribit's text, beside JSON.stringify
 shm        publishing a quote or a prediction in shared memory, beside a copy of its bytes
 option     implied volatility, Greeks, surface fit, requote of 1,000 options

@@ -38,7 +38,10 @@ const COLUMNS = 80;
 /** A line of a table: a word or two, at least two spaces, text. */
 const TABLE_LINE = /^(\S+(?: \S+)* {2,})\S/;
 
-/** Fills each paragraph's lines anew; the lines of a table stay lines, what is too long goes on below its text. */
+/**
+ * Fills each paragraph's lines anew; the lines of a table stay lines, what is too long goes on below its text. A line that is indented
+ * continues the one above.
+ */
 function flow(text: string): string {
   return text.split("\n\n").map(flowParagraph).join("\n\n");
 }
@@ -46,7 +49,12 @@ function flow(text: string): string {
 function flowParagraph(paragraph: string): string {
   const lines = paragraph.split("\n");
   if (!lines.some((line) => TABLE_LINE.test(line))) return fill("", lines.join(" "));
-  return lines
+  const rows: string[] = [];
+  for (const line of lines) {
+    if (/^\s/.test(line) && rows.length > 0) rows.push(`${rows.pop()} ${line.trim()}`);
+    else rows.push(line);
+  }
+  return rows
     .map((line) => {
       const head = TABLE_LINE.exec(line)?.[1] ?? "";
       return fill(head, line.slice(head.length));

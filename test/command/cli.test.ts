@@ -172,6 +172,16 @@ test("--help shows every option with what it takes", async () => {
   `);
 });
 
+test("what goes on in a table of a verb's help stands below its text", async () => {
+  const help = commandHelp(await VERBS.retrain());
+  expect(help).toContain(
+    `
+train     KEEL_TRAIN_COMMAND, given --dataset, --out, --scratch and --seed;
+          without one the baseline is the candidate
+quantise  `,
+  );
+});
+
 test("no verb's help is wider than 80 columns", async () => {
   for (const load of Object.values(VERBS)) {
     const lines = commandHelp(await load()).split("\n");
