@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -86,7 +86,7 @@ describe.skipIf(skipUnless(noKafka === null, noKafka ?? ""))("Kafka over TLS", (
   const broker = noKafka === null ? new KafkaBroker(certificates) : null;
   const ports = { mutual: broker?.mutualPort ?? 0, elsewhere: broker?.elsewherePort ?? 0 };
 
-  beforeAll(() => broker?.start(), 120_000);
+  beforeEach(() => broker?.up(), 120_000);
   afterAll(async () => {
     await broker?.stop();
     broker?.remove();
@@ -127,8 +127,10 @@ describe.skipIf(skipUnless(noKafka === null, noKafka ?? ""))("Kafka over TLS", (
       latest: null,
       fences: null,
     });
-    publisher.pump(performance.now());
-    await until("the message's fate", () => counters.get("kafkaSent") + counters.get("kafkaFailed") > 0);
+    await until("the message's fate", () => {
+      publisher.pump(performance.now());
+      return counters.get("kafkaSent") + counters.get("kafkaFailed") > 0;
+    });
     await publisher.close(performance.now() + 500);
     return { sent: counters.get("kafkaSent"), problems: problems.join() };
   }
