@@ -207,6 +207,9 @@ function links({ links: { lease, counterparty, peer } }: Node) {
 }
 
 if (import.meta.main) {
+  // Networks that were made are taken away at any end.
+  process.once("SIGTERM", () => process.exit(1));
+  process.once("SIGINT", () => process.exit(1));
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
