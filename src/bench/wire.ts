@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Config, loadConfig } from "../config.ts";
 import { systemClock } from "../core/clock.ts";
+import { KeelError } from "../core/errors.ts";
 import { workerUrl } from "../core/executable.ts";
 import { Logger } from "../core/log.ts";
 import { type LoopPlacement, PlacedLoop } from "../core/placed-loop.ts";
@@ -90,16 +91,17 @@ export async function runWireBench(options: WireBenchOptions): Promise<BenchRepo
       "a frame is answered by the first quote that was decided after it; KEEL_CONFLATE=off decides one for each frame",
       "frames leave in bursts a millisecond apart, so a burst's own queue is in both figures",
     ];
-    const cpu = options.spin ? processorToSpin(config.placement) : null;
-    if (cpu !== null) {
-      placed.stop();
-      placed = new PlacedLoop({ cpu, priority: null, spin: true });
+    placed.stop();
+    const spinning = options.spin ? spinningLoop(config.placement) : null;
+    if (typeof spinning === "string") notes.push(`wire/spin was not measured: ${spinning}`);
+    else if (spinning !== null) {
+      placed = spinning;
       const awake = new WireRounds(outside, decided, options.perSecond);
       await awake.warmUp(Math.min(options.warmUpMs / 2, SPIN_WARM_UP_MS));
       await awake.run(options.rounds, options.framesPerRound);
       all.push(awake.report("wire/spin"));
       notes.push(
-        `wire/spin: both paths once more with the loop on processor ${cpu}, where it never sleeps (KEEL_SPIN)`,
+        "wire/spin: both paths once more with a loop that never sleeps (KEEL_SPIN), on the last processor",
       );
     }
     return {
@@ -170,10 +172,17 @@ async function ready(live: LiveDesk): Promise<void> {
   await Bun.sleep(SETTLE_MS);
 }
 
-/** The last of the processors, where there are several and the environment has said nothing of the loop's; null otherwise. */
-function processorToSpin({ cpu, priority }: LoopPlacement): number | null {
+/** A loop that spins on the last processor; why there is none on this host; null where the environment has said where the loop is. */
+function spinningLoop({ cpu, priority }: LoopPlacement): PlacedLoop | string | null {
+  if (cpu !== null || priority !== null) return null;
   const cpus = allowedCpus(process.pid);
-  return cpu === null && priority === null && cpus.length > 1 ? (cpus.at(-1) ?? null) : null;
+  if (cpus.length === 1) return "there is one processor for everything";
+  try {
+    return new PlacedLoop({ cpu: cpus.at(-1) ?? null, priority: null, spin: true });
+  } catch (error) {
+    if (error instanceof KeelError) return error.message;
+    throw error;
+  }
 }
 
 /** The other thread. */

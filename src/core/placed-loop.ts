@@ -57,12 +57,21 @@ export class PlacedLoop {
         `KEEL_LOOP_PRIORITY: the host does not give priority ${priority}, expected CAP_SYS_NICE or, in the unit, LimitRTPRIO=${priority}`,
       );
     }
-    this.#spinning = spin ? new SpinningLoop() : null;
+    try {
+      this.#spinning = spin ? new SpinningLoop() : null;
+    } catch (error) {
+      this.#giveBack();
+      throw error;
+    }
   }
 
   /** The loop sleeps again, and all threads may run wherever the loop could. A priority stays. */
   stop(): void {
     this.#spinning?.stop();
+    this.#giveBack();
+  }
+
+  #giveBack(): void {
     if (this.#interval === undefined) return;
     clearInterval(this.#interval);
     for (const id of threadIds()) allowCpus(id, this.#allowed);
