@@ -99,6 +99,24 @@ describe("stages", () => {
     expect(play([0.6, 0.6, Number.NaN, Number.NaN, Number.NaN, Number.NaN])).toEqual([0, 3, 3, 3, 3, 3]);
   });
 
+  test("stay while what called for them cannot be judged, though something else is calm", () => {
+    const keeper = new StageKeeper(parameters);
+    const look = (features: number, skill: number | null): number => {
+      const outcome = { name: "skill", alert: -0.14, widen: -0.1, defend: 0 };
+      keeper.look([...signal(features), ...(skill === null ? [] : [{ ...outcome, value: skill }])]);
+      return keeper.stage;
+    };
+    expect([look(0, -0.05), look(0, -0.05)]).toEqual([0, 2]);
+    // Too few outcomes, then none in the window at all.
+    expect(Array.from({ length: 12 }, (_, at) => look(0, at < 6 ? Number.NaN : null))).toEqual(
+      new Array(12).fill(2),
+    );
+    expect([look(0, -0.3), look(0, -0.3), look(0, -0.3)]).toEqual([2, 2, 1]);
+    // What was calm calls for it now, and is judged.
+    expect([look(0.6, null), look(0.6, null)]).toEqual([1, 3]);
+    expect([look(0.1, null), look(0.1, null), look(0.1, null)]).toEqual([3, 3, 2]);
+  });
+
   test("take a limit below zero for what it is", () => {
     const keeper = new StageKeeper(parameters);
     const skill = (value: number): DriftSignal => ({

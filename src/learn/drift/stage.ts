@@ -44,7 +44,12 @@ export class StageKeeper {
     this.#parameters = parameters;
   }
 
-  /** @returns whether the stage has changed. Signals that cannot be judged hold what is in force. */
+  /**
+   * Less is called for only by signals that can be judged: while what called for the stage cannot be, as outcomes in a quiet market, it
+   * stays.
+   *
+   * @returns whether the stage has changed
+   */
   look(signals: readonly DriftSignal[]): boolean {
     const judged = signals.filter(({ value }) => !Number.isNaN(value));
     if (judged.length === 0) return false;
@@ -69,7 +74,8 @@ export class StageKeeper {
       return true;
     }
     this.#rising = 0;
-    if (near >= this.stage) {
+    const isKnown = this.causes.every((name) => judged.some((signal) => signal.name === name));
+    if (near >= this.stage || !isKnown) {
       this.#calm = 0;
       return false;
     }
