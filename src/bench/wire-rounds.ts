@@ -64,7 +64,9 @@ export class WireRounds {
     for (let round = 0; round < rounds; round += 1) {
       const relayed = await this.#paths.round("relay", framesPerRound, this.#perSecond);
       for (let at = 0; at < relayed.arrived; at += 1) {
-        this.relay.record(Math.round(relayed.arrivedNs[at] - relayed.sentNs[at]));
+        const tookNs = relayed.arrivedNs[at] - relayed.sentNs[at];
+        invariant(tookNs >= 0, "no message arrives before its frame was sent");
+        this.relay.record(Math.round(tookNs));
       }
       this.#decided.clear();
       this.#answered(await this.#paths.round("keel", framesPerRound, this.#perSecond));

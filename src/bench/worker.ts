@@ -25,6 +25,8 @@ const TIMER_MS = 5;
 const ACCEPTED = 0;
 const CANCELLED = 4;
 const SETTLE_MS = 300;
+/** For so long a round waits for messages of the relay that are under way: the next round would take them for its own. */
+const DRAIN_MS = 30_000;
 /** Answers to the client and depth frames that a round may hold beside its own. */
 const UNMEASURED_MAX = 1_024;
 const DEPTH_FRAME_MS = 100;
@@ -258,6 +260,15 @@ async function round(request: WireRound): Promise<void> {
       if (path === "keel") sentToKeel += 1;
       socket.send(text);
     }
+    await Bun.sleep(BURST_MS);
+  }
+  const drainedByNs = systemClock.monotonicNs() + DRAIN_MS * 1e6;
+  while (path === "relay" && arrived < sent) {
+    if (systemClock.monotonicNs() > drainedByNs)
+      return reply({
+        say: "failed",
+        message: `${sent - arrived} of ${sent} relayed messages did not arrive`,
+      });
     await Bun.sleep(BURST_MS);
   }
   await Bun.sleep(SETTLE_MS);
