@@ -51,6 +51,7 @@ export class HostScene implements AsyncDisposable {
         KEEL_WARM_UP_MS: "100",
         // A host that is short of processor time is no fault of what is tested.
         KEEL_SHED: "off",
+        KEEL_SILENCE_MS: "60000",
         ...env,
       },
       stdin: "ignore",
