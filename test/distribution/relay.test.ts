@@ -33,14 +33,16 @@ describe.skipIf(skipUnless(missing === null, missing ?? ""))(
     }
 
     async function sameAtRest(market: Market, reader: Reader): Promise<void> {
-      const same = () => levelsOf(reader.book) === levelsOf(market.book);
+      // A best price ahead of its change comes in a message of its own.
+      const same = () =>
+        levelsOf(reader.book) === levelsOf(market.book) && bestOf(reader.book) === bestOf(market.book);
       // Whole books go out with what the market does: a change that was lost at the very end waits for the next one.
       for (let tries = 0; tries < 20 && !same(); tries += 1) {
         for (let wait = 0; wait < 50 && !same(); wait += 1) await Bun.sleep(10);
         if (!same()) market.step();
       }
       await until("the same book", same);
-      expect([bestOf(reader.book), reader.wrong]).toEqual([bestOf(market.book), []]);
+      expect(reader.wrong).toEqual([]);
     }
 
     beforeAll(async () => {
