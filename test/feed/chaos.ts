@@ -1,6 +1,7 @@
 import { Rng } from "../../src/core/rng.ts";
 import { FRAME, type FrameOutcome } from "../../src/feed/feed.ts";
 import { EVENT } from "../../src/market/event-batch.ts";
+import { bookState, stateOf } from "./book-state.ts";
 import { type FakeVenue, Session } from "./fake-venue.ts";
 
 /** What happens to single frames. */
@@ -229,19 +230,8 @@ export class ChaosSession extends Session {
     const book = this.books.get(id);
     const index = this.venue.symbols.indexOf(symbol);
     if (book === undefined || index < 0 || !this.live.has(symbol)) return;
-    const sides = [0, 1].map((side) => {
-      const count = book.levels(side);
-      const ticks = new Int32Array(count);
-      const lots = new Float64Array(count);
-      book.top(side, count, ticks, lots);
-      return new Map([...ticks].map((price, i) => [price, lots[i]] as const));
-    });
     this.#remember();
-    if (!this.#past[index].has(stateOf(sides)))
+    if (!this.#past[index].has(bookState(book)))
       this.unsound.push(`${symbol} at ${this.#passedMs} ms: ${this.feed.problem}`);
   }
-}
-
-function stateOf(sides: readonly ReadonlyMap<number, number>[]): string {
-  return sides.map((levels) => [...levels].toSorted(([a], [b]) => a - b).join(" ")).join("|");
 }

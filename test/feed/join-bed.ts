@@ -3,6 +3,7 @@ import { createFeed } from "../../src/feed/registry.ts";
 import { EVENT, EventBatch, FEED_STATE } from "../../src/market/event-batch.ts";
 import { InstrumentTable } from "../../src/market/instrument.ts";
 import { BOOK_SHAPE, L2Book } from "../../src/market/l2-book.ts";
+import { bookState, stateOf } from "./book-state.ts";
 import type { FakeVenue, VenueSide } from "./fake-venue.ts";
 import { ScriptedPort } from "./scripted-port.ts";
 
@@ -220,25 +221,14 @@ export class JoinBed implements VenueSide {
     const id = this.#instruments.find(this.#venue.venue, this.#venue.symbols[index])?.id ?? -1;
     const book = this.#books.get(id);
     if (book === undefined || !this.#live.has(id)) return Number.NaN;
-    const sides = [0, 1].map((side) => {
-      const count = book.levels(side);
-      const ticks = new Int32Array(count);
-      const lots = new Float64Array(count);
-      book.top(side, count, ticks, lots);
-      return new Map([...ticks].map((price, i) => [price, lots[i]] as const));
-    });
-    return this.#states[index].get(textOf(sides)) ?? -1;
+    return this.#states[index].get(bookState(book)) ?? -1;
   }
 
   #remember(): void {
     for (const index of [0, 1]) {
-      const text = textOf(this.#venue.books[index].sides);
+      const text = stateOf(this.#venue.books[index].sides);
       this.#newest[index] += 1;
       this.#states[index].set(text, this.#newest[index]);
     }
   }
-}
-
-function textOf(sides: readonly ReadonlyMap<number, number>[]): string {
-  return sides.map((levels) => [...levels].toSorted(([a], [b]) => a - b).join(" ")).join("|");
 }
