@@ -88,10 +88,9 @@ function unknownVerb(verb: string, known: readonly string[]): UsageError {
 
 function fail(name: string, error: unknown, stderr: TextSink, out: StreamOutput): ExitCode {
   const exitCode = report(name, error, stderr);
-  const known = error instanceof KeelError;
   out.result({
     error: {
-      code: known ? error.code : "internal",
+      code: error instanceof KeelError || ofSystem(error) ? error.code : "internal",
       message: error instanceof Error ? error.message : String(error),
       exitCode,
     },
@@ -108,7 +107,16 @@ function report(name: string, error: unknown, stderr: TextSink): ExitCode {
     stderr.write(isNamed ? `keel ${error.message.replace(/^keel /, "")}\n` : `${name}: ${error.message}\n`);
     return error.exitCode;
   }
+  if (ofSystem(error)) {
+    stderr.write(`${name}: ${error.message}\n`);
+    return EXIT.failed;
+  }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   stderr.write(`${name}: internal error: ${text}\n`);
   return EXIT.failed;
+}
+
+/** What the host refused: a folder that is not there, a file that may not be written, a disk without room. The message names call and path. */
+function ofSystem(error: unknown): error is Error & { readonly code: string } {
+  return error instanceof Error && "syscall" in error && "code" in error && typeof error.code === "string";
 }

@@ -170,9 +170,9 @@ function auditRun(
   }
   const { damage, first, lastDigest, run } = reader;
   if (damage !== null) {
-    const { file, offset, reason, tail, whole } = damage;
+    const { file, offset, reason, tail, whole, bytes } = damage;
     const isSworn = complete && seen.sinceGood === 0;
-    const cutOff = tail && !whole && !isSworn && !holdsRecord(file, offset + 1);
+    const cutOff = tail && !whole && !isSworn && !holdsRecord(file, offset + 1, bytes);
     // All that the last good checkpoint swears to is as it was. What follows is not, or, where nothing proves it, itself.
     const isProved = checker !== null || seen.sinceGood > 0;
     const place = reason === UNLINKED ? ((isProved ? null : good) ?? unsworn) : null;
@@ -208,9 +208,9 @@ function previousOf(first: SegmentHeader | null, linked: string | null): string 
   return previous === NOTHING && first.segment === 1 ? (linked ?? NOTHING) : previous;
 }
 
-/** Whether a whole record lies somewhere behind `from`: then the damage before it is no end that a crash left. */
-function holdsRecord(file: string, from: number): boolean {
-  const bytes = readFileSync(file);
+/** Whether a whole record lies somewhere from `from` to `to`: then the damage before it is no end that a crash left. */
+function holdsRecord(file: string, from: number, to: number): boolean {
+  const bytes = readFileSync(file).subarray(0, to);
   for (let at = from; at + RECORD_BYTES <= bytes.length; at += 1) {
     const end = at + RECORD_BYTES + bytes.readUInt32LE(at);
     if (end > bytes.length || bytes.readUInt32LE(at + 8) > TYPE_MAX) continue;

@@ -41,6 +41,8 @@ export interface JournalDamage extends JournalPlace {
   readonly reason: string;
   /** The record there is whole by its CRC, and yet not the one that belongs there: no crash leaves that. */
   readonly whole: boolean;
+  /** Bytes of the file that were looked at: what a running process has written since then is not in them. */
+  readonly bytes: number;
   /** What is lost is the end of the run's last file, as after a crash; false when whole files lie behind the damage. */
   readonly tail: boolean;
 }
@@ -90,7 +92,8 @@ export function journalRuns(directory: string): JournalRun[] {
 /**
  * Reads one run of a journal in order, in bounded memory. Every record's CRC and sequence is checked and every segment's
  * header and link to the one before. At the first damage (a tail cut off by a crash, a flipped bit, a missing segment) reading
- * ends: everything before it has been given, and {@link damage} says where and why.
+ * ends: everything before it has been given, and {@link damage} says where and why. Of a file that is being written, what it held when
+ * it was opened is read.
  */
 export class JournalReader {
   readonly run: JournalRun;
@@ -272,6 +275,7 @@ type FilePlace = Omit<JournalPlace, "sequence">;
 interface FileDamage extends FilePlace {
   readonly reason: string;
   readonly whole: boolean;
+  readonly bytes: number;
 }
 
 /** A window of bytes that slides over one file. */
@@ -304,7 +308,7 @@ class SegmentReader {
     const available = this.#fill(HEADER_BYTES + 1_024);
     const header = decodeHeader(this.#window.subarray(0, available));
     if (typeof header === "string") {
-      this.damage = { ...this.position(), reason: header, whole: false };
+      this.damage = { ...this.position(), reason: header, whole: false, bytes: this.#size };
       return null;
     }
     this.#at = HEADER_BYTES + Buffer.byteLength(header.runId);
@@ -343,13 +347,13 @@ class SegmentReader {
 
   /** What comes next cannot be read. */
   stop(reason: string): null {
-    this.damage = { ...this.behind(), reason, whole: false };
+    this.damage = { ...this.behind(), reason, whole: false, bytes: this.#size };
     return null;
   }
 
   /** What was given last, the header before there is a record, does not belong there. */
   refuse(reason: string): void {
-    this.damage = { ...this.position(), reason, whole: true };
+    this.damage = { ...this.position(), reason, whole: true, bytes: this.#size };
   }
 
   position(): FilePlace {
@@ -395,7 +399,14 @@ class SegmentReader {
     this.#at = 0;
     this.#filled = available;
     while (available < bytes) {
-      const read = readSync(this.#file, window, this.#filled, window.length - this.#filled, null);
+      const left = this.#size - this.#base - this.#filled;
+      const read = readSync(
+        this.#file,
+        window,
+        this.#filled,
+        Math.min(window.length - this.#filled, left),
+        null,
+      );
       if (read === 0) break;
       this.#filled += read;
       available += read;

@@ -62,6 +62,21 @@ test("a run of the desk is proved, and a changed byte of it is not", async () =>
   expect(bad.stdout).toContain(`WRONG: run ${good.result.runs[0].runId}, ${join(journal, name)}, byte `);
 });
 
+test("an empty folder proves nothing, and a digest that is none is refused", async () => {
+  const empty = mkdtempSync(join(root, "empty-"));
+  const nothing = await keel(["audit", "verify", "--journal", empty]);
+  expect([nothing.exitCode, nothing.stderr]).toEqual([EXIT.badInputFile, expect.stringContaining(empty)]);
+  const { exitCode, stderr } = await keel(["audit", "verify", "--journal", journal, "--head", "zz"]);
+  expect([exitCode, stderr]).toEqual([EXIT.badConfiguration, expect.stringContaining('found "zz"')]);
+});
+
+test("a folder that cannot be made is told by its name, not as a fault of the program", async () => {
+  const out = join(publicKey, "export");
+  const { exitCode, stderr, result } = await keel(["audit", "export", "--journal", journal, "--out", out]);
+  expect([exitCode, result.error.code]).toEqual([EXIT.failed, "ENOTDIR"]);
+  expect(stderr).toMatch(/^keel audit: ENOTDIR: .*export/);
+});
+
 test("a quote is shown with everything that it was made of", async () => {
   const { exitCode, result, stderr } = await keel([
     "audit",

@@ -336,6 +336,49 @@ describe("the newest end", () => {
   });
 });
 
+describe("a journal that is being written", () => {
+  test("is read as far as it went when it was opened", () => {
+    const directory = copy();
+    const path = join(directory, readdirSync(directory).sort().at(-1) ?? "");
+    const whole = readFileSync(path);
+    const records = recordsOf(whole, NEXT);
+    expect(records.length).toBeGreaterThan(4);
+    // Whole records, a head without its record, half a record.
+    for (const more of [0, RECORD_BYTES, RECORD_BYTES + 9]) {
+      const at = (records[2]?.at ?? 0) + more;
+      writeFileSync(path, whole.subarray(0, at));
+      const reader = new JournalReader(directory, NEXT);
+      let count = 0;
+      reader.onSegment = () => {
+        // Behind the opening of the file, before its first record is asked for.
+        if (reader.position().file === path) appendFileSync(path, whole.subarray(at));
+      };
+      for (const _ of reader.records()) count += 1;
+      const known = [...new JournalReader(directory, NEXT).records()].length;
+      expect(count).toBeLessThan(known);
+      if (more === 0) expect(reader.damage).toBeNull();
+      else expect(reader.damage).toMatchObject({ tail: true, whole: false, bytes: at, offset: at - more });
+    }
+  });
+
+  test("is proved up to where it is, whatever is written meanwhile", async () => {
+    const directory = folder();
+    const writer = await JournalWriter.open({
+      directory,
+      ...{ runId: RUN, signingKey: privateKey, segmentBytes: 64_000, checkpointMs: 100 },
+    });
+    for (let round = 0; round < 40; round += 1) {
+      for (let i = 0; i < 40; i += 1) {
+        writer.text(RECORD.feedFrame, 0, 1_700_000_000_000_000, "x".repeat(300 + i));
+      }
+      const { ok, problems } = audit(directory);
+      expect([ok, problems.filter(({ cutOff }) => !cutOff)]).toEqual([true, []]);
+    }
+    expect(await writer.close()).toMatchObject({ dropped: 0, failure: null });
+    expect(audit(directory).problems).toEqual([]);
+  });
+});
+
 describe("retention", () => {
   test("by size removes the oldest files and the chain goes on where they begin", async () => {
     const directory = folder();

@@ -2,17 +2,26 @@ import { readFileSync } from "node:fs";
 import { BadInputError } from "../../core/errors.ts";
 import { SignatureChecker } from "../../core/signature.ts";
 import { type Audit, type AuditProblem, auditJournal, type RunAudit } from "../../journal/audit.ts";
-import type { Output } from "../command.ts";
+import { type Output, UsageError } from "../command.ts";
 
 export interface VerifyOptions {
   readonly key: string | undefined;
   readonly head: string | undefined;
 }
 
-/** @returns whether everything is as it was written @throws KeelError when there is no such folder or key */
+const DIGEST = /^[0-9a-f]{64}$/i;
+
+/** @returns whether everything is as it was written @throws KeelError when there is no such folder or key, nothing in it, or `head` is no digest */
 export async function verify(directory: string, { key, head }: VerifyOptions, out: Output): Promise<boolean> {
+  if (head !== undefined && !DIGEST.test(head)) {
+    throw new UsageError(`--head: found ${JSON.stringify(head)}, expected a digest of 64 hexadecimal digits`);
+  }
   const checker = key === undefined ? null : new SignatureChecker(readKey(key), "journal");
   const audit = auditJournal(directory, { checker, expected: head?.toLowerCase() ?? null });
+  // Of nothing it would say that nothing was changed, whoever emptied the folder or mistook its name.
+  if (audit.runs.length === 0) {
+    throw new BadInputError(directory, "no journal", "segments of a run (keel-RUN-000001.kjl)");
+  }
   for (const run of audit.runs) out.line(runLine(run, checker !== null));
   for (const problem of audit.problems) {
     const { runId, what, cutOff } = problem;
