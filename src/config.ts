@@ -5,11 +5,11 @@ import { type DeribitConfig, type FeedKeys, readDeribit } from "./config/deribit
 import { readDistribution } from "./config/distribution.ts";
 import { type FailoverConfig, readFailover } from "./config/failover.ts";
 import { type FixConfig, readFix } from "./config/fix.ts";
+import { type HttpAccess, type HttpConfig, readHttp, readHttpTokens } from "./config/http.ts";
 import { readPlacement } from "./config/placement.ts";
 import { type ChallengeSettings, readRegistry } from "./config/registry.ts";
 import { readPositionsFile, readRiskFile } from "./config/risk-file.ts";
 import { readSecret } from "./config/secrets.ts";
-import { readServerTls, type ServerTls } from "./config/server-tls.ts";
 import { readServiceManager } from "./config/service.ts";
 import { readShedding, type SheddingSettings } from "./config/shedding.ts";
 import { type NamedValues, urlVariable, VARIABLES } from "./config/variables.ts";
@@ -55,17 +55,6 @@ export interface JournalConfig {
   readonly lost: "quote" | "reduce";
   readonly signingKey: Secret | undefined;
   readonly retention: Retention;
-}
-
-/** `KEEL_HTTP…` */
-export interface HttpConfig {
-  readonly hostname: string;
-  readonly port: number;
-  /** A socket in the file system in place of host and port. */
-  readonly unix?: string;
-  readonly token: Secret | undefined;
-  readonly viewToken: Secret | undefined;
-  readonly tls: ServerTls | undefined;
 }
 
 /** The whole configuration, read once. */
@@ -123,6 +112,8 @@ export interface Config {
   readonly serviceManager: ServiceManager | null;
   /** Undefined when nothing is served. */
   readonly http: HttpConfig | undefined;
+  /** What `KEEL_HTTP_…` gives, whether or not this process serves anything itself. */
+  readonly httpAccess: HttpAccess;
   /** Undefined when there are none. */
   readonly signals:
     | {
@@ -211,8 +202,7 @@ const PREFIX = "KEEL_";
 export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const problems = unknownNames(env);
   const values = readValues(env, problems);
-  const httpToken = readSecret(env, "KEEL_HTTP_TOKEN_FILE", problems);
-  const httpViewToken = readSecret(env, "KEEL_HTTP_VIEW_TOKEN_FILE", problems);
+  const httpTokens = readHttpTokens(env, problems);
   const alertToken = readSecret(env, "KEEL_ALERT_TOKEN_FILE", problems);
   const journalKey = readSecret(env, "KEEL_JOURNAL_KEY_FILE", problems, { lines: true });
   if (
@@ -225,7 +215,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     problems.push({ name: "KEEL_URL_SIGNAL", found: null, expected });
   }
   if (values === undefined) throw new ConfigError(problems);
-  const httpTls = readServerTls(env, values, "KEEL_HTTP", problems);
+  const { http, httpAccess } = readHttp(env, values, httpTokens, problems);
   if (values.KEEL_SHARDS > 1 && values.KEEL_FEEDS?.some(isRelayedFeed) === true) {
     const expected = "1, because KEEL_FEEDS has relayed feeds, whose topic is taken on the quoting thread";
     problems.push({ name: "KEEL_SHARDS", found: String(values.KEEL_SHARDS), expected });
@@ -320,17 +310,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
           },
     placement,
     serviceManager,
-    http:
-      values.KEEL_HTTP === null
-        ? undefined
-        : {
-            ...("unix" in values.KEEL_HTTP
-              ? { hostname: "", port: 0, unix: values.KEEL_HTTP.unix }
-              : { hostname: values.KEEL_HTTP.host, port: values.KEEL_HTTP.port }),
-            token: httpToken,
-            viewToken: httpViewToken,
-            tls: httpTls,
-          },
+    http,
+    httpAccess,
     signals:
       values.KEEL_URL_SIGNAL === undefined &&
       (distribution.kafka?.signalTopics.length ?? 0) === 0 &&

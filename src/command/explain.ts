@@ -62,7 +62,11 @@ export const explain = defineCommand({
       default: 0,
       description: "Position already held, of 0.1 coin a lot",
     },
-    url: { type: "string", value: "URL", description: "A running process, as http://127.0.0.1:9464" },
+    url: {
+      type: "string",
+      value: "URL",
+      description: "A running process, as http://127.0.0.1:9464 or unix:/path",
+    },
     instrument: { type: "string", value: "SYMBOL", description: "With --url: the instrument" },
     journal: { type: "string", value: "DIR", description: "A journal's folder" },
     run: { type: "string", value: "ID", description: "With --journal: the run; the latest when left out" },
@@ -80,11 +84,8 @@ export const explain = defineCommand({
       if (options.instrument === undefined) throw new UsageError("explain: --url needs --instrument SYMBOL");
       const { standingQuotes } = await import("./explain/standing.ts");
       const { quoteReportLines } = await import("../quote/quote-report.ts");
-      const quotes = await standingQuotes(
-        options.url,
-        options.instrument,
-        config.http?.viewToken ?? config.http?.token,
-      );
+      const { RunningProcess } = await import("./running-process.ts");
+      const quotes = await standingQuotes(new RunningProcess(options.url, config), options.instrument);
       for (const quote of quotes) for (const line of quoteReportLines(quote)) out.line(line);
       out.result({ quotes });
       return EXIT.ok;

@@ -34,18 +34,19 @@ reached.`,
       throw new UsageError(`failover: found ${JSON.stringify(given)}, expected one of ${ACTIONS.join(", ")}`);
     }
     const { url, force } = options;
-    const running = await import("./failover/running.ts");
+    const { lease, report, reportLines, switchLead } = await import("./failover/running.ts");
+    const { RunningProcess } = await import("./running-process.ts");
     if (action === "switch") {
       if (url === undefined) throw new UsageError("failover switch: --url of the leader is missing");
-      const result = await running.switchLead(url, force, config.http?.token);
+      const result = await switchLead(new RunningProcess(url, config), force);
       out.line("the lead has been given up");
       out.result(result);
       return EXIT.ok;
     }
     if (url !== undefined) {
-      const report = await running.report(url, config.http?.token);
-      for (const line of running.reportLines(report)) out.line(line);
-      out.result(report);
+      const found = await report(new RunningProcess(url, config));
+      for (const line of reportLines(found)) out.line(line);
+      out.result(found);
       return EXIT.ok;
     }
     if (config.failover === undefined) {
@@ -53,7 +54,7 @@ reached.`,
     }
     const { leaseService } = await import("../failover/service.ts");
     const service = leaseService(config.failover.lease, config.timeouts.requestMs);
-    const view = await running.lease(service);
+    const view = await lease(service);
     out.line(
       view.holder === null
         ? "nobody holds the lease"

@@ -72,12 +72,10 @@ name, possDup, fields). Exit code 6 when there is no such session, 3 when the pr
     const { describeLines, replayLines, sessionLine } = await import("./fix/text.ts");
     const storeDir = options.store ?? config.fix?.storeDir ?? store.defaultStoreDir(config.stateDir);
     if (options.url !== undefined && (action === "show" || action === "reset")) {
-      const running = await import("./fix/running.ts");
-      const token = config.http?.token;
-      const result =
-        action === "show"
-          ? await running.show(options.url, config.http?.viewToken ?? token)
-          : await running.reset(options.url, token);
+      const { RunningProcess } = await import("./running-process.ts");
+      const { show, reset } = await import("./fix/running.ts");
+      const running = new RunningProcess(options.url, config);
+      const result = await (action === "show" ? show(running) : reset(running));
       for (const line of describeLines(result)) out.line(line);
       out.result(result);
       return EXIT.ok;

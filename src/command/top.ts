@@ -41,21 +41,22 @@ terminal is narrow, columns that matter less are left out. When piped, everythin
   },
   environment: true,
   async run({ options, config, env, out, shutdown }) {
-    const { RunningProcess } = await import("./top/running.ts");
+    const { RunningProcess } = await import("./running-process.ts");
+    const { look } = await import("./top/running.ts");
     const { PAGES } = await import("./top/pages.ts");
     const { printable } = await import("./top/line.ts");
     const { drawScreen, pageLines, roomFor, screenLines, skipMax, stateLine } = await import(
       "./top/screen.ts"
     );
     const { stopped } = await import("../live/stopped.ts");
-    const running = new RunningProcess(options.url, config.http);
+    const running = new RunningProcess(options.url, config);
     const pages = PAGES.map(({ name }) => name);
     if (out.columns === 0 || out.json) {
       const all = [...new Set(PAGES.flatMap(({ sections }) => sections)), "overview" as const];
       if (options.interval === undefined) {
-        await running.look(all, 0);
+        await look(running, all, 0);
         await stopped(shutdown, PIPED_LOOK_SECONDS);
-        const snapshot = await running.look(all, PIPED_ROWS);
+        const snapshot = await look(running, all, PIPED_ROWS);
         out.line(printable(stateLine(snapshot).text));
         for (const page of PAGES.filter(({ name }) => name === (options.page ?? name))) {
           out.line();
@@ -68,7 +69,7 @@ terminal is narrow, columns that matter less are left out. When piped, everythin
       }
       const endsMs = performance.now() + (options.seconds ?? Number.POSITIVE_INFINITY) * 1_000;
       while (!shutdown.aborted && performance.now() < endsMs) {
-        const snapshot = await running.look(["overview"], 0);
+        const snapshot = await look(running, ["overview"], 0);
         const now = snapshot.sections.overview;
         const figures =
           now === undefined
@@ -86,7 +87,7 @@ terminal is narrow, columns that matter less are left out. When piped, everythin
     let sort = 0;
     let skip = 0;
     let isPaused = false;
-    let snapshot: Awaited<ReturnType<typeof running.look>> | null = null;
+    let snapshot: Awaited<ReturnType<typeof look>> | null = null;
     let problem: string | null = null;
     const quit = new AbortController();
     const page = () => PAGES[at] ?? PAGES[0];
@@ -108,11 +109,11 @@ terminal is narrow, columns that matter less are left out. When piped, everythin
       if (shown !== undefined) scroll(by * roomFor(view(shown)));
     };
     let isLooking = false;
-    const look = async (): Promise<void> => {
+    const lookAgain = async (): Promise<void> => {
       if (isLooking || isPaused) return;
       isLooking = true;
       try {
-        snapshot = await running.look(["overview", ...(page()?.sections ?? [])], ROWS_MAX);
+        snapshot = await look(running, ["overview", ...(page()?.sections ?? [])], ROWS_MAX);
         problem = null;
       } catch (error) {
         if (!(error instanceof KeelError)) throw error;
@@ -143,17 +144,17 @@ terminal is narrow, columns that matter less are left out. When piped, everythin
       for (const [key] of chunk.toString().matchAll(KEYS)) onKey(key);
       if (quit.signal.aborted) return;
       draw();
-      void look();
+      void lookAgain();
     };
     // The first look is not drawn over: a process that cannot be reached is an exit code, not a screen.
-    snapshot = await running.look(["overview", ...(page()?.sections ?? [])], ROWS_MAX);
+    snapshot = await look(running, ["overview", ...(page()?.sections ?? [])], ROWS_MAX);
     // Alternate screen without a cursor; given back whatever happens.
     out.raw("\x1b[?1049h\x1b[?25l");
     if (stdin.isTTY) stdin.setRawMode(true);
     stdin.on("data", onKeys);
     stdin.resume();
     stdout.on("resize", draw);
-    const looking = setInterval(() => void look(), (options.interval ?? 1) * 1_000);
+    const looking = setInterval(() => void lookAgain(), (options.interval ?? 1) * 1_000);
     draw();
     try {
       await stopped(AbortSignal.any([shutdown, quit.signal]), options.seconds);

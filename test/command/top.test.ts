@@ -2,9 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { RunningProcess } from "../../src/command/running-process.ts";
 import { PAGES, type TopPage } from "../../src/command/top/pages.ts";
-import { RunningProcess, type Snapshot } from "../../src/command/top/running.ts";
+import { look, type Snapshot } from "../../src/command/top/running.ts";
 import { drawScreen, pageLines, screenLines, skipMax } from "../../src/command/top/screen.ts";
+import { loadConfig } from "../../src/config.ts";
 import { SECTIONS } from "../../src/monitor/dashboard/protocol.ts";
 import type { DashboardSource } from "../../src/monitor/dashboard/source.ts";
 import { HttpServer } from "../../src/monitor/http.ts";
@@ -38,7 +40,7 @@ beforeAll(async () => {
   server = new HttpServer({ hostname: "127.0.0.1", port: 0, token: null }, target);
   local = new HttpServer({ hostname: "", port: 0, unix, token: null }, target);
   url = `http://127.0.0.1:${server.port}`;
-  snapshot = await new RunningProcess(url, undefined).look(SECTIONS, 128);
+  snapshot = await look(new RunningProcess(url, loadConfig({})), SECTIONS, 128);
 });
 
 afterAll(async () => {

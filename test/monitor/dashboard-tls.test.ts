@@ -1,5 +1,6 @@
 import { afterAll, expect, test } from "bun:test";
-import { RunningProcess } from "../../src/command/top/running.ts";
+import { RunningProcess } from "../../src/command/running-process.ts";
+import { look } from "../../src/command/top/running.ts";
 import { tlsOptionsOf } from "../../src/config/server-tls.ts";
 import { loadConfig } from "../../src/config.ts";
 import { HttpServer } from "../../src/monitor/http.ts";
@@ -23,14 +24,14 @@ test.skipIf(skipped)(
   async () => {
     if (folder === null) return;
     const own = folder.make("localhost");
-    const { http } = loadConfig({
+    const config = loadConfig({
       KEEL_HTTP: "localhost:0",
       KEEL_HTTP_TLS_CERT_FILE: own.certPath,
       KEEL_HTTP_TLS_KEY_FILE: own.keyPath,
       KEEL_HTTP_TLS_CLIENT_CA_FILE: own.certPath,
     });
-    if (http?.tls === undefined) throw new Error("TLS is configured");
-    const tls = tlsOptionsOf(http.tls);
+    if (config.http?.tls === undefined) throw new Error("TLS is configured");
+    const tls = tlsOptionsOf(config.http.tls);
     const server = new HttpServer(
       { hostname: "localhost", port: 0, token: "operator-token", tls },
       quietTarget({ dashboard }),
@@ -40,7 +41,7 @@ test.skipIf(skipped)(
       const trusted = { ca: own.cert, cert: own.cert, key: own.key };
       const session = await fetch(`${base}/dashboard/session`, { tls: trusted });
       expect(await session.json()).toMatchObject({ viewer: { by: "certificate", unlockedMs: 0 } });
-      const snapshot = await new RunningProcess(base, http).look(["overview"], 1);
+      const snapshot = await look(new RunningProcess(base, config), ["overview"], 1);
       expect(snapshot.sections.overview?.state).toBe("active");
       const unlocked = await fetch(`${base}/dashboard/unlock`, {
         method: "POST",

@@ -35,6 +35,24 @@ export class CertificateFolder {
     };
   }
 
+  /** One for a listener of that name, which `authority` vouches for. */
+  signed(host: string, authority: TestCertificate): TestCertificate {
+    const certPath = join(this.#folder, `${host}.signed.pem`);
+    const keyPath = join(this.#folder, `${host}.signed.key.pem`);
+    const { exitCode, stderr } = Bun.spawnSync([
+      ...["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"],
+      ...["-keyout", keyPath, "-out", certPath, "-days", "2", "-CA", authority.certPath],
+      ...["-CAkey", authority.keyPath, "-subj", `/CN=${host} of a desk`],
+      ...["-addext", `subjectAltName=DNS:${host}`, "-addext", "basicConstraints=critical,CA:FALSE"],
+    ]);
+    if (exitCode !== 0) throw new Error(`openssl: ${stderr.toString()}`);
+    return {
+      ...{ certPath, keyPath },
+      cert: readFileSync(certPath, "utf8"),
+      key: readFileSync(keyPath, "utf8"),
+    };
+  }
+
   remove(): void {
     rmSync(this.#folder, { recursive: true, force: true });
   }

@@ -1,8 +1,7 @@
 import { z } from "zod";
 import { EXIT, KeelError } from "../../core/errors.ts";
-import type { Secret } from "../../core/secret.ts";
 import type { LeaseService, LeaseView } from "../../failover/lease-service.ts";
-import { askRunning } from "../running-process.ts";
+import type { RunningProcess } from "../running-process.ts";
 
 const REPORT = z.object({
   role: z.enum(["leader", "passive"]),
@@ -27,22 +26,19 @@ const REPORT = z.object({
 });
 export type RunningReport = z.infer<typeof REPORT>;
 
-/** What the process at the URL is of its pair. @throws KeelError when it does not answer or is alone */
-export async function report(url: string, token: Secret | undefined): Promise<RunningReport> {
-  const found = REPORT.nullable().safeParse(await askRunning(url, "GET", "/failover", token));
-  if (!found.success) throw new KeelError("not-keel", `${url}/failover: the answer is not that of keel`);
-  if (found.data === null) throw new KeelError("alone", `${url}: the process is not one of a pair`);
+/** What a process is of its pair. @throws KeelError when it does not answer or is alone */
+export async function report(running: RunningProcess): Promise<RunningReport> {
+  const { name } = running;
+  const found = REPORT.nullable().safeParse(await running.ask("GET", "/failover", "look"));
+  if (!found.success) throw new KeelError("not-keel", `${name}/failover: the answer is not that of keel`);
+  if (found.data === null) throw new KeelError("alone", `${name}: the process is not one of a pair`);
   return found.data;
 }
 
-/** Has the leader at the URL give up the lead; tells what it is right after. @throws KeelError that says why it did not */
-export async function switchLead(
-  url: string,
-  force: boolean,
-  token: Secret | undefined,
-): Promise<RunningReport> {
-  await askRunning(url, "POST", `/failover/switch${force ? "?force=true" : ""}`, token);
-  return report(url, token);
+/** Has the leader give up the lead; tells what it is right after. @throws KeelError that says why it did not */
+export async function switchLead(running: RunningProcess, force: boolean): Promise<RunningReport> {
+  await running.ask("POST", `/failover/switch${force ? "?force=true" : ""}`, "act");
+  return report(running);
 }
 
 /** @throws KeelError when the service does not answer */

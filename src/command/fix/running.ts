@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { KeelError } from "../../core/errors.ts";
-import type { Secret } from "../../core/secret.ts";
-import { askRunning } from "../running-process.ts";
+import type { RunningProcess } from "../running-process.ts";
 
 const SESSION = z.object({
   session: z.string(),
@@ -19,15 +18,16 @@ const SESSION = z.object({
 export type RunningSession = z.infer<typeof SESSION>;
 
 /** The session of a running process, as its HTTP side tells it. @throws KeelError when it does not answer, or has none. */
-export async function show(url: string, token: Secret | undefined): Promise<RunningSession> {
-  const found = SESSION.nullable().safeParse(await askRunning(url, "GET", "/fix", token));
-  if (!found.success) throw new KeelError("not-keel", `${url}/fix: the answer is not that of keel`);
-  if (found.data === null) throw new KeelError("no-session", `${url}: the process has no FIX session`);
+export async function show(running: RunningProcess): Promise<RunningSession> {
+  const found = SESSION.nullable().safeParse(await running.ask("GET", "/fix", "look"));
+  if (!found.success) throw new KeelError("not-keel", `${running.name}/fix: the answer is not that of keel`);
+  if (found.data === null)
+    throw new KeelError("no-session", `${running.name}: the process has no FIX session`);
   return found.data;
 }
 
 /** Has the process log its session out and back on with both sequences at 1; tells the session as it is right after. */
-export async function reset(url: string, token: Secret | undefined): Promise<RunningSession> {
-  await askRunning(url, "POST", "/fix/reset", token);
-  return show(url, token);
+export async function reset(running: RunningProcess): Promise<RunningSession> {
+  await running.ask("POST", "/fix/reset", "act");
+  return show(running);
 }
