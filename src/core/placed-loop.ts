@@ -1,4 +1,4 @@
-import { KeelError } from "./errors.ts";
+import { EXIT, KeelError } from "./errors.ts";
 import { SpinningLoop } from "./spinning-loop.ts";
 import { allowCpus, allowedCpus, setRealTime, threadIds } from "./threads.ts";
 
@@ -36,12 +36,14 @@ export class PlacedLoop {
         throw new KeelError(
           "placement",
           `KEEL_LOOP_CPU: found ${cpu}, expected one of the processors that keel may use: ${allowed.join(", ")}`,
+          EXIT.badConfiguration,
         );
       }
       if (this.#others.length === 0) {
         throw new KeelError(
           "placement",
           `KEEL_LOOP_CPU: processor ${cpu} is the only one that keel may use, expected another for its other threads`,
+          EXIT.badConfiguration,
         );
       }
       this.#keepOff();

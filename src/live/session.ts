@@ -18,6 +18,7 @@ import { registerDashboardMetrics } from "../monitor/dashboard/metrics.ts";
 import { DiskSpace } from "../monitor/disk-space.ts";
 import { HttpServer } from "../monitor/http.ts";
 import { ServiceNotifier } from "../monitor/service-notifier.ts";
+import { removeDeadSocket } from "../monitor/socket-file.ts";
 import type { RfqInput } from "../rfq/message.ts";
 import type { CounterpartyCounters } from "../sim/counterparty.ts";
 import { Peers } from "../sim/peers.ts";
@@ -188,6 +189,7 @@ export class Session {
     if (failover !== null) registerFailoverMetrics(metrics, failover);
     const retrain = new RetrainWatch(config.stateDir, metrics);
     const alerts = new AlertWatch({ metrics, clock, log, webhook: webhookOf(config) });
+    if (config.http?.unix !== undefined) await removeDeadSocket(config.http.unix);
     const http =
       config.http === undefined
         ? null
@@ -203,7 +205,13 @@ export class Session {
             httpTarget(live, metrics, alerts, failover),
           );
     if (http?.dashboard != null) registerDashboardMetrics(metrics, http.dashboard);
-    if (http !== null) log.info("HTTP is served", { hostname: config.http?.hostname, port: http.port });
+    if (http !== null) {
+      const unix = config.http?.unix;
+      log.info(
+        "HTTP is served",
+        unix === undefined ? { hostname: config.http?.hostname, port: http.port } : { unix },
+      );
+    }
     const counterparty =
       config.deribit === undefined ? (config.fix?.targetCompId ?? "paper") : new URL(config.deribit.url).host;
     const placed = new PlacedLoop(config.placement);

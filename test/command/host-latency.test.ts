@@ -12,7 +12,10 @@ import {
 } from "../../src/command/doctor/host-latency.ts";
 import { readNic } from "../../src/command/doctor/nic.ts";
 import { loadConfig } from "../../src/config.ts";
+import { EXIT } from "../../src/core/errors.ts";
+import { PlacedLoop } from "../../src/core/placed-loop.ts";
 
+const ALLOWED = [0, 1, 2, 3];
 const SETTINGS = { gro: false, lro: false, adaptiveRx: false, rxDelayUs: 0 };
 
 test("what the host does to latency is told whatever the host is", async () => {
@@ -34,11 +37,22 @@ describe("a pinned loop", () => {
     ["", "", null, "ok"],
     ["2-3", "2-3", null, "warn"],
   ] as const)("isolated %p, without tick %p, on %p: %s", (isolated, tickless, cpu, status) => {
-    expect(isolation(isolated, tickless, cpu).status).toBe(status);
+    expect(isolation(isolated, tickless, cpu, ALLOWED).status).toBe(status);
+  });
+
+  test("on a processor that is not there is a failure, as it is of the start", () => {
+    expect(isolation("", "", 63, ALLOWED)).toMatchObject({
+      status: "fail",
+      detail: "KEEL_LOOP_CPU: found 63, expected one of the processors that keel may use: 0, 1, 2, 3",
+    });
+    const placement = { cpu: 1_023, priority: null, spin: false };
+    expect(() => new PlacedLoop(placement)).toThrow(
+      expect.objectContaining({ exitCode: EXIT.badConfiguration }),
+    );
   });
 
   test("is told how to boot", () => {
-    expect(isolation("", "", 3).advice).toBe("boot with isolcpus=3 nohz_full=3 rcu_nocbs=3");
+    expect(isolation("", "", 3, ALLOWED).advice).toBe("boot with isolcpus=3 nohz_full=3 rcu_nocbs=3");
   });
 });
 

@@ -3,6 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HANDOVER_DROP_IN, UNITS, unit } from "../../src/command/print/unit.ts";
+import { path } from "../../src/config/types.ts";
+import { VARIABLES } from "../../src/config/variables.ts";
 
 const ANALYZE = Bun.which("systemd-analyze");
 const options = { binary: "/bin/true", env: {}, gpu: false };
@@ -47,9 +49,39 @@ test("secret files become credentials under the names that keel looks for", () =
   expect(text).toContain("UnsetEnvironment=KEEL_FIX_PASSWORD_FILE KEEL_HTTP_TOKEN_FILE\n");
 });
 
-test("a journal outside of the state folder can be written to", () => {
-  const text = unit("keel.service", { ...options, env: { KEEL_JOURNAL_DIR: "/data/journal" } });
-  expect(text).toContain("ReadWritePaths=/data/journal\n");
+test("folders outside of the state folder can be written to, each once, by the desk and by the training", () => {
+  const env = {
+    KEEL_JOURNAL_DIR: "/data/journal",
+    KEEL_OUTCOMES_DIR: "/data/outcomes",
+    KEEL_REGISTRY: "/srv/registry",
+    KEEL_FIX_STORE_DIR: "/data/journal",
+  };
+  for (const name of ["keel.service", "keel-retrain.service"] as const) {
+    const paths = [...unit(name, { ...options, env }).matchAll(/^ReadWritePaths=(.*)$/gm)].map(
+      ([, one]) => one,
+    );
+    expect(paths).toEqual(["/data/journal", "/data/outcomes", "/srv/registry"]);
+  }
+  const bucket = unit("keel.service", { ...options, env: { KEEL_REGISTRY: "s3://models/desk" } });
+  expect(bucket).not.toContain("ReadWritePaths=");
+});
+
+test("every variable that names a folder to write to is one of them", () => {
+  const folders = Object.entries(VARIABLES).filter(
+    ([name, { type }]) => type === path && /_DIR$/.test(name) && name !== "KEEL_VULKAN_DIR",
+  );
+  for (const [name] of folders) {
+    const text = unit("keel.service", { ...options, env: { [name]: "/data/of-its-own" } });
+    expect([name, text.includes("ReadWritePaths=/data/of-its-own\n")]).toEqual([name, true]);
+  }
+});
+
+test("the folder of the socket is made below /run, and can be written to elsewhere", () => {
+  const own = unit("keel.service", { ...options, env: { KEEL_HTTP: "unix:/run/keel/http.sock" } });
+  expect(own).toContain("RuntimeDirectory=keel\n");
+  const other = unit("keel.service", { ...options, env: { KEEL_HTTP: "unix:/srv/desk/http.sock" } });
+  expect(other).toContain("ReadWritePaths=/srv/desk\n");
+  expect(unit("keel.service", { ...options, env: { KEEL_HTTP: "127.0.0.1:9464" } })).not.toContain("Runtime");
 });
 
 test("the watchdog waits longer than the loop may take to stop", () => {

@@ -1,8 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { allowedCpus } from "../../core/threads.ts";
 import { type Check, type Finding, findings } from "./check.ts";
 import { type NicSettings, readNic } from "./nic.ts";
 
-const { ok, warn } = findings("latency");
+const { ok, warn, fail } = findings("latency");
 
 const CPU = "/sys/devices/system/cpu";
 /** An idle state that takes longer to leave shows in the tail, µs. */
@@ -13,7 +14,12 @@ export const hostLatency: Check = {
   area: "latency",
   async run({ config }) {
     const found = [
-      isolation(text(`${CPU}/isolated`), text(`${CPU}/nohz_full`), config.placement.cpu),
+      isolation(
+        text(`${CPU}/isolated`),
+        text(`${CPU}/nohz_full`),
+        config.placement.cpu,
+        allowedCpus(process.pid),
+      ),
       hugePages(
         text("/sys/kernel/mm/transparent_hugepage/enabled"),
         text("/sys/kernel/mm/transparent_hugepage/defrag"),
@@ -51,13 +57,26 @@ function text(path: string): string {
  * @param isolated processors that the scheduler leaves alone (`isolcpus=`), as a list such as `2-3`
  * @param tickless those without a periodic tick (`nohz_full=`)
  * @param loopCpu the loop's; null when none is chosen
+ * @param allowed processors that this process may use
  */
-export function isolation(isolated: string, tickless: string, loopCpu: number | null): Finding {
+export function isolation(
+  isolated: string,
+  tickless: string,
+  loopCpu: number | null,
+  allowed: readonly number[],
+): Finding {
   const kept = cpuList(isolated);
   if (loopCpu === null) {
     return kept.length === 0
       ? ok("loop", "not pinned (KEEL_LOOP_CPU), no processor is isolated")
       : warn("loop", `not pinned while ${isolated} are isolated`, "set KEEL_LOOP_CPU to one of them");
+  }
+  if (!allowed.includes(loopCpu)) {
+    return fail(
+      "loop",
+      `KEEL_LOOP_CPU: found ${loopCpu}, expected one of the processors that keel may use: ${allowed.join(", ")}`,
+      "choose one of them; `keel run` does not start",
+    );
   }
   const detail = `pinned to ${loopCpu}; isolated: ${isolated || "none"}; without tick: ${tickless || "none"}`;
   if (!kept.includes(loopCpu)) {

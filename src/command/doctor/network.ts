@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import { type Check, type CheckContext, type Finding, findings, within } from "./check.ts";
 
 /** The counterparty takes TCP connections. No logon is tried: it would move the session's sequence numbers. */
@@ -49,7 +51,18 @@ export const http: Check = {
     const { ok, warn, fail } = findings("http");
     if (config.http === undefined) return [ok("KEEL_HTTP", "off")];
     const { hostname, port, unix, token, tls } = config.http;
-    if (unix !== undefined) return [ok("KEEL_HTTP", `the socket ${unix}`)];
+    if (unix !== undefined) {
+      const folder = dirname(unix);
+      return existsSync(folder)
+        ? [ok("KEEL_HTTP", `the socket ${unix}`)]
+        : [
+            warn(
+              "KEEL_HTTP",
+              `the socket ${unix}: there is no folder ${folder}`,
+              "make it; below /run the unit of `keel print unit` does",
+            ),
+          ];
+    }
     try {
       Bun.listen({ hostname, port, socket: { data() {} } }).stop(true);
     } catch (error) {

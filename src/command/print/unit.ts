@@ -60,7 +60,7 @@ ExecReload=/bin/kill -HUP $MAINPID
 EnvironmentFile=/etc/keel.env
 Environment=KEEL_LOG=json KEEL_JOURNAL_DIR=%S/keel/journal
 ${credentials(env)}
-# The loop feeds it: a loop that hangs is killed, and the counterparties' cancel on disconnect pulls the quotes.
+${socketFolder(env)}# The loop feeds it: a loop that hangs is killed, and the counterparties' cancel on disconnect pulls the quotes.
 WatchdogSec=10
 TimeoutStartSec=180
 TimeoutStopSec=15
@@ -168,17 +168,34 @@ function credentials(env: Environment): string {
   return [...loads, `UnsetEnvironment=${names}`].join("\n");
 }
 
+/** Variables that name a folder which keel writes to. */
+const WRITTEN = [
+  "KEEL_STATE_DIR",
+  "KEEL_JOURNAL_DIR",
+  "KEEL_FIX_STORE_DIR",
+  "KEEL_FIX_MESSAGE_LOG_DIR",
+  "KEEL_OUTCOMES_DIR",
+  "KEEL_REGISTRY",
+  "KEEL_TENSORRT_CACHE_DIR",
+] as const satisfies readonly (keyof typeof VARIABLES)[];
+
 /** Under `DynamicUser=` all but the state folder is read-only. */
 function folders(env: Environment): string {
-  const written = ["KEEL_JOURNAL_DIR", "KEEL_FIX_STORE_DIR", "KEEL_FIX_MESSAGE_LOG_DIR"]
-    .map((name) => env[name] ?? "")
-    .filter((path) => path.startsWith("/"));
-  const paths = written.map((path) => `\nReadWritePaths=${path}`).join("");
+  const written = new Set(WRITTEN.map((name) => env[name] ?? "").filter((path) => path.startsWith("/")));
+  const paths = [...written].map((path) => `\nReadWritePaths=${path}`).join("");
   return `DynamicUser=yes
 User=keel
 StateDirectory=keel
 StateDirectoryMode=0700
 UMask=0077${paths}`;
+}
+
+/** The socket of `KEEL_HTTP=unix:/run/NAME/…`: systemd makes the folder below `/run` and takes it away; any other one has to be there. */
+function socketFolder(env: Environment): string {
+  const [, folder = ""] = /^unix:(\/.+)\/[^/]+$/.exec(env.KEEL_HTTP ?? "") ?? [];
+  const [, ownFolder] = /^\/run\/(.+)$/.exec(folder) ?? [];
+  if (ownFolder !== undefined) return `RuntimeDirectory=${ownFolder}\n`;
+  return folder === "" ? "" : `ReadWritePaths=${folder}\n`;
 }
 
 /**
