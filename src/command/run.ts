@@ -18,7 +18,7 @@ process behind and ends when it has taken over, for a service manager's
 reload. See docs/upgrades.md.
 
 The result holds \`frames\`, \`events\`, \`levelUpdates\`, \`gaps\`, \`crossed\`, \`resyncs\`, \`quotesSent\`, \`quotesAcked\`, \`widened\`,
-\`reasons\`, \`latencyUs\` by stage, \`startToFirstQuoteMs\`, \`rssMb\` and more.`,
+\`reasons\`, \`latencyUs\` by stage, \`load\` by stage, \`startToFirstQuoteMs\`, \`rssMb\` and more.`,
   options: {
     seconds: { type: "number", value: "N", min: 0.1, description: "Stop after this time" },
     handover: { type: "boolean", description: "Take the place of the running process" },

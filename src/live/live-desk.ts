@@ -343,6 +343,7 @@ export class LiveDesk {
         ? null
         : Math.round((firstQuoteNs - this.#startedNs) / 1e4) / 100,
       journal,
+      load: this.load?.summary(this.desk.counters.conflatedFrames) ?? null,
     };
   }
 

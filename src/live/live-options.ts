@@ -6,7 +6,7 @@ import type { QuoteGateway } from "../gateway/gateway.ts";
 import type { DeskTap } from "../gateway/tap.ts";
 import type { StepModel } from "../inference/step-model.ts";
 import type { JournalSummary } from "../journal/writer.ts";
-import type { RunSummary } from "../monitor/summary.ts";
+import type { LoadSummary, RunSummary } from "../monitor/summary.ts";
 import type { SidesName } from "../quote/target.ts";
 import type { KillState } from "../risk/kill-switch.ts";
 import type { ReducingState } from "../risk/trading-state.ts";
@@ -47,4 +47,6 @@ export interface LiveSummary extends RunSummary {
   /** From the start of the process's desk to the first quotes handed over; null when none were. */
   readonly startToFirstQuoteMs: number | null;
   readonly journal: JournalSummary | null;
+  /** Null where nothing is shed. */
+  readonly load: LoadSummary | null;
 }

@@ -1,9 +1,11 @@
 import { type Percentiles, STAGES } from "../desk/latency.ts";
 import { stabilityLines } from "./quote-stability.ts";
-import type { BooksSummary, RunSummary } from "./summary.ts";
+import type { BooksSummary, LoadSummary, RunSummary } from "./summary.ts";
 
 /** The summary of a run for people. */
-export function summaryLines(summary: RunSummary & { readonly seconds: number }): string[] {
+export function summaryLines(
+  summary: RunSummary & { readonly seconds: number; readonly load?: LoadSummary | null },
+): string[] {
   const count = (value: number): string => value.toLocaleString("en-US");
   const reasons = Object.entries(summary.reasons)
     .sort((a, b) => b[1] - a[1])
@@ -23,12 +25,26 @@ export function summaryLines(summary: RunSummary & { readonly seconds: number })
     `reasons: ${reasons.join(", ") || "none"}`,
     ...stabilityLines(summary.stability),
     booksLine(summary.books),
+    ...loadLines(summary.load ?? null),
     ...(summary.killed === null ? [] : [`kill switch: ${summary.killed}`]),
     "latency, µs          p50        p99      p99.9        max      count",
     ...[...STAGES, "quoted" as const].map((stage) => percentileLine(stage, summary.latencyUs[stage])),
     "age of the state behind the quotes, µs",
     percentileLine("freshness", summary.freshnessUs),
     `resident ${summary.rssMb} MB`,
+  ];
+}
+
+/** Nothing where nothing was shed. */
+function loadLines(load: LoadSummary | null): string[] {
+  if (load === null || load.entries.conflate === 0) return [];
+  const { entries, seconds, stage, conflatedFrames } = load;
+  const stages = (["conflate", "widen", "pull"] as const).map(
+    (name) => `${name} ${entries[name]} times, ${seconds[name].toFixed(1)} s`,
+  );
+  const end = stage === "normal" ? "" : `; ${stage} at the end`;
+  return [
+    `load beyond capacity: ${stages.join("; ")}; frames answered with later ones ${conflatedFrames.toLocaleString("en-US")}${end}`,
   ];
 }
 

@@ -6,6 +6,7 @@ import { FEED_STATE, FEED_STATE_NAMES } from "../market/event-batch.ts";
 import { SOURCES, type Source } from "../position/attribution.ts";
 import { REASON } from "../quote/quote-batch.ts";
 import { LIMITS } from "../risk/gate.ts";
+import type { LoadStageName } from "../risk/load-shedder.ts";
 import type { TradingState } from "../risk/trading-state.ts";
 import { type QuoteStability, quoteStability } from "./quote-stability.ts";
 
@@ -20,6 +21,17 @@ export interface BooksSummary {
   readonly sources: Readonly<Record<Source, number>>;
   readonly cash: Readonly<Record<string, number>>;
   readonly hedgesSent: number;
+}
+
+/** What was done about load beyond capacity, by stage. */
+export interface LoadSummary {
+  /** In force at the end. */
+  readonly stage: LoadStageName;
+  /** Times that each stage began, and time spent in it, s. */
+  readonly entries: Readonly<Record<LoadStageName, number>>;
+  readonly seconds: Readonly<Record<LoadStageName, number>>;
+  /** Frames that were answered together with later ones because of it. */
+  readonly conflatedFrames: number;
 }
 
 /** What a run tells of itself at its end, and `/status` while it goes on. */

@@ -1,4 +1,5 @@
 import type { SheddingSettings } from "../../config/shedding.ts";
+import type { LoadSummary } from "../../monitor/summary.ts";
 import { LOAD_STAGE, LOAD_STAGES, type LoadMeasures, LoadShedder } from "../../risk/load-shedder.ts";
 import { LoadAge, type WatchedDesk } from "./load-age.ts";
 
@@ -63,6 +64,23 @@ export class LoadWatch {
   /** Share of the defensive adjustment that the stage in force adds. */
   get share(): number {
     return this.shedder.stage >= LOAD_STAGE.widen ? this.settings.parameters.widenShare : 0;
+  }
+
+  /** @param conflatedFrames as the desk has counted them */
+  summary(conflatedFrames: number): LoadSummary {
+    const { shedder, stageNs } = this;
+    const byStage = (value: (at: number) => number) => ({
+      normal: value(LOAD_STAGE.normal),
+      conflate: value(LOAD_STAGE.conflate),
+      widen: value(LOAD_STAGE.widen),
+      pull: value(LOAD_STAGE.pull),
+    });
+    return {
+      stage: LOAD_STAGES[shedder.stage],
+      entries: byStage((at) => shedder.entries[at]),
+      seconds: byStage((at) => Math.round(stageNs[at] / 1e6) / 1_000),
+      conflatedFrames,
+    };
   }
 
   /**
