@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { ruleFileText } from "../../src/command/print/alerts.ts";
+import { grafanaDashboard } from "../../src/command/print/grafana.ts";
 import { Webhook } from "../../src/monitor/alerts/webhook.ts";
 import { freePort } from "../support/services.ts";
 
@@ -28,6 +29,25 @@ test.skipIf(!existsSync(promtool))("Prometheus takes the rules", () => {
   const { exitCode, stdout, stderr } = Bun.spawnSync([promtool, "check", "rules", path]);
   expect([exitCode, stderr.toString()]).toEqual([0, ""]);
   expect(stdout.toString()).toContain("SUCCESS: ");
+});
+
+test.skipIf(!existsSync(promtool))("Prometheus understands every question of the Grafana dashboard", () => {
+  const expressions: string[] = [];
+  JSON.stringify(grafanaDashboard(), (key, value: unknown) => {
+    if (key === "expr") expressions.push(String(value));
+    return value;
+  });
+  expect(expressions.length).toBeGreaterThan(40);
+  const rules = expressions.map((expression, at) => ({
+    record: `keel:panel:${at}`,
+    expr: expression.replaceAll("$__rate_interval", "1m").replaceAll("$instance", ".+"),
+  }));
+  expect(rules.filter(({ expr }) => expr.includes("$"))).toEqual([]);
+  const path = join(folder, "panels.yml");
+  // JSON is YAML.
+  writeFileSync(path, JSON.stringify({ groups: [{ name: "panels", rules }] }));
+  const { exitCode, stderr } = Bun.spawnSync([promtool, "check", "rules", path]);
+  expect([exitCode, stderr.toString()]).toEqual([0, ""]);
 });
 
 test.skipIf(!existsSync(promtool))(

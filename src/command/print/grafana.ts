@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Dashboard, Panel as DashboardPanel, RowPanel } from "@grafana/schema";
 
 export type Unit = "short" | "s" | "ops" | "percentunit" | "bytes" | "currencyUSD";
 
@@ -159,9 +160,9 @@ const GRAFANA_ROWS: readonly Row[] = [
   },
 ];
 
-/** The dashboard as Grafana imports it. */
-export function grafanaDashboard(rows: readonly Row[] = GRAFANA_ROWS) {
-  const panels: unknown[] = [];
+/** The dashboard as Grafana imports it: its model of version 1, by Grafana's own definition. */
+export function grafanaDashboard(rows: readonly Row[] = GRAFANA_ROWS): Dashboard {
+  const panels: (DashboardPanel | RowPanel)[] = [];
   let id = 0;
   let y = 0;
   for (const { title, panels: all } of rows) {
@@ -210,23 +211,22 @@ export function grafanaDashboard(rows: readonly Row[] = GRAFANA_ROWS) {
         },
       ],
     },
-    annotations: {
-      list: [
-        {
-          name: "Alerts",
-          enable: true,
-          iconColor: "red",
-          datasource: DATASOURCE,
-          expr: 'keel_alert_firing{instance=~"$instance"}',
-          titleFormat: "{{alert}}",
-        },
-      ],
-    },
+    annotations: { list: [FIRING] },
     panels,
   };
 }
 
 const DATASOURCE = { type: "prometheus", uid: "$" + "{datasource}" };
+
+/** How its question and its title stand is the business of Grafana's source for Prometheus. */
+const FIRING = {
+  name: "Alerts",
+  enable: true,
+  iconColor: "red",
+  datasource: DATASOURCE,
+  target: { refId: "Anno", expr: now("keel_alert_firing") },
+  titleFormat: "{{alert}}",
+};
 
 function panelOf({ title, kind, unit, queries }: Panel) {
   return {
