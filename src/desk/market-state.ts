@@ -67,6 +67,8 @@ export class MarketState {
   readonly #tick: Float64Array;
   /** When the instrument's book last came live, µs; NaN before the first time. */
   readonly #liveSinceUs: Float64Array;
+  /** Live instruments that are not to be quoted on for now. */
+  readonly #held: Uint8Array;
   #hasBroken = false;
 
   constructor(options: MarketStateOptions) {
@@ -85,6 +87,7 @@ export class MarketState {
     this.#underlyingOf = new Int32Array(instrumentCapacity).fill(-1);
     this.#tick = new Float64Array(instrumentCapacity);
     this.#liveSinceUs = new Float64Array(instrumentCapacity).fill(Number.NaN);
+    this.#held = new Uint8Array(instrumentCapacity);
   }
 
   /** Whether a live book has lost its trust since this was last asked: quotes on it are not to wait for anything. */
@@ -295,21 +298,36 @@ export class MarketState {
     const underlying = this.#underlyingOf[id];
     const live = state === FEED_STATE.live;
     const broken = !live && before === FEED_STATE.live;
+    const held = live && reason === UNSOUND.stall;
+    const released = live && !held && this.#held[id] === 1;
+    this.#held[id] = held ? 1 : 0;
     if (underlying < 0) return;
-    if (broken) this.#hasBroken = true;
+    if (broken || held) this.#hasBroken = true;
     if (live && before !== FEED_STATE.live) this.#liveSinceUs[id] = timeUs;
     const { quoter, gate, standIns, onReferenceState } = this.#options;
     if (standIns && broken && this.underlyings.reference[underlying] === id) {
       const next = this.underlyings.best(underlying, (other) => this.feedState[other] === FEED_STATE.live);
       if (next >= 0) this.#lead(underlying, next, timeUs);
     }
-    gate.onFeedState(id, live);
-    quoter.onFeedState(id, live, live ? 0 : reason === UNSOUND.silence ? REASON.stale : REASON.bookUnsound);
+    const quoted = live && !held;
+    const isLate = held || reason === UNSOUND.silence;
+    gate.onFeedState(id, quoted);
+    quoter.onFeedState(id, quoted, quoted ? 0 : isLate ? REASON.stale : REASON.bookUnsound);
+    if (released) this.#tellBook(id);
     if (this.underlyings.reference[underlying] === id) {
       if (broken) this.#break(underlying, timeUs);
       onReferenceState(underlying, timeUs);
     }
     this.touched[underlying] |= TOUCHED_QUOTE;
+  }
+
+  /** The quoter and the gate forget the best prices of what is not to be quoted on; its book did not change since, or they know it. */
+  #tellBook(id: number): void {
+    if (this.instruments.get(id).kind === "spot") return;
+    const { bestBidTicks, bestBidLots, bestAskTicks, bestAskLots } = this.books[id];
+    const { quoter, gate } = this.#options;
+    quoter.onBook(id, bestBidTicks, bestBidLots, bestAskTicks, bestAskLots, this.eventUs[id]);
+    gate.onBook(id, bestBidTicks, bestAskTicks);
   }
 }
 

@@ -16,10 +16,12 @@ export class InstrumentStates {
   readonly #state: Uint8Array;
   readonly #reason: Uint8Array;
   readonly #owed: Uint8Array;
+  readonly #held: Uint8Array;
   readonly #liveSinceUs: Float64Array;
   readonly #lostUs: Float64Array;
   readonly #lastDataUs: Float64Array;
   #owedCount = 0;
+  #heldCount = 0;
 
   /** @param capacity that of the instrument table. */
   constructor(capacity: number, counters: FeedCounters, healingUs: Histogram) {
@@ -29,6 +31,7 @@ export class InstrumentStates {
     this.#state = new Uint8Array(capacity);
     this.#reason = new Uint8Array(capacity);
     this.#owed = new Uint8Array(capacity);
+    this.#held = new Uint8Array(capacity);
     this.#liveSinceUs = new Float64Array(capacity).fill(Number.NaN);
     this.#lostUs = new Float64Array(capacity).fill(Number.NaN);
     this.#lastDataUs = new Float64Array(capacity).fill(Number.NaN);
@@ -97,11 +100,34 @@ export class InstrumentStates {
     this.#enter(id, reason === UNSOUND.silence ? FEED_STATE.stale : FEED_STATE.unsound, reason, out);
   }
 
+  /** Some live instrument is not to be quoted on for now. */
+  get holds(): boolean {
+    return this.#heldCount > 0;
+  }
+
+  /** A live instrument is not to be quoted on for now; its book goes on. */
+  hold(id: number, out: EventBatch): void {
+    if (!this.isLive(id) || this.#held[id] === 1) return;
+    this.#held[id] = 1;
+    this.#heldCount += 1;
+    this.#tell(id, out);
+  }
+
+  /** All that is held may be quoted on again. */
+  release(out: EventBatch): void {
+    for (const { id } of this.carried) {
+      if (this.#held[id] === 0) continue;
+      this.#held[id] = 0;
+      this.#tell(id, out);
+    }
+    this.#heldCount = 0;
+  }
+
   /** Tells what is still owed from calls whose batch was full. */
   settle(out: EventBatch): void {
     if (this.#owedCount === 0) return;
     for (const { id } of this.carried) {
-      if (this.#owed[id] === 1 && out.status(id, this.#state[id], this.#reason[id]) >= 0) {
+      if (this.#owed[id] === 1 && this.#write(id, out)) {
         this.#owed[id] = 0;
         this.#owedCount -= 1;
       }
@@ -112,9 +138,19 @@ export class InstrumentStates {
     if (this.#state[id] === state && this.#reason[id] === reason) return;
     this.#state[id] = state;
     this.#reason[id] = reason;
-    if (out.status(id, state, reason) < 0 && this.#owed[id] === 0) {
-      this.#owed[id] = 1;
-      this.#owedCount += 1;
-    }
+    this.#heldCount -= this.#held[id];
+    this.#held[id] = 0;
+    this.#tell(id, out);
+  }
+
+  #tell(id: number, out: EventBatch): void {
+    if (this.#write(id, out) || this.#owed[id] === 1) return;
+    this.#owed[id] = 1;
+    this.#owedCount += 1;
+  }
+
+  /** @returns false when there was no room */
+  #write(id: number, out: EventBatch): boolean {
+    return out.status(id, this.#state[id], this.#held[id] === 1 ? UNSOUND.stall : this.#reason[id]) >= 0;
   }
 }

@@ -13,6 +13,10 @@ export class LineGroup {
   readonly sequenced: boolean;
   /** Lines on which each instrument's book is live, a bit each. */
   readonly live: Uint8Array;
+  /** Lines on which a live book is not to be quoted on for now, a bit each. */
+  readonly held: Uint8Array;
+  /** The desk has been told that an instrument is not to be quoted on for now. */
+  readonly toldHeld: Uint8Array;
   /** The line that the desk's book follows; without numbers only. */
   readonly source: Int16Array;
   /** Number and exchange time of the last book event taken. */
@@ -37,6 +41,8 @@ export class LineGroup {
     const column = (): Float64Array => new Float64Array(capacity).fill(Number.NaN);
     const byLine = (): Int16Array => new Int16Array(capacity).fill(NO_LINE);
     this.live = new Uint8Array(capacity);
+    this.held = new Uint8Array(capacity);
+    this.toldHeld = new Uint8Array(capacity);
     this.source = byLine();
     this.applied = column();
     this.bookTimeUs = column();

@@ -77,7 +77,8 @@ export function primaries(feeds: readonly LineOf[]): readonly number[] {
  * does not (`"standby"`), the desk follows one line; another line's book, which is kept beside it, replaces the whole book in
  * the turn in which the first is lost.
  *
- * An instrument is live while one line's book is. Deterministic: lines are inputs like any other feed.
+ * An instrument is live while one line's book is, and held back ({@link UNSOUND}.stall) while every line is that the desk's book may
+ * follow. Deterministic: lines are inputs like any other feed.
  */
 export class LineArbiter implements LineReport {
   readonly redundant: boolean;
@@ -152,8 +153,11 @@ export class LineArbiter implements LineReport {
     const group = this.#group(from);
     if (group.lines.length === 1) return true;
     switch (batch.kind[row]) {
-      case EVENT.status:
-        return this.#onStatus(group, from, batch, row, timeUs);
+      case EVENT.status: {
+        const takes = this.#onStatus(group, from, batch, row, timeUs);
+        this.#judgeHold(group, batch.instrument[row], batch, timeUs);
+        return takes;
+      }
       case EVENT.bookSnapshot:
       case EVENT.bookDelta:
         return group.sequenced
@@ -186,7 +190,9 @@ export class LineArbiter implements LineReport {
     const id = batch.instrument[row];
     const bit = 1 << this.#bit(feed);
     const before = group.live[id];
+    group.held[id] &= ~bit;
     if (batch.code[row] === FEED_STATE.live) {
+      if (batch.reason[row] === UNSOUND.stall) group.held[id] |= bit;
       group.live[id] = before | bit;
       if (before !== 0) return false;
       if (group.sequenced || group.source[id] === feed) return true;
@@ -216,6 +222,27 @@ export class LineArbiter implements LineReport {
     const next = this.#first(left, group);
     group.source[id] = next;
     return !this.#standIn(group, next, id, batch, timeUs);
+  }
+
+  /** Tells the desk when an instrument begins or ends to be held back. */
+  #judgeHold(group: LineGroup, id: number, batch: EventBatch, timeUs: number): void {
+    const live = group.live[id];
+    if (live === 0) {
+      group.held[id] = 0;
+      group.toldHeld[id] = 0;
+      return;
+    }
+    const source = group.source[id];
+    const followed = group.sequenced || source === NO_LINE ? live : 1 << this.#bit(source);
+    const isHeld = (group.held[id] & followed) === followed ? 1 : 0;
+    if (isHeld === group.toldHeld[id]) return;
+    const row = batch.status(id, FEED_STATE.live, isHeld === 1 ? UNSOUND.stall : UNSOUND.none);
+    if (row < 0) {
+      this.#distrust(group, id, timeUs, batch);
+      return;
+    }
+    group.toldHeld[id] = isHeld;
+    this.#mark(row, row + 1, OWN);
   }
 
   #bySequence(group: LineGroup, feed: number, batch: EventBatch, row: number, timeUs: number): boolean {

@@ -125,16 +125,21 @@ export abstract class SupervisedFeed implements Feed {
   onTimer(timeUs: number, out: EventBatch): void {
     this.states.settle(out);
     const verdict = this.connection.onTimer(timeUs);
-    if (verdict === VERDICT.silent) {
+    if (verdict === VERDICT.unread) {
+      for (const { id } of this.states.carried) this.states.hold(id, out);
+    } else if (verdict === VERDICT.silent) {
       this.counters.silences += 1;
       this.abandon(`no data for ${this.options.silenceMs} ms`, UNSOUND.silence, timeUs, out);
     } else if (verdict === VERDICT.connectTimeout) {
       this.abandon("no connection within the time for it", UNSOUND.disconnect, timeUs, out);
     }
-    if (this.connection.open && timeUs >= this.#nextScanUs) {
+    const isReading = this.connection.reading(timeUs);
+    const releases = this.states.holds && !isReading;
+    if (this.connection.open && (timeUs >= this.#nextScanUs || releases)) {
       this.#nextScanUs = timeUs + SILENCE_SCAN_US;
-      this.#findSilent(timeUs, out);
+      this.#findSilent(timeUs, isReading, out);
     }
+    if (releases) this.states.release(out);
     this.tick(timeUs, out);
   }
 
@@ -214,11 +219,15 @@ export abstract class SupervisedFeed implements Feed {
     this.disconnected(timeUs);
   }
 
-  #findSilent(timeUs: number, out: EventBatch): void {
+  #findSilent(timeUs: number, isReading: boolean, out: EventBatch): void {
     const limitUs = this.options.silenceMs * 1_000 * INSTRUMENT_SILENCE_FACTOR;
     for (const { id, kind, symbol } of this.states.carried) {
       if (kind !== "perpetual" && kind !== "spot") continue;
       if (!this.states.isSilent(id, timeUs, limitUs)) continue;
+      if (isReading) {
+        this.states.hold(id, out);
+        continue;
+      }
       this.counters.silences += 1;
       this.problem = `${this.venue}: no data of ${symbol} for ${limitUs / 1_000} ms`;
       this.distrust(id, UNSOUND.silence, timeUs, out);

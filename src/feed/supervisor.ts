@@ -34,7 +34,7 @@ export const CONNECTION = { idle: 0, waiting: 1, connecting: 2, open: 3 } as con
 export type ConnectionState = (typeof CONNECTION)[keyof typeof CONNECTION];
 
 /** What {@link ConnectionSupervisor.onTimer} found. */
-export const VERDICT = { fine: 0, silent: 1, connectTimeout: 2 } as const;
+export const VERDICT = { fine: 0, silent: 1, connectTimeout: 2, unread: 3 } as const;
 export type Verdict = (typeof VERDICT)[keyof typeof VERDICT];
 
 const RECONNECT = { baseMs: 200, capMs: 30_000 } as const;
@@ -43,6 +43,8 @@ const SETTLED_US = 5_000_000;
 const CONNECT_TIMEOUT_US = 10_000_000;
 /** Before its first data a connection may be this long busy with discovery and subscriptions. */
 const FIRST_DATA_US = 15_000_000;
+/** A timer that comes later than this share of the silence limit after the one before: the whole process stood still meanwhile. */
+const STALL_SHARE = 0.25;
 
 export interface SupervisorOptions {
   readonly feed: number;
@@ -56,6 +58,11 @@ export interface SupervisorOptions {
  * The life of one WebSocket as a state machine: connect, time out, notice silence, reconnect after a capped exponential delay
  * with jitter, not before a Retry-After has passed. It tells, the feed decides: what silence means for books is the
  * feed's. Times are epoch µs given by the caller.
+ *
+ * A process that stood still (stopped, swapped out, collecting garbage) comes back to a timer before it has read its sockets: what it
+ * took for silence may lie in the kernel's buffers. A timer that comes late by more than a quarter of the silence limit is taken for that,
+ * and nothing is judged for as long from then on: {@link reading}. Once only until there is data again, so that a connection that
+ * is dead is given up by a process that stands still all the time, too.
  */
 export class ConnectionSupervisor {
   state: ConnectionState = CONNECTION.idle;
@@ -68,10 +75,15 @@ export class ConnectionSupervisor {
   #sawData = false;
   #dueUs = Number.NaN;
   #heldUntilUs = 0;
+  readonly #stallUs: number;
+  #timerUs = Number.NaN;
+  #judgesFromUs = Number.NEGATIVE_INFINITY;
+  #hasWaited = false;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
     this.#backoff = new Backoff(new Rng(options.seed), RECONNECT);
+    this.#stallUs = STALL_SHARE * Math.min(options.silenceMs * 1_000, CONNECT_TIMEOUT_US);
   }
 
   get open(): boolean {
@@ -90,6 +102,7 @@ export class ConnectionSupervisor {
     this.#openedUs = timeUs;
     this.#lastDataUs = timeUs;
     this.#sawData = false;
+    this.#hasWaited = false;
     return true;
   }
 
@@ -104,6 +117,12 @@ export class ConnectionSupervisor {
   onData(timeUs: number): void {
     this.#lastDataUs = timeUs;
     this.#sawData = true;
+    this.#hasWaited = false;
+  }
+
+  /** What came while the process stood still is being read: that something has not come yet says nothing so far. */
+  reading(timeUs: number): boolean {
+    return timeUs < this.#judgesFromUs;
   }
 
   /** Closes the connection from this side and schedules the next. */
@@ -118,22 +137,35 @@ export class ConnectionSupervisor {
     this.#heldUntilUs = Math.max(this.#heldUntilUs, timeUs);
   }
 
-  /** Connects when it is time to. On a verdict other than `fine` the caller does what it must and calls {@link drop}. */
+  /**
+   * Connects when it is time to. On `silent` and `connectTimeout` the caller does what it must and calls {@link drop}; `unread` is a
+   * silence that is not judged yet: nothing is to be quoted on the connection's data, and it is kept.
+   */
   onTimer(timeUs: number): Verdict {
+    this.#noticeStall(timeUs);
     if (this.state === CONNECTION.waiting) {
       if (timeUs >= this.#dueUs && timeUs >= this.#heldUntilUs) this.#connect(timeUs);
     } else if (this.state === CONNECTION.connecting) {
-      if (timeUs >= this.#dueUs) return VERDICT.connectTimeout;
+      if (timeUs >= this.#dueUs && !this.reading(timeUs)) return VERDICT.connectTimeout;
     } else if (this.state === CONNECTION.open) {
       const silenceUs = this.#options.silenceMs * 1_000;
       const limitUs = this.#sawData ? silenceUs : Math.max(silenceUs, FIRST_DATA_US);
-      if (timeUs - this.#lastDataUs > limitUs) return VERDICT.silent;
+      if (timeUs - this.#lastDataUs > limitUs) return this.reading(timeUs) ? VERDICT.unread : VERDICT.silent;
     }
     return VERDICT.fine;
   }
 
+  #noticeStall(timeUs: number): void {
+    const passedUs = timeUs - this.#timerUs;
+    this.#timerUs = timeUs;
+    if (!(passedUs > this.#stallUs) || this.#hasWaited) return;
+    this.#hasWaited = true;
+    this.#judgesFromUs = timeUs + this.#stallUs;
+  }
+
   #connect(timeUs: number): void {
     this.state = CONNECTION.connecting;
+    this.#hasWaited = false;
     this.#dueUs = timeUs + CONNECT_TIMEOUT_US;
     this.#options.port.connect(this.#options.feed);
   }

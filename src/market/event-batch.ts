@@ -22,11 +22,14 @@ export const EVENT = {
 
 export const SIDE = { bid: 0, ask: 1 } as const;
 
-/** State of one instrument's feed. Only `live` may be quoted on. */
+/** State of one instrument's feed. Only `live` may be quoted on, and it not while the reason is {@link UNSOUND}.stall. */
 export const FEED_STATE = { connecting: 0, snapshot: 1, live: 2, unsound: 3, stale: 4 } as const;
 export const FEED_STATE_NAMES = ["connecting", "snapshot", "live", "unsound", "stale"] as const;
 
-/** Why an instrument's book became unsound. */
+/**
+ * Why an instrument's book became unsound. `stall` comes with `live`: the process stood still for longer than a feed may be silent, the book
+ * is whole as far as it was read, and is not to be quoted on until what came meanwhile has been read.
+ */
 export const UNSOUND = {
   none: 0,
   gap: 1,
@@ -37,6 +40,7 @@ export const UNSOUND = {
   overflow: 6,
   offGrid: 7,
   checksum: 8,
+  stall: 9,
 } as const;
 export const UNSOUND_NAMES = [
   "none",
@@ -48,6 +52,7 @@ export const UNSOUND_NAMES = [
   "overflow",
   "off-grid",
   "checksum",
+  "stall",
 ] as const;
 
 /** Columns of a ticker's values; NaN = the frame did not carry it. Prices in the instrument's price unit, IVs as fractions. */

@@ -17,6 +17,8 @@ import {
 const SHARD_RING_BYTES = 16 * 1024 * 1024;
 /** A thread whose event loop has not turned for this long hangs. */
 const HANG_US = 1_000_000;
+/** Who asks later than this after the last time stood still meanwhile, as the shard may have with the whole process. */
+const STALL_US = 250_000;
 /** Before its first turn a thread has this long to load. */
 const LOAD_US = 15_000_000;
 const RESTART = { baseMs: 100, capMs: 30_000 } as const;
@@ -56,6 +58,7 @@ export class Shard {
   #startUs = 0;
   #beat = 0;
   #beatUs = 0;
+  #askedUs = Number.NaN;
   #waitsBefore = 0;
   #described: Described | null = null;
 
@@ -92,6 +95,7 @@ export class Shard {
     this.#startUs = startUs;
     this.#beat = 0;
     this.#beatUs = startUs;
+    this.#askedUs = startUs;
     this.#described = null;
     this.error = "";
     this.running = true;
@@ -123,8 +127,14 @@ export class Shard {
     worker.postMessage(start);
   }
 
-  /** Why the thread is to be given up; null while all is well. To be asked about every 10 ms. */
+  /**
+   * Why the thread is to be given up; null while all is well. To be asked about every 10 ms; of a time in which it was not asked only so
+   * much counts for a hang as tells of the shard.
+   */
   ailment(timeUs: number): ShardLoss | null {
+    const unaskedUs = timeUs - this.#askedUs;
+    this.#askedUs = timeUs;
+    if (unaskedUs > STALL_US) this.#beatUs += unaskedUs - STALL_US;
     if (!this.running) return null;
     if (this.error !== "") return "crash";
     if (Atomics.load(this.#control, CONTROL.failure) !== FAILURE.none) return "overflow";

@@ -132,6 +132,20 @@ export class DeskBed {
     }
   }
 
+  /** The process stands still: the timer comes first thereafter, and then all that waited, in the same millisecond. */
+  stall(ms: number): void {
+    const { desk, market } = this;
+    const backUs = this.timeUs + ms * 1_000;
+    this.#timerUs = backUs;
+    desk.onTimer(backUs);
+    market.advance(backUs, {
+      onFeedOpen: (feed) => desk.onFeedOpen(feed, backUs),
+      onFrame: (feed, text) => desk.onFrame(feed, text, backUs),
+      onFeedResponse: (feed, request, status, body, retryAfterMs) =>
+        desk.onFeedResponse(feed, request, status, body, retryAfterMs, backUs),
+    });
+  }
+
   /** The market's frames of the next millisecond. @returns how many there were */
   step(): number {
     const { frames } = this.desk.counters;

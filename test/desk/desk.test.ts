@@ -118,6 +118,32 @@ describe("Desk", () => {
     expect(bed.last.bidLots + bed.last.askLots).toBe(0);
   });
 
+  test("a stall beyond the silence limit pulls the quote at once, and it comes back over the same connection", () => {
+    const { bed } = warmBed();
+    const { timeUs: fromUs } = bed;
+    const book = () => bed.desk.market.books[0];
+    expect(bed.last.bidLots).toBeGreaterThan(0);
+    const sentBefore = bed.sent.length;
+    bed.stall(3_000);
+    const [pulled, ...others] = bed.sent.slice(sentBefore);
+    expect(pulled?.timeUs).toBe(fromUs + 3_000_000);
+    expect(pulled?.reasons).toContain("stale");
+    expect((pulled?.bidLots ?? 0) + (pulled?.askLots ?? 0)).toBe(0);
+    expect(others).toEqual([]);
+    bed.run(490);
+    expect(bed.sent.slice(sentBefore + 1)).toEqual([]);
+    expect(book().bestBidTicks).toBeGreaterThan(0);
+    bed.run(1_000);
+    expect(bed.last.bidLots).toBeGreaterThan(0);
+    const { silences, reconnects, resyncs, gaps } = bed.desk.feeds[0].counters;
+    expect({ silences, reconnects, resyncs, gaps }).toEqual({
+      silences: 0,
+      reconnects: 0,
+      resyncs: 0,
+      gaps: 0,
+    });
+  });
+
   test("an asynchronous engine answers in a second turn and the latest event wins", () => {
     const engine = new ScriptedEngine(false);
     const bed = new DeskBed(engine);

@@ -193,6 +193,41 @@ for (const [name, makeVenue] of FAKE_VENUES) {
       expect(session.feed.counters).toMatchObject({ silences: 1, reconnects: 1, resyncs: 2 });
     });
 
+    test("a stall of the process longer than that pulls every book at once, and what waited is read and goes on", () => {
+      const session = live({ silenceMs: 1_000 });
+      session.advance(200, true);
+      const [a, b] = session.venue.symbols;
+      const waiting = [0, 1, 0, 1].map((index) => session.venue.next(index));
+      session.stall(1_500);
+      expect(session.log).toEqual([`${a} live stall`, `${b} live stall`]);
+      for (const frame of waiting) session.feed.onFrame(frame, session.timeUs, session.out);
+      session.apply();
+      session.advance(240, true);
+      expect(session.log).toHaveLength(2);
+      session.advance(2_000, true);
+      expect(session.log.slice(2)).toEqual([`${a} live none`, `${b} live none`]);
+      expectRecovered(session);
+      expect(session.feed.counters).toMatchObject({ silences: 0, reconnects: 0, resyncs: 0, gaps: 0 });
+    });
+
+    // A relay tells its books again and again of its own.
+    test.skipIf(name === "relay")("a connection on which nothing waited after a stall is silent", () => {
+      const session = live({ silenceMs: 1_000 });
+      session.advance(200, true);
+      session.stall(1_500);
+      session.advance(300);
+      const [a, b] = session.venue.symbols;
+      expect(session.log.slice(0, 4)).toEqual([
+        `${a} live stall`,
+        `${b} live stall`,
+        `${a} stale silence`,
+        `${b} stale silence`,
+      ]);
+      session.advance(1_500, true);
+      expectRecovered(session);
+      expect(session.feed.counters).toMatchObject({ silences: 1, reconnects: 1, resyncs: 2 });
+    });
+
     test.skipIf(makeVenue().mayBeQuiet === true)("one instrument that falls silent is stale alone", () => {
       const session = live({ silenceMs: 300 });
       for (let i = 0; i < 60; i += 1) {

@@ -161,6 +161,13 @@ export class Session {
     }
   }
 
+  /** The process stands still, and its timer is the first to be called thereafter. */
+  stall(ms: number): void {
+    this.timeUs += ms * 1_000;
+    this.feed.onTimer(this.timeUs, this.out);
+    this.apply();
+  }
+
   service(): void {
     if (this.port.connects > this.#connects) {
       this.#connects = this.port.connects;

@@ -145,6 +145,18 @@ export class LineBed {
     for (let passed = 0; passed < ms; passed += TIMER_MS) this.step();
   }
 
+  /** The process stands still; the venue does not, and what it sends waits to be read. */
+  stall(ms: number): void {
+    for (let passed = 0; passed < ms; passed += TIMER_MS) {
+      this.nowMs += TIMER_MS;
+      if (this.nowMs % 20 === 0) this.#tell();
+    }
+    for (const line of this.lines) {
+      line.feed.onTimer(this.timeUs, this.out);
+      line.apply();
+    }
+  }
+
   step(): void {
     this.nowMs += TIMER_MS;
     for (const line of this.lines) {
@@ -213,7 +225,9 @@ export class LineBed {
         else {
           if (this.live.delete(symbol)) book.clear();
         }
-        this.log.push(`${symbol} ${FEED_STATE_NAMES[out.code[row]]}`);
+        this.log.push(
+          `${symbol} ${out.reason[row] === UNSOUND.stall ? "held" : FEED_STATE_NAMES[out.code[row]]}`,
+        );
         break;
     }
     if (!book.crossed || !this.live.has(symbol)) return;

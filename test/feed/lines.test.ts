@@ -57,6 +57,38 @@ describe.each(FOLLOWED.map(([name, makeVenue]) => ({ name, makeVenue })))(
       isUnnoticed(bed);
     });
 
+    const held = (bed: LineBed): string[] => bed.lines[0].venue.symbols.map((symbol) => `${symbol} held`);
+    const released = (bed: LineBed): string[] => bed.lines[0].venue.symbols.map((symbol) => `${symbol} live`);
+
+    test("a stall of the process holds both back, and what waited is read", () => {
+      const bed = start();
+      bed.pass(500);
+      bed.stall(1_500);
+      expect(bed.log.splice(0)).toEqual(held(bed));
+      bed.pass(200);
+      isUnnoticed(bed);
+      bed.pass(100);
+      expect(bed.log.splice(0)).toEqual(released(bed));
+      bed.pass(PASS_MS);
+      isUnnoticed(bed);
+      expect(bed.lines.map(({ feed }) => feed.counters.reconnects + feed.counters.resyncs)).toEqual([0, 0]);
+    });
+
+    test.each([0, 1])("line %d is found dead after a stall: the other one goes on", (victim) => {
+      const bed = start();
+      bed.pass(500);
+      bed.lines[victim].halfOpen = true;
+      bed.stall(1_500);
+      expect(bed.log.splice(0)).toEqual(held(bed));
+      bed.pass(300);
+      expect(bed.log.splice(0).toSorted()).toEqual(released(bed).toSorted());
+      expect(bed.arbiter.liveOn(victim)).toBe(0);
+      isUnnoticed(bed);
+      bed.pass(6_000);
+      expect(bed.arbiter.liveOn(victim)).toBe(2);
+      isUnnoticed(bed);
+    });
+
     test.each([0, 1])("line %d dies without saying so", (victim) => {
       const bed = start();
       bed.lines[victim].halfOpen = true;

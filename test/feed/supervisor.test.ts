@@ -1,6 +1,12 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { Rng } from "../../src/core/rng.ts";
-import { Backoff, CONNECTION, ConnectionSupervisor, VERDICT } from "../../src/feed/supervisor.ts";
+import {
+  Backoff,
+  CONNECTION,
+  ConnectionSupervisor,
+  VERDICT,
+  type Verdict,
+} from "../../src/feed/supervisor.ts";
 import { ScriptedPort } from "./scripted-port.ts";
 
 const SECOND = 1_000_000;
@@ -8,6 +14,14 @@ const SECOND = 1_000_000;
 function supervisor(silenceMs = 1_000): { port: ScriptedPort; connection: ConnectionSupervisor } {
   const port = new ScriptedPort();
   return { port, connection: new ConnectionSupervisor({ feed: 0, port, seed: 1, silenceMs }) };
+}
+
+/** The timer as a process that runs has it, every 10 ms. @returns its last verdict */
+function watch(connection: ConnectionSupervisor, fromUs: number, toUs: number): Verdict {
+  let verdict: Verdict = VERDICT.fine;
+  for (let timeUs = fromUs; timeUs <= toUs && verdict === VERDICT.fine; timeUs += 10_000)
+    verdict = connection.onTimer(timeUs);
+  return verdict;
 }
 
 test("delays double up to the cap, jittered between half and all", () => {
@@ -75,11 +89,67 @@ test("the first data may take longer than silence may last", () => {
   const { connection } = supervisor();
   connection.start(0);
   connection.onOpen(0);
-  expect(connection.onTimer(10 * SECOND)).toBe(VERDICT.fine);
-  expect(connection.onTimer(16 * SECOND)).toBe(VERDICT.silent);
+  expect(watch(connection, 0, 15 * SECOND)).toBe(VERDICT.fine);
+  expect(connection.onTimer(15 * SECOND + 10_000)).toBe(VERDICT.silent);
   connection.onData(16 * SECOND);
+  expect(watch(connection, 16 * SECOND, 17 * SECOND)).toBe(VERDICT.fine);
   expect(connection.onTimer(17 * SECOND)).toBe(VERDICT.fine);
   expect(connection.onTimer(17 * SECOND + 1)).toBe(VERDICT.silent);
+});
+
+describe("a process that stood still", () => {
+  function streaming(silenceMs = 1_000): ConnectionSupervisor {
+    const { connection } = supervisor(silenceMs);
+    connection.start(0);
+    connection.onOpen(0);
+    connection.onData(0);
+    expect(watch(connection, 0, SECOND / 10)).toBe(VERDICT.fine);
+    return connection;
+  }
+
+  test("judges no silence before it had time to read what waits", () => {
+    const connection = streaming();
+    expect(connection.onTimer(5 * SECOND)).toBe(VERDICT.unread);
+    connection.onData(5 * SECOND + 1_000);
+    expect(watch(connection, 5 * SECOND + 10_000, 6 * SECOND)).toBe(VERDICT.fine);
+    expect(connection.onTimer(6 * SECOND + 10_000)).toBe(VERDICT.silent);
+  });
+
+  test("gives up what brings nothing in a quarter of the silence limit from then on", () => {
+    const connection = streaming();
+    expect(connection.onTimer(5 * SECOND)).toBe(VERDICT.unread);
+    expect(connection.onTimer(5.25 * SECOND - 1)).toBe(VERDICT.unread);
+    expect(connection.onTimer(5.25 * SECOND)).toBe(VERDICT.silent);
+  });
+
+  test("and does so again and again gives up a dead connection all the same", () => {
+    const connection = streaming();
+    expect(connection.onTimer(5 * SECOND)).toBe(VERDICT.unread);
+    expect(connection.onTimer(10 * SECOND)).toBe(VERDICT.silent);
+  });
+
+  test("waits as long after every stall that data came before", () => {
+    const connection = streaming();
+    for (let timeUs = 5 * SECOND; timeUs < 50 * SECOND; timeUs += 5 * SECOND) {
+      expect(connection.onTimer(timeUs)).toBe(VERDICT.unread);
+      connection.onData(timeUs + 1_000);
+      expect(watch(connection, timeUs + 10_000, timeUs + SECOND / 2)).toBe(VERDICT.fine);
+    }
+  });
+
+  test("for less than a quarter of the limit is none: silence is judged as ever", () => {
+    const connection = streaming();
+    expect(watch(connection, SECOND / 10, 0.8 * SECOND)).toBe(VERDICT.fine);
+    expect(connection.onTimer(1_040_000)).toBe(VERDICT.silent);
+  });
+
+  test("reads whether the connection was opened before it calls it too late", () => {
+    const { connection } = supervisor();
+    connection.start(0);
+    expect(connection.onTimer(0)).toBe(VERDICT.fine);
+    expect(connection.onTimer(20 * SECOND)).toBe(VERDICT.fine);
+    expect(connection.onTimer(20.25 * SECOND)).toBe(VERDICT.connectTimeout);
+  });
 });
 
 test("what is dropped is disconnected at the port, once", () => {

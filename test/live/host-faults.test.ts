@@ -6,7 +6,7 @@ import { systemClock } from "../../src/core/clock.ts";
 import { BOOK_FILE, BookStore } from "../../src/position/book-store.ts";
 import { FixCounterparty } from "../../src/sim/counterparty.ts";
 import { CLOCK_FIXED, PutClock } from "../support/put-clock.ts";
-import { HostScene } from "./host-scene.ts";
+import { HostScene, MAIN } from "./host-scene.ts";
 
 /** Tests wait for each other, and on a host that is short of processor time for all else. */
 const PATIENCE_MS = 400_000;
@@ -142,6 +142,59 @@ test.concurrent(
     expect(await metric("keel_quote_sent_total")).toBeGreaterThan(before + 20);
     const status = JSON.parse(await get("/status"));
     expect([status.reconnects, status.gaps]).toEqual([0, 0]);
+  },
+  PATIENCE_MS,
+);
+
+test.concurrent(
+  "a process that stood still reads what waited: quotes are pulled and come back over the connections it has",
+  async () => {
+    await using scene = await HostScene.enter();
+    const counterparty = new FixCounterparty({
+      ...{ host: "127.0.0.1", port: 0, version: "4.4", clock: systemClock, seed: 7, flow: null },
+      ...{ senderCompId: "PEER", targetCompId: "KEEL" },
+    });
+    const fixPort = counterparty.start();
+    const timer = setInterval(() => counterparty.onTimer(systemClock.wallUs()), 5);
+    scene.ends.push(() => {
+      clearInterval(timer);
+      counterparty.stop();
+    });
+    const journal = join(scene.root, "journal");
+    const { child, metric, until, log } = scene.start(
+      {
+        ...(await scene.venues()),
+        KEEL_FEEDS: "binance-usdm:BTCUSDT,deribit:BTC-PERPETUAL",
+        KEEL_JOURNAL_DIR: journal,
+        KEEL_SILENCE_MS: "6000",
+        KEEL_FIX_HOST: "127.0.0.1",
+        KEEL_FIX_PORT: String(fixPort),
+        KEEL_FIX_SENDER_COMP_ID: "KEEL",
+        KEEL_FIX_TARGET_COMP_ID: "PEER",
+        KEEL_FIX_HEARTBEAT_SECONDS: "30",
+      },
+      [],
+      ["run"],
+    );
+    await until("quotes stand", async () => counterparty.liveQuotes.size === 2);
+    child.kill("SIGSTOP");
+    await Bun.sleep(9_000);
+    expect(counterparty.liveQuotes.size).toBe(2);
+    child.kill("SIGCONT");
+    await until("they are pulled", async () => counterparty.liveQuotes.size === 0);
+    await until("they stand again", async () => counterparty.liveQuotes.size === 2);
+    for (const venue of ["binance-usdm", "deribit"]) {
+      expect(await metric(`keel_feed_silences_total{venue="${venue}"}`)).toBe(0);
+      expect(await metric(`keel_feed_reconnects_total{venue="${venue}"}`)).toBe(0);
+      expect(await metric(`keel_feed_resyncs_total{venue="${venue}"}`)).toBe(0);
+    }
+    expect(log()).not.toContain("feed disconnected");
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+    const replayed = Bun.spawnSync([process.execPath, MAIN, "replay", journal, "--verify"], {
+      env: { PATH: process.env.PATH ?? "" },
+    });
+    expect(replayed.exitCode).toBe(0);
   },
   PATIENCE_MS,
 );

@@ -135,7 +135,7 @@ export class DeribitFeed extends SupervisedFeed {
       this.#nextScanUs = timeUs + BOOK_SCAN_US;
       this.#renewBooks(timeUs);
     }
-    if (!this.#outbox.flush(timeUs))
+    if (!this.#outbox.flush(timeUs) && !this.connection.reading(timeUs))
       this.abandon("a call was not answered in time", UNSOUND.disconnect, timeUs, out);
   }
 

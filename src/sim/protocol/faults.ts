@@ -87,6 +87,11 @@ export class FaultInjector {
     return true;
   }
 
+  /** Ends what lasts. */
+  lift(): void {
+    this.#timed.length = 0;
+  }
+
   /** True while any fault waits or lasts. */
   active(timeUs: number): boolean {
     this.#expire(timeUs);
