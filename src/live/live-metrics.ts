@@ -9,6 +9,7 @@ import { FixClients } from "../gateway/rfq/fix-clients.ts";
 import {
   registerApiMetrics,
   registerFixClientMetrics,
+  registerFixCutMetrics,
   registerRfqMetrics,
 } from "../monitor/client-metrics.ts";
 import { registerDeribitMetrics } from "../monitor/deribit-metrics.ts";
@@ -55,6 +56,10 @@ export function liveMetrics(
   registerResources(metrics);
   registerReloads(metrics, live);
   registerGateway(metrics, live);
+  registerFixCutMetrics(metrics, {
+    counterparty: live.gateway instanceof FixQuoteGateway ? live.gateway : undefined,
+    client: live.taps.find((tap) => tap instanceof FixClients)?.acceptor,
+  });
   registerJournal(metrics, live);
   registerProcess(metrics, live, disk);
   return metrics;

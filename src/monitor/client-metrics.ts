@@ -69,6 +69,28 @@ export function registerFixClientMetrics(metrics: MetricRegistry, clients: FixCl
   );
 }
 
+/** What has FIX connections, and how many of them it cut because the peer did not read. */
+interface CutsUnread {
+  readonly unreadCuts: number;
+}
+
+/** @param sides those that there are */
+export function registerFixCutMetrics(
+  metrics: MetricRegistry,
+  sides: Readonly<Record<"counterparty" | "client", CutsUnread | undefined>>,
+): void {
+  if (sides.counterparty === undefined && sides.client === undefined) return;
+  metrics.add({
+    name: "keel_fix_cuts_total",
+    type: "counter",
+    help: "FIX connections that were cut because the peer did not read what waited for it, by whose they were.",
+    collect: (emit) => {
+      for (const [peer, side] of Object.entries(sides))
+        if (side !== undefined) emit(side.unreadCuts, { peer });
+    },
+  });
+}
+
 export function registerApiMetrics(metrics: MetricRegistry, api: JsonGateway): void {
   metrics.single("keel_api_connections", "gauge", "Connections of the JSON gateway.", () => api.connections);
   metrics.add({

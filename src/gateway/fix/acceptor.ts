@@ -32,6 +32,8 @@ export interface FixAcceptorOptions {
   readonly replaces?: boolean;
   /** Bytes that may wait for a session's socket before its connection is cut. */
   readonly maxPendingBytes?: number;
+  /** A session's connection was cut because its peer did not read. */
+  readonly onCut?: (session: FixSession, reason: string) => void;
 }
 
 /** A Logon is not longer than this. */
@@ -101,6 +103,13 @@ export class FixAcceptor {
   get bytesSent(): number {
     let total = 0;
     for (const { port } of this.#members.values()) total += port.bytesWritten;
+    return total;
+  }
+
+  /** Connections of sessions that were cut because their peer did not read. */
+  get unreadCuts(): number {
+    let total = 0;
+    for (const { port } of this.#members.values()) total += port.unreadCuts;
     return total;
   }
 
@@ -284,8 +293,10 @@ export class FixAcceptor {
     this.#connections.delete(socket);
     const member = connection.member;
     if (member === null || !member.port.isAttachedTo(socket)) return;
+    const { cutReason } = member.port;
     member.port.detach();
-    member.session.onDisconnected(reason, this.#options.clock.wallUs());
+    if (cutReason !== null) this.#options.onCut?.(member.session, cutReason);
+    member.session.onDisconnected(cutReason ?? reason, this.#options.clock.wallUs());
   }
 }
 

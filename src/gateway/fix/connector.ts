@@ -83,8 +83,9 @@ export class Connector {
         this.#fail(attempt, reason);
         return;
       }
+      const why = this.#port.cutReason ?? reason;
       this.#port.detach();
-      this.#events.onDisconnected(reason, clock.wallUs());
+      this.#events.onDisconnected(why, clock.wallUs());
     };
     Bun.connect({
       hostname: host,

@@ -121,12 +121,17 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
     return this.#up && this.#leading && !this.#stopping;
   }
 
-  /** Quotes replaced by newer ones while the socket did not drain. */
+  /** Connections that were cut because the counterparty did not read. */
+  get unreadCuts(): number {
+    return this.#port.unreadCuts;
+  }
+
   /** What a restart would have to know of the session could not be written and is in memory alone. */
   get unwritten(): boolean {
     return this.session.store.behind === true || this.#seen.behind;
   }
 
+  /** Quotes replaced by newer ones while the socket did not drain. */
   get conflated(): number {
     return this.#deferred.conflated;
   }

@@ -13,11 +13,15 @@ export class TcpPort implements SessionPort {
   #socket: Socket<unknown> | null = null;
   #overflowed = false;
   bytesWritten = 0;
+  /** Connections that were cut because the peer did not read. */
+  unreadCuts = 0;
+  readonly #maxPendingBytes: number;
   readonly #fence: WireFence | null;
 
   /** @param fence asked before every write to the socket; a connection that it refuses is cut */
   constructor(maxPendingBytes: number, fence: WireFence | null = null) {
     this.#writer = new SocketWriter(maxPendingBytes);
+    this.#maxPendingBytes = maxPendingBytes;
     this.#fence = fence;
   }
 
@@ -31,6 +35,13 @@ export class TcpPort implements SessionPort {
 
   get pendingBytes(): number {
     return this.#writer.pendingBytes;
+  }
+
+  /** Why the present connection is cut from this side; null when it is not. */
+  get cutReason(): string | null {
+    return this.#overflowed
+      ? `the peer does not read: no room for more beyond the ${this.#maxPendingBytes} bytes that may wait for it`
+      : null;
   }
 
   attach(socket: Socket<unknown>): void {
@@ -55,6 +66,7 @@ export class TcpPort implements SessionPort {
       return;
     }
     this.#overflowed = true;
+    this.unreadCuts += 1;
     queueMicrotask(() => socket.terminate());
   }
 

@@ -44,6 +44,8 @@ export interface FixClientsOptions {
   readonly allowed?: AddressList;
   readonly maxConnectionsPerAddress?: number;
   readonly session?: Partial<SessionOptions>;
+  /** Bytes that may wait for a client that does not read before its connection is cut. */
+  readonly maxPendingBytes?: number;
   /** null = sequence numbers live as long as the process. */
   readonly storeDir: string | null;
   readonly messageLogDir?: string;
@@ -81,12 +83,15 @@ export class FixClients implements DeskTap {
   constructor(options: FixClientsOptions) {
     this.#options = options;
     this.#publisher = new MarketDataPublisher(options.quotes);
-    const { host, port, clock, tls, allowed, maxConnectionsPerAddress } = options;
+    const { host, port, clock, tls, allowed, maxConnectionsPerAddress, maxPendingBytes } = options;
     this.acceptor = new FixAcceptor({
       ...{ host, port, clock },
       ...(tls === undefined ? {} : { tls }),
       ...(allowed === undefined ? {} : { allowed }),
       ...(maxConnectionsPerAddress === undefined ? {} : { maxConnectionsPerAddress }),
+      ...(maxPendingBytes === undefined ? {} : { maxPendingBytes }),
+      onCut: ({ options: { targetCompId } }, reason) =>
+        options.onProblem(`${targetCompId}: the connection was cut, ${reason}`),
     });
     for (const client of options.clients) this.#add(client);
   }
