@@ -226,6 +226,17 @@ describe("resend", () => {
     expect(us.session.store.nextOutgoing).toBe(5);
   });
 
+  test("after the clock was put back says of no message that it was first sent later than now", () => {
+    const us = new SessionHarness().logon();
+    us.order("one", true);
+    us.order("two", true);
+    us.sent();
+    us.timeUs = START_US - 5e6;
+    const now = utcTimestamp(us.timeUs);
+    us.receive("35=2|7=2|16=0");
+    expect(us.sent()).toEqual([`35=D|34=2|43=Y|122=${now}|58=one`, `35=D|34=3|43=Y|122=${now}|58=two`]);
+  });
+
   test("pauses while the socket does not drain", () => {
     const us = new SessionHarness().logon();
     us.order("one", true);
