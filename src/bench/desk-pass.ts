@@ -150,6 +150,6 @@ class BenchPort extends MemoryPort {
     book: SeenBook,
   ): void {
     this.#onAnswered?.();
-    this.#tap?.onPrediction(underlying, probabilities, offset, heads, status, timeUs, book);
+    this.#tap?.onPrediction?.(underlying, probabilities, offset, heads, status, timeUs, book);
   }
 }

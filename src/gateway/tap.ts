@@ -19,7 +19,7 @@ export interface DeskTap {
    * @param status why the prediction is not in force, as bits of `REASON`; 0 when it is
    * @param book that leads the underlying, as it was when the prediction was made; valid during the call only
    */
-  onPrediction(
+  onPrediction?(
     underlying: number,
     probabilities: Float32Array,
     offset: number,

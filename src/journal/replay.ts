@@ -6,6 +6,7 @@ import { applyModelAct, type ModelAct } from "../desk/model-act.ts";
 import type { RiskDecision } from "../desk/risk-decision.ts";
 import { SCHEMA_HASH } from "../feature/schema.ts";
 import type { ExecutionDetail } from "../gateway/gateway.ts";
+import { JoinedTaps } from "../gateway/joined-taps.ts";
 import type { SeenBook } from "../gateway/seen-book.ts";
 import type { DeskTap } from "../gateway/tap.ts";
 import type { Scaling } from "../inference/calibration.ts";
@@ -44,7 +45,7 @@ export interface ReplayResult {
 class ReplayPort implements DeskPort {
   readonly #decisions: JournalSink;
   pending: { rows: number } | null = null;
-  taps: readonly DeskTap[] = [];
+  taps = new JoinedTaps([]);
   observed: DeskPort["observed"];
   stepped: DeskPort["stepped"];
   named: DeskPort["named"];
@@ -53,17 +54,13 @@ class ReplayPort implements DeskPort {
     this.#decisions = decisions;
   }
 
-  follow(taps: readonly DeskTap[]): void {
+  follow(all: readonly DeskTap[]): void {
+    const taps = new JoinedTaps(all);
     this.taps = taps;
-    this.observed = (events, rows, count, timeUs) => {
-      for (const tap of taps) tap.onEvents?.(events, rows, count, timeUs);
-    };
-    this.stepped = (underlying, features, offset, timeUs) => {
-      for (const tap of taps) tap.onFeatures?.(underlying, features, offset, timeUs);
-    };
-    this.named = (underlying, card) => {
-      for (const tap of taps) tap.onModel?.(underlying, card);
-    };
+    this.observed = (events, rows, count, timeUs) => taps.onEvents(events, rows, count, timeUs);
+    this.stepped = (underlying, features, offset, timeUs) =>
+      taps.onFeatures(underlying, features, offset, timeUs);
+    this.named = (underlying, card) => taps.onModel(underlying, card);
   }
 
   connect(): void {}
@@ -76,7 +73,7 @@ class ReplayPort implements DeskPort {
   askOrder(): void {}
 
   publish({ batch }: ApprovedQuotes, timeUs: number): void {
-    for (const tap of this.taps) tap.onQuotes(batch, timeUs);
+    this.taps.onQuotes(batch, timeUs);
   }
 
   predicted(
@@ -88,9 +85,7 @@ class ReplayPort implements DeskPort {
     timeUs: number,
     book: SeenBook,
   ): void {
-    for (const tap of this.taps) {
-      tap.onPrediction(underlying, probabilities, offset, heads, status, timeUs, book);
-    }
+    this.taps.onPrediction(underlying, probabilities, offset, heads, status, timeUs, book);
   }
 
   filled(
@@ -102,13 +97,11 @@ class ReplayPort implements DeskPort {
     detail: ExecutionDetail,
     timeUs: number,
   ): void {
-    for (const tap of this.taps) {
-      tap.onFill?.(executionId, instrument, side, priceTicks, sizeLots, detail, timeUs);
-    }
+    this.taps.onFill(executionId, instrument, side, priceTicks, sizeLots, detail, timeUs);
   }
 
   sendOrder({ intent }: ApprovedOrder, timeUs: number): void {
-    for (const tap of this.taps) tap.onOrder?.(intent.orderId, intent.instrument, timeUs);
+    this.taps.onOrder(intent.orderId, intent.instrument, timeUs);
   }
 
   decidedRisk(decision: RiskDecision, timeUs: number): void {
@@ -117,7 +110,7 @@ class ReplayPort implements DeskPort {
 
   answered(action: RfqAction, timeUs: number): void {
     this.#decisions.text(RECORD.rfqAction, 0, timeUs, JSON.stringify(action));
-    for (const tap of this.taps) tap.onAnswer?.(action, timeUs);
+    this.taps.onAnswer(action, timeUs);
   }
 
   submit(rows: number): void {
@@ -126,7 +119,7 @@ class ReplayPort implements DeskPort {
 
   cancelAll(timeUs: number): void {
     this.#decisions.bytes(RECORD.cancelAll, 0, timeUs, NOTHING);
-    for (const tap of this.taps) tap.onCancelAll(timeUs);
+    this.taps.onCancelAll(timeUs);
   }
 
   decided(underlying: number, timeUs: number, payload: Uint8Array): void {
@@ -196,7 +189,7 @@ export async function replay(
   }
   if (run === null) throw new BadInputError("journal", "no record", "the start of a run");
   run.desk.end();
-  for (const tap of run.port.taps) tap.close();
+  run.port.taps.close();
   await run.engine?.dispose();
   return {
     start: run.start,
@@ -342,11 +335,11 @@ function apply(record: JournalRecord, desk: Desk, port: ReplayPort): boolean {
       return true;
     case RECORD.timer:
       desk.onTimer(timeUs);
-      for (const tap of port.taps) tap.onTimer(timeUs);
+      port.taps.onTimer(timeUs);
       return true;
     case RECORD.gateway: {
       const event = json<GatewayEvent>(record);
-      if (event.on === "down") for (const tap of port.taps) tap.onCancelAll(timeUs);
+      if (event.on === "down") port.taps.onCancelAll(timeUs);
       applyGatewayEvent(event, desk, timeUs);
       return true;
     }

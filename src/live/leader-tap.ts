@@ -34,7 +34,6 @@ export abstract class LeaderTap implements DeskTap {
     this.tell(fillRecord(this.live, executionId, instrument, side, priceTicks, sizeLots, detail));
   }
 
-  onPrediction(): void {}
   onQuotes(): void {}
   onCancelAll(): void {}
   onTimer(_timeUs: number): void {}

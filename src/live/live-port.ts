@@ -3,6 +3,7 @@ import type { DeskPort } from "../desk/desk.ts";
 import type { RiskDecision } from "../desk/risk-decision.ts";
 import type { LiveFeedPort } from "../feed/live-port.ts";
 import type { ExecutionDetail, QuoteGateway } from "../gateway/gateway.ts";
+import { JoinedTaps } from "../gateway/joined-taps.ts";
 import type { SeenBook } from "../gateway/seen-book.ts";
 import type { DeskTap } from "../gateway/tap.ts";
 import type { EngineLostError } from "../inference/engine.ts";
@@ -19,7 +20,7 @@ const NOTHING = new Uint8Array(0);
 export class LivePort implements DeskPort {
   readonly #feeds: LiveFeedPort;
   #gateway: QuoteGateway | null = null;
-  #taps: readonly DeskTap[] = [];
+  #taps = new JoinedTaps([]);
   readonly #journal: JournalSink;
   readonly #onSubmit: (rows: number) => void;
   readonly #onEngineLost: (step: number, error: EngineLostError, timeUs: number) => void;
@@ -52,22 +53,18 @@ export class LivePort implements DeskPort {
   }
 
   /** The gateway and the taps are made after the desk, whose instruments they need. */
-  attach(gateway: QuoteGateway, taps: readonly DeskTap[]): void {
+  attach(gateway: QuoteGateway, all: readonly DeskTap[]): void {
+    const taps = new JoinedTaps(all);
     this.#gateway = gateway;
     this.#taps = taps;
-    if (taps.some(({ onEvents }) => onEvents !== undefined)) {
-      this.observed = (events, rows, count, timeUs) => {
-        for (const tap of taps) tap.onEvents?.(events, rows, count, timeUs);
-      };
+    if (taps.takesEvents) {
+      this.observed = (events, rows, count, timeUs) => taps.onEvents(events, rows, count, timeUs);
     }
-    if (taps.some(({ onFeatures }) => onFeatures !== undefined)) {
-      this.stepped = (underlying, features, offset, timeUs) => {
-        for (const tap of taps) tap.onFeatures?.(underlying, features, offset, timeUs);
-      };
+    if (taps.takesFeatures) {
+      this.stepped = (underlying, features, offset, timeUs) =>
+        taps.onFeatures(underlying, features, offset, timeUs);
     }
-    this.named = (underlying, card) => {
-      for (const tap of taps) tap.onModel?.(underlying, card);
-    };
+    this.named = (underlying, card) => taps.onModel(underlying, card);
   }
 
   connect(feed: number): void {
@@ -106,7 +103,7 @@ export class LivePort implements DeskPort {
   cancelAll(timeUs: number): void {
     this.#gateway?.cancelAll(timeUs);
     this.#journal.bytes(RECORD.cancelAll, 0, timeUs, NOTHING);
-    for (const tap of this.#taps) tap.onCancelAll(timeUs);
+    this.#taps.onCancelAll(timeUs);
   }
 
   predicted(
@@ -118,14 +115,12 @@ export class LivePort implements DeskPort {
     timeUs: number,
     book: SeenBook,
   ): void {
-    for (const tap of this.#taps) {
-      tap.onPrediction(underlying, probabilities, offset, heads, status, timeUs, book);
-    }
+    this.#taps.onPrediction(underlying, probabilities, offset, heads, status, timeUs, book);
   }
 
   decided(underlying: number, timeUs: number, payload: Uint8Array, quotes: QuoteBatch): void {
     this.#journal.bytes(RECORD.quote, underlying, timeUs, payload);
-    for (const tap of this.#taps) tap.onQuotes(quotes, timeUs);
+    this.#taps.onQuotes(quotes, timeUs);
   }
 
   killChanged(state: KillState, reducing: ReducingState | null): void {
@@ -141,14 +136,12 @@ export class LivePort implements DeskPort {
     detail: ExecutionDetail,
     timeUs: number,
   ): void {
-    for (const tap of this.#taps) {
-      tap.onFill?.(executionId, instrument, side, priceTicks, sizeLots, detail, timeUs);
-    }
+    this.#taps.onFill(executionId, instrument, side, priceTicks, sizeLots, detail, timeUs);
   }
 
   sendOrder(order: ApprovedOrder, timeUs: number): void {
     const { orderId, instrument } = order.intent;
-    for (const tap of this.#taps) tap.onOrder?.(orderId, instrument, timeUs);
+    this.#taps.onOrder(orderId, instrument, timeUs);
     if (this.#gateway?.sendOrder?.(order, timeUs) === true) return;
     queueMicrotask(() => this.#onOrderNotSent(order.intent.orderId));
   }
@@ -163,7 +156,7 @@ export class LivePort implements DeskPort {
 
   answered(action: RfqAction, timeUs: number): void {
     this.#journal.text(RECORD.rfqAction, 0, timeUs, JSON.stringify(action));
-    for (const tap of this.#taps) tap.onAnswer?.(action, timeUs);
+    this.#taps.onAnswer(action, timeUs);
   }
 
   decidedRisk(decision: RiskDecision, timeUs: number): void {

@@ -26,7 +26,6 @@ export class ServiceTap implements DeskTap {
     this.#aliveEveryUs = (notifier.watchdogUs ?? Number.POSITIVE_INFINITY) / SIGNS_PER_WATCHDOG;
   }
 
-  onPrediction(): void {}
   onQuotes(): void {}
   onCancelAll(): void {}
 

@@ -73,7 +73,7 @@ export class RegimeBed {
         book: SeenBook,
       ): void {
         for (const tap of bed.taps)
-          tap.onPrediction(underlying, probabilities, offset, heads, status, timeUs, book);
+          tap.onPrediction?.(underlying, probabilities, offset, heads, status, timeUs, book);
       }
     }
     this.desk = new Desk({

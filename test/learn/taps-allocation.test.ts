@@ -5,12 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runDeskPass } from "../../src/bench/desk-pass.ts";
 import { simulatedCapture } from "../../src/bench/input.ts";
-import { JoinedTaps } from "../../src/bench/joined-taps.ts";
 import { loadConfig } from "../../src/config.ts";
 import { RING_NONE, RingConsumer, ringMemory } from "../../src/core/ring.ts";
 import { type Desk, UNDERLYING_CAPACITY } from "../../src/desk/desk.ts";
 import { noTimer } from "../../src/desk/latency.ts";
 import { FEATURE_COUNT, SCHEMA_HASH } from "../../src/feature/schema.ts";
+import { JoinedTaps } from "../../src/gateway/joined-taps.ts";
 import type { DeskTap } from "../../src/gateway/tap.ts";
 import { CpuEngine } from "../../src/inference/cpu.ts";
 import { loadModel } from "../../src/inference/model.ts";
@@ -45,10 +45,10 @@ class Repeated implements DeskTap {
     this.#emptied = emptied;
   }
 
-  onPrediction(...shown: Parameters<DeskTap["onPrediction"]>): void {
+  onPrediction(...shown: Parameters<NonNullable<DeskTap["onPrediction"]>>): void {
     const [underlying, probabilities, offset, heads, status, timeUs, book] = shown;
     this.#repeat(status === 0 ? "predictions" : "", () =>
-      this.#taps.onPrediction(underlying, probabilities, offset, heads, status, timeUs, book),
+      this.#taps.onPrediction?.(underlying, probabilities, offset, heads, status, timeUs, book),
     );
   }
 

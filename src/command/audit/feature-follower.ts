@@ -34,7 +34,6 @@ export class FeatureFollower implements DeskTap {
     return { features, featuresUs: latest.timeUs };
   }
 
-  onPrediction(): void {}
   onQuotes(): void {}
   onCancelAll(): void {}
   onTimer(): void {}

@@ -203,8 +203,6 @@ export class BlockRfqs implements DeskTap {
     this.#quotes.frozenUntilUs = 0;
   }
 
-  onPrediction(): void {}
-
   onQuotes(): void {}
 
   /** Takes an answer of the desk as what is wanted at the venue; sent when the desk's turn is over. */

@@ -132,8 +132,6 @@ export class FixClients implements DeskTap {
     sendAnswer(session, echo, action, timeUs);
   }
 
-  onPrediction(): void {}
-
   onQuotes(quotes: QuoteBatch): void {
     if (this.#publisher.size === 0) return;
     for (let row = 0; row < quotes.count; row += 1) this.#changed.add(quotes.instrument[row]);
