@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { INVERSE_OPTION } from "../../src/bench/option-table.ts";
 import { Hedger } from "../../src/hedge/hedger.ts";
 import { DEFAULT_HEDGE_PARAMETERS, type HedgeParameters } from "../../src/hedge/parameters.ts";
 import { type InstrumentSpec, InstrumentTable } from "../../src/market/instrument.ts";
@@ -8,7 +9,6 @@ import { RiskGate } from "../../src/risk/gate.ts";
 import { NOT_TRIPPED } from "../../src/risk/kill-switch.ts";
 import { DEFAULT_RISK_LIMITS } from "../../src/risk/limits.ts";
 import { ORDER_STATE, type OrderIntent } from "../../src/risk/order.ts";
-import { INVERSE_OPTION } from "../support/inverse-option.ts";
 import { PERPETUAL } from "../support/perpetuals.ts";
 
 const NOW_US = 1_700_000_000_000_000;

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
+import { INVERSE_OPTION } from "../../src/bench/option-table.ts";
 import { EVENT, EventBatch, TICKER, TICKER_FIELDS } from "../../src/market/event-batch.ts";
 import { InstrumentTable } from "../../src/market/instrument.ts";
 import { DEFAULT_QUOTE_PARAMETERS } from "../../src/quote/parameters.ts";
@@ -8,7 +9,6 @@ import { Quoter } from "../../src/quote/quoter.ts";
 import { RiskGate } from "../../src/risk/gate.ts";
 import { NOT_TRIPPED } from "../../src/risk/kill-switch.ts";
 import { DEFAULT_RISK_LIMITS } from "../../src/risk/limits.ts";
-import { INVERSE_OPTION } from "../support/inverse-option.ts";
 import { sharedPath, skipUnlessShared } from "../support/shared-data.ts";
 
 const CHAIN = "data/chains/deribit_options_snapshot_20260820T035420Z.csv.gz";

@@ -1,10 +1,10 @@
+import { INVERSE_OPTION } from "../../src/bench/option-table.ts";
 import { EVENT, EventBatch, TICKER, TICKER_FIELDS } from "../../src/market/event-batch.ts";
 import { type Instrument, type InstrumentSpec, InstrumentTable } from "../../src/market/instrument.ts";
 import type { SurfaceParameters } from "../../src/option/surface/parameters.ts";
 import { DEFAULT_QUOTE_PARAMETERS, type QuoteParameters } from "../../src/quote/parameters.ts";
 import { QuoteBatch } from "../../src/quote/quote-batch.ts";
 import { Quoter } from "../../src/quote/quoter.ts";
-import { INVERSE_OPTION } from "../support/inverse-option.ts";
 import { PERPETUAL } from "../support/perpetuals.ts";
 
 /** Local time at which every scenario starts, and how far the exchange's clock is ahead of it. */

@@ -1,3 +1,4 @@
+import { INVERSE_OPTION } from "../../src/bench/option-table.ts";
 import { EVENT, EventBatch, TICKER, TICKER_FIELDS } from "../../src/market/event-batch.ts";
 import { type Instrument, type InstrumentSpec, InstrumentTable } from "../../src/market/instrument.ts";
 import { FairValues } from "../../src/quote/fair-value.ts";
@@ -12,7 +13,6 @@ import { RiskGate } from "../../src/risk/gate.ts";
 import { NOT_TRIPPED } from "../../src/risk/kill-switch.ts";
 import { DEFAULT_RISK_LIMITS, type RiskLimits } from "../../src/risk/limits.ts";
 import { GREEK, GREEKS } from "../../src/risk/valuation.ts";
-import { INVERSE_OPTION } from "../support/inverse-option.ts";
 import { PERPETUAL } from "../support/perpetuals.ts";
 
 export const START_US = 1_700_000_000_000_000;

@@ -1,9 +1,9 @@
+import { INVERSE_OPTION } from "../../src/bench/option-table.ts";
 import { type Instrument, type InstrumentSpec, InstrumentTable } from "../../src/market/instrument.ts";
 import { QuoteBatch, REASON } from "../../src/quote/quote-batch.ts";
 import { RiskGate } from "../../src/risk/gate.ts";
 import { type KillState, NOT_TRIPPED } from "../../src/risk/kill-switch.ts";
 import { DEFAULT_RISK_LIMITS, type RiskLimits } from "../../src/risk/limits.ts";
-import { INVERSE_OPTION } from "../support/inverse-option.ts";
 
 const START_US = 1_700_000_000_000_000;
 const PRICE = 50_000;

@@ -1,10 +1,10 @@
+import { INVERSE_OPTION } from "../../src/bench/option-table.ts";
 import { type Instrument, type InstrumentSpec, InstrumentTable } from "../../src/market/instrument.ts";
 import { QuoteBatch } from "../../src/quote/quote-batch.ts";
 import { LIMITS, RiskGate } from "../../src/risk/gate.ts";
 import { NOT_TRIPPED } from "../../src/risk/kill-switch.ts";
 import { DEFAULT_RISK_LIMITS, type RiskLimits } from "../../src/risk/limits.ts";
 import { ORDER_STATE, type OrderIntent, type StructureQuote } from "../../src/risk/order.ts";
-import { INVERSE_OPTION } from "../support/inverse-option.ts";
 import { PERPETUAL } from "../support/perpetuals.ts";
 
 export const NOW_US = 1_700_000_000_000_000;

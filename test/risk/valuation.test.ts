@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import { INVERSE_OPTION } from "../../src/bench/option-table.ts";
 import { type Instrument, type InstrumentSpec, InstrumentTable } from "../../src/market/instrument.ts";
 import { black76, OptionValue, YEAR_US } from "../../src/option/black76.ts";
 import { Positions } from "../../src/risk/positions.ts";
 import { GREEK, GREEKS, SCENARIOS, scenarioOf } from "../../src/risk/valuation.ts";
-import { INVERSE_OPTION } from "../support/inverse-option.ts";
 
 const NOW_US = 1_700_000_000_000_000;
 const PRICE = 50_000;

@@ -1,6 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { ServerProcess } from "./server-process.ts";
 import { freePort } from "./services.ts";
 
 /** Why no etcd can be started here; null when one can. */
@@ -9,11 +7,13 @@ export function etcdMissing(): string | null {
 }
 
 /** An etcd of its own on a free port: a cluster of one. Its data outlives a restart. */
-export class EtcdServer {
+export class EtcdServer extends ServerProcess {
   readonly port = freePort();
   readonly #peerPort = freePort();
-  readonly #folder = mkdtempSync(join(tmpdir(), "keel-etcd-"));
-  #child: Bun.Subprocess | null = null;
+
+  constructor() {
+    super("etcd");
+  }
 
   get url(): string {
     return `http://127.0.0.1:${this.port}`;
@@ -23,11 +23,8 @@ export class EtcdServer {
     const peer = `http://127.0.0.1:${this.#peerPort}`;
     const clients = ["--listen-client-urls", this.url, "--advertise-client-urls", this.url];
     const peers = ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer];
-    const cluster = ["--initial-cluster", `default=${peer}`, "--data-dir", this.#folder];
-    this.#child = Bun.spawn(["etcd", ...clients, ...peers, ...cluster], {
-      stdout: "ignore",
-      stderr: "ignore",
-    });
+    const cluster = ["--initial-cluster", `default=${peer}`, "--data-dir", this.folder];
+    this.spawn(["etcd", ...clients, ...peers, ...cluster]);
     for (let attempt = 0; attempt < 900; attempt += 1) {
       const health = await fetch(`${this.url}/health`).then(
         (answer) => answer.text(),
@@ -37,15 +34,5 @@ export class EtcdServer {
       await Bun.sleep(50);
     }
     throw new Error("etcd does not start");
-  }
-
-  async stop(): Promise<void> {
-    this.#child?.kill("SIGKILL");
-    await this.#child?.exited;
-    this.#child = null;
-  }
-
-  remove(): void {
-    rmSync(this.#folder, { recursive: true, force: true });
   }
 }

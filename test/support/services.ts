@@ -1,8 +1,9 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import type { CertificateFiles, Certificates } from "./certificate-authority.ts";
 import type { PutClock } from "./put-clock.ts";
+import { ServerProcess } from "./server-process.ts";
 
 const KAFKA = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "keel-test/kafka-4.1.0");
 const START_MS = 90_000;
@@ -78,13 +79,11 @@ function certificate(folder: string): { readonly cert: string; readonly key: str
 }
 
 /** A Redis server of its own on a free port, that asks for a password. */
-export class RedisServer {
+export class RedisServer extends ServerProcess {
   readonly port = freePort();
   readonly password = "a redis password";
-  readonly #folder = mkdtempSync(join(tmpdir(), "keel-redis-"));
   readonly #tls: readonly string[];
   readonly #clock: PutClock | null;
-  #child: Bun.Subprocess | null = null;
 
   /**
    * @param tls the server's certificate, and the authority that clients' must be by; left out = no TLS
@@ -94,6 +93,7 @@ export class RedisServer {
     tls?: { readonly server: CertificateFiles; readonly ca: string },
     clock: PutClock | null = null,
   ) {
+    super("redis");
     this.#clock = clock;
     this.#tls =
       tls === undefined
@@ -110,34 +110,18 @@ export class RedisServer {
   }
 
   async start(): Promise<void> {
-    const config = ["--save", "", "--appendonly", "no", "--dir", this.#folder, "--bind", "127.0.0.1"];
-    const log = join(this.#folder, "log");
-    this.#child = Bun.spawn(
+    const config = ["--save", "", "--appendonly", "no", "--dir", this.folder, "--bind", "127.0.0.1"];
+    const log = join(this.folder, "log");
+    const child = this.spawn(
       ["redis-server", ...this.#tls, "--requirepass", this.password, "--logfile", log, ...config],
-      { stdout: "ignore", stderr: "ignore", env: { ...process.env, ...this.#clock?.environment } },
+      { env: { ...process.env, ...this.#clock?.environment } },
     );
-    await untilOpen(this.port, this.#child, () => readFileSync(log, "utf8"));
-  }
-
-  /** Starts it where it does not run: a test that runs out of time has the processes ended that were begun before it. */
-  async up(): Promise<void> {
-    if (this.#child === null || this.#child.exitCode !== null || this.#child.signalCode !== null)
-      await this.start();
-  }
-
-  async stop(): Promise<void> {
-    this.#child?.kill("SIGKILL");
-    await this.#child?.exited;
-    this.#child = null;
-  }
-
-  remove(): void {
-    rmSync(this.#folder, { recursive: true, force: true });
+    await untilOpen(this.port, child, () => readFileSync(log, "utf8"));
   }
 }
 
 /** An Apache Kafka broker of its own (KRaft, one node): a plain listener, and one with TLS and SCRAM. Its data outlives a restart. */
-export class KafkaBroker {
+export class KafkaBroker extends ServerProcess {
   readonly port = freePort();
   readonly securePort = freePort();
   /** Asks for a client's certificate. */
@@ -147,23 +131,22 @@ export class KafkaBroker {
   readonly username = "desk";
   readonly password = "a kafka password";
   readonly certFile: string;
-  readonly #folder = mkdtempSync(join(tmpdir(), "keel-kafka-"));
   readonly #config: string;
-  #child: Bun.Subprocess | null = null;
 
   /** @param certificates for two more listeners: one asks clients for a certificate, one is of another host than it says */
   constructor(certificates: Certificates | null = null) {
+    super("kafka");
     const controller = freePort();
-    const { cert, key } = certificate(this.#folder);
+    const { cert, key } = certificate(this.folder);
     this.certFile = cert;
-    const keystore = join(this.#folder, "keystore.pem");
+    const keystore = join(this.folder, "keystore.pem");
     writeFileSync(keystore, readFileSync(key, "utf8") + readFileSync(cert, "utf8"));
     const more =
       certificates === null
         ? []
         : [`MUTUAL://127.0.0.1:${this.mutualPort}`, `ELSEWHERE://127.0.0.1:${this.elsewherePort}`];
     const [plain, secure] = [`PLAINTEXT://127.0.0.1:${this.port}`, `SECURE://127.0.0.1:${this.securePort}`];
-    this.#config = join(this.#folder, "server.properties");
+    this.#config = join(this.folder, "server.properties");
     writeFileSync(
       this.#config,
       `process.roles=broker,controller
@@ -177,7 +160,7 @@ sasl.enabled.mechanisms=SCRAM-SHA-512
 listener.name.secure.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 ssl.keystore.type=PEM
 ssl.keystore.location=${keystore}
-log.dirs=${join(this.#folder, "data")}
+log.dirs=${join(this.folder, "data")}
 num.partitions=2
 offsets.topic.num.partitions=1
 offsets.topic.replication.factor=1
@@ -194,33 +177,14 @@ ${certificates === null ? "" : this.#listeners(certificates)}`,
   }
 
   async start(): Promise<void> {
-    const log = join(this.#folder, "log");
-    this.#child = Bun.spawn(this.#java("kafka.Kafka", this.#config), {
-      stdout: Bun.file(log),
-      stderr: "ignore",
-    });
-    await untilOpen(this.securePort, this.#child, () => readFileSync(log, "utf8"));
-  }
-
-  /** Starts it where it does not run: a test that runs out of time has the processes ended that were begun before it. */
-  async up(): Promise<void> {
-    if (this.#child === null || this.#child.exitCode !== null || this.#child.signalCode !== null)
-      await this.start();
-  }
-
-  async stop(): Promise<void> {
-    this.#child?.kill("SIGKILL");
-    await this.#child?.exited;
-    this.#child = null;
-  }
-
-  remove(): void {
-    rmSync(this.#folder, { recursive: true, force: true });
+    const log = join(this.folder, "log");
+    const child = this.spawn(this.#java("kafka.Kafka", this.#config), { logFile: log });
+    await untilOpen(this.securePort, child, () => readFileSync(log, "utf8"));
   }
 
   #listeners({ ca, server, elsewhere }: Certificates): string {
     const keystore = (name: string, { cert, key }: CertificateFiles): string => {
-      const file = join(this.#folder, `${name}.pem`);
+      const file = join(this.folder, `${name}.pem`);
       writeFileSync(file, readFileSync(key, "utf8") + readFileSync(cert, "utf8"));
       return `listener.name.${name}.ssl.keystore.type=PEM\nlistener.name.${name}.ssl.keystore.location=${file}\n`;
     };

@@ -1,11 +1,11 @@
 import { expect } from "bun:test";
+import { INVERSE_OPTION } from "../../../src/bench/option-table.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { JsonGateway, type JsonGatewayOptions } from "../../../src/gateway/json/gateway.ts";
 import { InstrumentTable } from "../../../src/market/instrument.ts";
 import { DEFAULT_QUOTE_PARAMETERS } from "../../../src/quote/parameters.ts";
 import { Quoter } from "../../../src/quote/quoter.ts";
 import type { RfqInput } from "../../../src/rfq/message.ts";
-import { INVERSE_OPTION } from "../../support/inverse-option.ts";
 import { until } from "../rfq/fix-client.ts";
 
 export const READ = "reading-token-0001";
