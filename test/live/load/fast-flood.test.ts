@@ -28,7 +28,11 @@ async function flood(venue: FloodVenue, isEnough: () => boolean): Promise<void> 
 
 describe("a desk that is offered more than it can take", () => {
   test("sheds in order, answers, keeps its memory and its session, and comes back stage by stage", async () => {
-    await using scene = await FloodScene.start({ KEEL_SHED_CALM_MS: "300", KEEL_FIX_HEARTBEAT_SECONDS: "5" });
+    await using scene = await FloodScene.start({
+      KEEL_SHED_CALM_MS: "300",
+      KEEL_FIX_HEARTBEAT_SECONDS: "5",
+      KEEL_SILENCE_MS: "30000",
+    });
     await scene.untilQuoting();
     const quiet = scene.last;
     await flood(scene.venue, () => scene.last?.stage === LOAD_STAGE.pull && scene.last.held === 0);
@@ -65,7 +69,10 @@ describe("a desk that is offered more than it can take", () => {
   });
 });
 
-describe.each([1, 2])("of a desk with KEEL_SHARDS=%p", (shards) => {
+describe.each([
+  [1, "is cut off by the venue", 1],
+  [2, "ends", 0],
+])("of a desk with KEEL_SHARDS=%p, in a flood that %s,", (shards, end, reconnects) => {
   let venue: FloodVenue | null = null;
   let harness: Harness | null = null;
   afterEach(async () => {
@@ -76,7 +83,7 @@ describe.each([1, 2])("of a desk with KEEL_SHARDS=%p", (shards) => {
     venue = null;
   });
 
-  test("nothing leaves in a flood that rests on an unsound book, and no quote stands once they are pulled", async () => {
+  test("nothing leaves that rests on an unsound book, no quote stands once they are pulled, and all are quoted again", async () => {
     venue = new FloodVenue();
     const { binance, deribit } = await venue.urls;
     const addresses = [binance, deribit];
@@ -97,10 +104,14 @@ describe.each([1, 2])("of a desk with KEEL_SHARDS=%p", (shards) => {
     await flood(venue, () => shedder.stage === LOAD_STAGE.pull && counterparty.liveQuotes.size === 0);
     // With less on offer what waits at the venue has an end sooner.
     venue.offer(FIRST_RATE);
-    venue.offer(0);
+    if (end === "ends") venue.offer(0);
+    else venue.cutOff();
     await harness.until("it is over", () => shedder.stage === LOAD_STAGE.normal, PATIENCE_MS);
     await harness.untilQuoting();
     expect(harness.violations).toEqual([]);
+    const summary = live.summary();
+    expect(summary).toMatchObject({ gaps: 0, crossed: 0 });
+    expect(summary.reconnects).toBeGreaterThanOrEqual(reconnects);
     for (const stage of ["conflate", "widen", "pull"] as const) {
       expect(shedder.entries[LOAD_STAGE[stage]]).toBeGreaterThan(0);
     }

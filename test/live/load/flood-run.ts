@@ -4,15 +4,19 @@
  *
  * @example bun test/live/load/flood-run.ts 30              # seconds of flood
  * @example bun test/live/load/flood-run.ts 30 --shards 2   # with the feeds on threads of their own
+ * @example bun test/live/load/flood-run.ts 10 --journal    # with a journal of it, some 70 MB a second, which is replayed afterwards
  * @example bun test/live/load/flood-run.ts 30 --cut        # at its end the venue cuts the connection off, as venues do
  *
- * Ends with 1 when a stage was left out, the session was lost or the desk does not quote again.
+ * Ends with 1 when a stage was left out, the session was lost, the desk does not quote again or its journal replays otherwise.
  *
  * @module
  */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { LOAD_STAGE, LOAD_STAGES } from "../../../src/risk/load-shedder.ts";
-import { type FloodSample, FloodScene } from "./flood-scene.ts";
+import { type FloodSample, FloodScene, MAIN } from "./flood-scene.ts";
 
 const FIRST_RATE = 20_000;
 const STEP_MS = 2_000;
@@ -79,10 +83,15 @@ const { values, positionals } = parseArgs({
     shards: { type: "string", default: "1" },
     rate: { type: "string", default: String(FIRST_RATE) },
     cut: { type: "boolean", default: false },
+    journal: { type: "boolean", default: false },
   },
 });
 const seconds = Number(positionals[0] ?? 20);
-await using scene = await FloodScene.start({ KEEL_SHARDS: values.shards }, table());
+const folder = values.journal ? mkdtempSync(join(tmpdir(), "keel-flood-journal-")) : null;
+await using scene = await FloodScene.start(
+  { KEEL_SHARDS: values.shards, ...(folder === null ? {} : { KEEL_JOURNAL_DIR: folder }) },
+  table(),
+);
 await scene.untilQuoting();
 const quiet = scene.last;
 const fromMs = performance.now();
@@ -102,13 +111,23 @@ const { samples, stages, counterparty } = scene;
 const summary = await scene.stop();
 const most = (read: (of: FloodSample) => number) =>
   Math.max(...samples.map(read).filter((value) => !Number.isNaN(value)));
-console.log(`stages: ${stages.join(" ")}`);
+const causes = scene.log.flatMap(({ stage, cause }) => (cause ? [`${stage} by ${cause}`] : []));
+console.log(`stages: ${stages.join(" ")}; ${[...new Set(causes)].join(", ")}`);
 console.log(
   `resident ${shown(quiet?.residentMb ?? Number.NaN)} MB before, ${shown(most(({ residentMb }) => residentMb))} MB at most, ${shown(samples.at(-1)?.residentMb ?? Number.NaN)} MB at the end; in sockets ${shown(most(({ queuedKb }) => queuedKb))} KiB at most; /metrics after ${shown(most(({ answerMs }) => answerMs))} ms at most`,
 );
 console.log(
   `FIX logons ${counterparty.counters.logons}; load ${JSON.stringify(summary.load)}; gaps ${summary.gaps}, crossed ${summary.crossed}, reconnects ${summary.reconnects}`,
 );
+let replaysTheSame = true;
+if (folder !== null) {
+  console.log(`journal ${JSON.stringify(summary.journal)}`);
+  const replay = Bun.spawn([process.execPath, MAIN, "replay", folder, "--verify"], {
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  replaysTheSame = (await replay.exited) === 0;
+  rmSync(folder, { recursive: true });
+}
 const first = stages.filter((stage, at) => stages.indexOf(stage) === at && stage !== "normal");
 const isRight = first.join() === "conflate,widen,pull" && counterparty.counters.logons === 1;
-process.exit(isRight ? 0 : 1);
+process.exitCode = isRight && replaysTheSame ? 0 : 1;

@@ -8,7 +8,7 @@ import { FixCounterparty } from "../../../src/sim/counterparty.ts";
 import { freePort } from "../../support/services.ts";
 import type { FloodOrder, FloodSent } from "./flood-venue.ts";
 
-const MAIN = join(import.meta.dir, "../../../src/main.ts");
+export const MAIN = join(import.meta.dir, "../../../src/main.ts");
 const VENUE = join(import.meta.dir, "flood-venue.ts");
 const LOOK_MS = 100;
 const ANSWER_MS = 15_000;
