@@ -126,6 +126,10 @@ export abstract class SupervisedFeed implements Feed {
     this.states.settle(out);
     const verdict = this.connection.onTimer(timeUs);
     if (verdict === VERDICT.unread) {
+      if (!this.states.holds) {
+        const ms = Math.round(this.connection.stoodStillUs / 1_000);
+        this.problem = `${this.venue}: the process stood still for ${ms} ms: not quoted on until what waited has been read`;
+      }
       for (const { id } of this.states.carried) this.states.hold(id, out);
     } else if (verdict === VERDICT.silent) {
       this.counters.silences += 1;

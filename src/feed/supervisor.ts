@@ -68,6 +68,8 @@ export class ConnectionSupervisor {
   state: ConnectionState = CONNECTION.idle;
   /** How often the connection was opened. */
   opens = 0;
+  /** For how long the process stood still when it last did, µs. */
+  stoodStillUs = 0;
   readonly #options: SupervisorOptions;
   readonly #backoff: Backoff;
   #openedUs = Number.NaN;
@@ -160,6 +162,7 @@ export class ConnectionSupervisor {
     this.#timerUs = timeUs;
     if (!(passedUs > this.#stallUs) || this.#hasWaited) return;
     this.#hasWaited = true;
+    this.stoodStillUs = passedUs;
     this.#judgesFromUs = timeUs + this.#stallUs;
   }
 

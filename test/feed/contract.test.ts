@@ -200,6 +200,7 @@ for (const [name, makeVenue] of FAKE_VENUES) {
       const waiting = [0, 1, 0, 1].map((index) => session.venue.next(index));
       session.stall(1_500);
       expect(session.log).toEqual([`${a} live stall`, `${b} live stall`]);
+      expect(session.feed.problem).toContain("the process stood still");
       for (const frame of waiting) session.feed.onFrame(frame, session.timeUs, session.out);
       session.apply();
       session.advance(240, true);
