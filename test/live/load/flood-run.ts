@@ -112,9 +112,13 @@ const summary = await scene.stop();
 const most = (read: (of: FloodSample) => number) =>
   Math.max(...samples.map(read).filter((value) => !Number.isNaN(value)));
 const causes = scene.log.flatMap(({ stage, cause }) => (cause ? [`${stage} by ${cause}`] : []));
+const fullest = Math.max(
+  0,
+  most(({ ringFill }) => ringFill),
+);
 console.log(`stages: ${stages.join(" ")}; ${[...new Set(causes)].join(", ")}`);
 console.log(
-  `resident ${shown(quiet?.residentMb ?? Number.NaN)} MB before, ${shown(most(({ residentMb }) => residentMb))} MB at most, ${shown(samples.at(-1)?.residentMb ?? Number.NaN)} MB at the end; in sockets ${shown(most(({ queuedKb }) => queuedKb))} KiB at most; /metrics after ${shown(most(({ answerMs }) => answerMs))} ms at most`,
+  `resident ${shown(quiet?.residentMb ?? Number.NaN)} MB before, ${shown(most(({ residentMb }) => residentMb))} MB at most, ${shown(samples.at(-1)?.residentMb ?? Number.NaN)} MB at the end; in sockets ${shown(most(({ queuedKb }) => queuedKb))} KiB at most; fullest ring ${shown(fullest, 2)}; /metrics after ${shown(most(({ answerMs }) => answerMs))} ms at most`,
 );
 console.log(
   `FIX logons ${counterparty.counters.logons}; load ${JSON.stringify(summary.load)}; gaps ${summary.gaps}, crossed ${summary.crossed}, reconnects ${summary.reconnects}`,
