@@ -27,7 +27,8 @@ name, possDup, fields). Exit code 6 when there is no such session, 3 when the pr
     url: {
       type: "string",
       value: "URL",
-      description: "HTTP address (KEEL_HTTP) of the process that runs the session",
+      description:
+        "Of the process that runs the session (KEEL_HTTP), e.g. http://127.0.0.1:9100 or unix:/path",
     },
     log: {
       type: "string",

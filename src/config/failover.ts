@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import type { ConfigProblem } from "../config.ts";
 import type { Secret } from "../core/secret.ts";
 import { readCertificates } from "./certificates.ts";
+import { FAILOVER_VARIABLES } from "./failover-variables.ts";
 import { readSecret } from "./secrets.ts";
 import { readServerTls, type ServerTls } from "./server-tls.ts";
 import type { HostPort } from "./types.ts";
@@ -32,6 +33,8 @@ export interface FailoverConfig {
 }
 
 const TOKEN_LEAST = 16;
+/** Whoever sets one of them does not mean to be alone. */
+const NAMES_OF_A_PAIR = Object.keys(FAILOVER_VARIABLES).filter((name) => /^KEEL_(LEASE|PEER)/.test(name));
 
 /** The `KEEL_LEASE_…` and `KEEL_PEER…` part; undefined for a process that is alone. Faults are added to `problems`. */
 export function readFailover(
@@ -47,7 +50,13 @@ export function readFailover(
     problems.push({ name, found: null, expected });
   };
   if (url === undefined) {
-    if (peer !== undefined) missing("KEEL_LEASE_URL", "the URL of Redis or etcd, because KEEL_PEER is set");
+    const set = NAMES_OF_A_PAIR.find((name) => (env[name] ?? "") !== "");
+    if (set !== undefined) {
+      missing(
+        "KEEL_LEASE_URL",
+        `the URL of Redis or etcd, because ${set} is set: without it both of a pair would quote`,
+      );
+    }
     return undefined;
   }
   if (values.KEEL_GATEWAY === "fix" && values.KEEL_FIX_HOST === undefined) {

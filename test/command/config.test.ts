@@ -203,3 +203,15 @@ test("the README has the table of variables as it is now (`bun run readme` write
   const table = /<!-- variables -->\n([\s\S]*?)\n<!-- \/variables -->/.exec(readme)?.[1]?.trim();
   expect(table).toBe(variableTable());
 });
+
+test.each([
+  ["KEEL_PEER", "wss://desk-b.example:9879"],
+  ["KEEL_PEER_LISTEN", "127.0.0.1:9879"],
+  ["KEEL_LEASE_NAME", "btc-options"],
+  ["KEEL_LEASE_HOLDER", "desk-a"],
+  ["KEEL_LEASE_TTL_MS", "1000"],
+])("one of a pair that is not told of its lease is refused, and does not quote alone: %s", (name, value) => {
+  expect(() => loadConfig({ [name]: value })).toThrow(
+    `KEEL_LEASE_URL: found nothing, expected the URL of Redis or etcd, because ${name} is set`,
+  );
+});
