@@ -259,6 +259,21 @@ describe("counterparty, HTTP and signals", () => {
     expect((await look(http, { KEEL_HTTP: `0.0.0.0:${closedPort()}` }))[0]?.status).toBe("warn");
   });
 
+  test("an HTTP token that can be guessed is warned of, and one that cannot is not", async () => {
+    const tokens = mkdtempSync(join(tmpdir(), "keel-doctor-tokens-"));
+    const [short, long] = [join(tokens, "short"), join(tokens, "long")];
+    writeFileSync(short, "0123456789abcde");
+    writeFileSync(long, "0123456789abcdef");
+    const env = { KEEL_HTTP: `unix:${join(tokens, "http.sock")}`, KEEL_HTTP_TOKEN_FILE: long };
+    expect(statuses(await look(http, env))).toEqual(["http KEEL_HTTP: ok"]);
+    expect(statuses(await look(http, { ...env, KEEL_HTTP_VIEW_TOKEN_FILE: short }))).toEqual([
+      "http KEEL_HTTP: ok",
+      "http KEEL_HTTP_VIEW_TOKEN_FILE: warn",
+    ]);
+    rmSync(tokens, { recursive: true });
+    expect(statuses(await look(http, { KEEL_HTTP: env.KEEL_HTTP }))).toEqual(["http KEEL_HTTP: warn"]);
+  });
+
   test("a signal server is tried", async () => {
     expect((await look(signal, { KEEL_URL_SIGNAL: venueServer(0) }))[0]?.status).toBe("ok");
     expect((await look(signal, { KEEL_URL_SIGNAL: `ws://127.0.0.1:${closedPort()}` }))[0]?.status).toBe(

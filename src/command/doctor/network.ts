@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
+import type { HttpAccess, HttpConfig } from "../../config/http.ts";
 import { type Check, type CheckContext, type Finding, findings, within } from "./check.ts";
 
 /** The counterparty takes TCP connections. No logon is tried: it would move the session's sequence numbers. */
@@ -44,52 +45,73 @@ export const fix: Check = {
   },
 };
 
+/** Shorter tokens are told. */
+const TOKEN_LEAST = 16;
+
 /** The address of the HTTP side can be listened on. */
 export const http: Check = {
   area: "http",
   async run({ config }) {
-    const { ok, warn, fail } = findings("http");
-    if (config.http === undefined) return [ok("KEEL_HTTP", "off")];
-    const { hostname, port, unix, token, tls } = config.http;
-    if (unix !== undefined) {
-      const folder = dirname(unix);
-      return existsSync(folder)
-        ? [ok("KEEL_HTTP", `the socket ${unix}`)]
-        : [
-            warn(
-              "KEEL_HTTP",
-              `the socket ${unix}: there is no folder ${folder}`,
-              "make it; below /run the unit of `keel print unit` does",
-            ),
-          ];
-    }
-    try {
-      Bun.listen({ hostname, port, socket: { data() {} } }).stop(true);
-    } catch (error) {
-      return [fail(`${hostname}:${port}`, reason(error), "choose another port or stop what listens there")];
-    }
-    const local = /^(127\.|localhost$|::1$)/.test(hostname);
-    if (!local && token === undefined) {
-      return [
-        warn(
-          `${hostname}:${port}`,
-          "free; reachable from other hosts and without a token",
-          "set KEEL_HTTP_TOKEN_FILE or listen on 127.0.0.1",
-        ),
-      ];
-    }
-    if (!local && tls === undefined) {
-      return [
-        warn(
-          `${hostname}:${port}`,
-          "free; tokens cross the network in clear",
-          "set KEEL_HTTP_TLS_CERT_FILE and KEEL_HTTP_TLS_KEY_FILE",
-        ),
-      ];
-    }
-    return [ok(`${hostname}:${port}`, "free")];
+    if (config.http === undefined) return [findings("http").ok("KEEL_HTTP", "off")];
+    return [...httpAddress(config.http), ...shortTokens(config.http)];
   },
 };
+
+/** Wrong logins at the dashboard are limited, wrong bearer tokens of programs are not. */
+function shortTokens({ token, viewToken }: HttpAccess): Finding[] {
+  const tokens = { KEEL_HTTP_TOKEN_FILE: token, KEEL_HTTP_VIEW_TOKEN_FILE: viewToken };
+  return Object.entries(tokens)
+    .map(([name, secret]) => ({ name, length: secret?.reveal().length ?? Number.POSITIVE_INFINITY }))
+    .filter(({ length }) => length < TOKEN_LEAST)
+    .map(({ name, length }) =>
+      findings("http").warn(
+        name,
+        `a token of ${length} characters can be guessed`,
+        `make one of at least ${TOKEN_LEAST}: openssl rand -hex 32`,
+      ),
+    );
+}
+
+function httpAddress({ hostname, port, unix, token, tls }: HttpConfig): Finding[] {
+  const { ok, warn, fail } = findings("http");
+  if (unix !== undefined) {
+    const folder = dirname(unix);
+    return existsSync(folder)
+      ? [ok("KEEL_HTTP", `the socket ${unix}`)]
+      : [
+          warn(
+            "KEEL_HTTP",
+            `the socket ${unix}: there is no folder ${folder}`,
+            "make it; below /run the unit of `keel print unit` does",
+          ),
+        ];
+  }
+  try {
+    Bun.listen({ hostname, port, socket: { data() {} } }).stop(true);
+  } catch (error) {
+    return [fail(`${hostname}:${port}`, reason(error), "choose another port or stop what listens there")];
+  }
+  const local = /^(127\.|localhost$|::1$)/.test(hostname);
+  if (!local && token === undefined) {
+    return [
+      warn(
+        `${hostname}:${port}`,
+        "free; reachable from other hosts and without a token",
+        "set KEEL_HTTP_TOKEN_FILE or listen on 127.0.0.1",
+      ),
+    ];
+  }
+  if (!local && tls === undefined) {
+    return [
+      warn(
+        `${hostname}:${port}`,
+        "free; tokens cross the network in clear",
+        "set KEEL_HTTP_TLS_CERT_FILE and KEEL_HTTP_TLS_KEY_FILE",
+      ),
+    ];
+  }
+  return [ok(`${hostname}:${port}`, "free")];
+}
 
 /** The server of external signals takes WebSocket connections. */
 export const signal: Check = {
