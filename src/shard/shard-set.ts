@@ -14,8 +14,6 @@ import { TurnReader } from "./turn-codec.ts";
 const BURST = 256;
 /** A turn that has waited this long is too old to be quoted on, and so is all that comes after it. */
 const SHARD_LAG_MAX_US = 500_000;
-/** A turn of this thread that comes so much after the one before: it stood still, and what waited for it meanwhile is not late. */
-const STALL_US = 250_000;
 
 export interface ShardSetOptions {
   readonly shards: readonly Shard[];
@@ -58,10 +56,6 @@ export class ShardSet {
   readonly #features: FeatureRows;
   readonly #reader = new TurnReader();
   #lastUs = Number.NEGATIVE_INFINITY;
-  #turnUs = Number.NaN;
-  /** Turns are not late for what they waited before. */
-  #waitsFromUs = Number.NEGATIVE_INFINITY;
-  #hasWaited = false;
   #armed = false;
   #closed = false;
 
@@ -80,7 +74,6 @@ export class ShardSet {
 
   /** Takes what is there, restarts what is due and gives up what is ill; about every 10 ms, before the desk's own timer. */
   onTimer(timeUs: number): void {
-    this.#noticeStall(timeUs);
     for (const shard of this.#options.shards) {
       const ailment = shard.ailment(timeUs);
       if (ailment !== null) this.#lose(shard, ailment, timeUs);
@@ -93,22 +86,17 @@ export class ShardSet {
   drain(): void {
     if (this.#closed) return;
     let nowUs = this.#options.wallUs();
-    this.#noticeStall(nowUs);
     let taken = 0;
     for (let shard = this.#earliest(); shard !== null; shard = this.#earliest()) {
       if (taken === BURST) break;
       taken += 1;
       if (taken % 64 === 0) nowUs = this.#options.wallUs();
-      if (nowUs - Math.max(shard.headUs(), this.#waitsFromUs) > SHARD_LAG_MAX_US)
-        this.#lose(shard, "lag", nowUs);
+      if (nowUs - shard.headUs() > SHARD_LAG_MAX_US) this.#lose(shard, "lag", nowUs);
       else this.#take(shard);
     }
     if (taken > 0) this.#options.onDrained(taken);
     if (taken === BURST) afterBatch(() => this.drain());
-    else {
-      this.#hasWaited = false;
-      this.#arm();
-    }
+    else this.#arm();
   }
 
   /** For recordings: takes turns up to a time, and waits for shards that have not come so far. @returns whether all is taken */
@@ -129,15 +117,6 @@ export class ShardSet {
     for (const shard of this.#options.shards) shard.stop();
     Atomics.store(this.#wake, 0, 0);
     Atomics.notify(this.#wake, 0);
-  }
-
-  /** Once only until the rings have been emptied: a thread that is too slow for them is no better for standing still. */
-  #noticeStall(nowUs: number): void {
-    const passedUs = nowUs - this.#turnUs;
-    this.#turnUs = nowUs;
-    if (!(passedUs > STALL_US) || this.#hasWaited) return;
-    this.#hasWaited = true;
-    this.#waitsFromUs = nowUs;
   }
 
   /** The shard whose oldest turn comes first; null when all rings are empty. */
