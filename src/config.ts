@@ -108,6 +108,8 @@ export interface Config {
   readonly alerts: Omit<WebhookOptions, "instance"> | undefined;
   /** `KEEL_LOOP_…`, `KEEL_SPIN` */
   readonly placement: LoopPlacement;
+  /** `KEEL_COLLECT_SECONDS` */
+  readonly collectSeconds: number;
   /** systemd, when it started this process and wants to be told; see {@link readServiceManager}. */
   readonly serviceManager: ServiceManager | null;
   /** Undefined when nothing is served. */
@@ -309,6 +311,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
             repeatMs: values.KEEL_ALERT_REPEAT_SECONDS * 1_000,
           },
     placement,
+    collectSeconds: values.KEEL_COLLECT_SECONDS,
     serviceManager,
     http,
     httpAccess,

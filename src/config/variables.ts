@@ -118,6 +118,11 @@ const NAMED = {
     "off",
     "The event loop never sleeps: it asks for what has come in place of being woken; wants KEEL_LOOP_CPU",
   ),
+  KEEL_COLLECT_SECONDS: variable(
+    integerIn(0, 3_600),
+    "60",
+    "Time between collections of the quoting thread's garbage, s; 0 leaves them to the engine",
+  ),
   ...FIX_VARIABLES,
   ...DERIBIT_VARIABLES,
   ...CLIENT_VARIABLES,

@@ -23,6 +23,26 @@ export function yieldToLine(): boolean {
 }
 
 /**
+ * Has the engine collect the garbage of the line's thread beside it, at regular times. By itself it waits until there is a good part more
+ * than what lives, and counts the rings to the other threads as living: minutes, in which the process grows by tens of MB. The thread
+ * stops as long as it would for any collection that the engine begins itself, some milliseconds at most.
+ */
+export class RegularCollection {
+  readonly #interval: ReturnType<typeof setInterval> | undefined;
+
+  /** @param everySeconds 0 leaves it to the engine */
+  constructor(everySeconds: number) {
+    if (everySeconds === 0) return;
+    this.#interval = setInterval(() => Bun.gc(false), everySeconds * 1_000);
+    this.#interval.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#interval);
+  }
+}
+
+/**
  * Collects a thread's garbage by the work that it has done. By itself the engine lets a thread with a small heap grow for minutes, to
  * some 90 MB, before it looks: in a process that is watched for leaks that is one.
  */

@@ -25,7 +25,7 @@ declare const self: Worker;
 /** Sleep between looks at the ring. */
 const POLL_MS = 2;
 /** Records after which what they left is collected. */
-const COLLECT_RECORDS = 65_536;
+const COLLECT_RECORDS = 16_384;
 
 yieldToLine();
 /** Records taken before the sockets have their turn. */

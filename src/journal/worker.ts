@@ -23,7 +23,7 @@ const NO_ROOM: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT"]);
 /** Records taken before the clock is looked at. */
 const BURST = 4_096;
 /** Records after which what they left is collected. */
-const COLLECT_RECORDS = 65_536;
+const COLLECT_RECORDS = 16_384;
 
 self.onmessage = (message: MessageEvent<JournalWorkerStart>) => {
   const { memory, control, options } = message.data;

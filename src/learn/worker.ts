@@ -19,7 +19,7 @@ const POLL_MS = 10;
 const BURST = 8_192;
 const REPORT_MS = 1_000;
 /** Observations after which what they left is collected. */
-const COLLECT_OBSERVATIONS = 65_536;
+const COLLECT_OBSERVATIONS = 16_384;
 
 yieldToLine();
 

@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { tlsOptionsOf } from "../config/server-tls.ts";
 import type { Config } from "../config.ts";
+import { RegularCollection } from "../core/background.ts";
 import type { Clock } from "../core/clock.ts";
 import { EXIT } from "../core/errors.ts";
 import { invariant } from "../core/invariant.ts";
@@ -77,6 +78,7 @@ interface SessionParts {
   readonly counterparty: string;
   readonly distributor: Distributor | null;
   readonly placed: PlacedLoop;
+  readonly collection: RegularCollection;
   readonly notifier: ServiceNotifier | null;
   readonly alerts: AlertWatch;
   readonly disk: DiskSpace;
@@ -215,6 +217,7 @@ export class Session {
     const counterparty =
       config.deribit === undefined ? (config.fix?.targetCompId ?? "paper") : new URL(config.deribit.url).host;
     const placed = new PlacedLoop(config.placement);
+    const collection = new RegularCollection(config.collectSeconds);
     await told;
     return new Session({
       ...{ lock, handover, released: taken?.released ?? null },
@@ -225,6 +228,7 @@ export class Session {
       counterparty,
       distributor,
       placed,
+      collection,
       notifier,
       alerts,
       disk,
@@ -278,6 +282,7 @@ export class Session {
     const successor = giver?.releasing === true ? giver.successor : null;
     // A successor has the same processor: two loops that never sleep would hold each other up.
     placed.stop();
+    this.#parts.collection.stop();
     alerts.stop();
     clearInterval(this.#diskTimer);
     this.#parts.retrain.stop();

@@ -2,7 +2,7 @@ import { afterAll, expect, spyOn, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Collector } from "../../src/core/background.ts";
+import { Collector, RegularCollection } from "../../src/core/background.ts";
 import { skipUnless } from "../support/shared-data.ts";
 
 const MODULE = join(import.meta.dir, "../../src/core/background.ts");
@@ -56,4 +56,19 @@ test("garbage is collected once for so many pieces of work, however they come", 
   });
   collecting.mockRestore();
   expect(seen).toEqual([0, 0, 1, 1, 1, 2]);
+});
+
+test("garbage is collected beside the thread at regular times until it is stopped, or never", async () => {
+  const collecting = spyOn(Bun, "gc").mockImplementation(() => 0);
+  const never = new RegularCollection(0);
+  const collection = new RegularCollection(0.005);
+  while (collecting.mock.calls.length < 3) await Bun.sleep(1);
+  collection.stop();
+  never.stop();
+  const { length } = collecting.mock.calls;
+  await Bun.sleep(50);
+  const { calls } = collecting.mock;
+  collecting.mockRestore();
+  expect(calls.length).toBe(length);
+  expect(calls.every(([force]) => force === false)).toBe(true);
 });

@@ -22,7 +22,7 @@ declare const self: Worker;
 /** Sleep between looks at the ring. */
 const POLL_MS = 10;
 /** Observations after which what they left is collected. */
-const COLLECT_OBSERVATIONS = 65_536;
+const COLLECT_OBSERVATIONS = 16_384;
 
 yieldToLine();
 /** Observations taken before messages are looked at. */
