@@ -421,10 +421,10 @@ export class LiveDesk {
   }
 
   /** Another stage of load shedding is in force: an input of the desk. */
-  #shed({ shedder, share, loopMs, ageMs, queuedBytes, ringFill }: LoadWatch): void {
+  #shed({ shedder, share, loopMs, ageMs, queuedBytes, ringFill, ringMs }: LoadWatch): void {
     const stage = LOAD_STAGES[shedder.stage];
-    const told = { stage, share, cause: shedder.cause, loopMs, ageMs, queuedBytes, ringFill };
-    this.#feeds.shed(shedder.stage >= LOAD_STAGE.conflate);
+    const told = { stage, share, cause: shedder.cause, loopMs, ageMs, queuedBytes, ringFill, ringMs };
+    this.#feeds.shed(shedder.stage);
     this.desk.onLoad(shedder.stage, share, this.#inputs.take(RECORD.load, 0, JSON.stringify(told)));
     if (shedder.stage === LOAD_STAGE.normal) this.log.info("load is within capacity again", told);
     else this.log.warn("load beyond capacity", told);

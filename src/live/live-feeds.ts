@@ -9,6 +9,7 @@ import { type FeedEndpoint, type FeedSource, LiveFeedPort } from "../feed/live-p
 import { isRelayed } from "../feed/relay/subscription.ts";
 import type { StepEngine } from "../inference/engine.ts";
 import { type JournalSink, RECORD, type RecordType } from "../journal/record.ts";
+import { LOAD_STAGE } from "../risk/load-shedder.ts";
 import { Connections } from "./connections.ts";
 import { feedLogins } from "./feed-logins.ts";
 import { LiveShards } from "./live-shards.ts";
@@ -97,10 +98,15 @@ export class LiveFeeds {
     this.shards?.onTimer(this.#options.clock.wallUs());
   }
 
-  /** The desk is beyond its capacity, or within it again, and decides in this turn what has come in so far. */
-  shed(sheds: boolean): void {
-    this.#sheds = sheds;
+  /**
+   * The desk is beyond its capacity, or within it again, and decides in this turn what has come in so far.
+   *
+   * @param stage one of `LOAD_STAGE`
+   */
+  shed(stage: number): void {
+    this.#sheds = stage >= LOAD_STAGE.conflate;
     this.#batched = 0;
+    this.shards?.shed(stage === LOAD_STAGE.pull);
   }
 
   /** Beyond capacity, has everything decided that has come in since the last turn of the desk's timer. */

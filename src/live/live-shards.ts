@@ -87,6 +87,16 @@ export class LiveShards {
     this.set?.onTimer(timeUs);
   }
 
+  /** For how long the oldest turn in a ring has waited for this thread, ms; 0 where none does. */
+  waitedMs(): number {
+    return (this.set?.waitedUs(this.#options.clock.wallUs()) ?? 0) / 1_000;
+  }
+
+  /** @param pulled nothing is quoted because of load */
+  shed(pulled: boolean): void {
+    this.set?.shed(pulled, this.#options.clock.wallUs());
+  }
+
   close(): void {
     this.set?.close();
   }

@@ -6,6 +6,14 @@ export const LOAD_STAGES = ["normal", "conflate", "widen", "pull"] as const;
 export type LoadStageName = (typeof LOAD_STAGES)[number];
 export const LOAD_STAGE = { normal: 0, conflate: 1, widen: 2, pull: 3 } as const;
 
+/**
+ * A turn that has waited for the quoting thread for this long, ms, is too old to be quoted on: its shard is given up unless quotes have been
+ * pulled.
+ */
+export const TURN_WAIT_MAX_MS = 500;
+/** Turns that wait call for every stage at half of that at the latest, so that it is not the shards that are given up. */
+const TURN_WAIT_PULL_MS = TURN_WAIT_MAX_MS / 2;
+
 /** How far behind a desk is: of each measure its least value in a window. NaN where it cannot be told. */
 export interface LoadMeasures {
   /** Lateness of the event loop's timer, ms. */
@@ -16,9 +24,11 @@ export interface LoadMeasures {
   readonly queuedBytes: number;
   /** Part of the fullest shard's ring that is in use. */
   readonly ringFill: number;
+  /** For how long the oldest turn in a shard's ring has waited for the quoting thread, ms. */
+  readonly ringMs: number;
 }
 
-const LOAD_MEASURES = ["loopMs", "ageMs", "queuedBytes", "ringFill"] as const;
+const LOAD_MEASURES = ["loopMs", "ageMs", "queuedBytes", "ringFill", "ringMs"] as const;
 export type LoadMeasure = (typeof LOAD_MEASURES)[number];
 
 /** A stage that began again within so many of its calm times is held for longer. */
@@ -60,6 +70,7 @@ export class LoadShedder {
       ageMs: times,
       queuedBytes: [0, conflateKb * 1_024, widenKb * 1_024, pullKb * 1_024],
       ringFill: [0, conflateRing, widenRing, pullRing],
+      ringMs: times.map((ms) => Math.min(ms, TURN_WAIT_PULL_MS)),
     };
     for (const steps of Object.values(this.#thresholds)) {
       invariant(

@@ -5,6 +5,7 @@ import type { StageTimer } from "../desk/latency.ts";
 import { FEATURE_ROWS_MAX, FeatureRows } from "../feature/published.ts";
 import { type JournalSink, RECORD, type RecordType } from "../journal/record.ts";
 import { EventBatch } from "../market/event-batch.ts";
+import { TURN_WAIT_MAX_MS } from "../risk/load-shedder.ts";
 import { type Described, type FeedNews, SHARD_RECORD } from "./protocol.ts";
 import type { RemoteFeeds } from "./remote-feeds.ts";
 import { SHARD_LOSSES, type Shard, type ShardLoss } from "./shard.ts";
@@ -13,7 +14,7 @@ import { TurnReader } from "./turn-codec.ts";
 /** Turns taken before the event loop gets its turn. */
 const BURST = 256;
 /** A turn that has waited this long is too old to be quoted on, and so is all that comes after it. */
-const SHARD_LAG_MAX_US = 500_000;
+const SHARD_LAG_MAX_US = TURN_WAIT_MAX_MS * 1_000;
 
 export interface ShardSetOptions {
   readonly shards: readonly Shard[];
@@ -39,7 +40,8 @@ export interface ShardSetOptions {
  * of the journal, so a replay on one thread does the same.
  *
  * What cannot be trusted is given up as a whole: a thread that ended, hangs, found its ring full for too long, or whose turns have
- * waited too long loses all of its books at once, as an input of the desk; it begins anew after a back-off.
+ * waited too long loses all of its books at once, as an input of the desk; it begins anew after a back-off. While quotes are pulled
+ * because of load, turns may wait: nothing is quoted on them, and the books are right again once the rings have been emptied.
  */
 export class ShardSet {
   /** Threads given up, by cause. */
@@ -57,6 +59,8 @@ export class ShardSet {
   readonly #reader = new TurnReader();
   #lastUs = Number.NEGATIVE_INFINITY;
   #armed = false;
+  #pulled = false;
+  #drainsSoon = false;
   #closed = false;
 
   constructor(options: ShardSetOptions) {
@@ -91,12 +95,30 @@ export class ShardSet {
       if (taken === BURST) break;
       taken += 1;
       if (taken % 64 === 0) nowUs = this.#options.wallUs();
-      if (nowUs - shard.headUs() > SHARD_LAG_MAX_US) this.#lose(shard, "lag", nowUs);
+      if (this.#isTooOld(shard, nowUs)) this.#lose(shard, "lag", nowUs);
       else this.#take(shard);
     }
     if (taken > 0) this.#options.onDrained(taken);
-    if (taken === BURST) afterBatch(() => this.drain());
+    if (taken === BURST) this.#drainSoon();
     else this.#arm();
+  }
+
+  /** For how long the oldest turn that waits has waited, µs; 0 where none does. */
+  waitedUs(timeUs: number): number {
+    const shard = this.#earliest();
+    return shard === null ? 0 : Math.max(timeUs - shard.headUs(), 0);
+  }
+
+  /**
+   * Nothing is quoted because of load, or something may be again; to be told before the desk is. What has waited too long then is given up.
+   *
+   * @param pulled nothing is quoted
+   */
+  shed(pulled: boolean, timeUs: number): void {
+    this.#pulled = pulled;
+    for (const shard of this.#options.shards) {
+      if (shard.running && this.#isTooOld(shard, timeUs)) this.#lose(shard, "lag", timeUs);
+    }
   }
 
   /** For recordings: takes turns up to a time, and waits for shards that have not come so far. @returns whether all is taken */
@@ -117,6 +139,10 @@ export class ShardSet {
     for (const shard of this.#options.shards) shard.stop();
     Atomics.store(this.#wake, 0, 0);
     Atomics.notify(this.#wake, 0);
+  }
+
+  #isTooOld(shard: Shard, nowUs: number): boolean {
+    return !this.#pulled && nowUs - shard.headUs() > SHARD_LAG_MAX_US;
   }
 
   /** The shard whose oldest turn comes first; null when all rings are empty. */
@@ -209,19 +235,29 @@ export class ShardSet {
     shard.start(timeUs);
   }
 
+  /** Once the event loop has had its turn; once only, however often it is asked for meanwhile, so that timers are not put off. */
+  #drainSoon(): void {
+    if (this.#drainsSoon) return;
+    this.#drainsSoon = true;
+    afterBatch(() => {
+      this.#drainsSoon = false;
+      this.drain();
+    });
+  }
+
   /** Asks to be woken by the next turn. A shard that published just before is not missed: its ring is looked at after asking. */
   #arm(): void {
     if (this.#closed) return;
     Atomics.store(this.#wake, 0, 1);
     if (this.#earliest() !== null) {
       Atomics.store(this.#wake, 0, 0);
-      afterBatch(() => this.drain());
+      this.#drainSoon();
       return;
     }
     if (this.#armed) return;
     const woken = Atomics.waitAsync(this.#wake, 0, 1);
     if (!woken.async) {
-      afterBatch(() => this.drain());
+      this.#drainSoon();
       return;
     }
     this.#armed = true;

@@ -1,15 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { DEFAULT_LOAD_PARAMETERS } from "../../src/risk/load-parameters.ts";
-import { LOAD_STAGE, type LoadMeasures, LoadShedder } from "../../src/risk/load-shedder.ts";
+import { LOAD_STAGE, type LoadMeasures, LoadShedder, TURN_WAIT_MAX_MS } from "../../src/risk/load-shedder.ts";
 
 const P = DEFAULT_LOAD_PARAMETERS;
-const IDLE: LoadMeasures = { loopMs: 0, ageMs: 0, queuedBytes: 0, ringFill: 0 };
+const IDLE: LoadMeasures = { loopMs: 0, ageMs: 0, queuedBytes: 0, ringFill: 0, ringMs: 0 };
 const BLIND: LoadMeasures = {
   loopMs: 0,
   ageMs: Number.NaN,
   queuedBytes: Number.NaN,
   ringFill: Number.NaN,
+  ringMs: Number.NaN,
 };
 const WINDOW_US = 100_000;
 
@@ -34,6 +35,7 @@ describe("stages of load", () => {
     ["ageMs", P.conflateMs, P.widenMs, P.pullMs],
     ["queuedBytes", P.conflateKb * 1_024, P.widenKb * 1_024, P.pullKb * 1_024],
     ["ringFill", P.conflateRing, P.widenRing, P.pullRing],
+    ["ringMs", P.conflateMs, P.widenMs, TURN_WAIT_MAX_MS / 2],
   ] as const)("go as far as %s calls for and no further", (measure, conflate, widen, pull) => {
     for (const [stage, value] of [
       [LOAD_STAGE.normal, conflate * 0.999],
@@ -46,6 +48,13 @@ describe("stages of load", () => {
       const shedder = new LoadShedder(P, "pull");
       expect(windows(shedder, { ...BLIND, [measure]: value }, 10, 0).at(-1)).toBe(stage);
     }
+  });
+
+  test("begin before turns that wait are too old, whatever the times are set to", () => {
+    const patient = { ...P, conflateMs: 20_000, widenMs: 20_000, pullMs: 20_000 };
+    const shedder = new LoadShedder(patient, "pull");
+    expect(windows(shedder, { ...IDLE, ringMs: TURN_WAIT_MAX_MS / 2 - 1 }, 3, 0)).toEqual([0, 0, 0]);
+    expect(windows(shedder, { ...IDLE, ringMs: TURN_WAIT_MAX_MS / 2 }, 3, 1e6)).toEqual([1, 2, 3]);
   });
 
   test("go no further than they may", () => {
@@ -115,6 +124,7 @@ const measures = fc.record({
   ageMs: measure,
   queuedBytes: measure.map((value) => value * 10_000),
   ringFill: measure.map((value) => value / 2_000),
+  ringMs: measure.map((value) => value / 4),
 });
 
 test("property: one stage at a time, up only when called for, down only when calm, and the same again", () => {

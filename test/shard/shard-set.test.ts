@@ -138,6 +138,61 @@ test("instruments of a turn that was lost with its thread are not known", () => 
   expect(desk.market.instruments.size).toBe(0);
 });
 
+test("how long the oldest turn has waited is told, and 0 where none does", () => {
+  expect(set.waitedUs(1_000)).toBe(0);
+  put(0, RECORD.feedTimer, 60);
+  put(1, RECORD.feedTimer, 40);
+  expect(set.waitedUs(1_000)).toBe(960);
+  expect(set.waitedUs(10)).toBe(0);
+  set.drain();
+  expect(set.waitedUs(1_000)).toBe(0);
+});
+
+test("while quotes are pulled because of load, turns wait without costing the thread, and all are taken", () => {
+  nowUs = 10_000_000;
+  set.shed(true, nowUs);
+  put(0, RECORD.feedTimer, 60);
+  put(1, RECORD.feedTimer, 70);
+  set.drain();
+  expect(journalled).toEqual([
+    [RECORD.feedTimer, 0, 60],
+    [RECORD.feedTimer, 1, 70],
+  ]);
+  set.shed(false, nowUs);
+  expect(shards.every(({ running }) => running)).toBe(true);
+  expect(set.losses.lag).toBe(0);
+  put(0, RECORD.feedTimer, 80);
+  set.drain();
+  expect(set.losses.lag).toBe(1);
+});
+
+test("what has waited too long when quotes come back is given up before they do", () => {
+  nowUs = 10_000_000;
+  set.shed(true, nowUs);
+  put(0, RECORD.feedTimer, 60);
+  put(1, RECORD.feedTimer, nowUs - 1_000);
+  set.shed(false, nowUs);
+  expect(set.losses.lag).toBe(1);
+  expect(shards.map(({ running }) => running)).toEqual([false, true]);
+  expect(journalled).toEqual([[RECORD.feedsLost, 0, nowUs]]);
+});
+
+test("while quotes are pulled because of load, a thread whose heart stops is given up all the same", () => {
+  set.shed(true, nowUs);
+  for (; nowUs < 20_000_000 && set.losses.hang === 0; nowUs += 10_000) set.onTimer(nowUs);
+  expect(set.losses.hang).toBe(2);
+  expect(shards.map(({ running }) => running)).toEqual([false, false]);
+});
+
+test("however often turns are left over, the event loop has its turn after one burst of them", async () => {
+  for (let i = 0; i < 900; i += 1) put(0, RECORD.feedTimer, 60);
+  set.drain();
+  set.onTimer(nowUs);
+  expect(set.turns).toBe(512);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(set.turns).toBe(768);
+});
+
 test("more instruments than the process takes cost the thread, before its turn is told", () => {
   const many = Array.from({ length: 17 }, (_, at) => perpetual(`BTC-${at}`));
   put(0, SHARD_RECORD.described, 60, described(...many));

@@ -18,6 +18,7 @@ export function loadWatchOf(
     queuedBytes: () => queues.waitingBytes(),
     refresh: () => queues.refresh(),
     ringFill: () => (shards === null ? Number.NaN : Math.max(...shards.shards.map(({ fill }) => fill))),
+    ringMs: () => shards?.waitedMs() ?? Number.NaN,
   });
 }
 

@@ -16,6 +16,8 @@ export interface LoadSources {
   readonly refresh: () => void;
   /** Part of the fullest shard's ring that is in use; NaN without shards. */
   readonly ringFill: () => number;
+  /** For how long the oldest turn in a shard's ring has waited, ms; 0 where none does, NaN without shards. */
+  readonly ringMs: () => number;
 }
 
 const REFRESH_NS = 1_000_000_000;
@@ -32,16 +34,18 @@ export class LoadWatch {
   ageMs = Number.NaN;
   queuedBytes = Number.NaN;
   ringFill = Number.NaN;
+  ringMs = Number.NaN;
   /** Time spent in each stage so far, ns; the one in force up to the last turn. */
   readonly stageNs = new Float64Array(LOAD_STAGES.length);
   readonly #sources: LoadSources;
   readonly #age: LoadAge;
-  readonly #late: { readonly loopMs: number; readonly ringFill: number };
+  readonly #late: { readonly loopMs: number; readonly ringFill: number; readonly ringMs: number };
   readonly #judged = {
     loopMs: Number.NaN,
     ageMs: Number.NaN,
     queuedBytes: Number.NaN,
     ringFill: Number.NaN,
+    ringMs: Number.NaN,
   } satisfies LoadMeasures;
   #turnNs = Number.NaN;
   #timerNs = Number.NaN;
@@ -51,6 +55,7 @@ export class LoadWatch {
   #leastLoopMs = Number.NaN;
   #leastQueued = Number.NaN;
   #leastFill = Number.NaN;
+  #leastRingMs = Number.NaN;
 
   constructor(desk: WatchedDesk, settings: SheddingSettings, sources: LoadSources) {
     const { conflateMs, conflateRing, calmShare } = settings.parameters;
@@ -58,7 +63,8 @@ export class LoadWatch {
     this.shedder = new LoadShedder(settings.parameters, settings.highest);
     this.#sources = sources;
     this.#age = new LoadAge(desk);
-    this.#late = { loopMs: conflateMs * calmShare, ringFill: conflateRing * calmShare };
+    const lateMs = conflateMs * calmShare;
+    this.#late = { loopMs: lateMs, ringFill: conflateRing * calmShare, ringMs: lateMs };
   }
 
   /** Share of the defensive adjustment that the stage in force adds. */
@@ -113,6 +119,7 @@ export class LoadWatch {
     }
     this.#leastQueued = least(this.#leastQueued, sources.queuedBytes());
     this.#leastFill = least(this.#leastFill, sources.ringFill());
+    this.#leastRingMs = least(this.#leastRingMs, sources.ringMs());
     if (this.#turns < TURNS_MIN || nowNs - this.#windowNs < this.settings.parameters.windowMs * 1e6)
       return false;
     this.#windowNs = nowNs;
@@ -124,16 +131,19 @@ export class LoadWatch {
     this.loopMs = this.#leastLoopMs;
     this.queuedBytes = this.#leastQueued;
     this.ringFill = this.#leastFill;
+    this.ringMs = this.#leastRingMs;
     const isBehind = this.#isBehind();
     this.ageMs = this.#age.endWindow(!isBehind, nowNs);
     this.#judged.loopMs = this.loopMs;
     this.#judged.ageMs = isBehind ? this.ageMs : Number.NaN;
     this.#judged.queuedBytes = this.queuedBytes;
     this.#judged.ringFill = this.ringFill;
+    this.#judged.ringMs = this.ringMs;
     this.#turns = 0;
     this.#leastLoopMs = Number.NaN;
     this.#leastQueued = Number.NaN;
     this.#leastFill = Number.NaN;
+    this.#leastRingMs = Number.NaN;
   }
 
   /**
@@ -141,8 +151,9 @@ export class LoadWatch {
    * is the venue's or the network's doing, and no load that could be shed.
    */
   #isBehind(): boolean {
-    const { loopMs, ringFill } = this.#late;
-    return !(this.queuedBytes <= 0) || this.loopMs >= loopMs || this.ringFill >= ringFill;
+    const { loopMs, ringFill, ringMs } = this.#late;
+    const isRingBehind = this.ringFill >= ringFill || this.ringMs >= ringMs;
+    return !(this.queuedBytes <= 0) || this.loopMs >= loopMs || isRingBehind;
   }
 }
 

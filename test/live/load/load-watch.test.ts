@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { VenueClock } from "../../../src/feed/venue-clock.ts";
 import { LoadWatch } from "../../../src/live/load/load-watch.ts";
 import { DEFAULT_LOAD_PARAMETERS } from "../../../src/risk/load-parameters.ts";
-import { LOAD_STAGE } from "../../../src/risk/load-shedder.ts";
+import { LOAD_STAGE, TURN_WAIT_MAX_MS } from "../../../src/risk/load-shedder.ts";
 
 const TIMER_MS = 10;
 const SETTINGS = { highest: "pull", parameters: DEFAULT_LOAD_PARAMETERS } as const;
@@ -13,6 +13,7 @@ class Bench {
   readonly watch: LoadWatch;
   queuedBytes = 0;
   ringFill = Number.NaN;
+  ringMs = Number.NaN;
   refreshes = 0;
   ms = 1_000_000;
   /** Host's clock minus venue's, ms. */
@@ -42,6 +43,7 @@ class Bench {
           this.refreshes += 1;
         },
         ringFill: () => this.ringFill,
+        ringMs: () => this.ringMs,
       },
     );
   }
@@ -166,6 +168,40 @@ describe("age of data", () => {
     for (let delay = 5; delay < 905; delay += 5) bench.run(10, [5, delay]);
     bench.run(1_000, [5, 905]);
     expect(bench.stage).toBe(LOAD_STAGE.normal);
+  });
+});
+
+describe("turns that wait for the quoting thread", () => {
+  test("begin the stages in order, pull before they are too old, and end them once they are taken in time", () => {
+    const bench = new Bench();
+    bench.run(1_000);
+    const stages = [bench.stage];
+    const waitedMs: number[] = [];
+    // The thread takes two turns where five come.
+    for (bench.ringMs = 0; bench.ringMs < 2_000; bench.ringMs += 6) {
+      bench.run(10);
+      if (stages.at(-1) === bench.stage) continue;
+      stages.push(bench.stage);
+      waitedMs.push(bench.ringMs);
+      expect(bench.watch.shedder.cause).toBe("ringMs");
+    }
+    expect(stages).toEqual([LOAD_STAGE.normal, LOAD_STAGE.conflate, LOAD_STAGE.widen, LOAD_STAGE.pull]);
+    expect(waitedMs.at(-1)).toBeLessThan(TURN_WAIT_MAX_MS);
+    bench.ringMs = 0;
+    bench.run(10_000);
+    expect(bench.stage).toBe(LOAD_STAGE.normal);
+  });
+
+  test("are a queue on this host: what is old counts then", () => {
+    const bench = new Bench();
+    bench.ringMs = 0;
+    bench.run(1_000, [5]);
+    for (let delay = 5; delay < 205; delay += 5) bench.run(10, [delay]);
+    bench.run(400, [205]);
+    expect(bench.stage).toBe(LOAD_STAGE.normal);
+    bench.ringMs = DEFAULT_LOAD_PARAMETERS.conflateMs - 1;
+    bench.run(400, [205]);
+    expect([bench.stage, bench.watch.shedder.cause]).toEqual([LOAD_STAGE.widen, "ageMs"]);
   });
 });
 
