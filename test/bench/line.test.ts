@@ -74,7 +74,13 @@ describe("benchmarks of the line", () => {
       stages.map((stage) => `tick/${stage}`),
       [],
     );
-    expect((await runTickBench(options)).checksum).toBe(report.checksum);
+    // Without a native library a busy host may have another model chosen, by the time of its step.
+    const chosen = ({ notes }: typeof report) =>
+      notes.map((note) => /^engine \w+, model \S+/.exec(note)?.[0]).join("");
+    let again = await runTickBench(options);
+    for (let tries = 0; tries < 5 && chosen(again) !== chosen(report); tries += 1)
+      again = await runTickBench(options);
+    expect(again.checksum).toBe(report.checksum);
   });
 
   test("wire answers frames over real sockets, beside the relay", async () => {
