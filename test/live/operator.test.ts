@@ -100,6 +100,15 @@ describe("an operator's hand on a process", () => {
     await until(() => account.openOrders().length >= 40, "quotes at the venue");
   };
 
+  /** @returns what the process held when it was killed; its quotes are gone, too */
+  const kill = async (): Promise<Map<string, number>> => {
+    await settle("the fills", agrees);
+    const before = held();
+    await desk.end("SIGKILL");
+    await until(() => account.openOrders().length === 0, "the end of the quotes that nobody watches");
+    return before;
+  };
+
   beforeAll(async () => {
     simulation.start();
     const known = trading.accounts.get(SIMULATED_KEY.id);
@@ -228,18 +237,12 @@ describe("an operator's hand on a process", () => {
     // Of one side alone: what cancels out would agree before the process has seen any of it.
     for (const { instrument, side } of bids().slice(0, 10)) exchange.hit(instrument.symbol, side, 1);
     expect(account.trades.length).toBeGreaterThan(trades + 4);
-    await settle("the fills", agrees);
-    let before = held();
-    await desk.end("SIGKILL");
-    await until(() => account.openOrders().length === 0, "the end of the quotes that nobody watches");
-    // What the market takes of them meanwhile no process has seen: one that takes it over is killed in its turn.
+    let before = await kill();
+    // What the market took of the quotes that nobody watched no process has seen: one that takes it over is killed in its turn.
     while (!Bun.deepEquals(before, held())) {
       desk = new Process({ ...environment, KEEL_POSITION_MISMATCH: "adopt" });
       await ready();
-      await settle("the fills", agrees);
-      before = held();
-      await desk.end("SIGKILL");
-      await until(() => account.openOrders().length === 0, "the end of the quotes that nobody watches");
+      before = await kill();
     }
     desk = new Process({ ...environment, KEEL_POSITION_MISMATCH: "refuse" });
     await ready();

@@ -7,19 +7,25 @@ import { HostScene } from "./host-scene.ts";
 
 const skipped = await skipUnlessNative("a handover with the cpu engine");
 
+/** A desk that quotes to a paper counterparty. @returns its state folder and environment, too */
+async function quoting(scene: HostScene) {
+  const state = join(scene.root, "state");
+  const env = {
+    ...(await scene.venues()),
+    KEEL_FEEDS: "binance-usdm:BTCUSDT,deribit:BTC-PERPETUAL",
+    KEEL_DEVICE: "cpu",
+    KEEL_STATE_DIR: state,
+  };
+  const old = scene.start(env, [], ["run"]);
+  await old.until("it quotes", async () => (await old.metric("keel_quote_sent_total")) > 5);
+  return { state, env, old };
+}
+
 test.skipIf(skipped)(
   "a desk that quotes to a paper counterparty is replaced while it runs, and whoever asked for that hears of it when it is done",
   async () => {
     await using scene = await HostScene.enter();
-    const state = join(scene.root, "state");
-    const env = {
-      ...(await scene.venues()),
-      KEEL_FEEDS: "binance-usdm:BTCUSDT,deribit:BTC-PERPETUAL",
-      KEEL_DEVICE: "cpu",
-      KEEL_STATE_DIR: state,
-    };
-    const old = scene.start(env, [], ["run"]);
-    await old.until("it quotes", async () => (await old.metric("keel_quote_sent_total")) > 5);
+    const { state, env, old } = await quoting(scene);
     const address = { KEEL_HTTP: `127.0.0.1:${old.port}` };
     const asked = scene.start({ ...env, ...address }, [], ["run", "--handover", "--detach"]);
     expect(await asked.child.exited, asked.log()).toBe(0);
@@ -36,16 +42,8 @@ test.skipIf(skipped)(
   "whoever asked for a new process and is told to end ends it too, and the old one goes on",
   async () => {
     await using scene = await HostScene.enter();
-    const state = join(scene.root, "state");
-    const env = {
-      ...(await scene.venues()),
-      KEEL_FEEDS: "binance-usdm:BTCUSDT,deribit:BTC-PERPETUAL",
-      KEEL_DEVICE: "cpu",
-      KEEL_STATE_DIR: state,
-    };
-    const old = scene.start(env, [], ["run"]);
+    const { state, env, old } = await quoting(scene);
     const sent = () => old.metric("keel_quote_sent_total");
-    await old.until("it quotes", async () => (await sent()) > 5);
     const more = { KEEL_URL_DERIBIT: "ws://127.0.0.1:1", KEEL_HANDOVER_WAIT_MS: "300000" };
     const asked = scene.start({ ...env, ...more }, [], ["run", "--handover", "--detach"]);
     await asked.until("the new one waits", async () => asked.log().includes("prepares to take the place"));

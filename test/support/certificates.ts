@@ -20,30 +20,24 @@ export class CertificateFolder {
 
   /** @param host goes into the certificate as its name, for listeners */
   make(name: string, host = name): TestCertificate {
-    const certPath = join(this.#folder, `${name}.cert.pem`);
-    const keyPath = join(this.#folder, `${name}.key.pem`);
-    const { exitCode, stderr } = Bun.spawnSync([
-      ...["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"],
-      ...["-keyout", keyPath, "-out", certPath, "-days", "2"],
-      ...["-subj", `/CN=${name}`, "-addext", `subjectAltName=DNS:${host}`],
-    ]);
-    if (exitCode !== 0) throw new Error(`openssl: ${stderr.toString()}`);
-    return {
-      ...{ certPath, keyPath },
-      cert: readFileSync(certPath, "utf8"),
-      key: readFileSync(keyPath, "utf8"),
-    };
+    return this.#made(name, ["-subj", `/CN=${name}`, "-addext", `subjectAltName=DNS:${host}`]);
   }
 
   /** One for a listener of that name, which `authority` vouches for. */
   signed(host: string, authority: TestCertificate): TestCertificate {
-    const certPath = join(this.#folder, `${host}.signed.pem`);
-    const keyPath = join(this.#folder, `${host}.signed.key.pem`);
+    return this.#made(`${host}.signed`, [
+      ...["-CA", authority.certPath, "-CAkey", authority.keyPath, "-subj", `/CN=${host} of a desk`],
+      ...["-addext", `subjectAltName=DNS:${host}`, "-addext", "basicConstraints=critical,CA:FALSE"],
+    ]);
+  }
+
+  /** @param about what openssl is told of the certificate */
+  #made(file: string, about: readonly string[]): TestCertificate {
+    const certPath = join(this.#folder, `${file}.cert.pem`);
+    const keyPath = join(this.#folder, `${file}.key.pem`);
     const { exitCode, stderr } = Bun.spawnSync([
       ...["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"],
-      ...["-keyout", keyPath, "-out", certPath, "-days", "2", "-CA", authority.certPath],
-      ...["-CAkey", authority.keyPath, "-subj", `/CN=${host} of a desk`],
-      ...["-addext", `subjectAltName=DNS:${host}`, "-addext", "basicConstraints=critical,CA:FALSE"],
+      ...["-keyout", keyPath, "-out", certPath, "-days", "2", ...about],
     ]);
     if (exitCode !== 0) throw new Error(`openssl: ${stderr.toString()}`);
     return {

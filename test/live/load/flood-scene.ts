@@ -6,6 +6,7 @@ import type { LiveSummary } from "../../../src/live/live-options.ts";
 import { LOAD_STAGE } from "../../../src/risk/load-shedder.ts";
 import { FixCounterparty } from "../../../src/sim/counterparty.ts";
 import { freePort } from "../../support/services.ts";
+import { Samples } from "../soak/desk-process.ts";
 import type { FloodOrder, FloodSent } from "./flood-venue.ts";
 
 export const MAIN = join(import.meta.dir, "../../../src/main.ts");
@@ -256,28 +257,19 @@ export class FloodScene implements AsyncDisposable {
   }
 
   #sample(metrics: string, pid: number, answerMs: number): FloodSample {
-    const values = new Map<string, number>();
-    let ringFill = Number.NaN;
-    for (const line of metrics.split("\n")) {
-      if (line.startsWith("#")) continue;
-      const at = line.lastIndexOf(" ");
-      values.set(line.slice(0, at), Number(line.slice(at + 1)));
-      if (line.startsWith("keel_shard_ring_fill_ratio")) {
-        const fill = Number(line.slice(at + 1));
-        if (!(ringFill >= fill)) ringFill = fill;
-      }
-    }
-    const read = (name: string): number => values.get(name) ?? Number.NaN;
+    const samples = new Samples(metrics);
+    const read = (family: string, part = ""): number =>
+      samples.has(family) ? samples.sum(family, part) : Number.NaN;
     return {
       seconds: (performance.now() - this.#startedMs) / 1_000,
       offered: this.venue.rate,
       waiting: this.venue.sent.waiting,
       frames: read("keel_feed_frames_total"),
       stage: read("keel_load_stage"),
-      loopMs: read('keel_load_lag_seconds{of="loop"}') * 1_000,
-      ageMs: read('keel_load_lag_seconds{of="data"}') * 1_000,
+      loopMs: read("keel_load_lag_seconds", 'of="loop"') * 1_000,
+      ageMs: read("keel_load_lag_seconds", 'of="data"') * 1_000,
       queuedKb: read("keel_load_queued_bytes") / 1_024,
-      ringFill,
+      ringFill: samples.max("keel_shard_ring_fill_ratio"),
       residentMb: residentMb(pid),
       quotesSent: read("keel_quote_sent_total"),
       held: this.counterparty.liveQuotes.size,

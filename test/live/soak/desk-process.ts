@@ -40,6 +40,15 @@ export class Samples {
     return sum;
   }
 
+  /** The greatest sample of a family; NaN when there is none. */
+  max(family: string): number {
+    let max = Number.NaN;
+    for (const [name, value] of this.#values) {
+      if (name.startsWith(`${family}{`) && !(max >= value)) max = value;
+    }
+    return max;
+  }
+
   has(family: string): boolean {
     return [...this.#values.keys()].some((name) => name === family || name.startsWith(`${family}{`));
   }
