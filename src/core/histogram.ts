@@ -56,6 +56,20 @@ export class Histogram {
     return seen;
   }
 
+  /** As {@link countAtMost} of each of `bounds`, in one pass; they ascend. */
+  countsAtMost(bounds: readonly number[]): number[] {
+    const counts = this.#counts;
+    const found: number[] = [];
+    let seen = 0;
+    let bucket = 0;
+    for (const bound of bounds) {
+      const last = bucketOf(Math.min(Math.max(bound, 0), MAX_VALUE) >>> 0);
+      for (; bucket <= last; bucket += 1) seen += counts[bucket];
+      found.push(seen);
+    }
+    return found;
+  }
+
   /** Copies the counts of all buckets, {@link HISTOGRAM_BUCKETS} of them; what was recorded since is then the difference. */
   copyCounts(out: Float64Array): void {
     out.set(this.#counts);

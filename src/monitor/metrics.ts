@@ -1,4 +1,5 @@
 import type { Histogram } from "../core/histogram.ts";
+import { ExpositionText } from "./exposition.ts";
 
 export type MetricType = "counter" | "gauge" | "histogram";
 export type Labels = Readonly<Record<string, string>>;
@@ -45,6 +46,9 @@ export const RECOVERY: HistogramScale = {
  */
 export class MetricRegistry {
   readonly #families = new Map<string, MetricFamily>();
+  readonly #text = new ExpositionText();
+  /** The one that is being written. */
+  #name = "";
 
   /** @throws Error when a family of that name exists. */
   add(family: MetricFamily): void {
@@ -66,50 +70,60 @@ export class MetricRegistry {
     return [...this.#families.keys()];
   }
 
-  /** @returns the exposition, families in the order they were added. */
-  expose(): string {
-    const lines: string[] = [];
+  /** @returns the exposition in UTF-8, families in the order they were added; valid until the next one. */
+  expose(): Uint8Array<ArrayBuffer> {
+    const text = this.#text;
+    text.clear();
     for (const family of this.#families.values()) {
-      lines.push(`# HELP ${family.name} ${family.help.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")}`);
-      lines.push(`# TYPE ${family.name} ${family.type}`);
-      family.collect(
-        (value, labels) => lines.push(`${family.name}${labelText(labels)} ${numberText(value)}`),
-        (histogram, labels, scale) => pushHistogram(lines, family.name, histogram, labels, scale),
-      );
+      const { name, help, type } = family;
+      text.write(`# HELP ${name} `);
+      text.writeEscaped(help, false);
+      text.write(`\n# TYPE ${name} ${type}\n`);
+      this.#name = name;
+      family.collect(this.#emit, this.#emitHistogram);
     }
-    lines.push("");
-    return lines.join("\n");
+    return text.bytes;
   }
-}
 
-function pushHistogram(
-  lines: string[],
-  name: string,
-  histogram: Histogram,
-  labels: Labels = {},
-  { perSecond, boundsSeconds }: HistogramScale = LATENCY,
-): void {
-  for (const bound of boundsSeconds) {
-    const bucket = labelText({ ...labels, le: String(bound) });
-    lines.push(`${name}_bucket${bucket} ${histogram.countAtMost(bound * perSecond)}`);
+  readonly #emit = (value: number, labels?: Labels): void => this.#sample("", labels, null, value);
+
+  readonly #emitHistogram: HistogramEmitter = (
+    histogram,
+    labels,
+    { perSecond, boundsSeconds } = LATENCY,
+  ): void => {
+    const counts = histogram.countsAtMost(boundsSeconds.map((seconds) => seconds * perSecond));
+    for (const [at, count] of counts.entries()) {
+      this.#sample("_bucket", labels, String(boundsSeconds[at]), count);
+    }
+    this.#sample("_bucket", labels, "+Inf", histogram.count);
+    this.#sample("_sum", labels, null, histogram.sum / perSecond);
+    this.#sample("_count", labels, null, histogram.count);
+  };
+
+  /** @param le upper bound of a histogram's bucket; null for any other sample */
+  #sample(suffix: string, labels: Labels | undefined, le: string | null, value: number): void {
+    const text = this.#text;
+    text.write(this.#name);
+    text.write(suffix);
+    let open = "{";
+    for (const label in labels) {
+      text.write(open);
+      text.write(label);
+      text.write('="');
+      text.writeEscaped(labels[label]);
+      text.write('"');
+      open = ",";
+    }
+    if (le !== null) {
+      text.write(open);
+      text.write('le="');
+      text.write(le);
+      text.write('"');
+      open = ",";
+    }
+    text.write(open === "{" ? " " : "} ");
+    text.writeNumber(value);
+    text.write("\n");
   }
-  lines.push(`${name}_bucket${labelText({ ...labels, le: "+Inf" })} ${histogram.count}`);
-  lines.push(`${name}_sum${labelText(labels)} ${numberText(histogram.sum / perSecond)}`);
-  lines.push(`${name}_count${labelText(labels)} ${histogram.count}`);
-}
-
-function labelText(labels: Labels | undefined): string {
-  if (labels === undefined) return "";
-  const pairs = Object.entries(labels).map(
-    ([key, value]) =>
-      `${key}="${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`,
-  );
-  return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
-}
-
-function numberText(value: number): string {
-  if (Number.isNaN(value)) return "NaN";
-  if (value === Number.POSITIVE_INFINITY) return "+Inf";
-  if (value === Number.NEGATIVE_INFINITY) return "-Inf";
-  return String(value);
 }

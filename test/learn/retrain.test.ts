@@ -21,6 +21,7 @@ import { readRetrainStatus, writeRetrainStatus } from "../../src/learn/retrain-s
 import { fitLogistic } from "../../src/learn/train/logistic.ts";
 import { RetrainWatch } from "../../src/live/retrain-watch.ts";
 import { MetricRegistry } from "../../src/monitor/metrics.ts";
+import { exposition } from "../support/exposition.ts";
 
 const root = mkdtempSync(join(tmpdir(), "keel-retrain-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -213,9 +214,9 @@ test("a run that failed shows in the metric that the alert looks at", async () =
   const watch = new RetrainWatch(folder, metrics);
   try {
     const deadline = Date.now() + 45_000;
-    while (!/^keel_retrain_failed 1$/m.test(metrics.expose()) && Date.now() < deadline) await Bun.sleep(5);
-    expect(metrics.expose()).toMatch(/^keel_retrain_failed 1$/m);
-    expect(metrics.expose()).toMatch(/^keel_retrain_ended_timestamp_seconds 1$/m);
+    while (!/^keel_retrain_failed 1$/m.test(exposition(metrics)) && Date.now() < deadline) await Bun.sleep(5);
+    expect(exposition(metrics)).toMatch(/^keel_retrain_failed 1$/m);
+    expect(exposition(metrics)).toMatch(/^keel_retrain_ended_timestamp_seconds 1$/m);
   } finally {
     watch.stop();
   }

@@ -7,6 +7,7 @@ import { MetricRegistry } from "../../src/monitor/metrics.ts";
 import { registerRiskMetrics } from "../../src/monitor/risk-metrics.ts";
 import { DeskBed } from "../desk/desk-bed.ts";
 import { ScriptedEngine } from "../desk/scripted-engine.ts";
+import { exposition } from "../support/exposition.ts";
 import { metricNames } from "../support/metric-names.ts";
 
 const root = join(import.meta.dir, "../..");
@@ -22,7 +23,7 @@ test("the exposition follows what the desk counts", () => {
   const bed = new DeskBed(new ScriptedEngine());
   registerDeskMetrics(metrics, bed.desk, new StageHistograms(() => 0));
   bed.run(3_000);
-  const text = metrics.expose();
+  const text = exposition(metrics);
   const { counters } = bed.desk;
   expect(counters.quotesSent).toBeGreaterThan(0);
   expect(text).toContain(`\nkeel_market_events_total ${counters.events}\n`);
@@ -39,7 +40,7 @@ test("markouts are shown of so many counterparties and models at most, the lates
   const markout = { fills: 1, notional: 0, spread: 0, fees: 0, markout: [0, 0, 0], adverse: [0, 0, 0] };
   const sums = new Map(Array.from({ length: 1_000 }, (_, at) => [`PEER model-${at}`, markout] as const));
   Object.defineProperty(desk.book, "sums", { value: sums });
-  const lines = metrics.expose().split("\n");
+  const lines = exposition(metrics).split("\n");
   const shown = lines.filter((line) => line.startsWith("keel_position_markout{"));
   expect(shown).toHaveLength(3 * 256);
   expect(shown.at(-1)).toContain("model-999");

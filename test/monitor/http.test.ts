@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { Histogram } from "../../src/core/histogram.ts";
 import { HttpServer } from "../../src/monitor/http.ts";
 import { MetricRegistry } from "../../src/monitor/metrics.ts";
+import { exposition } from "../support/exposition.ts";
 import { quietTarget } from "../support/quiet-target.ts";
 
 let server: HttpServer | null = null;
@@ -137,7 +138,7 @@ describe("MetricRegistry", () => {
       help: "Stage.",
       collect: (_emit, emitHistogram) => emitHistogram(histogram, { stage: 'a"b' }),
     });
-    const text = metrics.expose();
+    const text = exposition(metrics);
     expect(text).toContain('keel_test_stage_seconds_bucket{stage="a\\"b",le="0.000001"} 1\n');
     expect(text).toContain('keel_test_stage_seconds_bucket{stage="a\\"b",le="+Inf"} 2\n');
     expect(text).toContain('keel_test_stage_seconds_count{stage="a\\"b"} 2\n');

@@ -1,4 +1,5 @@
 import type { Histogram } from "../../core/histogram.ts";
+import { RowQueue } from "../../core/row-queue.ts";
 import type { HistogramScale, Labels, MetricRegistry } from "../metrics.ts";
 import type { AlertRule, Condition, Severity } from "./rule.ts";
 
@@ -24,8 +25,8 @@ const SPARE_SAMPLES = 2;
 /** One labelled sample of a rule over time. */
 class Series {
   readonly labels: Labels;
-  readonly #times: number[] = [];
-  readonly #values: (readonly [number, number])[] = [];
+  /** Time, value, and of a histogram the events beyond the latency. */
+  readonly #samples = new RowQueue(3);
   /** Since when the condition has held, µs; null while it does not. */
   heldUs: number | null = null;
   startsUs: number | null = null;
@@ -35,23 +36,22 @@ class Series {
     this.labels = labels;
   }
 
-  push(timeUs: number, sample: readonly [number, number], windowUs: number): void {
+  push(timeUs: number, value: number, beyond: number, windowUs: number): void {
+    const samples = this.#samples;
     // A clock that was put back makes what was seen before it useless.
-    if (timeUs < (this.#times.at(-1) ?? timeUs)) {
-      this.#times.length = 0;
-      this.#values.length = 0;
-    }
-    this.#times.push(timeUs);
-    this.#values.push(sample);
-    while (this.#times.length > SPARE_SAMPLES && (this.#times[1] ?? timeUs) <= timeUs - windowUs) {
-      this.#times.shift();
-      this.#values.shift();
-    }
+    if (timeUs < (samples.at(-1, 0) ?? timeUs)) samples.clear();
+    samples.push(timeUs, value, beyond);
+    while (samples.size > SPARE_SAMPLES && (samples.at(1, 0) ?? timeUs) <= timeUs - windowUs) samples.shift();
   }
 
-  /** The sample of the window's beginning, or the first there is. */
-  get oldest(): readonly [number, number] {
-    return this.#values[0] ?? [0, 0];
+  /** The value at the window's beginning, or the first there is. */
+  get oldestValue(): number {
+    return this.#samples.at(0, 1) ?? 0;
+  }
+
+  /** As {@link oldestValue}: the events beyond the latency. */
+  get oldestBeyond(): number {
+    return this.#samples.at(0, 2) ?? 0;
   }
 }
 
@@ -91,19 +91,19 @@ export class Alerter {
     const all = this.#series.get(rule.name);
     const alerts: Alert[] = [];
     const seen = new Set<Series>();
-    this.#sample(rule.when, (labels, sample) => {
+    this.#sample(rule.when, (labels, value, beyond) => {
       const key = JSON.stringify(labels);
       let series = all?.get(key);
       if (series === undefined) {
         if (all === undefined || all.size >= SERIES_MAX) return;
         series = new Series(labels);
         // A counter that was not there at the last look was 0 then.
-        if (!Number.isNaN(this.#lookedUs)) series.push(this.#lookedUs, [0, 0], windowUsOf(rule.when));
+        if (!Number.isNaN(this.#lookedUs)) series.push(this.#lookedUs, 0, 0, windowUsOf(rule.when));
         all.set(key, series);
       }
-      series.push(timeUs, sample, windowUsOf(rule.when));
+      series.push(timeUs, value, beyond, windowUsOf(rule.when));
       seen.add(series);
-      alerts.push(...judge(rule, series, holds(rule.when, series, sample), timeUs));
+      alerts.push(...judge(rule, series, holds(rule.when, series, value, beyond), timeUs));
     });
     for (const series of all?.values() ?? []) {
       if (!seen.has(series)) alerts.push(...judge(rule, series, false, timeUs));
@@ -112,16 +112,16 @@ export class Alerter {
   }
 
   /** Gives the samples of a condition: a gauge's or counter's value, or a histogram's events and those beyond the latency. */
-  #sample(when: Condition, take: (labels: Labels, sample: readonly [number, number]) => void): void {
+  #sample(when: Condition, take: (labels: Labels, value: number, beyond: number) => void): void {
     const matches = (labels: Labels): boolean =>
       Object.entries(when.labels ?? {}).every(([name, value]) => labels[name] === value);
     const onValue = (value: number, labels: Labels = {}): void => {
-      if (matches(labels)) take(labels, [value, 0]);
+      if (matches(labels)) take(labels, value, 0);
     };
     const onHistogram = (histogram: Histogram, labels: Labels = {}, scale?: HistogramScale): void => {
       if (when.kind !== "quantile" || !matches(labels)) return;
       const bound = when.aboveSeconds * (scale?.perSecond ?? 1e9);
-      take(labels, [histogram.count, histogram.count - histogram.countAtMost(bound)]);
+      take(labels, histogram.count, histogram.count - histogram.countAtMost(bound));
     };
     this.#metrics.family(when.metric)?.collect(onValue, onHistogram);
   }
@@ -131,8 +131,8 @@ function windowUsOf(when: Condition): number {
   return when.kind === "gauge" ? 0 : when.windowSeconds * 1e6;
 }
 
-function holds(when: Condition, series: Series, [current, beyond]: readonly [number, number]): boolean {
-  const [before, beyondBefore] = series.oldest;
+function holds(when: Condition, series: Series, current: number, beyond: number): boolean {
+  const before = series.oldestValue;
   switch (when.kind) {
     case "gauge":
       series.value = current;
@@ -143,7 +143,7 @@ function holds(when: Condition, series: Series, [current, beyond]: readonly [num
       series.value = current - before;
       return series.value > when.above;
     case "quantile":
-      series.value = current === before ? 0 : (beyond - beyondBefore) / (current - before);
+      series.value = current === before ? 0 : (beyond - series.oldestBeyond) / (current - before);
       return current - before >= when.eventsMin && series.value > 1 - when.quantile;
   }
 }

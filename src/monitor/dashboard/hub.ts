@@ -6,6 +6,7 @@
  */
 import type { ServerWebSocket } from "bun";
 import { Histogram } from "../../core/histogram.ts";
+import { RowQueue } from "../../core/row-queue.ts";
 import { FEED_STATE_NAMES } from "../../market/event-batch.ts";
 import { REASON } from "../../quote/quote-batch.ts";
 import { LatencyWindow } from "./latency-window.ts";
@@ -122,7 +123,7 @@ export class DashboardHub {
   readonly #clients = new Set<Client>();
   readonly #window: LatencyWindow;
   readonly #texts = new Map<SharedSection, { us: number; text: string }>();
-  readonly #history: number[][] = [];
+  readonly #history = new RowQueue(5);
   readonly #sampling: ReturnType<typeof setInterval>;
   /** Clients that have not had their turn yet. */
   readonly #queue: Client[] = [];
@@ -349,7 +350,7 @@ export class DashboardHub {
   #hello(): NonNullable<Update["hello"]> {
     const { name, version, heads } = this.#source;
     const reasons = Object.keys(REASON);
-    return { name, version, reasons, states: FEED_STATE_NAMES, heads, history: this.#history };
+    return { name, version, reasons, states: FEED_STATE_NAMES, heads, history: this.#history.rows() };
   }
 
   #sample(): void {
@@ -357,8 +358,8 @@ export class DashboardHub {
     const { quotesSent, events } = desk.counters;
     const { profit, dayProfit } = desk.book;
     const cents = (value: number): number => Math.round(value * 100) / 100;
-    this.#history.push([Math.round(timeUs() / 1_000), cents(profit), cents(dayProfit), quotesSent, events]);
-    if (this.#history.length > HISTORY_SAMPLES) this.#history.shift();
+    this.#history.push(Math.round(timeUs() / 1_000), cents(profit), cents(dayProfit), quotesSent, events);
+    if (this.#history.size > HISTORY_SAMPLES) this.#history.shift();
   }
 
   #cut(client: Client, code: number, reason: string): void {

@@ -10,6 +10,7 @@ import { MetricRegistry } from "../../../src/monitor/metrics.ts";
 import { DEFAULT_QUOTE_PARAMETERS } from "../../../src/quote/parameters.ts";
 import { Quoter } from "../../../src/quote/quoter.ts";
 import type { RfqInput } from "../../../src/rfq/message.ts";
+import { exposition } from "../../support/exposition.ts";
 import { utcTimestamp } from "./reference-mass-quote.ts";
 import { fix } from "./script.ts";
 
@@ -68,7 +69,7 @@ class DeafPeer {
 function exposed(sides: Parameters<typeof registerFixCutMetrics>[1]): string {
   const metrics = new MetricRegistry();
   registerFixCutMetrics(metrics, sides);
-  return metrics.expose();
+  return exposition(metrics);
 }
 
 async function until(what: string, holds: () => boolean): Promise<void> {

@@ -14,6 +14,7 @@ import { engineForReplay } from "../../../src/live/replay-engine.ts";
 import { DiskSpace } from "../../../src/monitor/disk-space.ts";
 import type { MetricRegistry } from "../../../src/monitor/metrics.ts";
 import { LOAD_STAGE, type LoadStageName } from "../../../src/risk/load-shedder.ts";
+import { exposition } from "../../support/exposition.ts";
 import { Harness } from "../harness.ts";
 
 setDefaultTimeout(120_000);
@@ -62,8 +63,7 @@ async function quoting(
 
 /** A sample of the metrics as Prometheus reads them. */
 function sample(metrics: MetricRegistry, name: string): number {
-  const line = metrics
-    .expose()
+  const line = exposition(metrics)
     .split("\n")
     .find((text) => text.startsWith(`${name} `));
   if (line === undefined) throw new Error(`no sample ${name}`);
