@@ -1,4 +1,5 @@
 import { stepToNumber } from "../core/decimal.ts";
+import { RecentTexts } from "../core/recent-texts.ts";
 import type { Instrument } from "../market/instrument.ts";
 import type { RiskGate } from "../risk/gate.ts";
 import { Attribution, type FillSums, newFillSums, type Source } from "./attribution.ts";
@@ -7,7 +8,6 @@ import { Ledger } from "./ledger.ts";
 import { type DueMarkout, MARKOUT_HORIZONS_MS, Markouts } from "./markout.ts";
 import { ModelsInForce } from "./models-in-force.ts";
 import { ProfitSteps } from "./profit-steps.ts";
-import { RecentIds } from "./recent-ids.ts";
 import type { BookChange, BookSnapshot, SavedPosition } from "./snapshot.ts";
 
 /** Positions whose profit is brought up to date with each timer tick. */
@@ -71,7 +71,7 @@ export class Book {
   readonly #markout: Float64Array;
   readonly #adverse: Float64Array;
   readonly #pending = new Map<string, SavedPosition>();
-  readonly #ids = new RecentIds(65_536);
+  readonly #ids = new RecentTexts(65_536);
   #next = 0;
   #day: number;
   #dayStart: number;

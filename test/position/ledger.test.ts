@@ -4,7 +4,6 @@ import type { Instrument } from "../../src/market/instrument.ts";
 import { DEFAULT_FEE_RATES, feeOf } from "../../src/position/fees.ts";
 import { Ledger } from "../../src/position/ledger.ts";
 import { Markouts } from "../../src/position/markout.ts";
-import { RecentIds } from "../../src/position/recent-ids.ts";
 import { LINEAR_PERPETUAL } from "../support/perpetuals.ts";
 
 const LINEAR: Instrument = { ...LINEAR_PERPETUAL, id: 0 };
@@ -131,10 +130,4 @@ test("too many fills at once lose their oldest markouts, and say so", () => {
     if (horizon === 0) first.push(instrument);
   });
   expect([first.length, first[0], markouts.dropped]).toEqual([4_096, 904, 3 * 904]);
-});
-
-test("ids are remembered up to a number, the oldest go first", () => {
-  const ids = new RecentIds(2);
-  expect(["a", "b", "a", "c", "a"].map((id) => ids.add(id))).toEqual([true, true, false, true, true]);
-  expect(ids.latest(1)).toEqual(["a"]);
 });

@@ -1,7 +1,7 @@
 import { numberToSteps } from "../../core/decimal.ts";
+import { RecentTexts } from "../../core/recent-texts.ts";
 import { nearestSteps } from "../../feed/decoder.ts";
 import type { InstrumentTable } from "../../market/instrument.ts";
-import { SeenIds } from "../fix/seen-ids.ts";
 import type { BookedTrades, ExecutionDetail, GatewayEvents } from "../gateway.ts";
 import type { BlockRfqs } from "./block-rfqs.ts";
 import { type JsonRecord, numberOf, textOf } from "./json.ts";
@@ -30,8 +30,7 @@ const RECENT = 4_096;
  */
 export class Fills {
   readonly #options: FillsOptions;
-  #seen = new SeenIds(SEEN);
-  #recent: string[] = [];
+  #seen = new RecentTexts(SEEN);
   /** Trades before were booked by another process. */
   #fromMs = Number.NEGATIVE_INFINITY;
   #follows = false;
@@ -63,14 +62,13 @@ export class Fills {
 
   /** For a process that goes on with this one's books. */
   get booked(): BookedTrades {
-    return { sinceMs: Number.isNaN(this.sinceMs) ? null : this.sinceMs, keys: this.#recent.slice(-RECENT) };
+    return { sinceMs: Number.isNaN(this.sinceMs) ? null : this.sinceMs, keys: this.#seen.latest(RECENT) };
   }
 
   /** The books are another process's from here on. */
   adopt({ sinceMs, keys }: BookedTrades): void {
-    this.#seen = new SeenIds(SEEN);
-    this.#recent = [];
-    for (const key of keys) this.#remember(key);
+    this.#seen = new RecentTexts(SEEN);
+    for (const key of keys) this.#seen.add(key);
     if (sinceMs === null) return;
     this.sinceMs = sinceMs;
     this.#fromMs = Number.NEGATIVE_INFINITY;
@@ -79,7 +77,7 @@ export class Fills {
 
   /** The leader has booked a trade, and this process does so by its word. */
   onFollowed(symbol: string, tradeId: string): void {
-    this.#remember(`${symbol} ${tradeId}`);
+    this.#seen.add(`${symbol} ${tradeId}`);
   }
 
   /** A trade that the venue was asked for. */
@@ -117,7 +115,7 @@ export class Fills {
       if (this.#seen.has(key)) this.#reached(trade);
       return;
     }
-    if (!this.#remember(key)) {
+    if (!this.#seen.add(key)) {
       counters.duplicateExecutions += 1;
       return;
     }
@@ -153,13 +151,5 @@ export class Fills {
 
   #reached(trade: JsonRecord): void {
     this.sinceMs = Math.max(this.sinceMs, numberOf(trade.timestamp) || 0);
-  }
-
-  /** @returns false when it was known */
-  #remember(key: string): boolean {
-    if (!this.#seen.add(key)) return false;
-    this.#recent.push(key);
-    if (this.#recent.length >= 2 * RECENT) this.#recent = this.#recent.slice(-RECENT);
-    return true;
   }
 }

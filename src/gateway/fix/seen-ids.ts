@@ -1,5 +1,6 @@
 import { closeSync, openSync, readFileSync, renameSync } from "node:fs";
 import { refuseLater } from "../../core/file-version.ts";
+import { RecentTexts } from "../../core/recent-texts.ts";
 import { writeWhole } from "../../core/write-whole.ts";
 
 /** A file that could not be written is tried again after so many identifiers. */
@@ -19,7 +20,7 @@ export class SeenIds {
   readonly skippedLines: number = 0;
   readonly #capacity: number;
   readonly #path: string | null;
-  readonly #ids = new Set<string>();
+  readonly #ids: RecentTexts;
   #file = -1;
   #lines = 0;
   /** The file lacks identifiers that are remembered. */
@@ -28,13 +29,14 @@ export class SeenIds {
 
   constructor(capacity: number, path: string | null = null) {
     this.#capacity = capacity;
+    this.#ids = new RecentTexts(capacity);
     this.#path = path;
     if (path === null) return;
     for (const line of readLines(path)) {
       const id = line.slice(9);
       const [, version] = VERSION_LINE.exec(id) ?? [];
       if (version !== undefined) refuseLater(path, Number(version), SEEN_IDS_VERSION);
-      else if (line === record(id)) this.#keep(id);
+      else if (line === record(id)) this.#ids.add(id);
       else this.skippedLines += 1;
     }
     this.#rewrite(path);
@@ -47,8 +49,7 @@ export class SeenIds {
   /** A line feed in an identifier counts as a space. @returns true when it is new. */
   add(identifier: string): boolean {
     const id = oneLine(identifier);
-    if (this.#ids.has(id)) return false;
-    this.#keep(id);
+    if (!this.#ids.add(id)) return false;
     if (this.#file < 0 || this.#path === null) return true;
     this.#write(id, this.#path);
     return true;
@@ -82,20 +83,11 @@ export class SeenIds {
     this.#file = -1;
   }
 
-  #keep(id: string): void {
-    this.#ids.add(id);
-    if (this.#ids.size <= this.#capacity) return;
-    for (const oldest of this.#ids) {
-      this.#ids.delete(oldest);
-      break;
-    }
-  }
-
   /** Replaces the file by one that holds only what is remembered. A crash on the way leaves the old one. */
   #rewrite(path: string): void {
     const draft = openSync(`${path}.new`, "w", 0o600);
     let text = `${record(`# version ${SEEN_IDS_VERSION}`)}\n`;
-    for (const id of this.#ids) text += `${record(id)}\n`;
+    for (const id of this.#ids.latest(this.#capacity)) text += `${record(id)}\n`;
     try {
       writeWhole(draft, text);
       renameSync(`${path}.new`, path);
