@@ -18,6 +18,7 @@ import type { WebhookOptions } from "../monitor/alerts/webhook.ts";
 import { registerDashboardMetrics } from "../monitor/dashboard/metrics.ts";
 import { DiskSpace } from "../monitor/disk-space.ts";
 import { HttpServer } from "../monitor/http.ts";
+import { registerHttpMetrics } from "../monitor/http-metrics.ts";
 import { ServiceNotifier } from "../monitor/service-notifier.ts";
 import { removeDeadSocket } from "../monitor/socket-file.ts";
 import type { RfqInput } from "../rfq/message.ts";
@@ -208,6 +209,7 @@ export class Session {
           );
     if (http?.dashboard != null) registerDashboardMetrics(metrics, http.dashboard);
     if (http !== null) {
+      registerHttpMetrics(metrics, http);
       const unix = config.http?.unix;
       log.info(
         "HTTP is served",

@@ -99,6 +99,8 @@ const POSTS = [
  */
 export class HttpServer {
   readonly dashboard: Dashboard | null;
+  /** Requests that were let do nothing, by what was wrong with them. */
+  readonly refusals = { unauthorised: 0, forbidden: 0 };
   readonly #server: Bun.Server<LiveData>;
 
   /** @throws KeelError when the address cannot be bound. */
@@ -111,16 +113,22 @@ export class HttpServer {
       if (dashboard !== null) return dashboard.admits(request, port);
       return bears(request, viewToken) || (token !== null && bears(request, token));
     };
+    const respond = async (request: Request, server: Bun.Server<LiveData>): Promise<Response | undefined> => {
+      const peer = server.requestIP(request)?.address ?? (options.unix === undefined ? "unknown" : "");
+      const shown = (await dashboard?.answer(request, peer, server)) ?? null;
+      if (shown !== null || (dashboard !== null && isLive(request))) return shown ?? undefined;
+      const isRead = request.method === "GET" || request.method === "HEAD";
+      if (isRead && !mayRead(request, server.port ?? 0)) return unauthorised();
+      return await answer(request, peer, token, target);
+    };
     const common = {
       ...(tls === undefined ? {} : { tls }),
       maxRequestBodySize: MAX_BODY_BYTES,
       fetch: async (request: Request, server: Bun.Server<LiveData>): Promise<Response | undefined> => {
-        const peer = server.requestIP(request)?.address ?? (options.unix === undefined ? "unknown" : "");
-        const shown = (await dashboard?.answer(request, peer, server)) ?? null;
-        if (shown !== null || (dashboard !== null && isLive(request))) return shown ?? undefined;
-        const isRead = request.method === "GET" || request.method === "HEAD";
-        if (isRead && !mayRead(request, server.port ?? 0)) return unauthorised();
-        return await answer(request, peer, token, target);
+        const response = await respond(request, server);
+        if (response?.status === 401) this.refusals.unauthorised += 1;
+        if (response?.status === 403) this.refusals.forbidden += 1;
+        return response;
       },
       websocket: {
         maxPayloadLength: MAX_MESSAGE_BYTES,

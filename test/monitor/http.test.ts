@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { Histogram } from "../../src/core/histogram.ts";
 import { HttpServer } from "../../src/monitor/http.ts";
+import { registerHttpMetrics } from "../../src/monitor/http-metrics.ts";
 import { MetricRegistry } from "../../src/monitor/metrics.ts";
 import { exposition } from "../support/exposition.ts";
 import { quietTarget } from "../support/quiet-target.ts";
@@ -124,6 +125,31 @@ describe("HttpServer", () => {
       `127.0.0.1:${port}`,
     );
   });
+});
+
+test("what is refused is counted by why, and what is let in is not", async () => {
+  const { base } = start("right-token-of-16");
+  if (server === null) throw new Error("a server was started");
+  const metrics = new MetricRegistry();
+  registerHttpMetrics(metrics, server);
+  const kill = (authorization: string): Promise<Response> =>
+    fetch(`${base}/kill`, { method: "POST", headers: { authorization } });
+  expect((await kill("Bearer wrong")).status).toBe(401);
+  expect((await kill("")).status).toBe(401);
+  expect((await kill("Bearer right-token-of-16")).status).toBe(200);
+  expect((await fetch(`${base}/healthz`)).status).toBe(200);
+  expect(exposition(metrics)).toContain('keel_http_refused_total{status="401"} 2\n');
+  expect(exposition(metrics)).toContain('keel_http_refused_total{status="403"} 0\n');
+  await server.stop();
+  start(null);
+  const other = new MetricRegistry();
+  registerHttpMetrics(other, server);
+  const foreign = await fetch(`http://127.0.0.1:${server.port}/kill`, {
+    method: "POST",
+    headers: { origin: "https://elsewhere.example" },
+  });
+  expect(foreign.status).toBe(403);
+  expect(exposition(other)).toContain('keel_http_refused_total{status="403"} 1\n');
 });
 
 describe("MetricRegistry", () => {
