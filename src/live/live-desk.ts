@@ -22,6 +22,7 @@ import { SwitchedEngine } from "../inference/switched-engine.ts";
 import { type JournalSink, RECORD } from "../journal/record.ts";
 import type { JournalSummary, JournalWriter } from "../journal/writer.ts";
 import type { DriftChange } from "../learn/drift/monitor.ts";
+import { CollectionWatch } from "../monitor/collection-watch.ts";
 import { LoopLag } from "../monitor/loop-lag.ts";
 import { summarise } from "../monitor/summary.ts";
 import type { SavedSides } from "../quote/sides-store.ts";
@@ -70,6 +71,7 @@ export class LiveDesk {
   readonly taps: DeskTap[];
   /** Longest time between two timer calls beyond their interval since the last read, ms: how late the event loop was. */
   readonly loopLag = new LoopLag(TIMER_MS);
+  readonly #collections = new CollectionWatch();
   /** Models beside the one in force, and who changes them; null where that is not configured. */
   readonly models: ModelDirector | null;
   /** Notices that the host's clock was put. */
@@ -390,7 +392,7 @@ export class LiveDesk {
 
   #onTimer(): void {
     const nowNs = this.clock.monotonicNs();
-    this.loopLag.turn(nowNs);
+    this.loopLag.turn(nowNs, this.#collections.seen());
     this.#turn(nowNs, true);
   }
 

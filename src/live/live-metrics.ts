@@ -135,6 +135,12 @@ function registerProcess(metrics: MetricRegistry, live: LiveDesk, disk: DiskSpac
     collect: (_emit, emitHistogram) => emitHistogram(live.loopLag.histogram, {}, LOOP_LAG),
   });
   metrics.add({
+    name: "keel_process_collection_lag_seconds",
+    type: "histogram",
+    help: "How late the event loop came back to the desk's timer where garbage was collected meanwhile.",
+    collect: (_emit, emitHistogram) => emitHistogram(live.loopLag.collecting, {}, LOOP_LAG),
+  });
+  metrics.add({
     name: "keel_process_disk_free_bytes",
     type: "gauge",
     help: "Space left in the folders that keel writes to.",

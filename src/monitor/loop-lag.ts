@@ -7,6 +7,8 @@ const RECENT_NS = 10_000_000_000;
 export class LoopLag {
   /** µs, one value a turn of the timer. */
   readonly histogram = new Histogram();
+  /** As {@link histogram}, of the turns since whose predecessor garbage was collected: its pause, and what else came late then. */
+  readonly collecting = new Histogram();
   readonly #intervalNs: number;
   #turnNs = Number.NaN;
   #sinceNs = Number.NaN;
@@ -18,11 +20,17 @@ export class LoopLag {
     this.#intervalNs = intervalMs * 1e6;
   }
 
-  /** The timer has come. @param nowNs monotonic */
-  turn(nowNs: number): void {
+  /**
+   * The timer has come.
+   *
+   * @param nowNs monotonic
+   * @param hasCollected garbage was collected since the turn before
+   */
+  turn(nowNs: number, hasCollected: boolean): void {
     if (!Number.isNaN(this.#turnNs)) {
       const lagNs = Math.max(nowNs - this.#turnNs - this.#intervalNs, 0);
       this.histogram.record(lagNs / 1_000);
+      if (hasCollected) this.collecting.record(lagNs / 1_000);
       this.#currentMs = Math.max(this.#currentMs, lagNs / 1e6);
     } else {
       this.#sinceNs = nowNs;

@@ -68,10 +68,15 @@ const GRAFANA_ROWS: readonly Row[] = [
         [quantile(0.99, "keel_desk_quote_seconds", "instance"), "p99"],
         [quantile(0.999, "keel_desk_quote_seconds", "instance"), "p99.9"],
       ),
-      line("Event loop lag, p99", "s", [
-        quantile(0.99, "keel_process_loop_lag_seconds", "instance"),
-        "{{instance}}",
-      ]),
+      line(
+        "Event loop lag, p99",
+        "s",
+        [quantile(0.99, "keel_process_loop_lag_seconds", "instance"), "{{instance}}"],
+        [
+          quantile(0.99, "keel_process_collection_lag_seconds", "instance"),
+          "{{instance}}, garbage collected",
+        ],
+      ),
       line("Age of what quotes are based on, p99", "s", [
         quantile(0.99, "keel_quote_freshness_seconds", "instance"),
         "{{instance}}",
