@@ -7,7 +7,7 @@ const BYTES_PER_CHARACTER = 3;
 const NONE = -1;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
  * The latest texts of a stream, each once, up to a number; older ones are forgotten. They lie in bytes that grow to what is kept and are
@@ -65,11 +65,13 @@ export class RecentTexts {
   }
 
   #text(entry: number): string {
-    const begin = this.#entries.begin(entry);
-    const bytes = Uint8Array.from(
-      { length: this.#entries.length(entry) },
-      (_, at) => this.#bytes[(begin + at) % this.#bytes.length],
-    );
+    const size = this.#bytes.length;
+    const begin = this.#entries.begin(entry) % size;
+    const end = begin + this.#entries.length(entry);
+    if (end <= size) return decoder.decode(this.#bytes.subarray(begin, end));
+    const bytes = new Uint8Array(end - begin);
+    bytes.set(this.#bytes.subarray(begin));
+    bytes.set(this.#bytes.subarray(0, end - size), size - begin);
     return decoder.decode(bytes);
   }
 
@@ -120,10 +122,11 @@ export class RecentTexts {
   }
 
   #growBytes(): void {
-    const bytes = new Uint8Array(this.#bytes.length * 2);
-    for (let at = this.#firstByte; at < this.#nextByte; at += 1) {
-      bytes[at % bytes.length] = this.#bytes[at % this.#bytes.length];
-    }
+    const { length } = this.#bytes;
+    const bytes = new Uint8Array(length * 2);
+    // Whichever half of the larger ring a byte belongs to, it is there.
+    bytes.set(this.#bytes);
+    bytes.set(this.#bytes, length);
     this.#bytes = bytes;
   }
 }

@@ -7,6 +7,7 @@ import type { LiveDesk } from "./live-desk.ts";
 /** What the desk holds, as one that stands by has to know it. */
 export function snapshotOf(live: LiveDesk): StreamSnapshot {
   const { desk, gateway } = live;
+  const { booked } = gateway;
   const store = gateway instanceof FixQuoteGateway ? gateway.session.store : null;
   return {
     books: desk.book.snapshot(),
@@ -21,9 +22,7 @@ export function snapshotOf(live: LiveDesk): StreamSnapshot {
             nextIncoming: store.nextIncoming,
             startedUs: Number.isNaN(store.startedUs) ? null : store.startedUs,
           },
-    ...(gateway.booked === undefined
-      ? {}
-      : { trades: { ...gateway.booked, keys: [...gateway.booked.keys] } }),
+    ...(booked === undefined ? {} : { trades: { ...booked, keys: [...booked.keys] } }),
   };
 }
 

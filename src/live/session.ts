@@ -187,7 +187,7 @@ export class Session {
     const lock = owned ?? taken?.lock;
     invariant(lock !== undefined, "a session that took nobody's place has the state directory already");
     const told = taken === null ? null : succession?.taker.taken(taken.lock.token);
-    const disk = new DiskSpace(writtenFolders(config));
+    const disk = new DiskSpace(writtenFolders(config), () => clock.monotonicNs());
     const metrics = liveMetrics(live, distributor, disk);
     if (failover !== null) registerFailoverMetrics(metrics, failover);
     const retrain = new RetrainWatch(config.stateDir, metrics);

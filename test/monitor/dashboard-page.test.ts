@@ -35,7 +35,7 @@ beforeAll(async () => {
   if (browser === null) return;
   harness = await Harness.start();
   const { live } = harness;
-  const metrics = liveMetrics(live, null, new DiskSpace(new Map()));
+  const metrics = liveMetrics(live, null, new DiskSpace(new Map(), () => 0));
   alerts = new AlertWatch({ metrics, clock: live.clock, log: live.log, webhook: null });
   const target = httpTarget(live, metrics, alerts, null);
   if (target.dashboard === undefined) throw new Error("no dashboard");

@@ -1,3 +1,4 @@
+import { edenGC } from "bun:jsc";
 import { expect, test } from "bun:test";
 import { CollectionWatch } from "../../src/monitor/collection-watch.ts";
 import { LoopLag } from "../../src/monitor/loop-lag.ts";
@@ -35,6 +36,24 @@ test("a collection is seen once, by the next look in a turn of its own", async (
     await Bun.sleep(1);
     if (watch.seen()) seen += 1;
     if (watch.seen()) throw new Error("seen twice");
+  }
+  expect(seen).toBeGreaterThan(10);
+});
+
+test("a collection in the turn of a look hides none of those after it", async () => {
+  const watch = new CollectionWatch();
+  for (let round = 0; round < 5; round += 1) {
+    watch.seen();
+    edenGC();
+    await Bun.sleep(1);
+  }
+  watch.seen();
+  let seen = 0;
+  for (let round = 0; round < 20; round += 1) {
+    await Bun.sleep(1);
+    edenGC();
+    await Bun.sleep(1);
+    if (watch.seen()) seen += 1;
   }
   expect(seen).toBeGreaterThan(10);
 });

@@ -267,6 +267,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
 
   onTimer(timeUs: number): void {
     this.session.onTimer(timeUs);
+    this.#seen.flush();
     if (this.session.established) this.onDrain(timeUs);
     else if (this.#leading && !this.#stopping && this.#open(timeUs)) this.#connector.onTimer(timeUs);
   }

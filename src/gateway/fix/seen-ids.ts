@@ -3,8 +3,8 @@ import { refuseLater } from "../../core/file-version.ts";
 import { RecentTexts } from "../../core/recent-texts.ts";
 import { writeWhole } from "../../core/write-whole.ts";
 
-/** A file that could not be written is tried again after so many identifiers. */
-const RETRY_ADDS = 16;
+/** A file that could not be written is tried again after so many flushes. */
+const RETRY_FLUSHES = 256;
 
 /** 1 was without a line of it. */
 export const SEEN_IDS_VERSION = 2;
@@ -60,27 +60,39 @@ export class SeenIds {
     return this.#behind;
   }
 
+  /** To be called at every turn of the timer: what the file lacks is written once it can be. */
+  flush(): void {
+    if (!this.#behind || this.#path === null) return;
+    this.#retryIn -= 1;
+    if (this.#retryIn <= 0) this.#catchUp(this.#path);
+  }
+
+  close(): void {
+    if (this.#file < 0) return;
+    if (this.#behind && this.#path !== null) this.#catchUp(this.#path);
+    closeSync(this.#file);
+    this.#file = -1;
+  }
+
   #write(id: string, path: string): void {
+    if (this.#behind) return;
     try {
-      if (this.#behind) {
-        this.#retryIn -= 1;
-        if (this.#retryIn > 0) return;
-        this.#rewrite(path);
-        this.#behind = false;
-        return;
-      }
       writeWhole(this.#file, `${record(id)}\n`);
       this.#lines += 1;
       if (this.#lines > this.#capacity * 2) this.#rewrite(path);
     } catch {
       this.#behind = true;
-      this.#retryIn = RETRY_ADDS;
+      this.#retryIn = RETRY_FLUSHES;
     }
   }
 
-  close(): void {
-    if (this.#file >= 0) closeSync(this.#file);
-    this.#file = -1;
+  #catchUp(path: string): void {
+    try {
+      this.#rewrite(path);
+      this.#behind = false;
+    } catch {
+      this.#retryIn = RETRY_FLUSHES;
+    }
   }
 
   /** Replaces the file by one that holds only what is remembered. A crash on the way leaves the old one. */

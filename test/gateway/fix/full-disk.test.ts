@@ -103,12 +103,27 @@ describe.skipIf(!canMount)("on a full disk", () => {
     for (let i = 0; i < 1_000; i += 1) expect(seen.add(`full-${i}`)).toBeTrue();
     expect([seen.add("full-999"), seen.behind]).toEqual([false, true]);
     rmSync(join(path, "ballast"));
-    for (let i = 0; i < 40; i += 1) seen.add(`after-${i}`);
+    for (let i = 0; i < 1_000 && seen.behind; i += 1) seen.flush();
     expect(seen.behind).toBeFalse();
+    seen.add("after");
     seen.close();
     const again = new SeenIds(100, file);
     expect(again.skippedLines).toBe(0);
-    expect([again.has("full-999"), again.has("after-39")]).toEqual([true, true]);
+    expect([again.has("full-999"), again.has("after")]).toEqual([true, true]);
+    again.close();
+  });
+
+  test("an orderly end writes executions that could not be written before", () => {
+    const path = disk();
+    const file = join(path, "seen");
+    const seen = new SeenIds(100, file);
+    fill(path);
+    seen.add(`full-${"x".repeat(10_000)}`);
+    expect(seen.behind).toBeTrue();
+    rmSync(join(path, "ballast"));
+    seen.close();
+    const again = new SeenIds(100, file);
+    expect([again.has(`full-${"x".repeat(10_000)}`), again.skippedLines]).toEqual([true, 0]);
     again.close();
   });
 

@@ -124,7 +124,7 @@ describe("a desk whose market brings more than it can take", () => {
       if (line.includes("load ")) logged.push(JSON.parse(line));
     });
     const { desk, live, counterparty } = harness;
-    const metrics = liveMetrics(live, null, new DiskSpace(new Map()));
+    const metrics = liveMetrics(live, null, new DiskSpace(new Map(), () => 0));
     const inStage = (stage: string) => sample(metrics, `keel_load_stage_seconds_total{stage="${stage}"}`);
     let pulledStage = Number.NaN;
     expect(load.shedder.stage).toBeLessThan(LOAD_STAGE.pull);
