@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { Server, ServerWebSocket, TLSOptions } from "bun";
 import { KeelError } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
+import { serverDefaults } from "../core/server-defaults.ts";
 import {
   followerMessage,
   type LeaderMessage,
@@ -72,6 +73,7 @@ export class StreamServer {
       this.#server = Bun.serve<Connection>({
         ...{ hostname: host, port },
         ...(tls === undefined ? {} : { tls }),
+        ...serverDefaults((error) => options.onProblem(`a request could not be answered: ${String(error)}`)),
         fetch: (request, server) => this.#admit(request, server),
         websocket: {
           maxPayloadLength: HELLO_BYTES_MAX,

@@ -204,6 +204,7 @@ export class Session {
               viewToken: config.http.viewToken?.reveal() ?? null,
               tls: config.http.tls === undefined ? undefined : tlsOptionsOf(config.http.tls),
               unix: config.http.unix,
+              onFault: (error) => log.error("a request over HTTP could not be answered", { error }),
             },
             httpTarget(live, metrics, alerts, failover),
           );

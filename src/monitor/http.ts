@@ -1,6 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
 import type { TLSOptions } from "bun";
 import { KeelError } from "../core/errors.ts";
+import { serverDefaults } from "../core/server-defaults.ts";
 import { SIDES, type SidesName } from "../quote/target.ts";
 import type { LiveData } from "./dashboard/hub.ts";
 import { Dashboard } from "./dashboard/routes.ts";
@@ -68,6 +69,8 @@ export interface HttpOptions {
   readonly tls?: TLSOptions | undefined;
   /** A socket in the file system in place of a port; whoever may open it counts as local. */
   readonly unix?: string | undefined;
+  /** Is given what was thrown while a request was answered. */
+  readonly onFault?: (error: unknown) => void;
 }
 
 /** More than any message of a page or a tool needs, and longer than any token. */
@@ -91,8 +94,9 @@ const POSTS = [
 ];
 
 /**
- * `/metrics` (Prometheus text), `/healthz`, `/readyz`, `/status`, `/alerts`, `/positions`, `/quotes?instrument=SYMBOL`, `/outcomes`, `/drift`, `/fix`, `/failover` and `/deribit` (JSON); `POST /kill`, `POST /reduce`, `POST /sides` and
- * `POST /reset` move the trading state, `POST /positions/adopt` takes over the counterparty's positions, `POST /fix/reset` starts the FIX session anew, `POST /failover/switch` gives the lead to the other one of a pair.
+ * `/metrics` (Prometheus text), `/healthz`, `/readyz`, `/status`, `/alerts`, `/positions`, `/quotes?instrument=SYMBOL`, `/rfq`, `/outcomes`, `/models`, `/drift`, `/fix`, `/failover` and `/deribit` (JSON); `POST /kill`, `POST /reduce`, `POST /sides` and
+ * `POST /reset` move the trading state, `POST /positions/adopt` takes over the counterparty's positions, `POST /fix/reset` starts the FIX session anew, `POST /failover/switch` gives the lead to the other one of a pair,
+ * `POST /models/promote` and `/models/rollback` change the model.
  *
  * A `POST` is accepted with the token, or, when none is configured, from a loopback address by a client that is no web page
  * (no `Origin` header), so that a page open in a browser on the host cannot reach the switch.
@@ -100,7 +104,9 @@ const POSTS = [
 export class HttpServer {
   readonly dashboard: Dashboard | null;
   /** Requests that were let do nothing, by what was wrong with them. */
-  readonly refusals = { unauthorised: 0, forbidden: 0 };
+  readonly refusals = { malformed: 0, unauthorised: 0, forbidden: 0 };
+  /** Requests that something of ours went wrong with. */
+  faults = 0;
   readonly #server: Bun.Server<LiveData>;
 
   /** @throws KeelError when the address cannot be bound. */
@@ -108,24 +114,34 @@ export class HttpServer {
     const { token, tls, viewToken = null } = options;
     const dashboard = target.dashboard === undefined ? null : dashboardOf(options, target, target.dashboard);
     this.dashboard = dashboard;
-    const mayRead = (request: Request, port: number): boolean => {
-      if (viewToken === null || OPEN_PATHS.includes(new URL(request.url).pathname)) return true;
+    const mayRead = (request: Request, { pathname }: URL, port: number): boolean => {
+      if (viewToken === null || OPEN_PATHS.includes(pathname)) return true;
       if (dashboard !== null) return dashboard.admits(request, port);
       return bears(request, viewToken) || (token !== null && bears(request, token));
     };
     const respond = async (request: Request, server: Bun.Server<LiveData>): Promise<Response | undefined> => {
+      // A request of HTTP/1.0 may come without a host, and its URL is then a path alone.
+      const url = URL.parse(request.url, "http://localhost");
+      if (url === null) {
+        return new Response("the host or the path is none\n", { status: 400 });
+      }
       const peer = server.requestIP(request)?.address ?? (options.unix === undefined ? "unknown" : "");
-      const shown = (await dashboard?.answer(request, peer, server)) ?? null;
-      if (shown !== null || (dashboard !== null && isLive(request))) return shown ?? undefined;
+      const shown = (await dashboard?.answer(request, url, peer, server)) ?? null;
+      if (shown !== null || (dashboard !== null && isLive(url))) return shown ?? undefined;
       const isRead = request.method === "GET" || request.method === "HEAD";
-      if (isRead && !mayRead(request, server.port ?? 0)) return unauthorised();
-      return await answer(request, peer, token, target);
+      if (isRead && !mayRead(request, url, server.port ?? 0)) return unauthorised();
+      return await answer(request, url, peer, token, target);
     };
     const common = {
       ...(tls === undefined ? {} : { tls }),
       maxRequestBodySize: MAX_BODY_BYTES,
+      ...serverDefaults((error) => {
+        this.faults += 1;
+        options.onFault?.(error);
+      }),
       fetch: async (request: Request, server: Bun.Server<LiveData>): Promise<Response | undefined> => {
         const response = await respond(request, server);
+        if (response?.status === 400) this.refusals.malformed += 1;
         if (response?.status === 401) this.refusals.unauthorised += 1;
         if (response?.status === 403) this.refusals.forbidden += 1;
         return response;
@@ -180,17 +196,17 @@ function dashboardOf(options: HttpOptions, target: HttpTarget, source: Dashboard
 }
 
 /** The dashboard answers this one with a socket, and so with no response. */
-function isLive(request: Request): boolean {
-  return new URL(request.url).pathname === "/dashboard/live";
+function isLive({ pathname }: URL): boolean {
+  return pathname === "/dashboard/live";
 }
 
 async function answer(
   request: Request,
+  { pathname, searchParams }: URL,
   peer: string,
   token: string | null,
   target: HttpTarget,
 ): Promise<Response> {
-  const { pathname, searchParams } = new URL(request.url);
   if (request.method === "GET" || request.method === "HEAD") {
     switch (pathname) {
       case "/metrics":

@@ -152,6 +152,58 @@ test("what is refused is counted by why, and what is let in is not", async () =>
   expect(exposition(other)).toContain('keel_http_refused_total{status="403"} 1\n');
 });
 
+describe("what a stranger's bytes do", () => {
+  for (const [what, request, status] of [
+    ["HTTP/1.0 without a host", "GET /healthz HTTP/1.0\r\n\r\n", "200"],
+    ["a host that is none", "GET /healthz HTTP/1.1\r\nHost: [\r\nConnection: close\r\n\r\n", "400"],
+    ["a port that is none", "GET /healthz HTTP/1.1\r\nHost: x:99999\r\nConnection: close\r\n\r\n", "400"],
+  ] as const) {
+    test(`${what} is answered in a line`, async () => {
+      start();
+      const answer = await raw(server?.port ?? 0, request);
+      expect(answer).toMatch(new RegExp(`^HTTP/1\\.[01] ${status} `));
+      expect(answer.length).toBeLessThan(400);
+    });
+  }
+
+  test("a fault of ours is told to the log, counted, and its source to nobody", async () => {
+    const told: unknown[] = [];
+    const failing = quietTarget({
+      status: () => {
+        throw new Error("no status");
+      },
+    });
+    const onFault = (error: unknown): void => void told.push(error);
+    server = new HttpServer({ hostname: "127.0.0.1", port: 0, token: null, onFault }, failing);
+    const response = await fetch(`http://127.0.0.1:${server.port}/status`);
+    expect([response.status, await response.text()]).toEqual([500, "internal error\n"]);
+    expect(told).toEqual([new Error("no status")]);
+    const metrics = new MetricRegistry();
+    registerHttpMetrics(metrics, server);
+    expect(exposition(metrics)).toContain('keel_http_refused_total{status="500"} 1\n');
+  });
+});
+
+/** Sends bytes as they are. @returns what comes back until the end */
+async function raw(port: number, request: string): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  let answer = "";
+  await Bun.connect({
+    hostname: "127.0.0.1",
+    port,
+    socket: {
+      open: (socket) => void socket.write(request),
+      data: (_, bytes) => {
+        answer += bytes.toString();
+        if (/\r\n\r\n./s.test(answer)) resolve(answer);
+      },
+      close: () => resolve(answer),
+      error: (_, error) => reject(error),
+    },
+  });
+  return await promise;
+}
+
 describe("MetricRegistry", () => {
   test("writes cumulative histogram buckets in seconds and escapes labels", () => {
     const metrics = new MetricRegistry();

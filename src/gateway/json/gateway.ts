@@ -7,6 +7,7 @@
 import type { Server, ServerWebSocket, TLSOptions } from "bun";
 import type { Clock } from "../../core/clock.ts";
 import { KeelError } from "../../core/errors.ts";
+import { serverDefaults } from "../../core/server-defaults.ts";
 import type { QuoteBatch } from "../../quote/quote-batch.ts";
 import type { RfqAction, RfqInput } from "../../rfq/message.ts";
 import type { DeskTap } from "../tap.ts";
@@ -105,6 +106,9 @@ export class JsonGateway implements DeskTap {
         hostname: options.host,
         port: options.port,
         ...(options.tls === undefined ? {} : { tls: options.tls }),
+        ...serverDefaults(() => {
+          this.counters.faults += 1;
+        }),
         fetch: (request, server) => this.#onRequest(request, server),
         websocket: {
           maxPayloadLength: MAX_MESSAGE_BYTES,

@@ -230,7 +230,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
   rule("KeelClockPut", "warning", 0, "The host's clock was put; the desk's time goes on as it was", {
     ...increase("keel_clock_steps_total", 0, 15 * MINUTE),
   }),
-  rule("KeelRequestsRefused", "warning", 0, "Somebody keeps asking over HTTP without the right token", {
+  rule("KeelRequestsRefused", "warning", 0, "Requests over HTTP are refused again and again", {
     ...increase("keel_http_refused_total", 10, 5 * MINUTE),
   }),
 ];

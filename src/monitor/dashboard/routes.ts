@@ -81,10 +81,10 @@ export class Dashboard {
   /** @param peer the client's address; @returns null for a path that is none of the dashboard's, undefined for a socket */
   async answer(
     request: Request,
+    { pathname, searchParams }: URL,
     peer: string,
     server: Server<LiveData>,
   ): Promise<Response | null | undefined> {
-    const { pathname, searchParams } = new URL(request.url);
     if (pathname !== "/" && !pathname.startsWith("/dashboard/")) return null;
     const foreign = this.#foreign(request, peer);
     if (foreign !== null) return refusal(403, foreign);
