@@ -337,10 +337,10 @@ export class RiskGate {
   }
 
   /**
-   * Profit and loss of the books. Beyond a limit only reductions pass; beyond its hard multiple the kill switch trips.
+   * Profit and loss of the UTC day. Beyond a limit only reductions pass; beyond its hard multiple the kill switch trips.
    *
-   * @param profit since the books were opened, fees included, in quote currency
-   * @param peak its highest
+   * @param profit since midnight, fees included, in quote currency
+   * @param peak its highest since midnight
    * @returns true when the desk has just begun to reduce only
    */
   onProfit(profit: number, peak: number, timeUs: number): boolean {

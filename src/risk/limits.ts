@@ -272,7 +272,7 @@ const ROWS = {
     1_000_000,
     0,
     1e12,
-    "Loss since the books were opened, fees included, beyond which only reductions pass; beyond the hard multiple the desk halts.",
+    "Loss of the UTC day, fees included, beyond which only reductions pass; beyond the hard multiple the desk halts.",
   ],
   maxDrawdown: [
     "MAX_DRAWDOWN",
@@ -280,7 +280,7 @@ const ROWS = {
     1_000_000,
     0,
     1e12,
-    "Fall of profit and loss from its highest beyond which only reductions pass; beyond the hard multiple the desk halts.",
+    "Fall of the UTC day's profit and loss from its highest, beyond which only reductions pass; beyond the hard multiple the desk halts.",
   ],
   maxGrossDeltaNotional: [
     "MAX_GROSS_DELTA_NOTIONAL",
