@@ -71,7 +71,7 @@ export class StreamServer {
     const { host, port, tls } = options;
     try {
       this.#server = Bun.serve<Connection>({
-        ...{ hostname: host, port },
+        ...{ hostname: host, port, reusePort: false },
         ...(tls === undefined ? {} : { tls }),
         ...serverDefaults((error) => options.onProblem(`a request could not be answered: ${String(error)}`)),
         fetch: (request, server) => this.#admit(request, server),

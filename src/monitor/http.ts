@@ -162,7 +162,12 @@ export class HttpServer {
     try {
       this.#server =
         options.unix === undefined
-          ? Bun.serve<LiveData>({ ...common, hostname: options.hostname, port: options.port })
+          ? Bun.serve<LiveData>({
+              ...common,
+              hostname: options.hostname,
+              port: options.port,
+              reusePort: false,
+            })
           : Bun.serve<LiveData>({ ...common, unix: options.unix });
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);

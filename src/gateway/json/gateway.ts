@@ -105,6 +105,7 @@ export class JsonGateway implements DeskTap {
       this.#server = Bun.serve<SocketData>({
         hostname: options.host,
         port: options.port,
+        reusePort: false,
         ...(options.tls === undefined ? {} : { tls: options.tls }),
         ...serverDefaults(() => {
           this.counters.faults += 1;
