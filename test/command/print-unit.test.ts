@@ -66,6 +66,22 @@ test("folders outside of the state folder can be written to, each once, by the d
   expect(bucket).not.toContain("ReadWritePaths=");
 });
 
+test("folders in the state folder, which the first start makes, are not named: systemd would end that start", () => {
+  const env = {
+    KEEL_STATE_DIR: "/var/lib/keel",
+    KEEL_JOURNAL_DIR: "/var/lib/keel/journal",
+    KEEL_OUTCOMES_DIR: "/var/lib/private/keel/outcomes",
+    KEEL_FIX_MESSAGE_LOG_DIR: "/var/lib/keel/../keel/log/",
+    KEEL_REGISTRY: "/var/lib/keel-registry",
+  };
+  for (const name of ["keel.service", "keel-retrain.service"] as const) {
+    const paths = [...unit(name, { ...options, env }).matchAll(/^ReadWritePaths=(.*)$/gm)].map(
+      ([, one]) => one,
+    );
+    expect(paths).toEqual(["/var/lib/keel-registry"]);
+  }
+});
+
 test("every variable that names a folder to write to is one of them", () => {
   const folders = Object.entries(VARIABLES).filter(
     ([name, { type }]) => type === path && /_DIR$/.test(name) && name !== "KEEL_VULKAN_DIR",

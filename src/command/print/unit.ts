@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { posix } from "node:path";
 import { secretFile } from "../../config/types.ts";
 import { VARIABLES } from "../../config/variables.ts";
 import { EXIT } from "../../core/errors.ts";
@@ -179,9 +180,20 @@ const WRITTEN = [
   "KEEL_TENSORRT_CACHE_DIR",
 ] as const satisfies readonly (keyof typeof VARIABLES)[];
 
-/** Under `DynamicUser=` all but the state folder is read-only. */
+/** The folder of `StateDirectory=`, and where `DynamicUser=` keeps it. */
+const STATE_DIRECTORIES = ["/var/lib/keel", "/var/lib/private/keel"];
+
+/**
+ * Under `DynamicUser=` all but the state folder is read-only. What lies below that one is the service's already, and must not be named:
+ * before the first start it is not there, and a path of `ReadWritePaths=` that is not there ends the start.
+ */
 function folders(env: Environment): string {
-  const written = new Set(WRITTEN.map((name) => env[name] ?? "").filter((path) => path.startsWith("/")));
+  const written = new Set(
+    WRITTEN.map((name) => posix.normalize(env[name] ?? "")).filter(
+      (path) =>
+        path.startsWith("/") && !STATE_DIRECTORIES.some((state) => `${path}/`.startsWith(`${state}/`)),
+    ),
+  );
   const paths = [...written].map((path) => `\nReadWritePaths=${path}`).join("");
   return `DynamicUser=yes
 User=keel
