@@ -351,18 +351,25 @@ export class LiveDesk {
 
   /**
    * For a process that is going down on an error it did not expect: cancels everything while the socket still takes it, and
-   * holds the thread until the journal is on disk.
+   * holds the thread until the journal is on disk. Where the error came from a part that is met again here, the others are still brought to
+   * their end.
    */
   abandon(): void {
     clearInterval(this.#interval);
     const timeUs = this.clock.wallUs();
-    this.gateway.cancelAll(timeUs);
-    for (const tap of this.taps) {
-      tap.onCancelAll(timeUs);
-      tap.close();
+    const steps = [
+      () => this.gateway.cancelAll(timeUs),
+      ...this.taps.flatMap((tap) => [() => tap.onCancelAll(timeUs), () => tap.close()]),
+      () => this.#books?.flush(),
+      () => this.#journal?.closeSync(ABANDON_MS),
+    ];
+    for (const step of steps) {
+      try {
+        step();
+      } catch (error) {
+        this.log.error("a part of the desk could not be brought to its end", { error });
+      }
     }
-    this.#books?.flush();
-    this.#journal?.closeSync(ABANDON_MS);
   }
 
   /** Cancels all quotes, logs out, closes everything in order; the same promise when called again. */

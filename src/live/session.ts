@@ -248,9 +248,12 @@ export class Session {
     // No trust, no quote: what happens after an error nobody foresaw cannot be known, so everything is cancelled first.
     this.#onUncaught = (error) => {
       live.log.error("uncaught error: quotes are cancelled and the process ends", { error });
-      notifier?.stopping("ends after an error that nobody foresaw; quotes are cancelled");
-      live.abandon();
-      process.exit(EXIT.failed);
+      try {
+        live.abandon();
+        notifier?.stopping("ends after an error that nobody foresaw; quotes are cancelled");
+      } finally {
+        process.exit(EXIT.failed);
+      }
     };
     this.#onHup = () => {
       notifier?.reloading(live.clock.monotonicNs() / 1_000);
