@@ -265,7 +265,8 @@ export class LiveFailover extends LeaderTap {
     clearInterval(this.#interval);
     this.#client?.leave();
     await this.#leadership?.stop(async () => {
-      await this.live?.gateway.follow?.("the process ends", this.#options.clock.wallUs());
+      // Clients, too, are answered nothing any more: once the lease is given back they are the other one's.
+      await this.live?.standBy("the process ends");
     });
     this.tell({ what: "released" });
     await this.#server?.stop();

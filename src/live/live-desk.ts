@@ -242,6 +242,7 @@ export class LiveDesk {
   /** A client asks for a quote, answers one, sends an order or withdraws. After the stop has begun nothing is taken. */
   takeRfq(input: RfqInput): void {
     if (this.#stopped !== null) return;
+    this.#options.checkTerm?.();
     this.desk.onRfq(input, this.#inputs.take(RECORD.rfq, 0, JSON.stringify(input)));
   }
 
@@ -405,6 +406,7 @@ export class LiveDesk {
 
   /** @param isTimer the event loop came back to the timer; else it is overdue, and its turn is taken between two frames */
   #turn(nowNs: number, isTimer: boolean): void {
+    this.#options.checkTerm?.();
     this.#feeds.turnedNs = nowNs;
     this.clockWatch.turn(nowNs);
     this.trading.onTimer();

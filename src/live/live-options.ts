@@ -25,6 +25,11 @@ export interface LiveDeskOptions {
   readonly taps?: (desk: Desk, model: StepModel, gateway: QuoteGateway) => readonly DeskTap[];
   /** One of a pair, which does not lead before {@link LiveDesk.lead}. */
   readonly pair?: boolean;
+  /**
+   * Of a pair: looks at the clock and has this one {@link LiveDesk.standBy} at once where its term is over. Called before clients are
+   * dealt with, because a process that stood still may hear of them before any timer.
+   */
+  readonly checkTerm?: () => void;
   /** Takes the place of a process that still runs: writes nothing and speaks to nobody before {@link LiveDesk.takePlace}. */
   readonly successor?: {
     /** What the running process holds. */

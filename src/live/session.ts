@@ -149,6 +149,7 @@ export class Session {
       log,
       clock,
       pair: failover !== null,
+      ...(failover === null ? {} : { checkTerm: () => failover.leadership?.onTimer() }),
       ...(succession === null ? {} : { successor: succession.successor(config) }),
       onTrading: (kill, reducing) => {
         failover?.onTrading(kill, reducing);
