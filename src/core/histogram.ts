@@ -50,10 +50,8 @@ export class Histogram {
 
   /** How many values were at most `bound` (to bucket precision). */
   countAtMost(bound: number): number {
-    const last = bucketOf(Math.min(Math.max(bound, 0), MAX_VALUE) >>> 0);
-    let seen = 0;
-    for (let bucket = 0; bucket <= last; bucket += 1) seen += this.#counts[bucket];
-    return seen;
+    const [count] = this.countsAtMost([bound]);
+    return count;
   }
 
   /** As {@link countAtMost} of each of `bounds`, in one pass; they ascend. */

@@ -69,7 +69,6 @@ export class LiveDesk {
   readonly model: StepModel;
   /** Those who follow the desk's decisions. */
   readonly taps: DeskTap[];
-  /** Longest time between two timer calls beyond their interval since the last read, ms: how late the event loop was. */
   readonly loopLag = new LoopLag(TIMER_MS);
   readonly #collections = new CollectionWatch();
   /** Models beside the one in force, and who changes them; null where that is not configured. */

@@ -12,6 +12,20 @@ describe("Histogram", () => {
     expect(histogram.countAtMost(99)).toBe(100);
   });
 
+  test("counts what is at most each of ascending bounds, as counting does", () => {
+    const small = fc.integer({ min: 0, max: 255 });
+    fc.assert(
+      fc.property(fc.array(small), fc.array(fc.integer({ min: -5, max: 255 })), (values, some) => {
+        const histogram = new Histogram();
+        for (const value of values) histogram.record(value);
+        const bounds = [...some.sort((a, b) => a - b), 4e9, 1e12];
+        expect(histogram.countsAtMost(bounds)).toEqual(
+          bounds.map((bound) => values.filter((value) => value <= Math.max(bound, 0)).length),
+        );
+      }),
+    );
+  });
+
   test("quantiles stay within 0.8 % of the sorted values", () => {
     fc.assert(
       fc.property(

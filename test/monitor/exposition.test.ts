@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import { Histogram } from "../../src/core/histogram.ts";
 import { ExpositionText } from "../../src/monitor/exposition.ts";
 import { MetricRegistry } from "../../src/monitor/metrics.ts";
 import { exposition } from "../support/exposition.ts";
@@ -52,11 +51,4 @@ test("a scrape in flight keeps its text while the next one is written", async ()
   value = 2;
   expect(exposition(metrics)).toContain("keel_x 2\n");
   expect(await first.text()).toContain("keel_x 1\n");
-});
-
-test("buckets count what is at most their bound, as one by one", () => {
-  const histogram = new Histogram();
-  for (let value = 1; value < 2 ** 33; value = Math.ceil(value * 1.37)) histogram.record(value);
-  const bounds = [0, 1, 255, 256, 1_000, 65_536, 1e6, 2 ** 31, 2 ** 32 - 1, 2 ** 40];
-  expect(histogram.countsAtMost(bounds)).toEqual(bounds.map((bound) => histogram.countAtMost(bound)));
 });
