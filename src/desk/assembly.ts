@@ -86,9 +86,11 @@ export function assemble(options: DeskOptions, counters: DeskCounters): DeskPart
   const reconciler = new Reconciler({ instruments, gate, book, rule: options.reconcile ?? null });
   const admit = (instrument: Instrument, underlying: number, timeUs: number): void => {
     sides.onInstrument(instrument.id, instrument.symbol);
-    const lots = book.add(instrument, underlying);
+    book.add(instrument, underlying);
     hedger.add(instrument, underlying);
     reconciler.onInstrument(instrument, timeUs);
+    // What the counterparty has told meanwhile is in force, not what the books were opened with.
+    const lots = book.ledger.lots[instrument.id];
     if (lots === 0) return;
     gate.positions.set(instrument.id, lots);
     quoter.onPosition(instrument.id, lots);

@@ -1,5 +1,6 @@
 import { type DecidedQuote, decodeDecision } from "../../src/desk/decision.ts";
-import { Desk, type DeskPort } from "../../src/desk/desk.ts";
+import { Desk, type DeskOptions, type DeskPort } from "../../src/desk/desk.ts";
+import type { DeskOptions } from "../../src/desk/desk-options.ts";
 import { noTimer } from "../../src/desk/latency.ts";
 import { MassQuoteEncoder } from "../../src/gateway/fix/mass-quote.ts";
 import type { DeskTap } from "../../src/gateway/tap.ts";
@@ -42,6 +43,7 @@ export class DeskBed {
    * @param conflate quotes are decided once for all frames of a step of the market
    * @param sides as the last run left them
    * @param rfq null: requests for quotes are not answered
+   * @param more the books as the last run left them, and whether the counterparty is asked what it holds
    */
   constructor(
     engine: ScriptedEngine | null,
@@ -49,6 +51,7 @@ export class DeskBed {
     conflate = false,
     sides: SavedSides = {},
     rfq: RfqParameters | null = null,
+    more: Partial<Pick<DeskOptions, "opening" | "reconcile">> = {},
   ) {
     const { market } = this;
     this.#conflate = conflate;
@@ -104,8 +107,10 @@ export class DeskBed {
       kill: NOT_TRIPPED,
       sides,
       rfq,
+      ...left,
       port,
       timer: noTimer,
+      ...more,
     });
     const encoder = new MassQuoteEncoder(
       { version: "4.4", senderCompId: "KEEL", targetCompId: "PEER" },
