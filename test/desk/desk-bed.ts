@@ -107,7 +107,6 @@ export class DeskBed {
       kill: NOT_TRIPPED,
       sides,
       rfq,
-      ...left,
       port,
       timer: noTimer,
       ...more,
