@@ -3,6 +3,8 @@ import type { FeedSource, LiveFeedCallbacks } from "../../feed/live-port.ts";
 import { type PlainSecrets, revealed } from "../control.ts";
 import { KeptThread, type ThreadLoss } from "../kept-thread.ts";
 import type { KafkaOptions } from "../options.ts";
+import { Credit } from "./credit.ts";
+import type { Batch } from "./handover.ts";
 
 /** Close code that a feed is told when the brokers are gone; 4xxx: private use. */
 const BROKERS_LOST = 4_004;
@@ -10,20 +12,20 @@ const BROKERS_LOST = 4_004;
 /** First message to the thread: venues whose messages are wanted. */
 export interface FeedSourceStart {
   readonly beat: SharedArrayBuffer;
+  /** Memory of a {@link Credit}. */
+  readonly credit: SharedArrayBuffer;
   readonly kafka: PlainSecrets<KafkaOptions>;
   readonly venues: readonly string[];
 }
 
 /** Messages from the thread: it reads the topic, it does not any more, or values of the topic by venue. */
-export type FeedSourceReply =
-  | { readonly up: true }
-  | { readonly down: string }
-  | { readonly venue: string; readonly values: readonly string[] };
+export type FeedSourceReply = { readonly up: true } | { readonly down: string } | Batch;
 
 /**
  * Another keel's `feed` topic as the connection of feeds: one thread of its own reads it for all of them. A feed is connected while
  * the brokers are; it loses the connection when they are gone, and the thread connects again for ever. A thread that ends or hangs is a lost
- * connection as well, and another one takes its place.
+ * connection as well, and another one takes its place. What the desk's thread has not taken yet is bounded ({@link Credit}): a desk that is
+ * slower than the topic is has the rest wait with the brokers.
  */
 export class KafkaFeedSource implements FeedSource {
   readonly #thread: KeptThread<FeedSourceReply>;
@@ -31,6 +33,8 @@ export class KafkaFeedSource implements FeedSource {
   /** Feeds that have asked for a connection, and whether they have been told that they have one. */
   readonly #asked = new Map<number, { readonly callbacks: LiveFeedCallbacks; isOpen: boolean }>();
   #isUp = false;
+  /** Of the thread that is there. */
+  #credit = new Credit();
 
   /**
    * @param venues by feed number
@@ -44,13 +48,15 @@ export class KafkaFeedSource implements FeedSource {
     this.#venues = venues;
     this.#thread = new KeptThread({
       url: workerUrl("distribution/feed"),
-      begin: (beat): FeedSourceStart => ({
-        ...{ beat, kafka: revealed(kafka), venues: [...new Set(venues.values())] },
-      }),
+      begin: (beat): FeedSourceStart => {
+        this.#credit = new Credit();
+        const { memory: credit } = this.#credit;
+        return { beat, credit, kafka: revealed(kafka), venues: [...new Set(venues.values())] };
+      },
       onReply: (reply) => {
         if ("up" in reply) this.#up();
         else if ("down" in reply) this.#down(reply.down);
-        else this.#values(reply.venue, reply.values);
+        else this.#take(reply);
       },
       onLost: (problem) => {
         onProblem(problem);
@@ -102,7 +108,15 @@ export class KafkaFeedSource implements FeedSource {
     for (const [feed, { callbacks }] of asked) callbacks.onClose(feed, BROKERS_LOST, reason);
   }
 
-  #values(venue: string, values: readonly string[]): void {
+  #take({ venue, values }: Batch): void {
+    try {
+      this.#tell(venue, values);
+    } finally {
+      this.#credit.take(values);
+    }
+  }
+
+  #tell(venue: string, values: readonly string[]): void {
     for (const [feed, { callbacks, isOpen }] of this.#asked) {
       if (!isOpen || this.#venues.get(feed) !== venue) continue;
       for (const value of values) callbacks.onFrame(feed, value);

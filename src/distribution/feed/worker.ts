@@ -7,14 +7,12 @@
 import { Consumer, stringDeserializers } from "@platformatic/kafka";
 import { clientOptions, letGo, reasonOf } from "../kafka-client.ts";
 import { keepBeat } from "../kept-thread.ts";
+import { Credit } from "./credit.ts";
+import { Handover, VALUE_CHARS_MAX } from "./handover.ts";
 import type { FeedSourceReply, FeedSourceStart } from "./source.ts";
 
 declare const self: Worker;
 
-/** A book of tens of thousands of levels is about a megabyte long. */
-const VALUE_CHARS_MAX = 16 * 1024 * 1024;
-/** Values gathered before they are handed over together. */
-const BATCH_MAX = 256;
 const WAIT_MS = 20;
 const PAUSE_MS = 250;
 const PAUSE_MS_MAX = 2_000;
@@ -22,34 +20,8 @@ const SETTLED_MS = 20_000;
 
 const reply = (message: FeedSourceReply): void => self.postMessage(message);
 
-/** Values by venue on their way to the desk's thread, handed over when the event loop turns. */
-class Handover {
-  readonly #waiting = new Map<string, string[]>();
-  #count = 0;
-
-  constructor(venues: readonly string[]) {
-    for (const venue of venues) this.#waiting.set(venue, []);
-  }
-
-  add(key: string, value: string): void {
-    const values = this.#waiting.get(key.slice(0, Math.max(0, key.indexOf(":"))));
-    if (values === undefined || value.length > VALUE_CHARS_MAX) return;
-    values.push(value);
-    this.#count += 1;
-    if (this.#count === 1) setImmediate(() => this.flush());
-    else if (this.#count === BATCH_MAX) this.flush();
-  }
-
-  flush(): void {
-    this.#count = 0;
-    for (const [venue, values] of this.#waiting) {
-      if (values.length > 0) reply({ venue, values: values.splice(0) });
-    }
-  }
-}
-
-async function consume({ kafka, venues }: FeedSourceStart): Promise<string> {
-  const handover = new Handover(venues);
+async function consume({ kafka, venues, credit }: FeedSourceStart): Promise<string> {
+  const handover = new Handover(venues, new Credit(credit), reply);
   let consumer: Consumer<string, string, string, string> | null = null;
   try {
     consumer = new Consumer({
@@ -63,12 +35,14 @@ async function consume({ kafka, venues }: FeedSourceStart): Promise<string> {
     reply({ up: true });
     for await (const { key, value } of stream) {
       if (typeof key === "string" && typeof value === "string") handover.add(key, value);
+      // A stream that is not read asks for no more: it holds 1,024 messages and one fetch of each broker at most.
+      if (handover.isFull) await handover.flush();
     }
     return "the brokers closed the stream";
   } catch (error) {
     return reasonOf(error);
   } finally {
-    handover.flush();
+    await handover.flush();
     if (consumer !== null) await letGo(consumer);
   }
 }

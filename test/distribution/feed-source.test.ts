@@ -1,0 +1,112 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { Credit, WAITING_BATCHES_MAX } from "../../src/distribution/feed/credit.ts";
+import { type Batch, Handover } from "../../src/distribution/feed/handover.ts";
+import { Flood } from "./flood.ts";
+
+let flood: Flood | null = null;
+afterEach(() => flood?.close());
+
+/** Has the event loop turn until nothing that was due has been left. */
+async function turns(): Promise<void> {
+  for (let i = 0; i < 20; i += 1) await Bun.sleep(1);
+}
+
+test("of a topic that is faster than the desk at most 64 batches wait for it, and every message is taken in order", async () => {
+  const MESSAGES = 10_000;
+  flood = new Flood({ messages: MESSAGES, everyMs: 0 });
+  const running = flood;
+  const numbers: number[] = [];
+  let most = 0;
+  const { promise: closed, resolve } = Promise.withResolvers<string>();
+  running.source.connect(0, {
+    onOpen: () => {},
+    onFrame: (_feed, text) => {
+      // A desk that cannot follow, and then can.
+      const endMs = performance.now() + (numbers.length < MESSAGES / 4 ? 0.5 : 0);
+      while (performance.now() < endMs);
+      numbers.push(Number(text));
+      most = Math.max(most, running.waiting);
+    },
+    onClose: (_feed, _code, reason) => resolve(reason),
+    onResponse: () => {},
+  });
+  expect(await closed).toBe("the end");
+  expect(numbers).toEqual(Array.from({ length: MESSAGES }, (_, number) => number));
+  expect(most).toBeWithin(WAITING_BATCHES_MAX / 2, WAITING_BATCHES_MAX + 1);
+}, 60_000);
+
+describe("values on their way to the desk's thread", () => {
+  const posted: Batch[] = [];
+
+  function bench(credit = new Credit()) {
+    posted.length = 0;
+    return { credit, handover: new Handover(["deribit", "okx"], credit, (batch) => posted.push(batch)) };
+  }
+
+  test("are handed over together when the event loop turns, by venue", async () => {
+    const { handover } = bench();
+    for (const [key, value] of [
+      ["deribit:A", "1"],
+      ["okx:A", "2"],
+      ["deribit:B", "3"],
+      ["bybit:A", "4"],
+      ["deribit", "5"],
+    ] as const)
+      handover.add(key, value);
+    expect(posted).toEqual([]);
+    await turns();
+    expect(posted).toEqual([
+      { venue: "deribit", values: ["1", "3"] },
+      { venue: "okx", values: ["2"] },
+    ]);
+  });
+
+  test("wait where there is no room, until what is on its way has been taken", async () => {
+    const { credit, handover } = bench();
+    for (let i = 0; i < 256 * WAITING_BATCHES_MAX; i += 1) {
+      handover.add("deribit:A", String(i));
+      if (handover.isFull) await handover.flush();
+    }
+    expect([posted.length, credit.waiting, credit.hasRoom]).toEqual([
+      WAITING_BATCHES_MAX,
+      WAITING_BATCHES_MAX,
+      false,
+    ]);
+    handover.add("okx:A", "the last");
+    let isDone = false;
+    const done = handover.flush().then(() => {
+      isDone = true;
+    });
+    await turns();
+    expect([posted.length, isDone]).toEqual([WAITING_BATCHES_MAX, false]);
+    credit.take(posted[0]?.values ?? []);
+    await done;
+    expect(posted.at(-1)).toEqual({ venue: "okx", values: ["the last"] });
+  });
+
+  test("that are long wait after fewer batches", async () => {
+    const { credit, handover } = bench();
+    const book = "x".repeat(1024 * 1024);
+    for (let i = 0; i < 16; i += 1) {
+      handover.add("deribit:A", book);
+      expect(handover.isFull).toBe(true);
+      await handover.flush();
+    }
+    handover.add("deribit:A", book);
+    await turns();
+    expect([posted.length, credit.waiting]).toEqual([16, 16]);
+    credit.take([book]);
+    await handover.flush();
+    expect(posted.length).toBe(17);
+  });
+
+  test("are counted beyond 2³¹ batches and characters", () => {
+    const credit = new Credit();
+    new Int32Array(credit.memory).fill(2 ** 31 - 3);
+    for (let i = 0; i < WAITING_BATCHES_MAX; i += 1) credit.hand(["x"]);
+    expect([credit.waiting, credit.hasRoom]).toEqual([WAITING_BATCHES_MAX, false]);
+    expect(() => credit.hand(["x"])).toThrow("without room");
+    for (let i = 0; i < WAITING_BATCHES_MAX; i += 1) credit.take(["x"]);
+    expect([credit.waiting, credit.hasRoom]).toEqual([0, true]);
+  });
+});
