@@ -1,5 +1,4 @@
 import type { Desk } from "../desk/desk.ts";
-import { SOURCES } from "../position/attribution.ts";
 import { MARKOUT_HORIZONS_MS } from "../position/markout.ts";
 import { ORDER_STATE_NAMES } from "../risk/order.ts";
 import { TRADING_STATES } from "../risk/trading-state.ts";
@@ -98,11 +97,7 @@ export function registerRiskMetrics(metrics: MetricRegistry, desk: Desk): void {
     type: "gauge",
     help: "Profit and loss by what it came from.",
     collect: (emit) => {
-      const sums = new Map(SOURCES.map((source) => [source, 0]));
-      for (const { attribution } of book.view()) {
-        for (const source of SOURCES) sums.set(source, (sums.get(source) ?? 0) + attribution[source]);
-      }
-      for (const [source, amount] of sums) emit(amount, { source });
+      for (const [source, amount] of Object.entries(book.sources())) emit(amount, { source });
     },
   });
   metrics.add({

@@ -2,7 +2,7 @@ import { stepToNumber } from "../core/decimal.ts";
 import { RecentTexts } from "../core/recent-texts.ts";
 import type { Instrument } from "../market/instrument.ts";
 import type { RiskGate } from "../risk/gate.ts";
-import { Attribution, type FillSums, newFillSums, type Source } from "./attribution.ts";
+import { Attribution, type FillSums, newFillSums, SOURCES, type Source } from "./attribution.ts";
 import { type FeeRates, feeOf } from "./fees.ts";
 import { Ledger } from "./ledger.ts";
 import { type DueMarkout, MARKOUT_HORIZONS_MS, Markouts } from "./markout.ts";
@@ -71,6 +71,8 @@ export class Book {
   readonly #markout: Float64Array;
   readonly #adverse: Float64Array;
   readonly #pending = new Map<string, SavedPosition>();
+  /** Of positions in {@link #pending}, as they were saved. */
+  #pendingProfit = 0;
   readonly #ids = new RecentTexts(65_536);
   #next = 0;
   #day: number;
@@ -113,7 +115,10 @@ export class Book {
     this.#dayStart = opening?.dayStart ?? 0;
     this.#dayPeak = opening?.dayPeak ?? 0;
     if (opening === null) return;
-    for (const [key, position] of Object.entries(opening.positions)) this.#pending.set(key, position);
+    for (const [key, position] of Object.entries(opening.positions)) {
+      this.#pending.set(key, position);
+      this.#pendingProfit += position.profit;
+    }
     for (const [key, sums] of Object.entries(opening.sums)) {
       this.#sums.set(key, structuredClone(sums));
       this.#keys.push(key);
@@ -137,6 +142,7 @@ export class Book {
     const saved = this.#pending.get(key);
     if (saved === undefined) return 0;
     this.#pending.delete(key);
+    this.#pendingProfit = this.#pending.size === 0 ? 0 : this.#pendingProfit - saved.profit;
     this.ledger.restore(id, saved);
     this.attribution.restore(id, saved.attribution);
     this.#steps.profit[id] = saved.profit;
@@ -238,9 +244,12 @@ export class Book {
     this.#dayPeak = Math.max(this.#dayPeak, profit - this.#dayStart);
   }
 
-  /** Profit and loss since the books were opened, fees taken off, in quote currency, as of each position's last step. */
+  /**
+   * Profit and loss since the books were opened, fees taken off, in quote currency, as of each position's last step. What no feed has
+   * described yet, or ever will, counts as it was saved: a day's result is the difference of two such sums, one of them of an earlier run.
+   */
   get profit(): number {
-    let profit = 0;
+    let profit = this.#pendingProfit;
     for (const id of this.#steps.touched) profit += this.#steps.profit[id];
     return profit;
   }
@@ -280,6 +289,17 @@ export class Book {
   /** A request was answered: a fill of it is the model's that is in force now. */
   onAnswer(rfqQuoteId: string): void {
     this.#models.answered(rfqQuoteId);
+  }
+
+  /** Profit by source over everything that {@link profit} counts. Allocates. */
+  sources(): Record<Source, number> {
+    const sums = Object.fromEntries(SOURCES.map((source) => [source, 0])) as Record<Source, number>;
+    const add = (amounts: Readonly<Record<Source, number>>): void => {
+      for (const source of SOURCES) sums[source] += amounts[source];
+    };
+    for (const { attribution } of this.#pending.values()) add(attribution);
+    for (const id of this.#steps.touched) add(this.attribution.of(id));
+    return sums;
   }
 
   /** Sums of fills by `counterparty model`. */

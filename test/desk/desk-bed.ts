@@ -1,6 +1,5 @@
 import { type DecidedQuote, decodeDecision } from "../../src/desk/decision.ts";
 import { Desk, type DeskOptions, type DeskPort } from "../../src/desk/desk.ts";
-import type { DeskOptions } from "../../src/desk/desk-options.ts";
 import { noTimer } from "../../src/desk/latency.ts";
 import { MassQuoteEncoder } from "../../src/gateway/fix/mass-quote.ts";
 import type { DeskTap } from "../../src/gateway/tap.ts";
