@@ -233,7 +233,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const { KEEL_RISK_FILE: riskFile, KEEL_POSITIONS_FILE: positionsFile } = values;
   const risk = riskFile === undefined ? limits : readRiskFile(riskFile, limits, problems);
   const openingPositions =
-    positionsFile === undefined ? undefined : readPositionsFile(positionsFile, problems);
+    positionsFile === undefined ? undefined : readPositionsFile(positionsFile, values, problems);
   const challenge = parameterValues(CHALLENGE_PARAMETERS, values);
   const models = readRegistry(env, values, challenge, problems);
   const hedging = values.KEEL_HEDGE_INSTRUMENTS;

@@ -4,6 +4,7 @@ import { nearest } from "../core/nearest.ts";
 import { VENUES } from "../market/instrument.ts";
 import { RISK_LIMITS, type RiskLimits } from "../risk/limits.ts";
 import type { VenuePosition } from "../risk/reconciliation.ts";
+import type { NamedValues } from "./variables.ts";
 
 /** Something wrong with a file that a variable names. */
 export interface FileProblem {
@@ -41,8 +42,28 @@ export function readRiskFile(path: string, environment: RiskLimits, problems: Fi
   return read === null ? environment : { ...environment, ...(read as Partial<RiskLimits>) };
 }
 
-/** Reads opening positions from a JSON file: `[{"venue", "symbol", "size", "averagePrice"}, …]`. */
-export function readPositionsFile(path: string, problems: FileProblem[]): readonly VenuePosition[] {
+/**
+ * Reads opening positions from a JSON file: `[{"venue", "symbol", "size", "averagePrice"}, …]`. Refused where somebody else says what
+ * is held, because what the file says would be quoted on until that one is asked.
+ */
+export function readPositionsFile(
+  path: string,
+  values: Pick<NamedValues, "KEEL_GATEWAY" | "KEEL_LEASE_URL">,
+  problems: FileProblem[],
+): readonly VenuePosition[] {
+  const refuse = (expected: string): void => {
+    problems.push({ name: "KEEL_POSITIONS_FILE", found: path, expected });
+  };
+  if (values.KEEL_GATEWAY === "deribit") {
+    refuse(
+      "nothing, because KEEL_GATEWAY is deribit: the venue is asked what it holds, and KEEL_POSITION_MISMATCH says what is done where the books differ",
+    );
+  }
+  if (values.KEEL_LEASE_URL !== undefined) {
+    refuse(
+      "nothing, because KEEL_LEASE_URL is set: the positions of a pair are its leader's; run the one that is to lead with the file alone once, without KEEL_LEASE_URL",
+    );
+  }
   return readJson("KEEL_POSITIONS_FILE", path, positionsForm, problems) ?? [];
 }
 

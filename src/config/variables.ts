@@ -147,7 +147,7 @@ const NAMED = {
   KEEL_POSITIONS_FILE: variable(
     path,
     null,
-    "JSON file with opening positions, which go before those kept in the state directory",
+    "JSON file with opening positions, which replace those kept in the state directory in the instruments it names: once, until what it says changes; not for a pair, nor at Deribit, which is asked",
   ),
   KEEL_POSITION_MISMATCH: variable(
     oneOf(...MISMATCH_RULES),

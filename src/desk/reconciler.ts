@@ -117,7 +117,7 @@ export class Reconciler {
 }
 
 /** Signed lots of a size in the instrument's units; NaN when it is not a multiple of the lot. */
-function lotsOf(size: string, { lot }: Instrument): number {
+export function lotsOf(size: string, { lot }: Instrument): number {
   const negative = size.startsWith("-");
   const lots = decimalToSteps(negative ? size.slice(1) : size, lot);
   return negative ? -lots : lots;

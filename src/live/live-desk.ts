@@ -48,6 +48,7 @@ import { LiveTrading } from "./live-trading.ts";
 import { loadWatchOf } from "./load/live-load.ts";
 import type { LoadWatch } from "./load/load-watch.ts";
 import { ModelDirector } from "./model-director.ts";
+import { OpeningPositions } from "./opening-positions.ts";
 import { openJournal, type PreparedEngine, prepareEngine } from "./prepare.ts";
 import type { ConfiguredModel } from "./registry-model.ts";
 import { StateDirectory } from "./state-directory.ts";
@@ -92,6 +93,8 @@ export class LiveDesk {
   readonly #state: StateDirectory;
   #counterparties: LiveCounterparties | null = null;
   readonly #counterparty: LiveCounterparty;
+  /** Null where none are configured. */
+  readonly #opening: OpeningPositions | null;
   readonly #startedNs: number;
   /** Time of the journal's first record, which the desk starts with: ids are made from it, in a replay too. */
   readonly #startUs: number;
@@ -175,6 +178,16 @@ export class LiveDesk {
     this.#counterparty = new LiveCounterparty({
       ...{ desk: this.desk, gateway: () => this.gateway, taps: this.taps, journal: this.#sink, clock, log },
     });
+    const { openingPositions: positions } = config;
+    this.#opening =
+      positions === undefined
+        ? null
+        : new OpeningPositions({
+            ...{ positions, instruments: this.desk.market.instruments, log },
+            adopt: (left) =>
+              this.#counterparty.reconciled({ positions: left, openOrders: [], quotes: [] }, true),
+            save: (taken) => this.#state.saveOpening(taken),
+          });
     this.trading = new LiveTrading({
       ...{ config, desk: this.desk, gateway: () => this.gateway, inputs: this.#inputs, clock, log },
       journalLost: () => journal?.failed === true || this.#sink.dropped > 0,
@@ -211,6 +224,7 @@ export class LiveDesk {
     this.#journal?.link(before?.runId ?? null, before?.digest ?? null, this.clock.wallUs());
     this.#state.own();
     this.#keepState();
+    this.#beginPositions();
     if (term !== null) this.lead(term, null);
     this.#gateway = this.#options.gateway(this.desk);
     this.taps.unshift(...(this.#options.taps?.(this.desk, this.model, this.#gateway) ?? []));
@@ -223,10 +237,7 @@ export class LiveDesk {
     if (this.#isPair) this.desk.standBy("standby", this.#inputs.control("standBy", "started"));
     this.desk.start(this.#startUs);
     this.#feeds.start(this.#startUs);
-    const { openingPositions } = this.#config;
-    if (openingPositions !== undefined) {
-      this.#counterparty.reconciled({ positions: openingPositions, openOrders: [], quotes: [] }, true);
-    }
+    if (this.#options.successor === undefined) this.#beginPositions();
     this.gateway.start(this.#counterparty.events);
     this.#interval = setInterval(() => this.#onTimer(), TIMER_MS);
   }
@@ -420,6 +431,13 @@ export class LiveDesk {
     this.#books?.onTimer(timeUs);
     this.#state.onTimer(timeUs);
     this.#counterparties?.onTimer(timeUs);
+    this.#opening?.onTimer();
+  }
+
+  /** Opening positions that are not in the books yet are taken over. */
+  #beginPositions(): void {
+    const { takenOpening, left } = this.#state;
+    this.#opening?.begin(takenOpening, left.opening !== null, this.clock.wallUs());
   }
 
   /** From now on what a restart must not forget is written. */

@@ -3,6 +3,7 @@ import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import { BOOK_FILE, BookStore } from "../position/book-store.ts";
+import { OPENING_FILE, OpeningStore, type TakenOpening } from "../position/opening-store.ts";
 import { type SavedSides, SIDES_FILE, SidesStore, withSides } from "../quote/sides-store.ts";
 import type { SidesName } from "../quote/target.ts";
 import { COUNTERPARTY_FILE, CounterpartyStore } from "../rfq/counterparty-store.ts";
@@ -22,6 +23,8 @@ const RETRY_US = 5_000_000;
 export class StateDirectory {
   /** What the last run left behind; what cannot be read counts as the most careful that it may have been. */
   left: LeftBehind;
+  /** Which opening positions an earlier run took over; null also where none are given now. */
+  takenOpening: TakenOpening | null = null;
   readonly books: BookStore;
   readonly writes = new StateWrites();
   /** What could not be written, by what it is. */
@@ -30,6 +33,7 @@ export class StateDirectory {
   readonly counterparties: CounterpartyStore;
   readonly #kill: KillSwitchStore;
   readonly #sides: SidesStore;
+  readonly #opening: OpeningStore;
   readonly #log: Logger;
   readonly #load: () => LeftBehind;
   /** The files are this process's to write. */
@@ -37,16 +41,20 @@ export class StateDirectory {
 
   /** @param given what a process holds that still runs and whose place this one is to take: its files are left alone until {@link own} */
   constructor(
-    { stateDir, rfq }: Pick<Config, "stateDir" | "rfq">,
+    { stateDir, rfq, openingPositions }: Pick<Config, "stateDir" | "rfq" | "openingPositions">,
     clock: Clock,
     log: Logger,
     given?: LeftBehind,
   ) {
     this.#log = log;
     this.#owned = given === undefined;
-    this.#load = () => this.#read(rfq !== null, clock.wallUs());
+    this.#load = () => {
+      if (openingPositions !== undefined) this.takenOpening = this.#opening.load();
+      return this.#read(rfq !== null, clock.wallUs());
+    };
     this.#kill = new KillSwitchStore(join(stateDir, KILL_SWITCH_FILE));
     this.#sides = new SidesStore(join(stateDir, SIDES_FILE));
+    this.#opening = new OpeningStore(join(stateDir, OPENING_FILE));
     this.books = new BookStore(join(stateDir, BOOK_FILE));
     this.counterparties = new CounterpartyStore(join(stateDir, COUNTERPARTY_FILE));
     this.left = given ?? this.#load();
@@ -94,6 +102,10 @@ export class StateDirectory {
     else this.#sides.begin(withSides(this.#sides.sides, symbol, sides));
   }
 
+  saveOpening(taken: TakenOpening): void {
+    this.#save("which opening positions were taken over", (failed) => this.#opening.save(taken, failed));
+  }
+
   /** Tries again what could not be written, now and then. */
   onTimer(timeUs: number): void {
     if (Math.abs(timeUs - this.#triedUs) < RETRY_US) return;
@@ -105,6 +117,7 @@ export class StateDirectory {
   async synced(): Promise<void> {
     await this.#kill.synced;
     await this.#sides.synced;
+    await this.#opening.synced;
   }
 
   #save(what: string, write: (failed: (error: unknown) => void) => void): void {

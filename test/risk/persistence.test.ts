@@ -80,6 +80,20 @@ test("opening positions are read", () => {
   ]);
 });
 
+test.each([
+  ["KEEL_GATEWAY", { KEEL_GATEWAY: "deribit" }, "the venue is asked"],
+  ["KEEL_LEASE_URL", { KEEL_LEASE_URL: "redis://127.0.0.1:6379" }, "its leader's"],
+])("opening positions are refused beside %s, which says who knows better", (name, beside, why) => {
+  const path = file("beside.json", [{ venue: "deribit", symbol: "BTC-PERPETUAL", size: "-250" }]);
+  const problem = problemsOf({ KEEL_POSITIONS_FILE: path, ...beside }).find(
+    (one) => one.name === "KEEL_POSITIONS_FILE",
+  );
+  expect(problem).toEqual({
+    ...{ name: "KEEL_POSITIONS_FILE", found: path },
+    expected: expect.stringMatching(new RegExp(`because ${name} is.*${why}`)),
+  });
+});
+
 test("a desk that only reduces does so after a restart, and lets go when reset", () => {
   const path = join(folder, "state", "kill-switch.json");
   const store = new KillSwitchStore(path);
