@@ -45,12 +45,14 @@ export class Term {
     return `${this.#prefix}${id}`;
   }
 
-  /** The rest of a label, or a quote's id, is an earlier term's. */
+  /**
+   * The rest of a label, or a quote's id, is another term's. Within its term no other process may write, so that whatever does not
+   * carry this term's token and run is one's whose term is over, even where the lease's service has lost count and its token is higher.
+   */
   isStale(text: unknown): boolean {
     if (this.#fence === null) return false;
-    const [, token, run] = /^(\d{1,15})-([0-9a-z]{1,12})-/.exec(textOf(text)) ?? [];
-    if (token === undefined) return false;
-    return Number(token) < this.#token || (Number(token) === this.#token && run !== this.#run);
+    const given = textOf(text);
+    return /^\d{1,15}-[0-9a-z]{1,12}-/.test(given) && !given.startsWith(this.#prefix);
   }
 
   /** `valid_until` of an order: the end of the term by the venue's clock, after which it does not begin with it; none for a process that is alone. */
