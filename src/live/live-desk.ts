@@ -159,7 +159,7 @@ export class LiveDesk {
     const remote = this.#feeds.shards?.remote;
     this.desk = new Desk({ ...start, engine, remote, port: this.#port, timer: this.timer });
     this.#feeds.attach(this.desk);
-    this.load = loadWatchOf(config, this.desk, this.#feeds.shards, TIMER_MS);
+    this.load = loadWatchOf(config, this.desk, this.#feeds, TIMER_MS);
     this.#engine.attach(this.desk);
     this.#gateway = successor === undefined ? options.gateway(this.desk) : new NoGateway();
     this.models = registered === null ? null : this.#directed(engine, registered);
@@ -437,7 +437,8 @@ export class LiveDesk {
   /** Opening positions that are not in the books yet are taken over. */
   #beginPositions(): void {
     const { takenOpening, left } = this.#state;
-    this.#opening?.begin(takenOpening, left.opening !== null, this.clock.wallUs());
+    const books = { hasBooks: left.opening !== null, handedOver: this.#options.successor !== undefined };
+    this.#opening?.begin(takenOpening, books, this.clock.wallUs());
   }
 
   /** From now on what a restart must not forget is written. */
@@ -449,9 +450,10 @@ export class LiveDesk {
   }
 
   /** Another stage of load shedding is in force: an input of the desk. */
-  #shed({ shedder, share, loopMs, ageMs, queuedBytes, ringFill, ringMs }: LoadWatch): void {
+  #shed({ shedder, share, loopMs, ageMs, queuedBytes, ringFill, ringMs, relayMs }: LoadWatch): void {
     const stage = LOAD_STAGES[shedder.stage];
-    const told = { stage, share, cause: shedder.cause, loopMs, ageMs, queuedBytes, ringFill, ringMs };
+    const { cause } = shedder;
+    const told = { stage, share, cause, loopMs, ageMs, queuedBytes, ringFill, ringMs, relayMs };
     this.#feeds.shed(shedder.stage);
     this.desk.onLoad(shedder.stage, share, this.#inputs.take(RECORD.load, 0, JSON.stringify(told)));
     if (shedder.stage === LOAD_STAGE.normal) this.log.info("load is within capacity again", told);

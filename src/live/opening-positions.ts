@@ -40,12 +40,23 @@ export class OpeningPositions {
    *
    * @param before what an earlier start took over
    * @param hasBooks books were kept; without them the positions are in none, whatever was taken over before
+   * @param handedOver the books are those of a process that ran until now, which may be from before this was kept
    */
-  begin(before: TakenOpening | null, hasBooks: boolean, timeUs: number): void {
-    const { positions, adopt, log } = this.#options;
+  begin(
+    before: TakenOpening | null,
+    { hasBooks, handedOver }: { readonly hasBooks: boolean; readonly handedOver: boolean },
+    timeUs: number,
+  ): void {
+    const { positions, adopt, save, log } = this.#options;
     const again = hasBooks && before?.digest === this.#digest ? before : null;
     this.#taken = again ?? { digest: this.#digest, timeUs, taken: [] };
     const taken = new Set(this.#taken.taken);
+    if (before === null && handedOver) {
+      log.warn("opening positions are not taken over: the positions of the process before this one count");
+      this.#taken = { ...this.#taken, taken: positions.map(keyOf) };
+      save(this.#taken);
+      return;
+    }
     for (const position of positions) {
       const key = keyOf(position);
       if (!taken.has(key)) this.#waiting.set(key, position);

@@ -38,7 +38,7 @@ class Run {
   readonly #reconciler: Reconciler;
   readonly #opening: OpeningPositions;
 
-  constructor(state: string, positions: readonly VenuePosition[]) {
+  constructor(state: string, positions: readonly VenuePosition[], handedOver = false) {
     const instruments = this.#instruments;
     const gate = this.#gate;
     const log = new Logger({ format: "text", level: "info", sink: (line) => this.logged.push(line) });
@@ -55,7 +55,7 @@ class Run {
       save: (taken) => this.#store.save(taken, () => {}),
     });
     gate.onReference(0, 50_000, NOW_US);
-    this.#opening.begin(this.#store.load(), opening !== null, NOW_US);
+    this.#opening.begin(this.#store.load(), { hasBooks: opening !== null, handedOver }, NOW_US);
   }
 
   /** A feed describes the perpetual. */
@@ -119,6 +119,17 @@ test("a process that ends before a feed describes the instrument has taken nothi
   const again = new Run(dir, given).described();
   expect(again.lots).toBe(lots);
   expect(again.logged.join()).toContain("positions=1 takenBefore=1");
+});
+
+test("positions first given at a handover leave those of the process before as they are, then and later", () => {
+  const dir = state();
+  const given = [position("-250")];
+  new Run(dir, []).described().buys(10);
+  const successor = new Run(dir, given, true).described();
+  expect(successor.lots).toBe(10);
+  expect(successor.logged.join()).toContain("opening positions are not taken over");
+  expect(new Run(dir, given).described().lots).toBe(10);
+  expect(new Run(dir, [position("-500")], true).described().lots).toBe(-50);
 });
 
 test("without books the positions are in none, whatever was taken over before", () => {
