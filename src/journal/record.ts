@@ -38,7 +38,7 @@ export const RECORD = {
   drift: 35,
   /**
    * The desk is beyond its capacity, or nearer to it again. Payload: JSON `{stage, share}` with the stage's name and the share of the
-   * defensive adjustment, and for people `{cause, loopMs, ageMs, queuedBytes, ringFill, ringMs}`.
+   * defensive adjustment, and for people `{cause, loopMs, ageMs, queuedBytes, ringFill, ringMs, relayMs}`.
    */
   load: 36,
   /** Payload: JSON of the risk limits that are in force from then on. */

@@ -15,7 +15,7 @@ const ROWS = {
     25,
     1,
     60_000,
-    "Lateness of the event loop, of data beyond its usual way, or of what waits in a shard's ring (250 ms at most there), from which on quotes are decided once in 10 ms on the latest state",
+    "Lateness of the event loop, of data beyond its usual way, or of what waits in a shard's ring (250 ms at most there) or for a relayed feed, from which on quotes are decided once in 10 ms on the latest state",
   ],
   widenMs: ["WIDEN_MS", "ms", 100, 1, 60_000, "The same, from which on quotes are wider and smaller, too"],
   pullMs: ["PULL_MS", "ms", 500, 1, 60_000, "The same, from which on nothing is quoted"],

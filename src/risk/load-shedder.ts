@@ -26,9 +26,11 @@ export interface LoadMeasures {
   readonly ringFill: number;
   /** For how long the oldest turn in a shard's ring has waited for the quoting thread, ms. */
   readonly ringMs: number;
+  /** For how long the oldest relayed message in this process has waited for the quoting thread, ms. */
+  readonly relayMs: number;
 }
 
-const LOAD_MEASURES = ["loopMs", "ageMs", "queuedBytes", "ringFill", "ringMs"] as const;
+const LOAD_MEASURES = ["loopMs", "ageMs", "queuedBytes", "ringFill", "ringMs", "relayMs"] as const;
 export type LoadMeasure = (typeof LOAD_MEASURES)[number];
 
 /** A stage that began again within so many of its calm times is held for longer. */
@@ -71,6 +73,7 @@ export class LoadShedder {
       queuedBytes: [0, conflateKb * 1_024, widenKb * 1_024, pullKb * 1_024],
       ringFill: [0, conflateRing, widenRing, pullRing],
       ringMs: times.map((ms) => Math.min(ms, TURN_WAIT_PULL_MS)),
+      relayMs: times,
     };
     for (const steps of Object.values(this.#thresholds)) {
       invariant(

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import { Backlog } from "../../src/distribution/feed/backlog.ts";
 import { Credit, WAITING_BATCHES_MAX } from "../../src/distribution/feed/credit.ts";
 import { type Batch, Handover } from "../../src/distribution/feed/handover.ts";
 import { Flood } from "./flood.ts";
@@ -34,6 +35,52 @@ test("of a topic that is faster than the desk at most 64 batches wait for it, an
   expect(numbers).toEqual(Array.from({ length: MESSAGES }, (_, number) => number));
   expect(most).toBeWithin(WAITING_BATCHES_MAX / 2, WAITING_BATCHES_MAX + 1);
 }, 60_000);
+
+test("what a thread had on its way when it ended waits no more", async () => {
+  flood = new Flood({ messages: 10_000, everyMs: 0 });
+  const running = flood;
+  const waitedMs: number[] = [];
+  const { promise: closed, resolve } = Promise.withResolvers<number>();
+  running.source.connect(0, {
+    onOpen: () => {},
+    onFrame: () => {
+      if (waitedMs.length > 0) return;
+      const nowMs = performance.now();
+      waitedMs.push(running.source.waitedMs(nowMs * 1e6));
+      while (running.waiting < WAITING_BATCHES_MAX / 2);
+      waitedMs.push(running.source.waitedMs((nowMs + 70) * 1e6));
+      running.end();
+    },
+    onClose: () => resolve(running.source.waitedMs((performance.now() + 60_000) * 1e6)),
+    onResponse: () => {},
+  });
+  expect(await closed).toBe(0);
+  expect(waitedMs).toEqual([0, 70]);
+}, 60_000);
+
+test("the wait is that of the oldest batch since it was seen first, and none where all have been taken", () => {
+  const credit = new Credit();
+  new Int32Array(credit.memory).fill(2 ** 31 - 3);
+  const backlog = new Backlog(credit);
+  const waitedMs = (nowMs: number) => backlog.waitedMs(nowMs * 1e6);
+  expect(waitedMs(1_000)).toBe(0);
+  credit.hand(["a"]);
+  credit.hand(["b"]);
+  expect([waitedMs(1_010), waitedMs(1_020)]).toEqual([0, 10]);
+  credit.hand(["c"]);
+  expect(waitedMs(1_030)).toBe(20);
+  credit.take(["a"]);
+  credit.take(["b"]);
+  expect(waitedMs(1_045)).toBe(15);
+  // Came and was taken between two looks.
+  for (let i = 0; i < 3 * WAITING_BATCHES_MAX; i += 1) {
+    credit.hand(["d"]);
+    credit.take(["c"]);
+  }
+  expect(waitedMs(1_060)).toBe(0);
+  credit.take(["d"]);
+  expect(waitedMs(2_000)).toBe(0);
+});
 
 describe("values on their way to the desk's thread", () => {
   const posted: Batch[] = [];

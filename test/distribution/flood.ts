@@ -26,6 +26,7 @@ export class Flood {
   readonly source: KafkaFeedSource;
   readonly #posted = new Int32Array(new SharedArrayBuffer(4));
   #delivered = 0;
+  #thread: Worker | null = null;
 
   constructor(plan: Pick<FloodStart, "messages" | "everyMs">) {
     const Original = globalThis.Worker;
@@ -33,9 +34,13 @@ export class Flood {
     const onDelivered = (): void => {
       this.#delivered += 1;
     };
+    const onThread = (thread: Worker): void => {
+      this.#thread = thread;
+    };
     globalThis.Worker = class extends Original {
       constructor() {
         super(THREAD);
+        onThread(this);
         this.addEventListener("message", ({ data }: MessageEvent<object>) => {
           if ("values" in data) onDelivered();
         });
@@ -55,6 +60,11 @@ export class Flood {
   /** Batches that have been posted and not been delivered to this thread. */
   get waiting(): number {
     return Atomics.load(this.#posted, 0) - this.#delivered;
+  }
+
+  /** The thread ends where it stands. */
+  end(): void {
+    this.#thread?.terminate();
   }
 
   close(): void {

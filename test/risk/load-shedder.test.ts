@@ -4,13 +4,14 @@ import { DEFAULT_LOAD_PARAMETERS } from "../../src/risk/load-parameters.ts";
 import { LOAD_STAGE, type LoadMeasures, LoadShedder, TURN_WAIT_MAX_MS } from "../../src/risk/load-shedder.ts";
 
 const P = DEFAULT_LOAD_PARAMETERS;
-const IDLE: LoadMeasures = { loopMs: 0, ageMs: 0, queuedBytes: 0, ringFill: 0, ringMs: 0 };
+const IDLE: LoadMeasures = { loopMs: 0, ageMs: 0, queuedBytes: 0, ringFill: 0, ringMs: 0, relayMs: 0 };
 const BLIND: LoadMeasures = {
   loopMs: 0,
   ageMs: Number.NaN,
   queuedBytes: Number.NaN,
   ringFill: Number.NaN,
   ringMs: Number.NaN,
+  relayMs: Number.NaN,
 };
 const WINDOW_US = 100_000;
 
@@ -36,6 +37,7 @@ describe("stages of load", () => {
     ["queuedBytes", P.conflateKb * 1_024, P.widenKb * 1_024, P.pullKb * 1_024],
     ["ringFill", P.conflateRing, P.widenRing, P.pullRing],
     ["ringMs", P.conflateMs, P.widenMs, TURN_WAIT_MAX_MS / 2],
+    ["relayMs", P.conflateMs, P.widenMs, P.pullMs],
   ] as const)("go as far as %s calls for and no further", (measure, conflate, widen, pull) => {
     for (const [stage, value] of [
       [LOAD_STAGE.normal, conflate * 0.999],
@@ -125,6 +127,7 @@ const measures = fc.record({
   queuedBytes: measure.map((value) => value * 10_000),
   ringFill: measure.map((value) => value / 2_000),
   ringMs: measure.map((value) => value / 4),
+  relayMs: measure,
 });
 
 test("property: one stage at a time, up only when called for, down only when calm, and the same again", () => {

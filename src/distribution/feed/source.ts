@@ -3,6 +3,7 @@ import type { FeedSource, LiveFeedCallbacks } from "../../feed/live-port.ts";
 import { type PlainSecrets, revealed } from "../control.ts";
 import { KeptThread, type ThreadLoss } from "../kept-thread.ts";
 import type { KafkaOptions } from "../options.ts";
+import { Backlog } from "./backlog.ts";
 import { Credit } from "./credit.ts";
 import type { Batch } from "./handover.ts";
 
@@ -35,6 +36,7 @@ export class KafkaFeedSource implements FeedSource {
   #isUp = false;
   /** Of the thread that is there. */
   #credit = new Credit();
+  #backlog = new Backlog(this.#credit);
 
   /**
    * @param venues by feed number
@@ -49,7 +51,7 @@ export class KafkaFeedSource implements FeedSource {
     this.#thread = new KeptThread({
       url: workerUrl("distribution/feed"),
       begin: (beat): FeedSourceStart => {
-        this.#credit = new Credit();
+        this.#forget();
         const { memory: credit } = this.#credit;
         return { beat, credit, kafka: revealed(kafka), venues: [...new Set(venues.values())] };
       },
@@ -60,6 +62,7 @@ export class KafkaFeedSource implements FeedSource {
       },
       onLost: (problem) => {
         onProblem(problem);
+        this.#forget();
         this.#down(`the reader of Kafka is gone: ${problem}`);
       },
     });
@@ -73,6 +76,16 @@ export class KafkaFeedSource implements FeedSource {
   /** Threads given up, by cause. */
   get losses(): Readonly<Record<ThreadLoss, number>> {
     return this.#thread.losses;
+  }
+
+  /**
+   * For how long the oldest message that the thread has handed over has waited for this one at least, ms; 0 where none waits. To be asked
+   * often, see {@link Backlog}.
+   *
+   * @param nowNs monotonic
+   */
+  waitedMs(nowNs: number): number {
+    return this.#backlog.waitedMs(nowNs);
   }
 
   connect(feed: number, callbacks: LiveFeedCallbacks): void {
@@ -106,6 +119,12 @@ export class KafkaFeedSource implements FeedSource {
     const asked = [...this.#asked];
     this.#asked.clear();
     for (const [feed, { callbacks }] of asked) callbacks.onClose(feed, BROKERS_LOST, reason);
+  }
+
+  /** What a thread that is gone had on its way never comes. */
+  #forget(): void {
+    this.#credit = new Credit();
+    this.#backlog = new Backlog(this.#credit);
   }
 
   #take({ venue, values }: Batch): void {

@@ -37,11 +37,12 @@ export function registerLoadMetrics(metrics: MetricRegistry, watch: LoadWatch, c
   metrics.add({
     name: "keel_load_lag_seconds",
     type: "gauge",
-    help: "Least lateness of the loop, least age of the data and least wait in the shards' rings in the last window.",
+    help: "Least lateness of the loop, least age of the data and least wait in shards' rings and of relayed feeds in the last window.",
     collect: (emit) => {
       emit(watch.loopMs / 1_000, { of: "loop" });
       emit(watch.ageMs / 1_000, { of: "data" });
       emit(watch.ringMs / 1_000, { of: "ring" });
+      emit(watch.relayMs / 1_000, { of: "relay" });
     },
   });
   metrics.single(

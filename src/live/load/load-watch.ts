@@ -18,6 +18,12 @@ export interface LoadSources {
   readonly ringFill: () => number;
   /** For how long the oldest turn in a shard's ring has waited, ms; 0 where none does, NaN without shards. */
   readonly ringMs: () => number;
+  /**
+   * For how long the oldest message of a relayed feed has waited, ms; 0 where none does, NaN without such feeds.
+   *
+   * @param nowNs monotonic
+   */
+  readonly relayMs: (nowNs: number) => number;
 }
 
 const REFRESH_NS = 1_000_000_000;
@@ -35,17 +41,20 @@ export class LoadWatch {
   queuedBytes = Number.NaN;
   ringFill = Number.NaN;
   ringMs = Number.NaN;
+  relayMs = Number.NaN;
   /** Time spent in each stage so far, ns; the one in force up to the last turn. */
   readonly stageNs = new Float64Array(LOAD_STAGES.length);
   readonly #sources: LoadSources;
   readonly #age: LoadAge;
-  readonly #late: { readonly loopMs: number; readonly ringFill: number; readonly ringMs: number };
+  /** From where on a measure says that something stands in a queue. */
+  readonly #late: { readonly waitMs: number; readonly ringFill: number };
   readonly #judged = {
     loopMs: Number.NaN,
     ageMs: Number.NaN,
     queuedBytes: Number.NaN,
     ringFill: Number.NaN,
     ringMs: Number.NaN,
+    relayMs: Number.NaN,
   } satisfies LoadMeasures;
   #turnNs = Number.NaN;
   #timerNs = Number.NaN;
@@ -56,6 +65,7 @@ export class LoadWatch {
   #leastQueued = Number.NaN;
   #leastFill = Number.NaN;
   #leastRingMs = Number.NaN;
+  #leastRelayMs = Number.NaN;
 
   constructor(desk: WatchedDesk, settings: SheddingSettings, sources: LoadSources) {
     const { conflateMs, conflateRing, calmShare } = settings.parameters;
@@ -63,8 +73,7 @@ export class LoadWatch {
     this.shedder = new LoadShedder(settings.parameters, settings.highest);
     this.#sources = sources;
     this.#age = new LoadAge(desk);
-    const lateMs = conflateMs * calmShare;
-    this.#late = { loopMs: lateMs, ringFill: conflateRing * calmShare, ringMs: lateMs };
+    this.#late = { waitMs: conflateMs * calmShare, ringFill: conflateRing * calmShare };
   }
 
   /** Share of the defensive adjustment that the stage in force adds. */
@@ -120,6 +129,7 @@ export class LoadWatch {
     this.#leastQueued = least(this.#leastQueued, sources.queuedBytes());
     this.#leastFill = least(this.#leastFill, sources.ringFill());
     this.#leastRingMs = least(this.#leastRingMs, sources.ringMs());
+    this.#leastRelayMs = least(this.#leastRelayMs, sources.relayMs(nowNs));
     if (this.#turns < TURNS_MIN || nowNs - this.#windowNs < this.settings.parameters.windowMs * 1e6)
       return false;
     this.#windowNs = nowNs;
@@ -132,6 +142,7 @@ export class LoadWatch {
     this.queuedBytes = this.#leastQueued;
     this.ringFill = this.#leastFill;
     this.ringMs = this.#leastRingMs;
+    this.relayMs = this.#leastRelayMs;
     const isBehind = this.#isBehind();
     this.ageMs = this.#age.endWindow(!isBehind, nowNs);
     this.#judged.loopMs = this.loopMs;
@@ -139,11 +150,13 @@ export class LoadWatch {
     this.#judged.queuedBytes = this.queuedBytes;
     this.#judged.ringFill = this.ringFill;
     this.#judged.ringMs = this.ringMs;
+    this.#judged.relayMs = this.relayMs;
     this.#turns = 0;
     this.#leastLoopMs = Number.NaN;
     this.#leastQueued = Number.NaN;
     this.#leastFill = Number.NaN;
     this.#leastRingMs = Number.NaN;
+    this.#leastRelayMs = Number.NaN;
   }
 
   /**
@@ -151,9 +164,9 @@ export class LoadWatch {
    * is the venue's or the network's doing, and no load that could be shed.
    */
   #isBehind(): boolean {
-    const { loopMs, ringFill, ringMs } = this.#late;
-    const isRingBehind = this.ringFill >= ringFill || this.ringMs >= ringMs;
-    return !(this.queuedBytes <= 0) || this.loopMs >= loopMs || isRingBehind;
+    const { waitMs, ringFill } = this.#late;
+    const isAnyWaiting = this.ringFill >= ringFill || this.ringMs >= waitMs || this.relayMs >= waitMs;
+    return !(this.queuedBytes <= 0) || this.loopMs >= waitMs || isAnyWaiting;
   }
 }
 

@@ -3,6 +3,7 @@ import { VenueClock } from "../../../src/feed/venue-clock.ts";
 import { LoadWatch } from "../../../src/live/load/load-watch.ts";
 import { DEFAULT_LOAD_PARAMETERS } from "../../../src/risk/load-parameters.ts";
 import { LOAD_STAGE, TURN_WAIT_MAX_MS } from "../../../src/risk/load-shedder.ts";
+import { watchedDesk } from "./watched-desk.ts";
 
 const TIMER_MS = 10;
 const SETTINGS = { highest: "pull", parameters: DEFAULT_LOAD_PARAMETERS } as const;
@@ -14,6 +15,7 @@ class Bench {
   queuedBytes = 0;
   ringFill = Number.NaN;
   ringMs = Number.NaN;
+  relayMs = Number.NaN;
   refreshes = 0;
   ms = 1_000_000;
   /** Host's clock minus venue's, ms. */
@@ -22,30 +24,16 @@ class Bench {
   /** @param primaries first line of each feed */
   constructor(primaries: readonly number[] = [0], quoted = (feed: number) => feed >= 0) {
     this.clocks = primaries.map(() => new VenueClock());
-    const references = primaries.map((_, feed) => feed).filter(quoted);
-    this.watch = new LoadWatch(
-      {
-        clocks: this.clocks,
-        lines: { primary: (feed: number) => primaries[feed] ?? feed },
-        market: {
-          instruments: { size: 0 },
-          books: [],
-          underlyings: { size: references.length, reference: Int32Array.from(references) },
-          feedOf: (instrument: number) => instrument,
-        },
-        quoter: { quotes: () => false },
+    this.watch = new LoadWatch(watchedDesk(this.clocks, primaries, quoted), SETTINGS, {
+      timerMs: TIMER_MS,
+      queuedBytes: () => this.queuedBytes,
+      refresh: () => {
+        this.refreshes += 1;
       },
-      SETTINGS,
-      {
-        timerMs: TIMER_MS,
-        queuedBytes: () => this.queuedBytes,
-        refresh: () => {
-          this.refreshes += 1;
-        },
-        ringFill: () => this.ringFill,
-        ringMs: () => this.ringMs,
-      },
-    );
+      ringFill: () => this.ringFill,
+      ringMs: () => this.ringMs,
+      relayMs: () => this.relayMs,
+    });
   }
 
   /** Runs for a time; each feed brings a message a ms that was on its way for so long. */
@@ -203,6 +191,24 @@ describe("turns that wait for the quoting thread", () => {
     bench.run(400, [205]);
     expect([bench.stage, bench.watch.shedder.cause]).toEqual([LOAD_STAGE.widen, "ageMs"]);
   });
+});
+
+test("relayed messages that wait begin the stages in order, and what is old counts meanwhile", () => {
+  const bench = new Bench();
+  bench.relayMs = 0;
+  bench.run(1_000, [5]);
+  for (let delay = 5; delay < 205; delay += 5) bench.run(10, [delay]);
+  bench.run(1_000, [205]);
+  expect([bench.stage, bench.watch.relayMs]).toEqual([LOAD_STAGE.normal, 0]);
+  bench.relayMs = DEFAULT_LOAD_PARAMETERS.conflateMs - 1;
+  bench.run(400, [205]);
+  expect([bench.stage, bench.watch.shedder.cause]).toEqual([LOAD_STAGE.widen, "ageMs"]);
+  bench.relayMs = DEFAULT_LOAD_PARAMETERS.pullMs;
+  bench.run(400, [5]);
+  expect([bench.stage, bench.watch.shedder.cause]).toEqual([LOAD_STAGE.pull, "relayMs"]);
+  bench.relayMs = 0;
+  bench.run(10_000, [5]);
+  expect(bench.stage).toBe(LOAD_STAGE.normal);
 });
 
 test("queues and rings count by what never left them in a window", () => {
