@@ -2,6 +2,7 @@ import { REASON } from "../quote/quote-batch.ts";
 import type { Quoter } from "../quote/quoter.ts";
 import type { RfqDesk } from "../rfq/rfq-desk.ts";
 import type { RiskGate } from "../risk/gate.ts";
+import { isLeaders } from "../risk/leaders-reason.ts";
 import type { RiskLimits } from "../risk/limits.ts";
 import type { DeskOrders } from "./desk-orders.ts";
 import type { DeskPort } from "./desk-port.ts";
@@ -46,11 +47,16 @@ export class TradingSwitch {
   }
 
   reduce(reason: string, timeUs: number): void {
-    if (this.#options.gate.reduce("reduceOnly", reason, timeUs)) this.#reduced(timeUs);
+    const { gate } = this.#options;
+    // What was the leader's word is this process's own from now on, and the leader's reset leaves it.
+    if (gate.reducing !== null && isLeaders(gate.reducing.reason) && !isLeaders(reason)) gate.resume();
+    if (gate.reduce("reduceOnly", reason, timeUs)) this.#reduced(timeUs);
   }
 
   kill(reason: string, timeUs: number): void {
-    if (this.#options.gate.kill.trip(reason, timeUs)) this.#killed(timeUs);
+    const { kill } = this.#options.gate;
+    if (isLeaders(kill.state.reason) && !isLeaders(reason)) kill.reset();
+    if (kill.trip(reason, timeUs)) this.#killed(timeUs);
   }
 
   /** @returns false when nothing was halted or reduced. */

@@ -8,15 +8,18 @@ import { KILL_SWITCH_FILE, KillSwitchStore } from "../risk/kill-switch-store.ts"
 import type { LiveFailoverOptions } from "./failover.ts";
 import { sessionRecords } from "./failover-snapshot.ts";
 import { type FollowedCounters, FollowedLeader } from "./followed-leader.ts";
+import { followedState } from "./followed-trading.ts";
 import type { LiveDesk } from "./live-desk.ts";
 
 /** How long a start waits for the other one to say whether it leads. */
 const FIRST_MS = 1_500;
 const NOTHING: FollowedCounters = { fills: 0, fillsLost: 0, adoptions: 0 };
 
+type FollowerOptions = Pick<LiveFailoverOptions, "stateDir" | "clock" | "log">;
+
 /** Brings the desk that stands by to where the leader is: its books, fills, session and kill switch. */
 export class LeaderFollower {
-  readonly #options: LiveFailoverOptions;
+  readonly #options: FollowerOptions;
   readonly #onReleased: () => void;
   #followed: FollowedLeader | null = null;
   #first: ((snapshot: StreamSnapshot | null) => void) | null = null;
@@ -25,7 +28,7 @@ export class LeaderFollower {
   #trades: BookedTrades | null = null;
 
   /** @param onReleased told when the leader has given the lease back */
-  constructor(options: LiveFailoverOptions, onReleased: () => void) {
+  constructor(options: FollowerOptions, onReleased: () => void) {
     this.#options = options;
     this.#onReleased = onReleased;
   }
@@ -40,8 +43,8 @@ export class LeaderFollower {
   }
 
   /**
-   * To be called before the desk is made: where the other one leads, its books, sides and kill switch replace this host's own. Returns
-   * when it has answered, or soon when it does not.
+   * To be called before the desk is made: where the other one leads, its books and sides replace this host's own, and its kill switch
+   * what is not this host's own. Returns when it has answered, or soon when it does not.
    */
   async takeOver(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<StreamSnapshot | null>();
@@ -51,13 +54,15 @@ export class LeaderFollower {
     clearTimeout(timer);
     this.#first = null;
     if (snapshot === null) return;
-    const { stateDir, log } = this.#options;
+    const { stateDir, clock, log } = this.#options;
     mkdirSync(stateDir, { recursive: true });
     const books = new BookStore(join(stateDir, BOOK_FILE));
     books.load();
     books.saveSync(snapshot.books);
     books.close();
-    new KillSwitchStore(join(stateDir, KILL_SWITCH_FILE)).save(snapshot.kill, snapshot.reducing);
+    const trading = new KillSwitchStore(join(stateDir, KILL_SWITCH_FILE));
+    const { kill, reducing } = followedState(trading.loadState(clock.wallUs()), snapshot);
+    trading.save(kill, reducing);
     new SidesStore(join(stateDir, SIDES_FILE)).replace(snapshot.sides);
     this.#early.unshift(...sessionRecords(snapshot));
     this.#trades = snapshot.trades ?? null;

@@ -113,8 +113,8 @@ export class LiveFailover extends LeaderTap {
   }
 
   /**
-   * To be called before the desk is made: where the other one leads, its books and its kill switch replace this host's own. Returns when
-   * it has answered, or soon when it does not.
+   * To be called before the desk is made: where the other one leads, this one begins with its books ({@link LeaderFollower.takeOver}).
+   * Returns when it has answered, or soon when it does not.
    */
   async prepare(): Promise<void> {
     if (this.#client === null) return;

@@ -2,9 +2,8 @@ import type { StreamRecord, StreamSnapshot } from "../failover/stream.ts";
 import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
 import type { ExecutionDetail } from "../gateway/gateway.ts";
 import type { SidesName } from "../quote/target.ts";
-import type { KillState } from "../risk/kill-switch.ts";
-import type { ReducingState } from "../risk/trading-state.ts";
 import { positionsOf, sessionRecords } from "./failover-snapshot.ts";
+import { followTrading } from "./followed-trading.ts";
 import type { LiveDesk } from "./live-desk.ts";
 
 /** Records of instruments that no feed has described or priced yet. */
@@ -27,9 +26,12 @@ export class FollowedLeader {
   readonly #live: LiveDesk;
   #waiting: (Fill | Sides)[] = [];
   #applying = false;
+  readonly #follow: typeof followTrading;
 
-  constructor(live: LiveDesk) {
+  /** @param follow how the trading state is followed: that of the leader of a pair, or of the process whose place this one takes */
+  constructor(live: LiveDesk, follow: typeof followTrading = followTrading) {
     this.#live = live;
+    this.#follow = follow;
   }
 
   /** The leader's own word is being applied: it is not to be told again. */
@@ -102,7 +104,7 @@ export class FollowedLeader {
           this.#wait(record);
         break;
       case "trading":
-        followTrading(record.kill, record.reducing, live);
+        this.#follow(live, record.kill, record.reducing);
         break;
       case "released":
         break;
@@ -131,13 +133,4 @@ export class FollowedLeader {
     if (this.#waiting.length < WAITING_MAX) this.#waiting.push(record);
     else if (record.what === "fill") this.counters.fillsLost += 1;
   }
-}
-
-/** The leader's trading state, on the desk that stands by. */
-function followTrading(kill: KillState, reducing: ReducingState | null, live: LiveDesk): void {
-  const { gate } = live.desk;
-  if ((gate.kill.tripped && !kill.tripped) || (gate.reducing !== null && reducing === null))
-    live.trading.resetKill();
-  if (kill.tripped && !gate.kill.tripped) live.trading.kill(kill.reason);
-  if (reducing !== null && gate.reducing === null) live.trading.reduce(reducing.reason);
 }

@@ -7,6 +7,7 @@ import { HandoverTaker } from "../failover/handover/taker.ts";
 import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
 import { positionsOf } from "./failover-snapshot.ts";
 import { FollowedLeader } from "./followed-leader.ts";
+import { succeedTrading } from "./followed-trading.ts";
 import { ownIdentity } from "./formats.ts";
 import { liveCount } from "./handover.ts";
 import type { LiveDesk } from "./live-desk.ts";
@@ -61,7 +62,7 @@ export class Succession {
     shutdown: AbortSignal | undefined,
   ): Promise<Released> {
     const { taker } = this;
-    const followed = new FollowedLeader(live);
+    const followed = new FollowedLeader(live, succeedTrading);
     taker.follow((record) => followed.apply(record));
     const untilMs = performance.now() + waitMs;
     for (;;) {

@@ -1,7 +1,7 @@
 /** Why and when the kill switch was tripped. */
 export interface KillState {
   readonly tripped: boolean;
-  /** Stable and machine-readable: `signal`, `http`, `limit:<name>`, `state-unreadable`. Empty while not tripped. */
+  /** Stable and machine-readable: `signal`, `http: …`, `limit:<name>`, `state-unreadable`, `leader: …`. Empty while not tripped. */
   readonly reason: string;
   /** Epoch µs of the trip; 0 while not tripped. */
   readonly timeUs: number;
