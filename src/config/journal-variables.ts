@@ -35,7 +35,7 @@ export const JOURNAL_VARIABLES = {
   KEEL_JOURNAL_LOST: variable(
     oneOf("quote", "reduce"),
     "quote",
-    "What the desk does when records are lost: quote on, or only what reduces a position until `POST /reset`",
+    "What the desk does when records are lost: quote on, or only what reduces a position until `POST /reset`, which is refused once the journal can write no more",
   ),
   KEEL_JOURNAL_CHECKPOINT_MS: variable(
     integerIn(100, 3_600_000),

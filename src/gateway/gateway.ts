@@ -98,8 +98,8 @@ export interface QuoteGateway {
   cancelOrder?(orderId: number, timeUs: number): boolean;
   /** Asks what became of an order; the answer comes by `onOrderState` or `onExecution`. @returns false when it was not asked */
   askOrder?(orderId: number, timeUs: number): boolean;
-  /** An operator lifts the venue's market-maker protection before its time. Left out where there is none. */
-  resetProtection?(timeUs: number): void;
+  /** An operator lifts the venue's market-maker protection before its time. Left out where there is none. @returns whether it was on */
+  resetProtection?(timeUs: number): boolean;
   /** How the other side can be asked what it holds; left out when it cannot be. */
   readonly reconciliation?: ReconciliationSource;
   /**

@@ -57,7 +57,7 @@ export function httpTarget(
     drift: () => live.taps.find((tap) => tap instanceof LiveWatch)?.view() ?? null,
     positions: () => positionReport(desk),
     adoptPositions: () => live.adoptPositions(),
-    resetKill: () => live.trading.resetKill(),
+    resetKill: () => live.trading.askReset(),
     fix: () => (live.gateway instanceof FixQuoteGateway ? live.gateway.describe() : null),
     deribit: () => (live.gateway instanceof DeribitGateway ? live.gateway.describe() : null),
     dashboard: dashboardSource(live, alerts),

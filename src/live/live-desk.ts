@@ -190,7 +190,8 @@ export class LiveDesk {
           });
     this.trading = new LiveTrading({
       ...{ config, desk: this.desk, gateway: () => this.gateway, inputs: this.#inputs, clock, log },
-      journalLost: () => journal?.failed === true || this.#sink.dropped > 0,
+      journalFailed: () => journal?.failed === true,
+      recordsLost: () => this.#sink.dropped,
       onSides: (symbol, sides) => {
         this.#state.saveSides(symbol, sides);
         options.onSides?.(symbol, sides);

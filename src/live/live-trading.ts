@@ -16,8 +16,10 @@ export interface LiveTradingOptions {
   readonly inputs: LiveInputs;
   /** Told of other sides that are quoted, to be kept; an empty symbol is every instrument. */
   readonly onSides: (symbol: string, sides: SidesName) => void;
-  /** Records of the journal were lost. */
-  readonly journalLost: () => boolean;
+  /** The journal can write no more. */
+  readonly journalFailed: () => boolean;
+  /** How many of the journal's records were lost so far. */
+  readonly recordsLost: () => number;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -28,7 +30,9 @@ export class LiveTrading {
   limitReloads = 0;
   limitReloadFailures = 0;
   readonly #options: LiveTradingOptions;
-  #toldOfJournal = false;
+  #reducedForJournal = false;
+  /** Records that were lost before the last reset: the desk may trade again in spite of them. */
+  #lossesPassed = 0;
   #limits: RiskLimits;
 
   constructor(options: LiveTradingOptions) {
@@ -48,11 +52,25 @@ export class LiveTrading {
     desk.reduce(reason, inputs.control("reduce", reason));
   }
 
-  /** Trades again: the kill switch is reset, and the venue's market-maker protection where it is on. */
+  /**
+   * Trades again: the kill switch is reset, and the venue's market-maker protection where it is on.
+   *
+   * @returns false when there was nothing to reset
+   */
   resetKill(): boolean {
-    const { desk, inputs, gateway, clock } = this.#options;
-    gateway().resetProtection?.(clock.wallUs());
-    return desk.resetKill(inputs.control("reset", ""));
+    const { desk, inputs, gateway, clock, recordsLost } = this.#options;
+    this.#reducedForJournal = false;
+    this.#lossesPassed = recordsLost();
+    const thaws = gateway().resetProtection?.(clock.wallUs()) === true;
+    return desk.resetKill(inputs.control("reset", "")) || thaws;
+  }
+
+  /** An operator asks for {@link resetKill}. @returns what it does, or why the desk must not trade */
+  askReset(): boolean | string {
+    const { config, journalFailed } = this.#options;
+    return config.journal?.lost === "reduce" && journalFailed()
+      ? "the journal can write no more, and KEEL_JOURNAL_LOST is reduce: see to its disk, restart, then reset"
+      : this.resetKill();
   }
 
   /**
@@ -92,11 +110,12 @@ export class LiveTrading {
     this.#limits = limits;
   }
 
-  /** A desk that must not trade without a record reduces from the first one that is lost. */
+  /** A desk that must not trade without a record reduces from the first one that is lost, after a reset from the next. */
   onTimer(): void {
-    const { config, journalLost } = this.#options;
-    if (this.#toldOfJournal || config.journal?.lost !== "reduce" || !journalLost()) return;
-    this.#toldOfJournal = true;
+    const { config, desk, journalFailed, recordsLost } = this.#options;
+    if (config.journal?.lost !== "reduce" || !(journalFailed() || recordsLost() > this.#lossesPassed)) return;
+    if (this.#reducedForJournal && desk.gate.tradingState !== "active") return;
+    this.#reducedForJournal = true;
     this.reduce("records of the journal are lost");
   }
 }

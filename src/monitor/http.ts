@@ -20,8 +20,8 @@ export interface HttpTarget {
   /** The alerts that fire. */
   alerts(): unknown;
   kill(reason: string): void;
-  /** @returns false when the kill switch was not tripped. */
-  resetKill(): boolean;
+  /** @returns false when there was nothing to reset, or why it was not where the desk must not trade */
+  resetKill(): boolean | string;
   /** Positions, money and profit, for people and scripts. */
   positions(): unknown;
   /** The quotes of an instrument with every term that made them; empty when it is not quoted. */
@@ -269,9 +269,11 @@ async function answer(
   const refusal = refuse(request, peer, token);
   if (refusal !== null) return refusal;
   if (pathname === "/reset") {
-    return target.resetKill()
+    const done = target.resetKill();
+    if (typeof done === "string") return Response.json({ reset: false, note: done }, { status: 409 });
+    return done
       ? Response.json({ killed: false })
-      : Response.json({ killed: false, note: "the kill switch was not tripped" }, { status: 409 });
+      : Response.json({ killed: false, note: "there was nothing to reset" }, { status: 409 });
   }
   if (pathname === "/fix/reset") {
     return target.resetFix()

@@ -90,6 +90,16 @@ describe("HttpServer", () => {
     expect(state.fixResets).toBe(1);
   });
 
+  test("says why a desk that must not trade is not reset", async () => {
+    server = new HttpServer(
+      { hostname: "127.0.0.1", port: 0, token: null },
+      quietTarget({ resetKill: () => "the journal can write no more" }),
+    );
+    const told = await fetch(`http://127.0.0.1:${server.port}/reset`, { method: "POST" });
+    expect(told.status).toBe(409);
+    expect(await told.json()).toEqual({ reset: false, note: "the journal can write no more" });
+  });
+
   test("kills by POST only and resets once", async () => {
     const { base, kills } = start();
     expect((await fetch(`${base}/kill`)).status).toBe(405);

@@ -224,14 +224,16 @@ export class DeribitGateway implements QuoteGateway, RpcClientEvents, QuoteWrite
     await this.#protection.reset(index, call, () => clock.wallUs());
   }
 
-  resetProtection(timeUs: number): void {
-    if (!this.#leading) return;
-    for (const index of this.#protection.frozenUntilUs.keys()) {
+  resetProtection(timeUs: number): boolean {
+    if (!this.#leading) return false;
+    const frozen = [...this.#protection.frozenUntilUs.keys()];
+    for (const index of frozen) {
       this.resetMmp(index, timeUs).catch((error: unknown) => {
         const { clock } = this.#options;
         this.onProblem(error instanceof Error ? error.message : String(error), clock.wallUs());
       });
     }
+    return frozen.length > 0;
   }
 
   onTimer(timeUs: number): void {

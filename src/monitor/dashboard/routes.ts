@@ -19,7 +19,8 @@ import type { DashboardSource } from "./source.ts";
 /** What a page may have the desk do. */
 export interface DashboardActions {
   kill(reason: string): void;
-  resetKill(): boolean;
+  /** @returns false when there was nothing to reset, or why it was not where the desk must not trade */
+  resetKill(): boolean | string;
   reduce(reason: string): void;
 }
 
@@ -157,7 +158,7 @@ export class Dashboard {
         actions.reduce(message.reason.trim() === "" ? "dashboard" : `dashboard: ${message.reason.trim()}`);
         return json({ reducing: true });
       case "reset":
-        return actions.resetKill() ? json({ reset: true }) : refusal(409, "nothing was to be reset");
+        return reset(actions);
     }
   }
 
@@ -291,6 +292,12 @@ async function read<T>(request: Request, schema: z.ZodType<T>): Promise<T | null
 
 function reply(text: string, type: string): Response {
   return new Response(text, { headers: { ...HEADERS, "content-type": type } });
+}
+
+function reset({ resetKill }: DashboardActions): Response {
+  const done = resetKill();
+  if (typeof done === "string") return refusal(409, done);
+  return done ? json({ reset: true }) : refusal(409, "nothing was to be reset");
 }
 
 function json(value: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Response {

@@ -175,8 +175,9 @@ test("protection without an end is lifted by a reset", async () => {
   expect(bed.heard.ups).toBe(2);
   expect(bed.heard.frozen[1].untilUs).toBe(Number.POSITIVE_INFINITY);
   expect(bed.heard.frozen[1].timeUs).toBeGreaterThanOrEqual(bed.heard.upUs);
-  bed.gateway.resetProtection(systemClock.wallUs());
+  expect(bed.gateway.resetProtection(systemClock.wallUs())).toBe(true);
   await until(() => bed.heard.frozen.length === 3);
+  expect(bed.gateway.resetProtection(systemClock.wallUs())).toBe(false);
   bed.quote(quotes);
   await until(() => bed.account.openOrders().length === 2);
 });

@@ -71,7 +71,7 @@ test("one that stands by is logged in and hears of trades, and neither sends, ca
   const before = changing(bed);
   expect(b.gateway.describe().state).toBe("standing by");
   expect(b.gateway.cancelAll(systemClock.wallUs())).toBe(false);
-  b.gateway.resetProtection(systemClock.wallUs());
+  expect(b.gateway.resetProtection(systemClock.wallUs())).toBe(false);
   await expect(b.gateway.cancelCurrency("BTC", systemClock.wallUs())).rejects.toThrow("does not lead");
   bed.trading.exchange.hit(instrument.symbol, 0, 2);
   await until(() => a.heard.executions.length === 1, "the leader books the trade");
