@@ -32,18 +32,33 @@ const committed = z.object({
 });
 const stored = z.object({ outgoing: z.number(), startedUs: z.number().nullable() });
 const anything = z.unknown();
+const offset = z.coerce.number().int().nonnegative();
 const authenticated = z.object({ token: z.string() });
+
+const DATA_LOST = "nobody, because etcd has lost its data";
+
+interface Seen extends LeaseView {
+  /** Of the whole of etcd. */
+  readonly revision: number;
+  /** By how much tokens are higher than revisions. */
+  readonly ahead: number;
+  readonly stateRevision: number;
+  readonly aheadRevision: number;
+}
 
 /**
  * A lease in etcd, by its v3 API over HTTP: a key that is there only as long as etcd's own lease, made in a transaction that holds
  * only while there is none. The token is the revision in which the key was made, which consensus makes unique and rising. etcd
- * counts leases in whole seconds.
+ * counts leases in whole seconds. Revisions that are lower than tokens granted before are those of an etcd that was made anew or from an
+ * older copy, and that may have forgotten a lease that somebody still holds: none is granted for as long as one lasts, and tokens go on
+ * from the highest known, by as much ahead of the revisions. Keys: `/keel/NAME/lease`, `…/state`, `…/ahead`.
  */
 export class EtcdLease implements LeaseService {
   readonly name: string;
   readonly #options: EtcdLeaseOptions;
   readonly #lease: string;
   readonly #state: string;
+  readonly #ahead: string;
   /** etcd's id of the lease held. */
   #id = "";
   /** etcd's id of a lease that was asked for, and of which it is not known whether the key was made. */
@@ -55,57 +70,64 @@ export class EtcdLease implements LeaseService {
     this.name = `${options.url} ${options.name}`;
     this.#lease = base64(`/keel/${options.name}/lease`);
     this.#state = base64(`/keel/${options.name}/state`);
+    this.#ahead = base64(`/keel/${options.name}/ahead`);
   }
 
   async acquire({ holder, ttlMs, tokenFloor, numbers, block }: LeaseRequest): Promise<LeaseAnswer> {
     if (this.#asked !== "") await this.#revoke(this.#asked).catch(() => {});
     const seen = await this.#look();
-    if (seen.holder !== null) {
-      return { granted: false, holder: seen.holder, remainingMs: seen.remainingMs, clockMs: null };
-    }
+    const { holder: holderNow, remainingMs } = seen;
+    if (holderNow !== null) return refused(holderNow, seen.token, remainingMs);
+    const lost = seen.revision + seen.ahead < tokenFloor;
     const { ID: id } = await this.#post("lease/grant", { TTL: String(Math.ceil(ttlMs / 1_000)) }, granted);
+    // What was read above is the last only if nobody has written since.
     const free = { key: this.#lease, target: "CREATE", result: "EQUAL", create_revision: "0" };
+    const unchanged = [
+      { key: this.#state, target: "MOD", result: "EQUAL", mod_revision: String(seen.stateRevision) },
+      { key: this.#ahead, target: "MOD", result: "EQUAL", mod_revision: String(seen.aheadRevision) },
+    ];
+    if (lost) {
+      const lead = base64(String(tokenFloor - seen.revision));
+      await this.#commit({
+        compare: [free, ...unchanged],
+        success: [
+          { request_put: { key: this.#lease, value: base64(DATA_LOST), lease: id } },
+          { request_put: { key: this.#ahead, value: lead } },
+        ],
+      });
+      return refused(DATA_LOST, 0, 0);
+    }
     const before = seen.numbers;
     const outgoing = Math.max(numbers.outgoing, before?.outgoing ?? 0) + block;
     const startedUs = latest(numbers.startedUs, before?.startedUs ?? null);
-    // The numbers read above are the last ones only if nobody has written them since.
-    const unchanged = {
-      key: this.#state,
-      target: "MOD",
-      result: "EQUAL",
-      mod_revision: String(seen.stateRevision),
-    };
     this.#asked = id;
     const outcome = await this.#commit({
-      compare: [free, unchanged],
+      compare: [free, ...unchanged],
       success: [
         { request_put: { key: this.#lease, value: base64(holder), lease: id } },
         { request_put: { key: this.#state, value: base64(JSON.stringify({ outgoing, startedUs })) } },
       ],
     });
-    const token = outcome.header.revision;
+    const token = outcome.header.revision + seen.ahead;
     if (!outcome.succeeded || token <= tokenFloor) {
       await this.#revoke(id);
-      const holderNow = outcome.succeeded
-        ? "nobody: etcd's revision is lower than it was"
-        : "another process";
-      return { granted: false, holder: holderNow, remainingMs: 0, clockMs: null };
+      return refused(outcome.succeeded ? DATA_LOST : "another process", 0, 0);
     }
     this.#asked = "";
     this.#id = id;
     return { granted: true, token, before, expired: false, clockMs: null };
   }
 
-  async renew(token: number, { numbers, block }: LeaseRequest): Promise<boolean> {
+  async renew(_token: number, { numbers, block }: LeaseRequest): Promise<boolean> {
     if (this.#id === "") return false;
     const { result } = await this.#post("lease/keepalive", { ID: this.#id }, keptAlive);
     if (result.TTL <= 0) return false;
-    return this.#write(token, { outgoing: numbers.outgoing + block, startedUs: numbers.startedUs });
+    return this.#write({ outgoing: numbers.outgoing + block, startedUs: numbers.startedUs });
   }
 
-  async release(token: number, { numbers }: LeaseRequest): Promise<boolean> {
+  async release(_token: number, { numbers }: LeaseRequest): Promise<boolean> {
     if (this.#id === "") return false;
-    const held = await this.#write(token, numbers);
+    const held = await this.#write(numbers);
     await this.#revoke(this.#id);
     return held;
   }
@@ -130,12 +152,14 @@ export class EtcdLease implements LeaseService {
 
   close(): void {}
 
-  async #look(): Promise<LeaseView & { readonly stateRevision: number }> {
-    const { responses } = await this.#commit({
-      success: [{ request_range: { key: this.#lease } }, { request_range: { key: this.#state } }],
+  async #look(): Promise<Seen> {
+    const keys = [this.#lease, this.#state, this.#ahead];
+    const { header, responses } = await this.#commit({
+      success: keys.map((key) => ({ request_range: { key } })),
     });
-    const [lease, state] = responses.map(({ response_range }) => response_range?.kvs[0]);
+    const [lease, state, lead] = responses.map(({ response_range }) => response_range?.kvs[0]);
     const numbers = state === undefined ? null : stored.parse(JSON.parse(fromBase64(state.value)));
+    const ahead = lead === undefined ? 0 : offset.parse(fromBase64(lead.value));
     let remainingMs = 0;
     if (lease !== undefined && lease.lease !== "0") {
       const left = await this.#post("lease/timetolive", { ID: lease.lease }, ttlLeft);
@@ -143,17 +167,18 @@ export class EtcdLease implements LeaseService {
     }
     return {
       holder: lease === undefined ? null : fromBase64(lease.value),
-      token: lease?.create_revision ?? 0,
-      remainingMs,
-      numbers,
+      token: lease === undefined ? 0 : lease.create_revision + ahead,
+      ...{ remainingMs, numbers, ahead },
+      revision: header.revision,
       stateRevision: state?.mod_revision ?? 0,
+      aheadRevision: lead?.mod_revision ?? 0,
     };
   }
 
-  /** Writes the numbers if the lease is held under this token. */
-  async #write(token: number, numbers: SessionNumbers): Promise<boolean> {
+  /** Writes the numbers if the key is still that of etcd's lease that is held, of which each token has its own. */
+  async #write(numbers: SessionNumbers): Promise<boolean> {
     const { succeeded } = await this.#commit({
-      compare: [{ key: this.#lease, target: "CREATE", result: "EQUAL", create_revision: String(token) }],
+      compare: [{ key: this.#lease, target: "LEASE", result: "EQUAL", lease: this.#id }],
       success: [{ request_put: { key: this.#state, value: base64(JSON.stringify(numbers)) } }],
     });
     return succeeded;
@@ -190,6 +215,10 @@ export class EtcdLease implements LeaseService {
     if (read.success) return read.data;
     throw new KeelError("lease-answer", `${this.name}: ${path} was answered with ${text.slice(0, 200)}`);
   }
+}
+
+function refused(holder: string, token: number, remainingMs: number): LeaseAnswer {
+  return { granted: false, holder, token, remainingMs, clockMs: null };
 }
 
 function latest(one: number | null, other: number | null): number | null {

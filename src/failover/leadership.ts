@@ -31,6 +31,8 @@ export interface LeadershipOptions {
   readonly monotonicNs: () => number;
   /** Highest token known from earlier runs. */
   readonly tokenFloor: number;
+  /** A token higher than any known before, whoever has it: to be kept for later runs. */
+  readonly onToken?: (token: number) => void;
   /** The session's numbers as they are now. */
   readonly numbers: () => SessionNumbers;
   /** Why this process should not lead now; empty when nothing speaks against it. Asked before the lease is. */
@@ -63,7 +65,9 @@ export class Leadership {
   readonly counters: LeadershipCounters = { terms: 0, renewals: 0, failures: 0, lost: 0, early: 0 };
   readonly #options: LeadershipOptions;
   #role: Role = "passive";
-  #token: number;
+  #token = 0;
+  /** Highest known, of this process or of another one: no token up to it is granted again, even where the service has lost its data. */
+  #tokenFloor: number;
   /** When the request was sent that the present term rests on. */
   #grantedNs = Number.NEGATIVE_INFINITY;
   #nextNs = Number.NEGATIVE_INFINITY;
@@ -81,13 +85,14 @@ export class Leadership {
 
   constructor(options: LeadershipOptions) {
     this.#options = options;
-    this.#token = options.tokenFloor;
+    this.#tokenFloor = options.tokenFloor;
   }
 
   get role(): Role {
     return this.#role;
   }
 
+  /** Of this process's last term; 0 = it has not led. */
   get token(): number {
     return this.#token;
   }
@@ -230,6 +235,7 @@ export class Leadership {
     if (Math.abs(putMs) > STEP_MS) {
       this.#options.onProblem(`the coordination service's clock was put by ${Math.round(putMs)} ms`);
     }
+    this.#know(answer.token);
     if (!answer.granted) {
       this.#holder = answer.holder;
       this.#seenNs = sentNs;
@@ -264,6 +270,12 @@ export class Leadership {
     onLead(answer.token, answer.before);
   }
 
+  #know(token: number): void {
+    if (token <= this.#tokenFloor) return;
+    this.#tokenFloor = token;
+    this.#options.onToken?.(token);
+  }
+
   /** Whoever had the lease may count on it for so long, though the service would grant it. */
   #bar(nowNs: number, forMs: number): void {
     this.#notBeforeNs = Math.max(this.#notBeforeNs, nowNs + forMs * 1e6);
@@ -280,7 +292,7 @@ export class Leadership {
 
   async #takeOn(token: number): Promise<void> {
     const { service, fence, monotonicNs, ttlMs, onLead } = this.#options;
-    this.#token = Math.max(this.#token, token);
+    this.#know(token);
     const request = this.#request();
     const sentNs = monotonicNs();
     const held = await service.renew(token, request);
@@ -338,6 +350,6 @@ export class Leadership {
 
   #request(): LeaseRequest {
     const { holder, ttlMs, numbers } = this.#options;
-    return { holder, ttlMs, tokenFloor: this.#token, numbers: numbers(), block: NUMBER_BLOCK };
+    return { holder, ttlMs, tokenFloor: this.#tokenFloor, numbers: numbers(), block: NUMBER_BLOCK };
   }
 }

@@ -29,6 +29,8 @@ export type LeaseAnswer =
       readonly granted: false;
       /** Who holds it, or why nobody is given it. */
       readonly holder: string;
+      /** Highest token that the service knows to have been granted; 0 = none. */
+      readonly token: number;
       /** It cannot be had before; 0 = not known. */
       readonly remainingMs: number;
       readonly clockMs: number | null;

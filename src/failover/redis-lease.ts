@@ -35,12 +35,12 @@ end
 local held = redis.call('GET', KEYS[1])
 local last = redis.call('GET', KEYS[2])
 local own = last and held == last .. ':' .. ARGV[1] and redis.call('HGET', KEYS[3], 'by') == last .. ':' .. ARGV[7]
-if held and not own then return {0, held, redis.call('PTTL', KEYS[1]), clock} end
+if held and not own then return {0, held, redis.call('PTTL', KEYS[1]), clock, last or '0'} end
 local expired = redis.call('HGET', KEYS[3], 'released') ~= last
 if own then expired = redis.call('HGET', KEYS[3], 'after') == 'expired' end
 local ends = redis.call('HGET', KEYS[3], 'ends')
 if last and not own and expired and ends and tonumber(ends) > now then
-  return {0, last .. ':the one whose lease was removed', tonumber(ends) - now, clock}
+  return {0, last .. ':the one whose lease was removed', tonumber(ends) - now, clock, last}
 end
 local token = redis.call('INCR', KEYS[2])
 if token <= tonumber(ARGV[3]) then
@@ -116,11 +116,12 @@ export class RedisLease implements LeaseService {
         ...[String(numbers.outgoing), startedText(numbers), String(block), this.#process],
       ],
     );
-    if (!Array.isArray(answer) || answer.length < 4) throw this.#unsound("acquire", answer);
+    if (!Array.isArray(answer) || answer.length < 5) throw this.#unsound("acquire", answer);
     if (Number(answer[0]) === 0) {
       return {
         granted: false,
         holder: holderOf(String(answer[1])),
+        token: Math.max(tokenOf(answer[1]), tokenOf(answer[4])),
         remainingMs: Math.max(0, Number(answer[2])),
         clockMs: this.#clockOf(answer[3]),
       };
@@ -238,6 +239,12 @@ function startedText({ startedUs }: SessionNumbers): string {
 
 function holderOf(value: string): string {
   return value.slice(value.indexOf(":") + 1);
+}
+
+/** Of `token` or `token:holder`; 0 where there is none. */
+function tokenOf(value: unknown): number {
+  const token = Number.parseInt(String(value), 10);
+  return Number.isSafeInteger(token) && token > 0 ? token : 0;
 }
 
 function numbersOf(outgoing: unknown, startedUs: unknown): SessionNumbers | null {

@@ -152,10 +152,10 @@ export class LiveFailover extends LeaderTap {
       ttlMs: config.lease.ttlMs,
       monotonicNs: clock.monotonicNs,
       tokenFloor: this.#token.read(),
+      onToken: (token) => this.#token.write(token),
       numbers,
       unfit: () => "",
       onLead: (token, before) => {
-        this.#token.write(token);
         log.warn("this process leads", { term: token });
         this.takeover.begin(leadership.seenNs);
         this.#client?.leave();

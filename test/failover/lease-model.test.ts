@@ -86,7 +86,7 @@ class Model {
     const own = this.#time < this.#untilMs && this.#holder === `${this.token}:${holder}`;
     if (this.#time < this.#untilMs && !own) {
       const remainingMs = Math.round(this.#untilMs - this.#time);
-      return { granted: false, holder: this.#holder, remainingMs, clockMs };
+      return { granted: false, holder: this.#holder, token: this.token, remainingMs, clockMs };
     }
     this.token += 1;
     this.#holder = `${this.token}:${holder}`;

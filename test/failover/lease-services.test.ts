@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { RedisClient } from "bun";
 import { Secret } from "../../src/core/secret.ts";
 import { EtcdLease } from "../../src/failover/etcd-lease.ts";
+import { LeaseFence } from "../../src/failover/fence.ts";
+import { Leadership } from "../../src/failover/leadership.ts";
 import type { LeaseRequest, LeaseService } from "../../src/failover/lease-service.ts";
 import { RedisLease } from "../../src/failover/redis-lease.ts";
 import { EtcdServer, etcdMissing } from "../support/etcd-server.ts";
@@ -35,6 +37,34 @@ async function acquired(service: LeaseService, wanted: LeaseRequest) {
     await Bun.sleep(20);
   }
   throw new Error("the lease was not granted");
+}
+
+/** One that knows no token of its own: of two that contend, the one that has never led. */
+class Passive {
+  readonly tokens: number[] = [];
+  readonly leadership: Leadership;
+
+  constructor(service: LeaseService, ttlMs: number) {
+    const monotonicNs = (): number => Bun.nanoseconds();
+    this.leadership = new Leadership({
+      ...{ service, fence: new LeaseFence(monotonicNs), holder: "passive", ttlMs, monotonicNs },
+      tokenFloor: 0,
+      onToken: (token) => this.tokens.push(token),
+      numbers: () => ({ outgoing: 1, startedUs: null }),
+      unfit: () => "",
+      onLead: () => {},
+      onFollow: () => Promise.resolve(),
+      onProblem: () => {},
+    });
+  }
+
+  async until(met: () => boolean): Promise<void> {
+    for (let turn = 0; turn < 4_000 && !met(); turn += 1) {
+      this.leadership.onTimer();
+      await Bun.sleep(5);
+    }
+    if (!met()) throw new Error(`not met; it leads: ${this.leadership.role === "leader"}, ${this.tokens}`);
+  }
 }
 
 /** What every coordination service must do. */
@@ -112,6 +142,22 @@ describe.skipIf(noRedis !== null)("Redis", () => {
     expect(next.token).toBeGreaterThan(token);
     expect(performance.now() - startedMs).toBeGreaterThan(950);
     service.close();
+  });
+
+  test("one that was only ever refused is granted a token above its leader's by a server that has lost everything", async () => {
+    const [one, two] = [open("count"), open("count")];
+    await grants(one);
+    const { token } = await acquired(one, { ...long("one"), tokenFloor: 8 });
+    expect(token).toBe(9);
+    const passive = new Passive(two, 300);
+    await passive.until(() => passive.tokens.length > 0);
+    await server.stop();
+    await server.start();
+    await passive.until(() => passive.leadership.role === "leader");
+    expect(passive.tokens).toEqual([9, 10]);
+    expect(passive.leadership.token).toBe(10);
+    await passive.leadership.stop(() => Promise.resolve());
+    one.close();
   });
 
   test("a lease whose key was removed is its holder's until it ends, and prolonged", async () => {
@@ -201,6 +247,41 @@ describe.skipIf(noEtcd !== null)("etcd", () => {
       ...{ ca: undefined, name, timeoutMs: 5_000 },
     });
   contract(open);
+
+  test("an etcd made anew grants nothing for as long as a lease lasts, then tokens above all that are known", async () => {
+    const TOKEN = 1_000_000;
+    const [one, two, fresh] = [open("anew"), open("anew"), open("anew")];
+    const startedMs = performance.now();
+    const known = { ...request("one", 7), tokenFloor: TOKEN };
+    expect(await one.acquire(known)).toMatchObject({
+      granted: false,
+      holder: expect.stringContaining("lost"),
+    });
+    expect(await two.acquire(request("two"))).toMatchObject({ granted: false });
+    const first = await acquired(one, { ...known, ttlMs: 60_000 });
+    expect(performance.now() - startedMs).toBeGreaterThan(950);
+    expect(first.token).toBeGreaterThan(TOKEN);
+    expect(await fresh.look()).toMatchObject({ holder: "one", token: first.token });
+    const passive = new Passive(two, 1_000);
+    await passive.until(() => passive.tokens.length > 0);
+    expect(passive.tokens).toEqual([first.token]);
+    expect(await one.renew(first.token, known)).toBe(true);
+    expect(await one.release(first.token, known)).toBe(true);
+    expect((await acquired(fresh, request("fresh"))).token).toBeGreaterThan(first.token);
+    for (const service of [one, two, fresh]) service.close();
+  });
+
+  test("a lease that moves to another process of its host is prolonged by it", async () => {
+    const [one, next, other] = [open("moves"), open("moves"), open("moves")];
+    const { token } = await acquired(one, long("one"));
+    next.adopt(one.handle);
+    expect(await next.renew(token, long("one", 9))).toBe(true);
+    expect(await other.look()).toMatchObject({ holder: "one", token, numbers: { outgoing: 109 } });
+    other.adopt("4711");
+    expect(await other.renew(token, long("one")).catch(() => false)).toBe(false);
+    expect(await next.release(token, long("one"))).toBe(true);
+    for (const service of [one, next, other]) service.close();
+  });
 
   test("one whose grant did not reach its process does not keep it waiting", async () => {
     let loses = false;
