@@ -62,6 +62,14 @@ export function readFailover(
   if (values.KEEL_GATEWAY === "fix" && values.KEEL_FIX_HOST === undefined) {
     missing("KEEL_FIX_HOST", "a FIX counterparty, because KEEL_LEASE_URL is set: a pair shares its session");
   }
+  if (values.KEEL_FIX_HOST !== undefined && values.KEEL_FIX_RESET_ON_LOGON) {
+    problems.push({
+      name: "KEEL_FIX_RESET_ON_LOGON",
+      found: env.KEEL_FIX_RESET_ON_LOGON ?? null,
+      expected:
+        "off, because KEEL_LEASE_URL is set: who takes the session over asks for the fills that the leader had not read",
+    });
+  }
   if ((peer === undefined) !== (listen === null)) {
     const [name, other] =
       listen === null ? ["KEEL_PEER_LISTEN", "KEEL_PEER"] : ["KEEL_PEER", "KEEL_PEER_LISTEN"];

@@ -20,7 +20,11 @@ export const FIX_VARIABLES = {
   KEEL_FIX_USERNAME: variable(word("text without spaces"), null, "Username (553) of the logon"),
   KEEL_FIX_PASSWORD_FILE: variable(secretFile, null, "File with the Password (554) of the logon"),
   KEEL_FIX_HEARTBEAT_SECONDS: variable(integerIn(1, 3_600), "30", "HeartBtInt (108)", "s"),
-  KEEL_FIX_RESET_ON_LOGON: variable(flag, "off", "Start both sequences at 1 with every logon (141=Y)"),
+  KEEL_FIX_RESET_ON_LOGON: variable(
+    flag,
+    "off",
+    "Start both sequences at 1 with every logon (141=Y); not for one of a pair, which would lose fills",
+  ),
   KEEL_FIX_STORE_DIR: variable(
     path,
     null,

@@ -215,3 +215,14 @@ test.each([
     `KEEL_LEASE_URL: found nothing, expected the URL of Redis or etcd, because ${name} is set`,
   );
 });
+
+test("one of a pair does not reset the session that both share, which would lose the fills that a dead leader had not read", () => {
+  const pair = { KEEL_LEASE_URL: "redis://redis.example:6379", KEEL_FIX_HOST: "fix.example" };
+  expect(() => loadConfig({ ...pair, KEEL_FIX_RESET_ON_LOGON: "on" })).toThrow(
+    `KEEL_FIX_RESET_ON_LOGON: found "on", expected off, because KEEL_LEASE_URL is set`,
+  );
+  expect(loadConfig({ ...pair, KEEL_FIX_RESET_ON_LOGON: "off" }).failover).toBeDefined();
+  expect(loadConfig({ KEEL_FIX_HOST: "fix.example", KEEL_FIX_RESET_ON_LOGON: "on" }).fix?.resetOnLogon).toBe(
+    true,
+  );
+});
