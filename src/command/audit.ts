@@ -10,7 +10,7 @@ show    why a quote stood at a time: what came in, model, features, probabilitie
 export  writes quotes and events of a run to Parquet files
 
 verify finds what was changed, dropped, put elsewhere or put in, and says in which file and where. With --key it proves as well that
-who holds the private key wrote it. A run that a crash cut off is told as such and is no failure. The end of the newest run can be
+who holds the private key wrote it, but for the newest records, which must be short (--unsworn). A run that a crash cut off is told as such and is no failure. The end of the newest run can be
 cut off unseen unless a digest of it (the result's \`head\`) is kept elsewhere and given with --head.
 
 show takes --quote ID, or --instrument SYMBOL with --at TIME (ISO 8601 or µs since the epoch; the run's end when left out).
@@ -23,6 +23,12 @@ The result of verify holds \`ok\`, \`runs\`, \`retired\`, \`head\` and \`problem
       type: "string",
       value: "DIGEST",
       description: "verify: a digest that was told earlier and must be found",
+    },
+    unsworn: {
+      type: "number",
+      value: "SECONDS",
+      min: 0,
+      description: "verify: how long the newest records may go on that nothing signed swears to",
     },
     run: { type: "string", value: "ID", description: "show, export: the run; the latest when left out" },
     quote: { type: "number", integer: true, value: "ID", description: "show: id of a quote that was sent" },

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { SignatureChecker } from "../core/signature.ts";
+import { linkProblems, NOTHING, type RunLink, type Stretch, unswornProblem } from "./audit-chain.ts";
 import { fileDigest } from "./chain.ts";
 import { CRC_FROM, RECORD_BYTES, type SegmentHeader } from "./format.ts";
 import { type FoundCheckpoint, type JournalPlace, JournalReader, journalRuns, UNLINKED } from "./reader.ts";
@@ -55,37 +56,27 @@ export interface Audit {
   readonly problems: readonly AuditProblem[];
 }
 
-interface Link {
-  readonly runId: string;
-  readonly file: string;
-  /** Null in journals from before runs were linked. */
-  readonly previous: string | null;
-  /** Digest of the run's last segment as it is. */
-  readonly last: string;
-  readonly firstSegment: number;
-  /** Where what could be read of the run ends. */
-  readonly end: JournalPlace;
-}
-
 /** No type of record is larger. */
 const TYPE_MAX = 255;
-const NOTHING = "0".repeat(64);
+const UNSWORN_SEGMENT = "a further segment begins although no checkpoint swears to the records from here on";
 
 export interface AuditOptions {
   /** Null leaves signatures unchecked. */
   readonly checker: SignatureChecker | null;
   /** A digest that was told earlier, of a checkpoint or of a segment: it must be found. */
   readonly expected: string | null;
+  /** With a key: longest time that records behind the last good checkpoint may span, µs; null as {@link unswornProblem} says. */
+  readonly unswornUsMax?: number | null;
 }
 
 /**
  * Reads every byte of a journal's folder and proves what can be proved: that no record was changed, dropped, put elsewhere or put in
  * (CRC, sequence, digest of each checkpoint), no segment and no run taken away (links, retired segments), and, with a key, that whoever
- * holds it wrote all that.
+ * holds it wrote all that but for the newest records.
  *
  * @throws BadInputError when the folder cannot be read
  */
-export function auditJournal(directory: string, { checker, expected }: AuditOptions): Audit {
+export function auditJournal(directory: string, { checker, expected, unswornUsMax }: AuditOptions): Audit {
   const found = new Findings(checker);
   const { problems, links, digests } = found;
   const retired = retiredSegments(directory);
@@ -94,7 +85,11 @@ export function auditJournal(directory: string, { checker, expected }: AuditOpti
   }
   checkRetired(directory, retired.lines, checker, problems);
   const runs = journalRuns(directory).map(({ runId }) => auditRun(directory, runId, found));
-  checkLinks(links, retired.lines, problems);
+  problems.push(...linkProblems(links, retired.lines));
+  if (checker !== null) {
+    const unsworn = unswornProblem(links, unswornUsMax ?? null);
+    if (unsworn !== null) problems.push(unsworn);
+  }
   for (const { entry } of retired.lines) digests.add(entry.digest);
   for (const { last, previous } of links) digests.add(last).add(previous ?? last);
   if (expected !== null && !digests.has(expected)) {
@@ -115,7 +110,7 @@ export function auditJournal(directory: string, { checker, expected }: AuditOpti
 class Findings {
   readonly checker: SignatureChecker | null;
   readonly problems: AuditProblem[] = [];
-  readonly links: Link[] = [];
+  readonly links: RunLink[] = [];
   /** Of good checkpoints and of segments. */
   readonly digests = new Set<string>();
 
@@ -133,11 +128,19 @@ function auditRun(
   const seen = { checkpoints: 0, signed: 0, sinceGood: 0, clockErrorUsMax: Number.NaN, clockUnknown: 0 };
   let [fromUs, toUs] = [Number.NaN, Number.NaN];
   let complete = false;
+  let sinceAny = 0;
+  let anchored = false;
+  let [goodFromUs, goodToUs, betweenUsMax, missing] = [0, 0, 0, 0];
   // The first record that no good checkpoint swears to, and the last good checkpoint.
   let unsworn: JournalPlace | null = null;
   let good: JournalPlace | null = null;
   let told: JournalPlace | null = null;
+  let linked: string | null = null;
   reader.onSegment = () => {
+    // Who writes swears to a segment before the next one begins, whatever happens.
+    if (sinceAny > 0 && reader.first?.version !== 1)
+      problems.push({ runId, ...(unsworn ?? reader.header()), what: UNSWORN_SEGMENT, cutOff: false });
+    sinceAny = 0;
     if (seen.sinceGood === 0) unsworn = reader.header();
   };
   reader.onCheckpoint = (checkpoint) => {
@@ -145,12 +148,17 @@ function auditRun(
     const from = unsworn ?? place;
     const wrong = checkpointProblem(checkpoint, place.offset, checker);
     seen.checkpoints += 1;
+    sinceAny = 0;
     if (wrong !== null) {
       // The checkpoints behind it in the file, which swear to it too, add nothing.
       if (told !== from) problems.push({ runId, ...from, what: wrong, cutOff: false });
       told = from;
       return;
     }
+    // Where records are missing nothing could be written, however long that took.
+    if (missing === reader.missing) betweenUsMax = Math.max(betweenUsMax, goodToUs - goodFromUs);
+    missing = reader.missing;
+    anchored ||= linked !== null || !isNothing(reader.first);
     seen.sinceGood = 0;
     good = place;
     unsworn = reader.behind();
@@ -160,13 +168,16 @@ function auditRun(
     if (clock?.synchronised === true) seen.clockErrorUsMax = maximum(seen.clockErrorUsMax, clock.maxErrorUs);
     else seen.clockUnknown += 1;
   };
-  let linked: string | null = null;
   for (const { type, timeUs, payload } of reader.records()) {
-    if (type === RECORD.link) linked = linkOf(payload)?.digest ?? linked;
+    // The first one counts: a later one may be behind what is sworn to.
+    if (type === RECORD.link) linked ??= linkOf(payload)?.digest ?? null;
     if (Number.isNaN(fromUs)) fromUs = timeUs;
     toUs = timeUs;
     complete = type === RECORD.end;
+    goodFromUs = seen.sinceGood === 0 ? timeUs : Math.min(goodFromUs, timeUs);
+    goodToUs = seen.sinceGood === 0 ? timeUs : Math.max(goodToUs, timeUs);
     seen.sinceGood += 1;
+    sinceAny += 1;
   }
   const { damage, first, lastDigest, run } = reader;
   if (damage !== null) {
@@ -178,6 +189,10 @@ function auditRun(
     const place = reason === UNLINKED ? ((isProved ? null : good) ?? unsworn) : null;
     problems.push({ runId, ...(place ?? placeOf(damage)), what: reason, cutOff });
   }
+  const stretch: Stretch | null =
+    seen.sinceGood === 0
+      ? null
+      : { from: unsworn ?? reader.header(), records: seen.sinceGood, fromUs: goodFromUs, toUs: goodToUs };
   links.push({
     runId,
     file: run.files[0] ?? "",
@@ -185,6 +200,9 @@ function auditRun(
     last: hex(lastDigest ?? fileDigest(run.files.at(-1) ?? "")),
     firstSegment: first?.segment ?? 1,
     end: damage === null ? reader.behind() : placeOf(damage),
+    anchored,
+    unsworn: stretch,
+    betweenUsMax,
   });
   return {
     runId,
@@ -250,41 +268,13 @@ function checkRetired(
   }
 }
 
-/** Every run begins where another one, or what was retired, ended. */
-function checkLinks(links: readonly Link[], retired: readonly RetiredLine[], problems: AuditProblem[]): void {
-  const gone = new Set(retired.map(({ entry }) => entry.digest));
-  const ends = new Set(links.map(({ last }) => last));
-  const oldest = links[0];
-  for (const link of links) {
-    const { runId, file, previous, firstSegment } = link;
-    if (previous === null) continue;
-    const follows = gone.has(previous) || (firstSegment === 1 && ends.has(previous));
-    if (follows || (previous === NOTHING && firstSegment === 1 && link === oldest && gone.size === 0))
-      continue;
-    problems.push({ runId, ...headerOf(file), what: missingBefore(link), cutOff: false });
-  }
-  const named = new Set(links.flatMap(({ previous }) => previous ?? []));
-  for (const { runId, file, last } of links.slice(0, -1)) {
-    if (named.has(last)) continue;
-    const what =
-      "no later run follows this one: it was put in or changed, or the run after it was taken away";
-    problems.push({ runId, ...headerOf(file), what, cutOff: false });
-  }
-}
-
-function missingBefore({ previous, firstSegment }: Link): string {
-  if (firstSegment > 1)
-    return `the segments before ${firstSegment} are gone, and not written down as retired`;
-  if (previous === NOTHING) return "this run begins a chain of its own although others lie before it";
-  return "what lay before this run is gone or changed, and not written down as retired";
-}
-
 function folderProblem(file: string, what: string): AuditProblem {
   return { runId: null, file, offset: null, record: null, sequence: null, what, cutOff: false };
 }
 
-function headerOf(file: string): JournalPlace {
-  return { file, offset: 0, record: 0, sequence: null };
+/** Its first header names nothing that it follows. */
+function isNothing(header: SegmentHeader | null): boolean {
+  return header === null || header.previousDigest.every((byte) => byte === 0);
 }
 
 function placeOf({ file, offset, record, sequence }: JournalPlace): JournalPlace {

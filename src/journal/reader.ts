@@ -245,6 +245,8 @@ export class JournalReader {
     digest: Uint8Array | null,
   ): boolean {
     if (header.runId !== this.run.runId) reader.refuse(`the header belongs to run ${header.runId}`);
+    else if (this.first !== null && header.version !== this.first.version)
+      reader.refuse(`version ${header.version} in a run that was begun with version ${this.first.version}`);
     else if (header.segment !== segment)
       reader.refuse(`segment ${segment} is missing before segment ${header.segment}`);
     else if (digest !== null && Buffer.compare(digest, header.previousDigest) !== 0) {

@@ -7,17 +7,27 @@ import { type Output, UsageError } from "../command.ts";
 export interface VerifyOptions {
   readonly key: string | undefined;
   readonly head: string | undefined;
+  /** Seconds. */
+  readonly unsworn: number | undefined;
 }
 
 const DIGEST = /^[0-9a-f]{64}$/i;
 
 /** @returns whether everything is as it was written @throws KeelError when there is no such folder or key, nothing in it, or `head` is no digest */
-export async function verify(directory: string, { key, head }: VerifyOptions, out: Output): Promise<boolean> {
+export async function verify(
+  directory: string,
+  { key, head, unsworn }: VerifyOptions,
+  out: Output,
+): Promise<boolean> {
   if (head !== undefined && !DIGEST.test(head)) {
     throw new UsageError(`--head: found ${JSON.stringify(head)}, expected a digest of 64 hexadecimal digits`);
   }
   const checker = key === undefined ? null : new SignatureChecker(readKey(key), "journal");
-  const audit = auditJournal(directory, { checker, expected: head?.toLowerCase() ?? null });
+  const audit = auditJournal(directory, {
+    checker,
+    expected: head?.toLowerCase() ?? null,
+    unswornUsMax: unsworn === undefined ? null : unsworn * 1e6,
+  });
   // Of nothing it would say that nothing was changed, whoever emptied the folder or mistook its name.
   if (audit.runs.length === 0) {
     throw new BadInputError(directory, "no journal", "segments of a run (keel-RUN-000001.kjl)");
