@@ -38,6 +38,7 @@ import { ServiceTap } from "./service-tap.ts";
 import { checkNumbers, Succession } from "./succession.ts";
 import { configuredTaps } from "./taps.ts";
 import { LiveWatch } from "./watch.ts";
+import { writtenFolders } from "./written-folders.ts";
 
 const PAPER_COMP_ID = "PAPER";
 const DISK_MS = 10_000;
@@ -417,12 +418,6 @@ function gateway(
           reconnectCapMs: PAIR_RECONNECT_CAP_MS,
         };
   return new FixQuoteGateway({ ...common, ...sessionOf(config.fix), ...pair });
-}
-
-function writtenFolders({ stateDir, journal }: Config): Map<string, string> {
-  const folders = new Map([["state", stateDir]]);
-  if (journal !== undefined) folders.set("journal", journal.dir);
-  return folders;
 }
 
 function webhookOf({ alerts }: Config): WebhookOptions | null {
