@@ -100,6 +100,12 @@ test("the folder of the socket is made below /run, and can be written to elsewhe
   expect(unit("keel.service", { ...options, env: { KEEL_HTTP: "127.0.0.1:9464" } })).not.toContain("Runtime");
 });
 
+test("two desks fit below what slows a service down: a handover holds both", () => {
+  const residentMb = 460;
+  const [, high] = /^MemoryHigh=(\d+)G$/m.exec(unit("keel.service", options)) ?? [];
+  expect(Number(high) * 1_024).toBeGreaterThan(2 * residentMb * 1.5);
+});
+
 test("the watchdog waits longer than the loop may take to stop", () => {
   const text = unit("keel.service", options);
   expect(text).toContain("Type=notify\n");

@@ -75,8 +75,9 @@ CPUWeight=1000
 IOSchedulingClass=best-effort
 IOSchedulingPriority=2
 OOMScoreAdjust=-500
-MemoryHigh=1G
-MemoryMax=2G
+# During a handover it holds two desks, with what their journals have in the page cache.
+MemoryHigh=2G
+MemoryMax=3G
 MemorySwapMax=0
 TasksMax=512
 LimitNOFILE=65536
