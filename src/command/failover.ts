@@ -21,7 +21,7 @@ reached.`,
     url: {
       type: "string",
       value: "URL",
-      description: "A running process's KEEL_HTTP, e.g. http://127.0.0.1:9100 or unix:/path",
+      description: "A running process's KEEL_HTTP, e.g. http://127.0.0.1:9464 or unix:/path",
     },
     force: { type: "boolean", description: "switch: also where nobody is ready to lead" },
   },

@@ -28,7 +28,7 @@ name, possDup, fields). Exit code 6 when there is no such session, 3 when the pr
       type: "string",
       value: "URL",
       description:
-        "Of the process that runs the session (KEEL_HTTP), e.g. http://127.0.0.1:9100 or unix:/path",
+        "Of the process that runs the session (KEEL_HTTP), e.g. http://127.0.0.1:9464 or unix:/path",
     },
     log: {
       type: "string",

@@ -31,7 +31,7 @@ export const FAILOVER_VARIABLES = {
   KEEL_PEER: variable(
     peerUrl,
     null,
-    "Where the other one of the pair serves what happens to it, e.g. `wss://desk-b.example:9878`; its KEEL_PEER_LISTEN",
+    "Where the other one of the pair serves what happens to it, e.g. `wss://desk-b.example:9879`; its KEEL_PEER_LISTEN",
   ),
   KEEL_PEER_LISTEN: variable(
     listenAddress,

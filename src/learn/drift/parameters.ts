@@ -74,7 +74,7 @@ const ROWS = {
     0.6,
     0.1,
     1,
-    "Part of the way to widening at which an alert is told",
+    "Part of the way to widening from which the stage is `alerted`, which is shown and logged; KeelDrift fires from widening on",
   ],
   widenShare: [
     "WIDEN_SHARE",

@@ -201,7 +201,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
     ...increase("keel_failover_events_total", 0, 5 * MINUTE),
     labels: { event: "lost" },
   }),
-  rule("KeelModelRolledBack", "warning", 0, "A canary or a champion was taken back, or a model was refused", {
+  rule("KeelModelRolledBack", "warning", 0, "A canary or a champion was taken back", {
     ...increase("keel_model_changes_total", 0, 15 * MINUTE),
     labels: { change: "rollback" },
   }),
