@@ -14,7 +14,7 @@ import { LOAD_STAGE } from "../risk/load-shedder.ts";
 import { dashboardSource } from "./dashboard-source.ts";
 import type { LiveFailover } from "./failover.ts";
 import type { LiveDesk } from "./live-desk.ts";
-import { unansweredSeconds } from "./live-metrics.ts";
+import { inHours, unansweredSeconds } from "./live-metrics.ts";
 import { LiveOutcomes } from "./outcomes.ts";
 import { LiveWatch } from "./watch.ts";
 
@@ -85,7 +85,10 @@ export function unready(live: LiveDesk, failover: LiveFailover | null = null): s
     return [`this process stands by; the lease is held by ${holder}`, ...unfit(live)];
   }
   const reasons: string[] = [];
-  if (!live.gateway.ready) reasons.push("the counterparty's session is not established");
+  if (!live.gateway.ready) {
+    const why = inHours(live) ? "" : ": it is outside of KEEL_FIX_SCHEDULE";
+    reasons.push(`the counterparty's session is not established${why}`);
+  }
   const waitedSeconds = unansweredSeconds(live);
   if (waitedSeconds > UNANSWERED_SECONDS_MAX) {
     reasons.push(`the counterparty has not answered quotes for ${waitedSeconds.toFixed(0)} s`);

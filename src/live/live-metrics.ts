@@ -66,9 +66,14 @@ export function liveMetrics(
 }
 
 /** For how long sent quotes have waited for an answer of the counterparty. */
-export function unansweredSeconds({ desk, clock }: LiveDesk): number {
+export function unansweredSeconds({ desk, clock }: Pick<LiveDesk, "desk" | "clock">): number {
   const sinceUs = desk.unansweredSinceUs;
   return Number.isNaN(sinceUs) ? 0 : (clock.wallUs() - sinceUs) / 1e6;
+}
+
+/** The counterparty's session is to be up, as far as its schedule goes. */
+export function inHours({ gateway, clock }: Pick<LiveDesk, "gateway" | "clock">): boolean {
+  return !(gateway instanceof FixQuoteGateway) || gateway.inHours(clock.wallUs());
 }
 
 function registerReloads(metrics: MetricRegistry, live: LiveDesk): void {
@@ -86,13 +91,17 @@ function registerReloads(metrics: MetricRegistry, live: LiveDesk): void {
   );
 }
 
-function registerGateway(metrics: MetricRegistry, live: LiveDesk): void {
+/** What there is to tell of the counterparty's session. */
+export function registerGateway(
+  metrics: MetricRegistry,
+  live: Pick<LiveDesk, "gateway" | "standsBy" | "desk" | "clock">,
+): void {
   metrics.add({
     name: "keel_gateway_session_up",
     type: "gauge",
-    help: "1 while the counterparty's session is established; without a sample while the other one of a pair leads.",
+    help: "1 while the counterparty's session is established; without a sample while it is down on purpose: outside of its schedule, or while the other one of a pair leads.",
     collect: (emit) => {
-      if (!live.standsBy) emit(live.gateway.ready ? 1 : 0);
+      if (!live.standsBy && inHours(live)) emit(live.gateway.ready ? 1 : 0);
     },
   });
   metrics.single(

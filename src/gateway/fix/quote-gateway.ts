@@ -144,7 +144,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
   start(events: GatewayEvents): void {
     this.#events = events;
     const timeUs = this.#options.clock.wallUs();
-    if (this.#leading && this.#open(timeUs)) this.#connector.connect(timeUs);
+    if (this.#leading && this.inHours(timeUs)) this.#connector.connect(timeUs);
   }
 
   /** Goes on with the session where the leader before can have left it at most: the numbers between are gap-filled when asked for. */
@@ -154,7 +154,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
     this.#followed?.takeOver(before);
     this.#connector.forgetFailures();
     this.#leading = true;
-    if (!this.#stopping && this.#open(timeUs)) this.#connector.connect(timeUs);
+    if (!this.#stopping && this.inHours(timeUs)) this.#connector.connect(timeUs);
   }
 
   async follow(reason: string, timeUs: number): Promise<void> {
@@ -191,7 +191,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
   }
 
   /** The schedule, where there is one, has the session logged on now. */
-  #open(timeUs: number): boolean {
+  inHours(timeUs: number): boolean {
     return this.#options.schedule?.isOpen(timeUs) ?? true;
   }
 
@@ -269,7 +269,7 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
     this.session.onTimer(timeUs);
     this.#seen.flush();
     if (this.session.established) this.onDrain(timeUs);
-    else if (this.#leading && !this.#stopping && this.#open(timeUs)) this.#connector.onTimer(timeUs);
+    else if (this.#leading && !this.#stopping && this.inHours(timeUs)) this.#connector.onTimer(timeUs);
   }
 
   async stop(timeoutMs: number): Promise<void> {
