@@ -33,6 +33,9 @@ export interface KeptThreadOptions<Reply> {
 /**
  * A thread off the line that is begun anew, for ever, when it ends by itself or its event loop stands still. It does not keep the process
  * alive.
+ *
+ * Its replies are told one a turn of the event loop. The runtime delivers messages of another thread for as long as there are any: of a thread
+ * that replies as fast as they are taken, neither a timer nor a socket would get its turn.
  */
 export class KeptThread<Reply> {
   /** Threads given up, by cause. */
@@ -43,6 +46,10 @@ export class KeptThread<Reply> {
   readonly #backoff = new Backoff(new Rng(process.pid), RESTART);
   readonly #look: ReturnType<typeof setInterval>;
   #worker: Worker | null = null;
+  /** Delivered and not told yet. */
+  readonly #replies: Reply[] = [];
+  /** A reply has been told in this turn. */
+  #hasTold = false;
   #due: ReturnType<typeof setTimeout> | undefined;
   #beats: Int32Array = new Int32Array(1);
   #lastBeat = 0;
@@ -73,6 +80,7 @@ export class KeptThread<Reply> {
     clearTimeout(this.#due);
     const worker = this.#worker;
     this.#worker = null;
+    this.#replies.length = 0;
     worker?.terminate();
   }
 
@@ -85,7 +93,9 @@ export class KeptThread<Reply> {
     this.#looks = 0;
     this.#startMs = performance.now();
     worker.onmessage = ({ data }: MessageEvent<Reply>) => {
-      if (this.#worker === worker) this.#options.onReply(data);
+      if (this.#worker !== worker) return;
+      this.#replies.push(data);
+      if (!this.#hasTold) this.#tell();
     };
     worker.onerror = (event) => {
       event.preventDefault();
@@ -97,6 +107,14 @@ export class KeptThread<Reply> {
     worker.postMessage(this.#options.begin(memory));
     worker.unref();
   }
+
+  readonly #tell = (): void => {
+    const reply = this.#replies.shift();
+    this.#hasTold = reply !== undefined;
+    if (reply === undefined) return;
+    setImmediate(this.#tell);
+    this.#options.onReply(reply);
+  };
 
   #onLook(): void {
     if (this.#worker === null) return;
@@ -114,6 +132,7 @@ export class KeptThread<Reply> {
   #lose(loss: ThreadLoss, problem: string): void {
     const worker = this.#worker;
     this.#worker = null;
+    this.#replies.length = 0;
     worker?.terminate();
     this.losses[loss] += 1;
     this.failure = problem;

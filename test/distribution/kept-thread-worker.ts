@@ -9,5 +9,6 @@ self.onmessage = ({ data }: MessageEvent<{ beat?: SharedArrayBuffer; order?: str
   else if (data.order === "reject") void Promise.reject(new Error("what it was told"));
   else if (data.order === "exit") process.exit(0);
   else if (data.order === "hang") for (;;);
+  else if (data.order === "flood") for (let i = 0; i < 200; i += 1) self.postMessage(String(i));
   else self.postMessage(data.order);
 };

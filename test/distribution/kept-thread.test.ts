@@ -92,6 +92,50 @@ test("threads that end at once are begun ever more slowly", async () => {
   expect(times[2]).toBeGreaterThan(495);
 }, 120_000);
 
+test("timers get their turns between replies that are there together, and the replies keep their order", async () => {
+  const replies: string[] = [];
+  let timerTurns = 0;
+  const timer = setInterval(() => {
+    timerTurns += 1;
+  }, 10);
+  const kept = new KeptThread<string>({
+    url: URL_OF_THREAD,
+    begin: (beat) => ({ beat }),
+    onReply: (reply) => {
+      if (replies.length === 0) timerTurns = 0;
+      replies.push(reply);
+      for (const endMs = performance.now() + 2; performance.now() < endMs; );
+      if (replies.length === 200) clearInterval(timer);
+    },
+    onLost: () => {},
+  });
+  thread = kept;
+  kept.post({ order: "flood" });
+  await until("the replies", () => replies.length === 200);
+  expect(replies).toEqual(Array.from({ length: 200 }, (_, i) => String(i)));
+  expect(timerTurns).toBeGreaterThan(10);
+}, 120_000);
+
+test("what a thread replied is not told after the close", async () => {
+  const replies: string[] = [];
+  const kept = new KeptThread<string>({
+    url: URL_OF_THREAD,
+    begin: (beat) => ({ beat }),
+    onReply: (reply) => {
+      replies.push(reply);
+      // All others have been delivered meanwhile.
+      for (const endMs = performance.now() + 50; performance.now() < endMs; );
+      if (replies.length === 2) kept.close();
+    },
+    onLost: () => {},
+  });
+  thread = kept;
+  kept.post({ order: "flood" });
+  await until("two replies", () => replies.length === 2);
+  await Bun.sleep(200);
+  expect(replies).toEqual(["0", "1"]);
+}, 120_000);
+
 test("after the close nothing is begun or told", async () => {
   const { kept, seen } = begun();
   await answers(kept, seen.replies);
