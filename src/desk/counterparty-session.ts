@@ -38,7 +38,8 @@ export class CounterpartySession {
   }
 
   onSessionUp(timeUs: number): void {
-    const { publisher, quoter, orders } = this.#parts;
+    const { publisher, quoter, orders, reconciler } = this.#parts;
+    reconciler.onSessionUp();
     publisher.sessionUp = true;
     quoter.onSessionUp();
     orders.onSessionUp(timeUs);

@@ -41,6 +41,11 @@ export class Reconciler {
     this.#options.gate.reconciled = false;
   }
 
+  /** Positions that were told outside of a session, by configuration or a leader, are not the counterparty's word. */
+  onSessionUp(): void {
+    if (this.#rule !== null) this.#options.gate.reconciled = false;
+  }
+
   onSessionDown(): void {
     if (this.#rule !== null) this.#options.gate.reconciled = false;
   }

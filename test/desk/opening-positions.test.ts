@@ -45,3 +45,16 @@ for (const reconcile of ["adopt", null] as const) {
     expect(held(5, "0", reconcile)).toEqual([0, 0, 0]);
   });
 }
+
+test("positions that were told before a session do not stand in for what the counterparty says in it", () => {
+  const bed = new DeskBed(null, {}, false, {}, null, { reconcile: "adopt" });
+  const { desk, timeUs } = bed;
+  const flat = { positions: [], openOrders: [], quotes: [] };
+  desk.onSessionDown(timeUs);
+  desk.onReconciliation(flat, true, timeUs);
+  expect(desk.gate.reconciled).toBe(true);
+  desk.onSessionUp(timeUs);
+  expect(desk.gate.reconciled).toBe(false);
+  desk.onReconciliation(flat, false, timeUs);
+  expect(desk.gate.reconciled).toBe(true);
+});
