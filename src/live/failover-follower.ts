@@ -1,12 +1,10 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { StreamRecord, StreamSnapshot } from "../failover/stream.ts";
-import type { BookedTrades } from "../gateway/gateway.ts";
 import { BOOK_FILE, BookStore } from "../position/book-store.ts";
 import { SIDES_FILE, SidesStore } from "../quote/sides-store.ts";
 import { KILL_SWITCH_FILE, KillSwitchStore } from "../risk/kill-switch-store.ts";
 import type { LiveFailoverOptions } from "./failover.ts";
-import { sessionRecords } from "./failover-snapshot.ts";
 import { type FollowedCounters, FollowedLeader } from "./followed-leader.ts";
 import { followedState } from "./followed-trading.ts";
 import type { LiveDesk } from "./live-desk.ts";
@@ -23,9 +21,11 @@ export class LeaderFollower {
   readonly #onReleased: () => void;
   #followed: FollowedLeader | null = null;
   #first: ((snapshot: StreamSnapshot | null) => void) | null = null;
-  /** What came of the leader before the desk was there. */
+  /** What came of the leader before the desk was there: the last whole, and the records behind it. */
+  #snapshot: StreamSnapshot | null = null;
   #early: StreamRecord[] = [];
-  #trades: BookedTrades | null = null;
+  /** The whole that the state directory was written from. */
+  #written: StreamSnapshot | null = null;
 
   /** @param onReleased told when the leader has given the lease back */
   constructor(options: FollowerOptions, onReleased: () => void) {
@@ -44,7 +44,7 @@ export class LeaderFollower {
 
   /**
    * To be called before the desk is made: where the other one leads, its books and sides replace this host's own, and its kill switch
-   * what is not this host's own. Returns when it has answered, or soon when it does not.
+   * what is not this host's own. Returns when it has answered, or soon when it does not; what it says later is taken over by {@link start}.
    */
   async takeOver(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<StreamSnapshot | null>();
@@ -64,8 +64,7 @@ export class LeaderFollower {
     const { kill, reducing } = followedState(trading.loadState(clock.wallUs()), snapshot);
     trading.save(kill, reducing);
     new SidesStore(join(stateDir, SIDES_FILE)).replace(snapshot.sides);
-    this.#early.unshift(...sessionRecords(snapshot));
-    this.#trades = snapshot.trades ?? null;
+    this.#written = snapshot;
     log.info("the leader's books are taken over", { positions: snapshot.positions.length });
   }
 
@@ -73,18 +72,23 @@ export class LeaderFollower {
   start(live: LiveDesk): void {
     const followed = new FollowedLeader(live);
     this.#followed = followed;
-    if (this.#trades !== null) live.gateway.adoptTrades?.(this.#trades);
-    const early = this.#early;
+    const snapshot = this.#snapshot;
+    if (snapshot !== null && snapshot === this.#written) followed.begin(snapshot);
+    else if (snapshot !== null) followed.adopt(snapshot);
+    for (const record of this.#early) this.#apply(record, followed);
+    this.#snapshot = null;
+    this.#written = null;
     this.#early = [];
-    for (const record of early) this.#apply(record, followed);
   }
 
   onSnapshot(snapshot: StreamSnapshot): void {
-    if (this.#first !== null) {
-      this.#first(snapshot);
+    if (this.#followed !== null) {
+      this.#followed.adopt(snapshot);
       return;
     }
-    this.#followed?.adopt(snapshot);
+    this.#snapshot = snapshot;
+    this.#early = [];
+    this.#first?.(snapshot);
   }
 
   onRecord(record: StreamRecord): void {

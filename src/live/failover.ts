@@ -117,10 +117,13 @@ export class LiveFailover extends LeaderTap {
    * Returns when it has answered, or soon when it does not.
    */
   async prepare(): Promise<void> {
-    if (this.#client === null) return;
+    const client = this.#client;
+    if (client === null) return;
     const taken = this.follower.takeOver();
-    this.#client.follow();
+    client.follow();
+    const retries = setInterval(() => client.onTimer(), TIMER_MS);
     await taken;
+    clearInterval(retries);
   }
 
   /** What the FIX session tells of itself. */

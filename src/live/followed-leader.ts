@@ -55,9 +55,14 @@ export class FollowedLeader {
 
   /** Takes over everything as a whole: positions, sides, trading state and session. */
   adopt(snapshot: StreamSnapshot): void {
-    const live = this.#live;
     this.counters.adoptions += 1;
-    live.log.warn("the leader's positions are taken over as a whole");
+    this.#live.log.warn("the leader's positions are taken over as a whole");
+    this.begin(snapshot);
+  }
+
+  /** {@link adopt}, for a desk that was begun with the leader's books: what they cannot say is taken over. */
+  begin(snapshot: StreamSnapshot): void {
+    const live = this.#live;
     this.#waiting = [];
     const named = new Set(snapshot.positions.map(({ venue, symbol }) => `${venue}:${symbol}`));
     const flat = positionsOf(live).filter(({ venue, symbol }) => !named.has(`${venue}:${symbol}`));
