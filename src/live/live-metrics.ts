@@ -41,7 +41,7 @@ export function liveMetrics(
     if (tap instanceof LiveOutcomes) registerOutcomeMetrics(metrics, tap);
     if (tap instanceof LiveWatch) tap.register(metrics);
   }
-  registerRiskMetrics(metrics, desk);
+  registerRiskMetrics(metrics, desk, () => live.standsBy);
   if (live.gateway instanceof DeribitGateway) registerDeribitMetrics(metrics, live.gateway);
   if (distributor !== null) registerDistributionMetrics(metrics, distributor);
   if (live.relay !== null) registerRelayMetrics(metrics, live.relay);

@@ -8,20 +8,30 @@ import type { MetricRegistry } from "./metrics.ts";
 /** Counterparties with models that markouts are shown of: the latest to have come. The books keep all. */
 const MARKOUT_GROUPS_MAX = 256;
 
-/** Registers what risk, books and hedging have to tell. */
-export function registerRiskMetrics(metrics: MetricRegistry, desk: Desk): void {
+/**
+ * Registers what risk, books and hedging have to tell.
+ *
+ * @param standsBy the other one of a pair leads: it is the one that asks the counterparty
+ */
+export function registerRiskMetrics(
+  metrics: MetricRegistry,
+  desk: Desk,
+  standsBy: () => boolean = () => false,
+): void {
   const { gate, book, hedger } = desk;
   const { positions } = gate;
   const base = (underlying: number): string => desk.market.underlyings.base(underlying);
   metrics.single("keel_risk_state", "gauge", "0 active, 1 reducing, 2 halted.", () =>
     TRADING_STATES.indexOf(gate.tradingState),
   );
-  metrics.single(
-    "keel_risk_reconciled",
-    "gauge",
-    "1 while the books are known to be the counterparty's.",
-    () => (gate.reconciled ? 1 : 0),
-  );
+  metrics.add({
+    name: "keel_risk_reconciled",
+    type: "gauge",
+    help: "1 while the books are known to be the counterparty's; without a sample while the other one of a pair leads.",
+    collect: (emit) => {
+      if (!standsBy()) emit(gate.reconciled ? 1 : 0);
+    },
+  });
   metrics.single(
     "keel_risk_protection_total",
     "counter",

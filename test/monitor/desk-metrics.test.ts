@@ -33,6 +33,16 @@ test("the exposition follows what the desk counts", () => {
   expect(text).toContain("\nkeel_risk_killed 0\n");
 });
 
+test("a desk that stands by does not say that it is not reconciled: the leader is the one that asks", () => {
+  const { desk } = new DeskBed(null, {}, false, {}, null, { reconcile: "adopt" });
+  let standsBy = true;
+  const metrics = new MetricRegistry();
+  registerRiskMetrics(metrics, desk, () => standsBy);
+  expect(exposition(metrics)).not.toContain("\nkeel_risk_reconciled ");
+  standsBy = false;
+  expect(exposition(metrics)).toContain("\nkeel_risk_reconciled 0\n");
+});
+
 test("markouts are shown of so many counterparties and models at most, the latest", () => {
   const metrics = new MetricRegistry();
   const { desk } = new DeskBed(new ScriptedEngine());
