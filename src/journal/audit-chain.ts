@@ -44,23 +44,38 @@ export function linkProblems(
   const problems: AuditProblem[] = [];
   const gone = new Set(retired.map(({ entry }) => entry.digest));
   const ends = new Set(links.map(({ last }) => last));
-  const oldest = links[0];
+  const begins = links.filter(({ previous }) => previous === NOTHING);
+  const beginning = begins.length > 1 ? links[0] : begins[0];
   for (const link of links) {
     const { runId, file, previous, firstSegment } = link;
     if (previous === null) continue;
     const follows = gone.has(previous) || (firstSegment === 1 && ends.has(previous));
-    if (follows || (previous === NOTHING && firstSegment === 1 && link === oldest && gone.size === 0))
-      continue;
+    if (follows || (link === beginning && firstSegment === 1 && gone.size === 0)) continue;
     problems.push({ runId, ...headerOf(file), what: missingBefore(link), cutOff: false });
   }
-  const named = new Set(links.map((link, at) => previousOf(link, links[at - 1])));
-  for (const { runId, file, last } of links.slice(0, -1)) {
-    if (named.has(last)) continue;
+  const newest = chainEnd(links);
+  for (const link of openEnds(links)) {
+    if (link === newest) continue;
+    const { runId, file } = link;
     const what =
       "no later run follows this one: it was put in or changed, or the run after it was taken away";
     problems.push({ runId, ...headerOf(file), what, cutOff: false });
   }
   return problems;
+}
+
+/**
+ * The run that no other one follows: the newest, whose name is the last but where the clock was put back between two runs of a keel from
+ * before names followed the folder's. Where several are followed by none, the last of all.
+ */
+export function chainEnd(links: readonly RunLink[]): RunLink | undefined {
+  const open = openEnds(links);
+  return open.length === 1 ? open[0] : links.at(-1);
+}
+
+function openEnds(links: readonly RunLink[]): RunLink[] {
+  const named = new Set(links.map((link, at) => previousOf(link, links[at - 1])));
+  return links.filter(({ last }) => !named.has(last));
 }
 
 /**
@@ -74,7 +89,7 @@ export function unswornProblem(links: readonly RunLink[], allowedUs: number | nu
   const byLast = new Map(links.map((link) => [link.last, link]));
   const before = new Map(links.map((link, at) => [link, links[at - 1]]));
   const unsworn: Stretch[] = [];
-  let link = links.at(-1);
+  let link = chainEnd(links);
   let runId = link?.runId ?? null;
   for (const _ of links) {
     if (link === undefined) break;

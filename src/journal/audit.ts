@@ -1,6 +1,13 @@
 import { readFileSync } from "node:fs";
 import type { SignatureChecker } from "../core/signature.ts";
-import { linkProblems, NOTHING, type RunLink, type Stretch, unswornProblem } from "./audit-chain.ts";
+import {
+  chainEnd,
+  linkProblems,
+  NOTHING,
+  type RunLink,
+  type Stretch,
+  unswornProblem,
+} from "./audit-chain.ts";
 import { fileDigest } from "./chain.ts";
 import { CRC_FROM, RECORD_BYTES, type SegmentHeader } from "./format.ts";
 import { type FoundCheckpoint, type JournalPlace, JournalReader, journalRuns, UNLINKED } from "./reader.ts";
@@ -51,7 +58,7 @@ export interface Audit {
   readonly runs: readonly RunAudit[];
   /** Segments that were retired, as written down. */
   readonly retired: number;
-  /** Hex digest of the last segment. Whoever keeps it elsewhere can later prove that nothing behind it was cut off. */
+  /** Hex digest of the newest run's last segment. Whoever keeps it elsewhere can later prove that nothing behind it was cut off. */
   readonly head: string | null;
   readonly problems: readonly AuditProblem[];
 }
@@ -85,6 +92,7 @@ export function auditJournal(directory: string, { checker, expected, unswornUsMa
   }
   checkRetired(directory, retired.lines, checker, problems);
   const runs = journalRuns(directory).map(({ runId }) => auditRun(directory, runId, found));
+  const newest = chainEnd(links);
   problems.push(...linkProblems(links, retired.lines));
   if (checker !== null) {
     const unsworn = unswornProblem(links, unswornUsMax ?? null);
@@ -94,16 +102,16 @@ export function auditJournal(directory: string, { checker, expected, unswornUsMa
   for (const { last, previous } of links) digests.add(last).add(previous ?? last);
   if (expected !== null && !digests.has(expected)) {
     const what = `nothing has the digest ${expected}: what it was told of is gone or changed`;
-    const end = links.at(-1)?.end;
+    const end = newest?.end;
     // Where all that is there holds together, it is what followed that is gone.
     problems.push(
       end !== undefined && problems.every(({ cutOff }) => cutOff)
-        ? { runId: links.at(-1)?.runId ?? null, ...end, what, cutOff: false }
+        ? { runId: newest?.runId ?? null, ...end, what, cutOff: false }
         : folderProblem(directory, what),
     );
   }
   const ok = problems.every(({ cutOff }) => cutOff);
-  return { ok, runs, retired: retired.lines.length, head: links.at(-1)?.last ?? null, problems };
+  return { ok, runs, retired: retired.lines.length, head: newest?.last ?? null, problems };
 }
 
 /** What is gathered while the runs are read. */

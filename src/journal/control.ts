@@ -11,8 +11,10 @@ export const CONTROL = {
   done: 3,
   /** The disk takes nothing for now; the thread tries again. */
   stalled: 4,
+  /** Times that retention could not remove what it should have. */
+  unretired: 5,
 } as const;
-export const CONTROL_BYTES = 20;
+export const CONTROL_BYTES = 24;
 
 /** First and only message to the thread. */
 export interface JournalWorkerStart {
@@ -21,7 +23,12 @@ export interface JournalWorkerStart {
   readonly options: SegmentOptions;
 }
 
-/** First and only message from the thread, when it has ended. */
+/** Message from the thread when files stay that retention should have removed. */
+export interface JournalWorkerWarning {
+  readonly unretired: string;
+}
+
+/** Last message from the thread, when it has ended. */
 export interface JournalWorkerReply {
   /** Null when everything was written. */
   readonly failure: string | null;

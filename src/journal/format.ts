@@ -53,12 +53,17 @@ export interface SegmentHeader {
   readonly version: number;
 }
 
-/** Run id of a process that takes another one's place: it sorts behind that one's, whatever the clock did meanwhile. */
+/** Run id that sorts behind another one, whatever the clock did meanwhile: the chain of a folder goes by the order of names. */
 export function runIdAfter(before: string, wallUs: number, salt: number): string {
   let id = runIdAt(wallUs, salt);
   for (let timeUs = Math.max(wallUs, secondOf(before)); id <= before; timeUs += 1e6)
     id = runIdAt(timeUs, salt);
   return id;
+}
+
+/** Run ids made by {@link runIdAt}, which have others of their kind behind them. */
+export function isTimedRunId(runId: string): boolean {
+  return secondOf(runId) > 0;
 }
 
 /** Start of the second that a run id names, µs since the epoch; 0 for other names. */

@@ -11,6 +11,9 @@ export interface Retention {
   readonly ageMs: number | null;
 }
 
+const UNKEPT =
+  "nothing keeps the host's clock (NTP, PTP), or the kernel does not tell: files stay whatever their age";
+
 /** What was retired, a line each: JSON, a tab, the signature in base64 (empty without a key). */
 export const RETIRED_FILE = "keel-retired.jsonl";
 
@@ -34,22 +37,34 @@ export interface RetiredLine {
   readonly signature: string;
 }
 
+export interface RetirementOptions {
+  readonly keep: Retention;
+  /** Path of the segment that is being written; it and what follows stay. */
+  readonly writing: string;
+  /** Wall clock. */
+  readonly nowMs: number;
+  /** Whether something keeps the wall clock. By one that runs free, and may have begun in another year, nothing is too old. */
+  readonly isClockKept: () => boolean;
+  readonly signer: Signer | null;
+}
+
+export interface Retirement {
+  readonly removed: number;
+  /** In words why files stay that should have gone; null when none does. */
+  readonly putOff: string | null;
+}
+
 /**
  * Removes the oldest segments until what is left is within bounds; each is written down, with its digest, before it goes, so that the
  * chain goes on where the files begin.
  *
- * @param writing path of the segment that is being written; it and what follows stay
- * @param nowMs wall clock
- * @returns how many were removed
+ * @throws what the file system throws
  */
 export function retire(
   directory: string,
-  keep: Retention,
-  writing: string,
-  nowMs: number,
-  signer: Signer | null,
-): number {
-  if (keep.bytes === null && keep.ageMs === null) return 0;
+  { keep, writing, nowMs, isClockKept, signer }: RetirementOptions,
+): Retirement {
+  if (keep.bytes === null && keep.ageMs === null) return { removed: 0, putOff: null };
   const files = segmentFiles(directory);
   let left = files.reduce((total, { bytes }) => total + bytes, 0);
   let removed = 0;
@@ -58,6 +73,7 @@ export function retire(
     const tooLarge = keep.bytes !== null && left > keep.bytes;
     const tooOld = keep.ageMs !== null && nowMs - file.modifiedMs > keep.ageMs;
     if (!tooLarge && !tooOld) break;
+    if (!tooLarge && !isClockKept()) return { removed, putOff: UNKEPT };
     const { runId, segment, bytes } = file;
     const digest = digestOf(file, files[at + 1]);
     const why = tooLarge ? "size" : "age";
@@ -66,16 +82,17 @@ export function retire(
     left -= bytes;
     removed += 1;
   }
-  return removed;
+  return { removed, putOff: null };
 }
 
-/** As the next segment names it; only where that cannot be read is the file itself read. */
+/**
+ * As the next segment of its run names it; where there is none, or it cannot be read, the file itself is read. What the next file of the
+ * folder names may be of another run.
+ */
 function digestOf(file: SegmentFile, next: SegmentFile | undefined): string {
-  const header = next === undefined ? null : readHeader(next.path);
-  const isNamed =
-    header !== null &&
-    typeof header !== "string" &&
-    (next?.runId === file.runId || (header.version > 1 && header.previousDigest.some((byte) => byte !== 0)));
+  const isNext = next?.runId === file.runId && next.segment === file.segment + 1;
+  const header = isNext ? readHeader(next.path) : null;
+  const isNamed = header !== null && typeof header !== "string";
   return Buffer.from(isNamed ? header.previousDigest : fileDigest(file.path)).toString("hex");
 }
 

@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { FileLock } from "../core/file-lock.ts";
-import { isSynchronised, readKernelClock } from "../core/kernel-clock.ts";
+import { isSynchronised, kernelClockErrorUs, readKernelClock } from "../core/kernel-clock.ts";
 import { Signer } from "../core/signature.ts";
 import { chainHead } from "./chain.ts";
 import { CHECKPOINT, type CheckpointBody, encodeCheckpoint } from "./checkpoint.ts";
@@ -20,6 +20,8 @@ import { CRC_FROM, DIGEST_BYTES, encodeHeader, RECORD_BYTES, segmentName, writeU
 import { type Retention, retire } from "./retention.ts";
 import { recoverStaged, STAGING } from "./staging.ts";
 
+/** What retention could not do is tried again after this long. */
+const RETIRE_AGAIN_MS = 60_000;
 /** Records gathered before they are handed to the file system. */
 const BUFFER_BYTES = 1024 * 1024;
 
@@ -74,10 +76,16 @@ export class SegmentFiles {
   #unsworn = 0;
   #swornMs = Number.NEGATIVE_INFINITY;
   #lastSequence = 0;
+  readonly #onUnretired: (why: string) => void;
+  #retireAgainMs = Number.POSITIVE_INFINITY;
 
-  /** @throws what the file system throws, and KeelError when the signing key is none */
-  constructor(options: SegmentOptions) {
+  /**
+   * @param onUnretired called with the reason whenever files stay that retention should have removed
+   * @throws what the file system throws, and KeelError when the signing key is none
+   */
+  constructor(options: SegmentOptions, onUnretired: (why: string) => void) {
     this.#options = options;
+    this.#onUnretired = onUnretired;
     this.#signer = options.signingKey === null ? null : new Signer(options.signingKey, "journal");
     this.#staged = options.staged;
     mkdirSync(options.directory, { recursive: true });
@@ -105,8 +113,9 @@ export class SegmentFiles {
     if (this.#options.fsync === "always") this.#sync();
   }
 
-  /** Swears and syncs when the intervals have passed. `nowMs` is any monotonic clock. */
+  /** Swears, syncs and retires when the intervals have passed. `nowMs` is `performance.now()`. */
   tick(nowMs: number): void {
+    if (nowMs >= this.#retireAgainMs) this.#retire();
     if (this.#unsworn > 0 && nowMs - this.#swornMs >= this.#options.checkpointMs) {
       this.#swornMs = nowMs;
       this.#checkpoint();
@@ -155,7 +164,7 @@ export class SegmentFiles {
       this.#previousDigest = this.#digest.digest();
       this.#digest = new Bun.CryptoHasher("sha256");
     }
-    const { directory, runId, retention } = this.#options;
+    const { directory, runId } = this.#options;
     const segment = this.segment + 1;
     const path = join(directory, ...(this.#staged ? [STAGING] : []), segmentName(runId, segment));
     const previousDigest = this.#previousDigest;
@@ -174,7 +183,23 @@ export class SegmentFiles {
     this.#inSegment = header.length;
     this.#records = 0;
     this.#wrote(header);
-    if (!this.#staged) retire(directory, retention, path, Date.now(), this.#signer);
+    if (!this.#staged) this.#retire();
+  }
+
+  /** A clean-up that fails must not end the recording. */
+  #retire(): void {
+    const { directory, runId, retention: keep } = this.#options;
+    const writing = join(directory, segmentName(runId, this.segment));
+    const isClockKept = (): boolean => !Number.isNaN(kernelClockErrorUs());
+    let putOff: string | null;
+    try {
+      const options = { keep, writing, nowMs: Date.now(), isClockKept, signer: this.#signer };
+      ({ putOff } = retire(directory, options));
+    } catch (error) {
+      putOff = error instanceof Error ? error.message : String(error);
+    }
+    this.#retireAgainMs = putOff === null ? Number.POSITIVE_INFINITY : performance.now() + RETIRE_AGAIN_MS;
+    if (putOff !== null) this.#onUnretired(putOff);
   }
 
   #take(record: Uint8Array): void {

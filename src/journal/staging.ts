@@ -2,6 +2,7 @@ import { existsSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { segmentFiles } from "./chain.ts";
+import { isTimedRunId } from "./format.ts";
 import { JournalReader, journalRuns } from "./reader.ts";
 import { RECORD } from "./record.ts";
 
@@ -37,6 +38,27 @@ export function recoverStaged(directory: string): void {
     if (linked.has(runId)) renameSync(path, join(directory, path.slice(staging.length + 1)));
     else rmSync(path);
   }
+}
+
+/**
+ * The last run id of a folder that names a time, runs that were begun beside another one included; empty where there is none, or where the
+ * folder cannot be read, which who writes there will say.
+ */
+export function lastRunId(directory: string): string {
+  return (
+    [directory, join(directory, STAGING)]
+      .flatMap((folder) => {
+        try {
+          return journalRuns(folder);
+        } catch {
+          return [];
+        }
+      })
+      .map(({ runId }) => runId)
+      .filter(isTimedRunId)
+      .sort()
+      .at(-1) ?? ""
+  );
 }
 
 function isLinked(staging: string, runId: string): boolean {

@@ -6,7 +6,12 @@
  */
 import { Collector } from "../core/background.ts";
 import { RING_NONE, RingConsumer } from "../core/ring.ts";
-import { CONTROL, type JournalWorkerReply, type JournalWorkerStart } from "./control.ts";
+import {
+  CONTROL,
+  type JournalWorkerReply,
+  type JournalWorkerStart,
+  type JournalWorkerWarning,
+} from "./control.ts";
 import { CRC_FROM, TWO_32 } from "./format.ts";
 import { RECORD } from "./record.ts";
 import { SegmentFiles } from "./segments.ts";
@@ -30,7 +35,10 @@ self.onmessage = (message: MessageEvent<JournalWorkerStart>) => {
   const words = new Int32Array(control);
   let reply: JournalWorkerReply;
   try {
-    const files = new SegmentFiles(options);
+    const files = new SegmentFiles(options, (unretired) => {
+      Atomics.add(words, CONTROL.unretired, 1);
+      self.postMessage({ unretired } satisfies JournalWorkerWarning);
+    });
     Atomics.store(words, CONTROL.ready, 1);
     Atomics.notify(words, CONTROL.ready);
     reply = drain(new RingConsumer(memory), words, files);

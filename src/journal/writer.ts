@@ -2,7 +2,13 @@ import { KeelError } from "../core/errors.ts";
 import { workerUrl } from "../core/executable.ts";
 import { RING_NONE, RingProducer, ringMemory } from "../core/ring.ts";
 import { chainHead } from "./chain.ts";
-import { CONTROL, CONTROL_BYTES, type JournalWorkerReply, type JournalWorkerStart } from "./control.ts";
+import {
+  CONTROL,
+  CONTROL_BYTES,
+  type JournalWorkerReply,
+  type JournalWorkerStart,
+  type JournalWorkerWarning,
+} from "./control.ts";
 import { RECORD_BYTES, segmentName, TWO_32 } from "./format.ts";
 import { type JournalSink, RECORD, type RecordType } from "./record.ts";
 import type { Retention } from "./retention.ts";
@@ -26,6 +32,8 @@ export interface JournalOptions {
   readonly signingKey?: string | null;
   /** Everything is kept when left out. */
   readonly retention?: Retention;
+  /** Called with the reason when files stay that retention should have removed; once for each reason that is another than the last. */
+  readonly onUnretired?: (why: string) => void;
   /** The run is begun beside another one: its segments lie apart until {@link JournalWriter.link}. */
   readonly staged?: boolean;
   /** Capacity of the ring, a power of two. A single record may take at most half of it. */
@@ -90,7 +98,15 @@ export class JournalWriter implements JournalSink {
     this.#control = new Int32Array(control);
     this.#worker = new Worker(workerUrl("journal"));
     this.#ended = new Promise((resolve) => {
-      this.#worker.onmessage = (message: MessageEvent<JournalWorkerReply>) => resolve(message.data);
+      let told = "";
+      this.#worker.onmessage = ({ data }: MessageEvent<JournalWorkerReply | JournalWorkerWarning>) => {
+        if (!("unretired" in data)) {
+          resolve(data);
+        } else if (data.unretired !== told) {
+          told = data.unretired;
+          options.onUnretired?.(told);
+        }
+      };
       this.#worker.onerror = (event) => {
         Atomics.store(this.#control, CONTROL.failed, 1);
         resolve({ failure: event.message, records: 0, bytes: 0, segments: 0, digest: null });
@@ -137,6 +153,11 @@ export class JournalWriter implements JournalSink {
   /** The journal's thread can write no more; everything from then on is dropped. */
   get failed(): boolean {
     return Atomics.load(this.#control, CONTROL.failed) !== 0;
+  }
+
+  /** Times that files stayed that retention should have removed. */
+  get unretired(): number {
+    return Atomics.load(this.#control, CONTROL.unretired);
   }
 
   text(type: RecordType, subject: number, timeUs: number, payload: string): void {

@@ -109,7 +109,7 @@ export class LiveDesk {
     const { config, clock, log } = options;
     const prepared = await prepareEngine(config, clock, log);
     const before = options.successor?.journalRun;
-    return new LiveDesk(options, prepared, await openJournal(config.journal, clock, before));
+    return new LiveDesk(options, prepared, await openJournal(config.journal, clock, log, before));
   }
 
   private constructor(

@@ -133,6 +133,12 @@ function registerJournal(metrics: MetricRegistry, live: LiveDesk): void {
   metrics.single("keel_journal_failed", "gauge", "1 when the journal can write no more.", () =>
     journal.failed ? 1 : 0,
   );
+  metrics.single(
+    "keel_journal_unretired_total",
+    "counter",
+    "Times that files stayed that retention should have removed.",
+    () => journal.unretired,
+  );
 }
 
 function registerProcess(metrics: MetricRegistry, live: LiveDesk, disk: DiskSpace): void {

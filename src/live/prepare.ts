@@ -14,6 +14,7 @@ import { loadModels } from "../inference/model.ts";
 import { startEngine } from "../inference/registry.ts";
 import type { StepModel } from "../inference/step-model.ts";
 import { runIdAfter } from "../journal/format.ts";
+import { lastRunId } from "../journal/staging.ts";
 import { JournalWriter } from "../journal/writer.ts";
 import { type ConfiguredModel, configuredModel, switchable } from "./registry-model.ts";
 import { warmUpLine } from "./warm-up.ts";
@@ -61,16 +62,20 @@ export async function prepareEngine(config: Config, clock: Clock, log: Logger): 
 export async function openJournal(
   journal: Config["journal"],
   { wallUs }: Clock,
+  log: Logger,
   before?: string | null,
 ): Promise<JournalWriter | null> {
   if (journal === undefined) return null;
+  const last = lastRunId(journal.dir);
+  const behind = before !== undefined && before !== null && before > last ? before : last;
   return await JournalWriter.open({
     directory: journal.dir,
-    runId: runIdAfter(before ?? "", wallUs(), process.pid),
+    runId: runIdAfter(behind, wallUs(), process.pid),
     staged: before !== undefined,
     segmentBytes: journal.segmentBytes,
     checkpointMs: journal.checkpointMs,
     signingKey: journal.signingKey?.reveal() ?? null,
     retention: journal.retention,
+    onUnretired: (why) => log.warn("the journal keeps files that it should have removed", { why }),
   });
 }

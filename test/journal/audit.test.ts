@@ -11,7 +11,6 @@ import {
   renameSync,
   rmSync,
   truncateSync,
-  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -391,16 +390,6 @@ describe("retention", () => {
     expect([ok, problems]).toEqual([true, []]);
     expect(retired).toBeGreaterThan(1);
     expect(runs).toHaveLength(1);
-  });
-
-  test("by age removes what is older", async () => {
-    const directory = folder();
-    await writeRun(directory);
-    const aged = readdirSync(directory).sort().slice(0, 2);
-    for (const name of aged) utimesSync(join(directory, name), 1, 1);
-    await writeRun(directory, { runId: NEXT, retention: { bytes: null, ageMs: 3_600_000 } });
-    expect(readdirSync(directory).filter((name) => aged.includes(name))).toEqual([]);
-    expect(audit(directory).ok).toBe(true);
   });
 
   test("cannot be pretended", async () => {
