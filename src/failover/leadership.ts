@@ -73,6 +73,8 @@ export class Leadership {
   #nextNs = Number.NEGATIVE_INFINITY;
   /** Whoever had the lease may count on it until then, though the service would grant it. */
   #notBeforeNs = Number.NEGATIVE_INFINITY;
+  /** The last one that was granted before its time, and left to whoever had the lease until then. */
+  #parkedToken = Number.NaN;
   #asking: Promise<void> | null = null;
   #holder = "";
   readonly #serviceClock = new ServiceClock();
@@ -247,18 +249,22 @@ export class Leadership {
     }
     this.#grantedNs = sentNs;
     this.#token = answer.token;
-    if (answer.expired && forwardMsMax > ttlMs * UNSURE) this.#bar(nowNs, Math.min(forwardMsMax, ttlMs));
+    // Nobody else has been granted it since, and the time of whoever had it before has been waited for.
+    const waited = answer.token === this.#parkedToken + 1;
+    if (answer.expired && !waited && forwardMsMax > ttlMs * UNSURE)
+      this.#bar(nowNs, Math.min(forwardMsMax, ttlMs));
     if (answer.expired && nowNs < this.#notBeforeNs) {
       this.counters.early += 1;
       const forMs = Math.ceil((this.#notBeforeNs - nowNs) / 1e6);
       this.#options.onProblem(`the lease is free, but its holder may count on it for ${forMs} ms more`);
-      await this.#giveBack(answer.token, request, answer.before);
+      this.#parkedToken = answer.token;
+      await this.#giveBack(answer.token, request, answer.before, true);
       this.#nextNs = this.#notBeforeNs;
       return;
     }
     if (this.#stopped || nowNs >= this.#silentNs) {
       // Too late to make anything of it.
-      await this.#giveBack(answer.token, request, answer.before);
+      await this.#giveBack(answer.token, request, answer.before, false);
       return;
     }
     const from = Math.max(numbers().outgoing, answer.before?.outgoing ?? 0);
@@ -281,13 +287,22 @@ export class Leadership {
     this.#notBeforeNs = Math.max(this.#notBeforeNs, nowNs + forMs * 1e6);
   }
 
-  /** What was granted and is not made use of. Numbers of the holders before count as used all the same. */
-  async #giveBack(token: number, request: LeaseRequest, before: SessionNumbers | null): Promise<void> {
+  /**
+   * What was granted and is not made use of. Numbers of the holders before count as used all the same.
+   *
+   * @param owed whoever had it before may still count on it
+   */
+  async #giveBack(
+    token: number,
+    request: LeaseRequest,
+    before: SessionNumbers | null,
+    owed: boolean,
+  ): Promise<void> {
     const { numbers } = request;
     const outgoing = Math.max(numbers.outgoing, before?.outgoing ?? 0);
     const startedUs = Math.max(numbers.startedUs ?? 0, before?.startedUs ?? 0);
     const left = { outgoing, startedUs: startedUs === 0 ? null : startedUs };
-    await this.#options.service.release(token, { ...request, numbers: left }).catch(() => false);
+    await this.#options.service.release(token, { ...request, numbers: left }, owed).catch(() => false);
   }
 
   async #takeOn(token: number): Promise<void> {

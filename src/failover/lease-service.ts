@@ -60,8 +60,14 @@ export interface LeaseService {
    * @returns false when the lease is not held under this token any more
    */
   renew(token: number, request: LeaseRequest): Promise<boolean>;
-  /** Gives the lease back with the numbers exactly as they are. @returns false when it was not held any more */
-  release(token: number, request: LeaseRequest): Promise<boolean>;
+  /**
+   * Gives the lease back with the numbers exactly as they are.
+   *
+   * @param owed the holder before, whose lease had run out, may still count on it: until this one's end it is granted to that holder or to
+   *   this one alone
+   * @returns false when it was not held any more
+   */
+  release(token: number, request: LeaseRequest, owed?: boolean): Promise<boolean>;
   /** The service's own name of the lease that is held, for {@link adopt}; empty where the token is enough. */
   readonly handle: string;
   /** A lease that another process of this host had is to be prolonged by this one. */

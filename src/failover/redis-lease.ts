@@ -21,7 +21,8 @@ export interface RedisLeaseOptions {
  *
  * A server that is not the one that answered last, because it was restarted or a replica took its place, may have forgotten a lease
  * that somebody still holds: it grants none for as long as one lasts. Nor is one granted before its end because its key was removed. One
- * that the same process was granted is granted again: it has not had the answer, or leads no more.
+ * that the same process was granted is granted again: it has not had the answer, or leads no more. One that is owed to the holder before
+ * is granted to that one, too.
  */
 const ACQUIRE = `
 local time = redis.call('TIME')
@@ -35,11 +36,17 @@ end
 local held = redis.call('GET', KEYS[1])
 local last = redis.call('GET', KEYS[2])
 local own = last and held == last .. ':' .. ARGV[1] and redis.call('HGET', KEYS[3], 'by') == last .. ':' .. ARGV[7]
-if held and not own then return {0, held, redis.call('PTTL', KEYS[1]), clock, last or '0'} end
+local owed = redis.call('HGET', KEYS[3], 'owed')
+local reclaims = last and not own and owed == ARGV[7] and redis.call('HGET', KEYS[3], 'parked') == last
+  and (not held or string.sub(held, 1, #last + 1) == last .. ':')
+if held and not own and not reclaims then return {0, held, redis.call('PTTL', KEYS[1]), clock, last or '0'} end
 local expired = redis.call('HGET', KEYS[3], 'released') ~= last
-if own then expired = redis.call('HGET', KEYS[3], 'after') == 'expired' end
+local after = redis.call('HGET', KEYS[3], 'after')
+local owedAfter = redis.call('HGET', KEYS[3], 'owedAfter')
+if own then expired = after == 'expired' end
+if reclaims then expired = owedAfter == 'expired' end
 local ends = redis.call('HGET', KEYS[3], 'ends')
-if last and not own and expired and ends and tonumber(ends) > now then
+if last and not own and not reclaims and expired and ends and tonumber(ends) > now then
   return {0, last .. ':the one whose lease was removed', tonumber(ends) - now, clock, last}
 end
 local token = redis.call('INCR', KEYS[2])
@@ -54,12 +61,19 @@ if before[1] and tonumber(before[1]) > from then from = tonumber(before[1]) end
 if before[2] and before[2] ~= '' and (started == '' or tonumber(before[2]) > tonumber(started)) then started = before[2] end
 local outgoing = string.format('%.0f', from + tonumber(ARGV[6]))
 ends = string.format('%.0f', now + tonumber(ARGV[2]))
+if not own then
+  owed = expired and string.match(redis.call('HGET', KEYS[3], 'by') or '', ':(%x+)$') or ''
+  owedAfter = after
+end
 redis.call('HSET', KEYS[3], 'outgoing', outgoing, 'startedUs', started, 'ends', ends,
-  'by', token .. ':' .. ARGV[7], 'after', expired and 'expired' or 'released')
+  'owed', owed or '', 'owedAfter', owedAfter or '', 'by', token .. ':' .. ARGV[7], 'after', expired and 'expired' or 'released')
 redis.call('SET', KEYS[1], token .. ':' .. ARGV[1], 'PX', ARGV[2])
 return {1, token, before[1] or '', before[2] or '', expired and 1 or 0, clock}`;
 
-/** KEYS lease token state; ARGV value ttl outgoing startedUs token. One whose key was removed is prolonged as if it were there. */
+/**
+ * KEYS lease token state; ARGV value ttl outgoing startedUs token. One whose key was removed is prolonged as if it were there. Who
+ * prolongs it leads, and has waited for the time of whoever had it before.
+ */
 const RENEW = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -69,14 +83,15 @@ local removed = not held and redis.call('GET', KEYS[2]) == ARGV[5] and redis.cal
   and ends and tonumber(ends) > now
 if held ~= ARGV[1] and not removed then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-redis.call('HSET', KEYS[3], 'outgoing', ARGV[3], 'startedUs', ARGV[4], 'ends', string.format('%.0f', now + tonumber(ARGV[2])))
+redis.call('HSET', KEYS[3], 'outgoing', ARGV[3], 'startedUs', ARGV[4], 'after', 'released',
+  'ends', string.format('%.0f', now + tonumber(ARGV[2])))
 return 1`;
 
-/** KEYS lease state; ARGV value outgoing startedUs token. */
+/** KEYS lease state; ARGV value outgoing startedUs token how. One that is parked stays until its end, for the one that it is owed to. */
 const RELEASE = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[2], 'outgoing', ARGV[2], 'startedUs', ARGV[3], 'released', ARGV[4])
-redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[2], 'outgoing', ARGV[2], 'startedUs', ARGV[3], ARGV[5], ARGV[4])
+if ARGV[5] == 'released' then redis.call('DEL', KEYS[1]) end
 return 1`;
 
 /**
@@ -142,9 +157,12 @@ export class RedisLease implements LeaseService {
     return Number(await this.#eval(RENEW, [lease, last, state], values)) === 1;
   }
 
-  async release(token: number, { holder, numbers }: LeaseRequest): Promise<boolean> {
+  async release(token: number, { holder, numbers }: LeaseRequest, owed = false): Promise<boolean> {
     const { lease, state } = this.#keys;
-    const values = [`${token}:${holder}`, String(numbers.outgoing), startedText(numbers), String(token)];
+    const values = [
+      ...[`${token}:${holder}`, String(numbers.outgoing), startedText(numbers)],
+      ...[String(token), owed ? "parked" : "released"],
+    ];
     return Number(await this.#eval(RELEASE, [lease, state], values)) === 1;
   }
 

@@ -198,6 +198,38 @@ describe.skipIf(noRedis !== null)("Redis", () => {
     two.close();
   });
 
+  test("one that came free too early goes to its holder or to the one that waits, and to no third", async () => {
+    const [one, two, three] = [open("early"), open("early"), open("early")];
+    const short = { ...request("one", 7), ttlMs: 200 };
+    const first = await acquired(one, short);
+    expect(await one.renew(first.token, short)).toBe(true);
+    const early = await acquired(two, long("two"));
+    expect(early).toMatchObject({ expired: true, before: { outgoing: 107 } });
+    expect(await two.release(early.token, long("two", 107), true)).toBe(true);
+    expect(await three.acquire(long("three"))).toMatchObject({ granted: false, token: early.token });
+    const again = await two.acquire(long("two"));
+    expect(again).toMatchObject({ granted: true, expired: true, token: early.token + 1 });
+    expect(await two.release(early.token + 1, long("two", 107), true)).toBe(true);
+    const back = await one.acquire(long("one", 7));
+    expect(back).toMatchObject({ granted: true, expired: false, before: { outgoing: 107 } });
+    expect(await two.acquire(long("two"))).toMatchObject({ granted: false });
+    expect(await three.acquire(long("three"))).toMatchObject({ granted: false });
+    for (const service of [one, two, three]) service.close();
+  });
+
+  test("one that came free too early twice does not go at once to a process that has not led", async () => {
+    const [one, two, three] = [open("twice"), open("twice"), open("twice")];
+    const short = { ...request("one"), ttlMs: 200 };
+    const first = await acquired(one, short);
+    expect(await one.renew(first.token, short)).toBe(true);
+    // Its answer is not heard.
+    expect(await acquired(two, { ...short, holder: "two" })).toMatchObject({ expired: true });
+    const early = await acquired(three, long("three"));
+    expect(await three.release(early.token, long("three"), true)).toBe(true);
+    expect(await two.acquire(long("two"))).toMatchObject({ granted: true, expired: true });
+    for (const service of [one, two, three]) service.close();
+  });
+
   test("one that was given back stays so when its key is asked for", async () => {
     const service = open("back");
     const { token } = await acquired(service, request("one"));
