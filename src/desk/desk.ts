@@ -27,7 +27,12 @@ import type { RiskGate } from "../risk/gate.ts";
 import type { RiskLimits } from "../risk/limits.ts";
 import { LOAD_STAGE } from "../risk/load-shedder.ts";
 import type { OrderState } from "../risk/order.ts";
-import type { MismatchRule, ReconciliationReport, ReconciliationResult } from "../risk/reconciliation.ts";
+import type {
+  MismatchRule,
+  ReconciliationReport,
+  ReconciliationResult,
+  VenuePosition,
+} from "../risk/reconciliation.ts";
 import { assemble } from "./assembly.ts";
 import type { CounterpartySession } from "./counterparty-session.ts";
 import { newDeskCounters } from "./counters.ts";
@@ -330,6 +335,11 @@ export class Desk implements GatewayEvents {
   /** From now on nothing is quoted in a session before {@link onReconciliation}. To be called before anything else. */
   requireReconciliation(rule: MismatchRule): void {
     this.#reconciler.require(rule);
+  }
+
+  /** Positions that were told in instruments that no feed has described yet. */
+  get waitingPositions(): readonly VenuePosition[] {
+    return this.#reconciler.waiting;
   }
 
   /** The last reconciliation; null before the first. */

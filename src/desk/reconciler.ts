@@ -1,5 +1,5 @@
 import { decimalToSteps } from "../core/decimal.ts";
-import type { Instrument, InstrumentTable } from "../market/instrument.ts";
+import { type Instrument, type InstrumentTable, placeOf } from "../market/instrument.ts";
 import type { Book } from "../position/book.ts";
 import type { RiskGate } from "../risk/gate.ts";
 import { ORDER_STATE } from "../risk/order.ts";
@@ -50,13 +50,18 @@ export class Reconciler {
     if (this.#rule !== null) this.#options.gate.reconciled = false;
   }
 
+  /** Positions that were told in instruments that no feed has described yet. */
+  get waiting(): VenuePosition[] {
+    return [...this.#waiting.values()];
+  }
+
   /** An instrument is known from now on: a position that the counterparty reported before is taken over. */
   onInstrument(instrument: Instrument, timeUs: number): void {
     const key = `${instrument.venue}:${instrument.symbol}`;
     const position = this.#waiting.get(key);
     if (position === undefined) return;
     this.#waiting.delete(key);
-    const lots = lotsOf(position.size, instrument);
+    const lots = position.lots ?? lotsOf(position.size, instrument);
     if (Number.isNaN(lots)) return;
     this.#options.book.adopt(instrument.id, lots, position.averagePrice, timeUs);
     this.#options.gate.positions.set(instrument.id, lots);
@@ -71,12 +76,14 @@ export class Reconciler {
     this.#waiting.clear();
     for (const position of report.positions) {
       const instrument = instruments.find(position.venue, position.symbol);
-      const lots = instrument === undefined ? Number.NaN : lotsOf(position.size, instrument);
+      const lots =
+        instrument === undefined ? Number.NaN : (position.lots ?? lotsOf(position.size, instrument));
       if (instrument !== undefined && !Number.isNaN(lots)) {
         venueLots.set(instrument.id, { lots, price: position.averagePrice });
         continue;
       }
-      foreign.push(`${position.venue}:${position.symbol} ${position.size}`);
+      const told = position.lots === undefined ? position.size : `${position.lots} lots`;
+      foreign.push(`${position.venue}:${position.symbol} ${told}`);
       this.#waiting.set(`${position.venue}:${position.symbol}`, position);
     }
     for (const instrument of instruments.all()) {
@@ -92,10 +99,19 @@ export class Reconciler {
         gate.positions.set(instrument, lots);
       }
     }
+    if (rule === "adopt" || (rule !== null && adopt)) this.#flattenUnresolved();
     const strangers = this.#settleOrders(report) || report.quotes.length > 0;
     gate.reconciled = agreed;
     this.last = { differences, foreign, strangers, reconciled: agreed };
     return this.last;
+  }
+
+  /** What the books opened with in instruments that are not described yet and that the counterparty does not name, it does not hold. */
+  #flattenUnresolved(): void {
+    for (const name of this.#options.book.unresolved) {
+      const place = this.#waiting.has(name) ? null : placeOf(name);
+      if (place !== null) this.#waiting.set(name, { ...place, size: "0", averagePrice: null });
+    }
   }
 
   /** Own orders are as the report has them; one that it lacks is at its end. @returns whether it has orders that are not ours */

@@ -11,7 +11,7 @@ export function snapshotOf(live: LiveDesk): StreamSnapshot {
   const store = gateway instanceof FixQuoteGateway ? gateway.session.store : null;
   return {
     books: desk.book.snapshot(),
-    positions: positionsOf(live),
+    positions: [...positionsOf(live), ...waitingOf(live)],
     kill: desk.gate.kill.state,
     reducing: desk.gate.reducing,
     sides: live.sides,
@@ -39,6 +39,13 @@ export function positionsOf({ desk }: LiveDesk): StreamSnapshot["positions"] {
     ...position,
     averagePrice: averages.get(`${position.venue}:${position.symbol}`) ?? null,
   }));
+}
+
+/** Positions in instruments that are not described here yet; what the books opened with in others stands in the books alone, in lots. */
+function waitingOf({ desk }: LiveDesk): StreamSnapshot["positions"] {
+  return desk.waitingPositions
+    .filter(({ lots }) => lots === undefined)
+    .map(({ venue, symbol, size, averagePrice }) => ({ venue, symbol, size, averagePrice }));
 }
 
 /** The state of the leader's session, as the records that lead to it. */

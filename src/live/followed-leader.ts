@@ -1,7 +1,9 @@
 import type { StreamRecord, StreamSnapshot } from "../failover/stream.ts";
 import { FixQuoteGateway } from "../gateway/fix/quote-gateway.ts";
 import type { ExecutionDetail } from "../gateway/gateway.ts";
+import { placeOf } from "../market/instrument.ts";
 import type { SidesName } from "../quote/target.ts";
+import type { VenuePosition } from "../risk/reconciliation.ts";
 import { positionsOf, sessionRecords } from "./failover-snapshot.ts";
 import { followTrading } from "./followed-trading.ts";
 import type { LiveDesk } from "./live-desk.ts";
@@ -64,12 +66,7 @@ export class FollowedLeader {
   begin(snapshot: StreamSnapshot): void {
     const live = this.#live;
     this.#waiting = [];
-    const named = new Set(snapshot.positions.map(({ venue, symbol }) => `${venue}:${symbol}`));
-    const flat = positionsOf(live).filter(({ venue, symbol }) => !named.has(`${venue}:${symbol}`));
-    live.adoptLeader([
-      ...snapshot.positions,
-      ...flat.map((position) => ({ ...position, size: "0", averagePrice: null })),
-    ]);
+    live.adoptLeader(positionsToTake(snapshot, live));
     if (snapshot.trades !== undefined) live.gateway.adoptTrades?.(snapshot.trades);
     this.adoptOrders(snapshot);
     for (const record of sessionRecords(snapshot)) this.apply(record);
@@ -138,4 +135,20 @@ export class FollowedLeader {
     if (this.#waiting.length < WAITING_MAX) this.#waiting.push(record);
     else if (record.what === "fill") this.counters.fillsLost += 1;
   }
+}
+
+/** The leader's positions, and as flat what this desk holds or has opened its books with and the leader does not name. */
+function positionsToTake({ books, positions }: StreamSnapshot, live: LiveDesk): VenuePosition[] {
+  const told = new Map<string, VenuePosition>();
+  for (const position of positions) told.set(`${position.venue}:${position.symbol}`, position);
+  const add = (name: string, held: Pick<VenuePosition, "size" | "lots">): void => {
+    const place = told.has(name) ? null : placeOf(name);
+    if (place !== null) told.set(name, { ...place, ...held, averagePrice: null });
+  };
+  // The leader has begun with these, and nothing has described their instruments to it.
+  for (const [name, { lots }] of Object.entries(books.positions))
+    if (lots !== 0) add(name, { size: "", lots });
+  for (const { venue, symbol } of positionsOf(live)) add(`${venue}:${symbol}`, { size: "0" });
+  for (const name of live.desk.book.unresolved) add(name, { size: "0" });
+  return [...told.values()];
 }

@@ -91,11 +91,16 @@ export class Succession {
 
   /** What was followed is held against what the running process ended with. */
   #settle(live: LiveDesk, followed: FollowedLeader, { state }: Released): void {
-    const [own, theirs] = [sizes(positionsOf(live)), sizes(state.positions)];
+    const { instruments } = live.desk.market;
+    const described = state.positions.filter(
+      ({ venue, symbol }) => instruments.find(venue, symbol) !== undefined,
+    );
+    const [own, theirs] = [sizes(positionsOf(live)), sizes(described)];
     if (own !== theirs) {
       this.#log.error("positions are not those of the process before: they are taken over", { own, theirs });
       followed.adopt(state);
-    } else followed.adoptOrders(state);
+    } else if (described.length < state.positions.length) followed.begin(state);
+    else followed.adoptOrders(state);
   }
 }
 

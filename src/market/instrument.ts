@@ -19,6 +19,13 @@ export const VENUES = [
 ] as const;
 export type VenueName = (typeof VENUES)[number];
 
+/** What `venue:symbol` names; null where the venue is none of {@link VENUES}. */
+export function placeOf(name: string): { readonly venue: VenueName; readonly symbol: string } | null {
+  const end = name.indexOf(":");
+  const venue = VENUES.find((known) => known === name.slice(0, end));
+  return venue === undefined ? null : { venue, symbol: name.slice(end + 1) };
+}
+
 export type InstrumentKind = "spot" | "perpetual" | "future" | "option";
 export type OptionType = "call" | "put";
 

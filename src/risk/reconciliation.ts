@@ -6,6 +6,8 @@ export interface VenuePosition {
   readonly symbol: string;
   /** Signed, in the instrument's units of size (as its lot is), a plain decimal with an optional sign. */
   readonly size: string;
+  /** The same in lots, in place of the size: where whoever tells it does not know how large a lot is. */
+  readonly lots?: number;
   /** Average price; null where the venue does not tell it. */
   readonly averagePrice: number | null;
 }

@@ -46,11 +46,20 @@ for (const reconcile of ["adopt", null] as const) {
   });
 }
 
+test("what the books opened with is flat when the counterparty, asked before the instrument was described, does not name it", () => {
+  const bed = new DeskBed(null, {}, false, {}, null, { opening: booksWith(5), reconcile: "adopt" });
+  bed.desk.onReconciliation({ positions: [], openOrders: [], quotes: [] }, false, bed.timeUs);
+  bed.run(50);
+  const id = bed.desk.market.instruments.find("binance-usdm", "BTCUSDT")?.id ?? -1;
+  const { gate, book, quoter } = bed.desk;
+  expect([gate.positionLots(id), book.ledger.lots[id], quoter.inventory.positionLots[id]]).toEqual([0, 0, 0]);
+});
+
 test("positions that were told before a session do not stand in for what the counterparty says in it", () => {
   const bed = new DeskBed(null, {}, false, {}, null, { reconcile: "adopt" });
   const { desk, timeUs } = bed;
   const flat = { positions: [], openOrders: [], quotes: [] };
-  desk.onSessionDown(timeUs);
+  desk.onSessionDown("lost", timeUs);
   desk.onReconciliation(flat, true, timeUs);
   expect(desk.gate.reconciled).toBe(true);
   desk.onSessionUp(timeUs);

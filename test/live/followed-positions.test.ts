@@ -11,6 +11,8 @@ import { StreamServer } from "../../src/failover/stream-server.ts";
 import { NoGateway } from "../../src/gateway/no-gateway.ts";
 import { LiveFailover } from "../../src/live/failover.ts";
 import { LeaderFollower } from "../../src/live/failover-follower.ts";
+import { snapshotOf } from "../../src/live/failover-snapshot.ts";
+import { FollowedLeader } from "../../src/live/followed-leader.ts";
 import { LiveDesk } from "../../src/live/live-desk.ts";
 import { BOOK_FILE, BookStore } from "../../src/position/book-store.ts";
 import type { BookSnapshot, SavedPosition } from "../../src/position/snapshot.ts";
@@ -137,4 +139,40 @@ test("what a leader says too late for the start is taken over when the desk runs
   follower.start(desk);
   expect(await held(desk)).toEqual([70, 70]);
   expect(follower.counters.adoptions).toBe(1);
+});
+
+test("a desk that has just begun gives up what it opened with and the leader does not hold", async () => {
+  const desk = await standsBy(host(10));
+  new FollowedLeader(desk).adopt(leaderWith(0));
+  expect(await held(desk)).toEqual([0, 0]);
+});
+
+test("a leader that has just begun tells what its books opened with, and one that has followed for long does not take it for flat", async () => {
+  const leader = await standsBy(host(70));
+  const told = snapshotOf(leader);
+  await leader.stop();
+  expect(told.positions).toEqual([]);
+  const desk = await standsBy(host(5));
+  expect(await held(desk)).toEqual([5, 5]);
+  new FollowedLeader(desk).adopt(told);
+  expect(await held(desk)).toEqual([70, 70]);
+});
+
+test("what a leader waits for an instrument's description with is told, and waits at its follower, too", async () => {
+  const leader = await standsBy(host(5));
+  leader.adoptLeader(leaderWith(70).positions);
+  const told = snapshotOf(leader);
+  await leader.stop();
+  const desk = await standsBy(host(0));
+  new FollowedLeader(desk).adopt(told);
+  expect(await held(desk)).toEqual([70, 70]);
+});
+
+test("what neither has described is taken over in lots", async () => {
+  const leader = await standsBy(host(70));
+  const told = snapshotOf(leader);
+  await leader.stop();
+  const desk = await standsBy(host(5));
+  new FollowedLeader(desk).adopt(told);
+  expect(await held(desk)).toEqual([70, 70]);
 });
