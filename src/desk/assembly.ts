@@ -22,6 +22,7 @@ import { Publisher } from "./publisher.ts";
 import { QuotedSides } from "./quoted-sides.ts";
 import { Reconciler } from "./reconciler.ts";
 import { deskRfq } from "./rfq-market.ts";
+import { Settlement } from "./settlement.ts";
 import { TradingSwitch } from "./trading-switch.ts";
 import { Turn } from "./turn.ts";
 
@@ -42,6 +43,7 @@ export interface DeskParts {
   readonly publisher: Publisher;
   readonly trading: TradingSwitch;
   readonly reconciler: Reconciler;
+  readonly settlement: Settlement;
   readonly session: CounterpartySession;
   readonly turn: Turn;
   readonly threads: FeedThreads;
@@ -83,7 +85,10 @@ export function assemble(options: DeskOptions, counters: DeskCounters): DeskPart
     send: (order, timeUs) => orders.send(order, timeUs),
     cancel: (orderId, timeUs) => orders.cancel(orderId, timeUs),
   });
-  const reconciler = new Reconciler({ instruments, gate, book, rule: options.reconcile ?? null });
+  const reconciler = new Reconciler({
+    ...{ instruments, gate, book, rule: options.reconcile ?? null },
+    explains: (...difference) => settlement.explains(...difference),
+  });
   const admit = (instrument: Instrument, underlying: number, timeUs: number): void => {
     sides.onInstrument(instrument.id, instrument.symbol);
     book.add(instrument, underlying);
@@ -120,8 +125,22 @@ export function assemble(options: DeskOptions, counters: DeskCounters): DeskPart
     onChecked: (timeUs) => trading.afterGate(timeUs),
   });
   const trading = new TradingSwitch({ gate, quoter, orders, publisher, rfq, port });
+  const settlement: Settlement = new Settlement({ market, gate, book, quoter, publisher, port });
   const session = new CounterpartySession({
-    ...{ quoter, gate, counters, port, book, market, hedger, orders, publisher, trading, reconciler },
+    ...{
+      quoter,
+      gate,
+      counters,
+      port,
+      book,
+      market,
+      hedger,
+      orders,
+      publisher,
+      trading,
+      reconciler,
+      settlement,
+    },
     begin: () => turn.begin(),
   });
   const remote = options.remote ?? null;
@@ -140,6 +159,6 @@ export function assemble(options: DeskOptions, counters: DeskCounters): DeskPart
   });
   return {
     ...{ clocks, signals, market, quoter, sides, gate, book, hedger, rfq, line, predictor, orders },
-    ...{ publisher, trading, reconciler, session, turn, threads },
+    ...{ publisher, trading, reconciler, settlement, session, turn, threads },
   };
 }

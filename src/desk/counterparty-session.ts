@@ -11,6 +11,7 @@ import type { DeskPort } from "./desk-port.ts";
 import { type MarketState, TOUCHED_QUOTE } from "./market-state.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Reconciler } from "./reconciler.ts";
+import type { Settlement } from "./settlement.ts";
 import type { TradingSwitch } from "./trading-switch.ts";
 
 export interface CounterpartySessionOptions {
@@ -23,6 +24,7 @@ export interface CounterpartySessionOptions {
   readonly publisher: Publisher;
   readonly trading: TradingSwitch;
   readonly reconciler: Reconciler;
+  readonly settlement: Settlement;
   readonly counters: DeskCounters;
   readonly port: DeskPort;
   /** Quotes are going to be decided outside a feed's turn. */
@@ -79,7 +81,8 @@ export class CounterpartySession {
     timeUs: number,
     detail: ExecutionDetail,
   ): void {
-    const { begin, book, counters, gate, hedger, market, port, publisher, quoter, trading } = this.#parts;
+    const { begin, book, counters, gate, hedger, market, port, publisher, quoter } = this.#parts;
+    const { settlement, trading } = this.#parts;
     if (!(instrument >= 0 && instrument < market.books.length)) {
       counters.unknownExecutions += 1;
       trading.kill("limit:unknown-execution", timeUs);
@@ -100,7 +103,8 @@ export class CounterpartySession {
     }
     if (orderId === 0 && detail.structureId === undefined)
       quoter.onFill(instrument, side, sizeLots, timeUs, priceTicks);
-    quoter.onPosition(instrument, gate.positionLots(instrument));
+    settlement.onFill(instrument, timeUs);
+    quoter.onPosition(instrument, settlement.quotedLots(instrument));
     trading.afterGate(timeUs);
     begin();
     const underlying = market.underlyingOf(instrument);
@@ -131,11 +135,11 @@ export class CounterpartySession {
    * @param adopt an operator has the counterparty's positions taken over, whatever the rule
    */
   onReconciliation(report: ReconciliationReport, adopt: boolean, timeUs: number): ReconciliationResult {
-    const { gate, port, publisher, quoter, reconciler, trading } = this.#parts;
+    const { port, publisher, quoter, reconciler, settlement, trading } = this.#parts;
     const result = reconciler.apply(report, adopt, timeUs);
     port.decidedRisk({ decided: "reconciled", result }, timeUs);
     for (const { instrument } of result.differences) {
-      quoter.onPosition(instrument, gate.positionLots(instrument));
+      quoter.onPosition(instrument, settlement.quotedLots(instrument));
     }
     if (result.strangers) trading.cancelAll(timeUs);
     publisher.requoteAll(timeUs);

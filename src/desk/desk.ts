@@ -47,6 +47,7 @@ import type { Predictor } from "./predictor.ts";
 import type { Publisher } from "./publisher.ts";
 import type { QuotedSides } from "./quoted-sides.ts";
 import type { Reconciler } from "./reconciler.ts";
+import type { Settlement } from "./settlement.ts";
 import type { TradingSwitch } from "./trading-switch.ts";
 import type { Turn } from "./turn.ts";
 
@@ -63,6 +64,8 @@ export class Desk implements GatewayEvents {
   readonly gate: RiskGate;
   readonly book: Book;
   readonly hedger: Hedger;
+  /** What becomes of positions in instruments that expire. */
+  readonly settlement: Settlement;
   /** Null when requests for quotes are not answered. */
   readonly rfq: RfqDesk | null;
   readonly counters = newDeskCounters();
@@ -97,6 +100,7 @@ export class Desk implements GatewayEvents {
     this.gate = parts.gate;
     this.book = parts.book;
     this.hedger = parts.hedger;
+    this.settlement = parts.settlement;
     this.rfq = parts.rfq;
     this.#sides = parts.sides;
     this.#line = parts.line;
@@ -451,6 +455,7 @@ export class Desk implements GatewayEvents {
   }
 
   #onRiskTimer(timeUs: number): void {
+    this.settlement.onTimer(timeUs);
     this.gate.onTimer(timeUs);
     this.book.onTimer(timeUs);
     this.#trading.onProfit(this.book.dayProfit, this.book.dayPeak, timeUs);

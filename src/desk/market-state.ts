@@ -69,6 +69,9 @@ export class MarketState {
   readonly #liveSinceUs: Float64Array;
   /** Live instruments that are not to be quoted on for now. */
   readonly #held: Uint8Array;
+  /** The venue's index as the instrument's last ticker told it, and when. */
+  readonly #indexPrice: Float64Array;
+  readonly #indexUs: Float64Array;
   #hasBroken = false;
 
   constructor(options: MarketStateOptions) {
@@ -88,6 +91,8 @@ export class MarketState {
     this.#tick = new Float64Array(instrumentCapacity);
     this.#liveSinceUs = new Float64Array(instrumentCapacity).fill(Number.NaN);
     this.#held = new Uint8Array(instrumentCapacity);
+    this.#indexPrice = new Float64Array(instrumentCapacity).fill(Number.NaN);
+    this.#indexUs = new Float64Array(instrumentCapacity).fill(Number.NEGATIVE_INFINITY);
   }
 
   /** Whether a live book has lost its trust since this was last asked: quotes on it are not to wait for anything. */
@@ -100,6 +105,11 @@ export class MarketState {
   /** Dense number of an instrument's underlying; −1 when there were too many others. */
   underlyingOf(instrument: number): number {
     return this.#underlyingOf[instrument];
+  }
+
+  /** The venue's index in an instrument's last ticker, quote currency; NaN where none came since a time. */
+  indexPrice(instrument: number, sinceUs: number): number {
+    return this.#indexUs[instrument] >= sinceUs ? this.#indexPrice[instrument] : Number.NaN;
   }
 
   /** The first line of the feed that described an instrument. */
@@ -211,9 +221,15 @@ export class MarketState {
         counters.trades += 1;
         this.#options.gate.onTrade(id, batch.priceTicks[batch.levelStart[row]], timeUs);
         break;
-      default:
+      default: {
+        const index = batch.values[row * TICKER_FIELDS + TICKER.indexPrice];
+        if (index > 0) {
+          this.#indexPrice[id] = index;
+          this.#indexUs[id] = timeUs;
+        }
         if (underlying >= 0) this.#applyTicker(instrument, underlying, batch, row, timeUs);
         break;
+      }
     }
     if (moved) {
       this.#options.timer.mark(STAGE.book);

@@ -17,6 +17,8 @@ export interface ReconcilerOptions {
   readonly book: Book;
   /** Null: the counterparty cannot be asked; the desk's own books are what counts. */
   readonly rule: MismatchRule | null;
+  /** Whether expiry explains that the counterparty holds something else, see `Settlement.explains`. */
+  readonly explains: (instrument: Instrument, ownLots: number, venueLots: number, timeUs: number) => boolean;
 }
 
 /**
@@ -68,7 +70,7 @@ export class Reconciler {
   }
 
   apply(report: ReconciliationReport, adopt: boolean, timeUs: number): ReconciliationResult {
-    const { instruments, gate, book } = this.#options;
+    const { instruments, gate, book, explains } = this.#options;
     const rule = this.#rule;
     const differences: PositionDifference[] = [];
     const foreign: string[] = [];
@@ -90,7 +92,8 @@ export class Reconciler {
       const ownLots = gate.positionLots(instrument.id);
       // Opening positions of a counterparty that cannot be asked name what they replace and nothing else.
       const venue = venueLots.get(instrument.id)?.lots ?? (rule === null ? ownLots : 0);
-      if (venue !== ownLots) differences.push({ instrument: instrument.id, ownLots, venueLots: venue });
+      if (venue === ownLots || explains(instrument, ownLots, venue, timeUs)) continue;
+      differences.push({ instrument: instrument.id, ownLots, venueLots: venue });
     }
     const agreed = differences.length === 0 || rule !== "refuse" || adopt;
     if (agreed) {

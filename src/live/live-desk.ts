@@ -155,6 +155,10 @@ export class LiveDesk {
       onOrderNotSent: (orderId) => {
         this.#counterparty.events.onOrderState(orderId, ORDER_STATE.done, 0, "not sent", clock.wallUs());
       },
+      onExpired: ({ decided, ...position }) => {
+        if (decided === "settled") log.info("a position was settled at its expiry", position);
+        else log.warn("a position has expired without a price: it is held at its last mark", position);
+      },
     });
     const remote = this.#feeds.shards?.remote;
     this.desk = new Desk({ ...start, engine, remote, port: this.#port, timer: this.timer });

@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { DeskPort } from "../desk/desk.ts";
 import type { RiskDecision } from "../desk/risk-decision.ts";
+import type { ExpiredPosition } from "../desk/settlement.ts";
 import type { LiveFeedPort } from "../feed/live-port.ts";
 import type { ExecutionDetail, QuoteGateway } from "../gateway/gateway.ts";
 import { JoinedTaps } from "../gateway/joined-taps.ts";
@@ -26,6 +27,7 @@ export class LivePort implements DeskPort {
   readonly #onEngineLost: (step: number, error: EngineLostError, timeUs: number) => void;
   readonly #onKill: (state: KillState, reducing: ReducingState | null) => void;
   readonly #onOrderNotSent: (orderId: number) => void;
+  readonly #onExpired: (position: ExpiredPosition) => void;
   readonly #clock: Clock;
   /** Monotonic time at which the first quotes were handed over, ns; NaN before. */
   firstQuoteNs = Number.NaN;
@@ -42,6 +44,8 @@ export class LivePort implements DeskPort {
     readonly onKill: (state: KillState, reducing: ReducingState | null) => void;
     /** An order that the desk counts as sent has not left. Called after the turn. */
     readonly onOrderNotSent: (orderId: number) => void;
+    /** A position's instrument has expired. */
+    readonly onExpired: (position: ExpiredPosition) => void;
   }) {
     this.#feeds = options.feeds;
     this.#journal = options.journal;
@@ -50,6 +54,7 @@ export class LivePort implements DeskPort {
     this.#onEngineLost = options.onEngineLost;
     this.#onKill = options.onKill;
     this.#onOrderNotSent = options.onOrderNotSent;
+    this.#onExpired = options.onExpired;
   }
 
   /** The gateway and the taps are made after the desk, whose instruments they need. */
@@ -160,6 +165,7 @@ export class LivePort implements DeskPort {
   }
 
   decidedRisk(decision: RiskDecision, timeUs: number): void {
+    if (decision.decided === "settled" || decision.decided === "unsettled") this.#onExpired(decision);
     this.#journal.text(RECORD.risk, 0, timeUs, JSON.stringify(decision));
   }
 }

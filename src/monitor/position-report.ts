@@ -30,6 +30,8 @@ export interface PositionReport {
   readonly exposures: readonly ExposureReport[];
   /** Opening positions in instruments that no feed has described. */
   readonly unresolved: readonly string[];
+  /** Positions in instruments that have expired and that nothing has settled. */
+  readonly unsettled: readonly string[];
 }
 
 export function positionReport(desk: Desk): PositionReport {
@@ -59,5 +61,6 @@ export function positionReport(desk: Desk): PositionReport {
       };
     }),
     unresolved: book.unresolved,
+    unsettled: desk.settlement.unsettled,
   };
 }

@@ -93,6 +93,24 @@ export function registerRiskMetrics(
     "Fills that were told twice and counted once.",
     () => book.duplicateFills,
   );
+  metrics.single(
+    "keel_position_settlements_total",
+    "counter",
+    "Positions that left the books because their instrument had expired.",
+    () => desk.settlement.settled,
+  );
+  metrics.single(
+    "keel_position_unsettled",
+    "gauge",
+    "Positions in instruments that have expired, held at their last mark.",
+    () => desk.settlement.unsettled.length,
+  );
+  metrics.single(
+    "keel_position_unresolved",
+    "gauge",
+    "Positions of earlier runs in instruments that no feed has described.",
+    () => book.unresolvedHeld,
+  );
   metrics.add({
     name: "keel_position_lots",
     type: "gauge",

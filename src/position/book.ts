@@ -131,6 +131,13 @@ export class Book {
     return [...this.#pending.keys()];
   }
 
+  /** How many of those are not flat. */
+  get unresolvedHeld(): number {
+    let held = 0;
+    for (const { lots } of this.#pending.values()) if (lots !== 0) held += 1;
+    return held;
+  }
+
   /** Takes in an instrument, with its opening position where it has one. @returns the lots that it opens with */
   add(instrument: Instrument, underlying: number): number {
     const id = instrument.id;
@@ -223,6 +230,20 @@ export class Book {
     this.ledger.adopt(id, lots, at === 0 ? this.ledger.priceOf(id, this.ledger.measure(id, 1)) : at);
     this.#steps.anchor(id);
     this.#change(id, null, null);
+  }
+
+  /**
+   * What is held of an instrument that has expired leaves the books at its mark, which realises the profit up to that. Without a fee.
+   *
+   * @returns the price it left at, in the instrument's price unit: the gate's mark, or the last one known
+   */
+  settle(id: number, timeUs: number): number {
+    this.step(id, timeUs);
+    const { mark } = this.#steps.anchor(id);
+    const price = mark >= 0 ? mark : this.ledger.priceOf(id, this.ledger.average[id]);
+    this.ledger.adopt(id, 0, price);
+    this.#change(id, null, null);
+    return price;
   }
 
   /** About every 10 ms: brings a bounded number of positions up to date, and the markouts that are due. */
@@ -405,9 +426,9 @@ export class Book {
       settle: instrument.settle,
       lots,
       average: lots === 0 ? null : ledger.priceOf(id, ledger.average[id]),
-      mark: mark > 0 ? mark : null,
+      mark: mark >= 0 ? mark : null,
       realised: ledger.realised(id),
-      unrealised: lots === 0 ? 0 : mark > 0 ? ledger.unrealised(id, mark) : null,
+      unrealised: lots === 0 ? 0 : mark >= 0 ? ledger.unrealised(id, mark) : null,
       cash: ledger.cash(instrument),
       fees: ledger.fees[id],
       profit: this.#steps.profit[id],
@@ -423,7 +444,7 @@ export class Book {
     const instrument = this.#instruments[id];
     if (instrument === undefined) return;
     const now = this.#steps.look(instrument, timeUs);
-    if (!(now.mark > 0 && now.conversion > 0)) return;
+    if (!(now.mark >= 0 && now.conversion > 0)) return;
     const markout = this.#worth(id, signedLots, now.mark, price) * now.conversion;
     const adverse = this.#worth(id, signedLots, now.mark, mark) * now.conversion;
     const at = id * MARKOUT_HORIZONS_MS.length + horizon;

@@ -49,10 +49,10 @@ export class ProfitSteps {
     const { id } = instrument;
     const anchor = this.anchor(id);
     const now = this.look(instrument, timeUs);
-    if (!(now.mark > 0 && now.conversion > 0)) return;
+    if (!(now.mark >= 0 && now.conversion > 0)) return;
     const ledger = this.#ledger;
     const profit = (ledger.gross(id, now.mark) - ledger.fees[id]) * now.conversion;
-    if (anchor.mark > 0) {
+    if (anchor.mark >= 0) {
       const change = profit - this.profit[id];
       if (change !== 0) this.#attribute(instrument, anchor, now, change);
     } else {

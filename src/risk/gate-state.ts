@@ -121,7 +121,7 @@ export class GateState {
   closed(id: number, timeUs: number): number {
     if (this.kill.tripped) return LIMIT.killed;
     if (!this.reconciled) return LIMIT.unreconciled;
-    if (this.live[id] === 0) return LIMIT.feed;
+    if (this.live[id] === 0 || this.positions.valuation.expired[id] === 1) return LIMIT.feed;
     const underlying = this.underlyingOf[id];
     if (!(timeUs - this.priceUs[underlying] <= this.limits.maxDataAgeMs * 1_000)) return LIMIT.stale;
     return this.protection.frozen(underlying, timeUs) ? LIMIT.protection : PASSED;

@@ -191,13 +191,15 @@ export class RiskGate {
 
   /**
    * What a position is marked at, in the instrument's price unit: an option at the venue's own volatility as last valued, a
-   * perpetual or future at the middle of its book, without one at the underlying's price. NaN while it cannot be marked.
+   * perpetual or future at the middle of its book, without one at the underlying's price; what has expired at what it was settled
+   * at, or at its last mark. NaN while it cannot be marked.
    */
   mark(instrument: number): number {
     const { instruments, bestBidTicks, bestAskTicks, tick, price, underlyingOf, positions } = this.#state;
     const known = instruments[instrument];
     if (known === undefined) return Number.NaN;
     const { valuation } = positions;
+    if (valuation.expired[instrument] === 1) return valuation.finalMark[instrument];
     if (known.kind === "option") {
       return valuation.price[instrument] / (known.inverse ? valuation.forward[instrument] : 1);
     }
@@ -205,6 +207,18 @@ export class RiskGate {
     const ask = bestAskTicks[instrument];
     if (bid >= 0 && ask >= 0) return 0.5 * (bid + ask) * tick[instrument];
     return price[underlyingOf[instrument]];
+  }
+
+  /** Price of an underlying that is fresh enough to trade on; NaN without one. */
+  freshPrice(underlying: number, timeUs: number): number {
+    const { price, priceUs, limits } = this.#state;
+    return timeUs - priceUs[underlying] <= limits.maxDataAgeMs * 1_000 ? price[underlying] : Number.NaN;
+  }
+
+  /** The instrument has expired: from now on nothing in it passes, and it has no Greeks. See {@link Valuation.expire}. */
+  expire(instrument: number, mark: number, price: number): void {
+    this.positions.valuation.expire(instrument, mark, price);
+    this.positions.onValued(instrument);
   }
 
   /** Values an instrument at the present price of its underlying. */

@@ -6,7 +6,7 @@ const MEANING = {
   unknownInstrument: "What was never registered",
   duplicate: "An id that is not above all earlier ones, or a second row for one instrument",
   unreconciled: "Everything until positions, orders and quotes are known to be those of the counterparty",
-  feed: "An instrument whose feed is not live",
+  feed: "An instrument whose feed is not live, or that has expired",
   stale: "An underlying whose price is older than `KEEL_RISK_MAX_DATA_AGE_MS`",
   protection: "An underlying whose market-maker protection was set off",
   malformed: "Sizes, prices, fair values or Greeks that are none",

@@ -57,6 +57,10 @@ export class Valuation {
   readonly worstShort: Float64Array;
   /** 1 where the option was valued at a volatility. */
   readonly known: Uint8Array;
+  /** 1 where the instrument has expired: it has no Greeks any more, and its mark stays {@link finalMark}. */
+  readonly expired: Uint8Array;
+  /** In the instrument's price unit: what it was settled at, or its last mark where nobody knows that; NaN before it expires. */
+  readonly finalMark: Float64Array;
   readonly #tickerForward: Float64Array;
   readonly #tickerVolatility: Float64Array;
   /** Exchange time less local time as the last ticker had it, µs. */
@@ -81,6 +85,8 @@ export class Valuation {
     this.worstLong = column(Number.NaN);
     this.worstShort = column(Number.NaN);
     this.known = new Uint8Array(capacity);
+    this.expired = new Uint8Array(capacity);
+    this.finalMark = column(Number.NaN);
     this.#tickerForward = column(Number.NaN);
     this.#tickerVolatility = column(Number.NaN);
     this.#clockOffsetUs = column(0);
@@ -116,6 +122,20 @@ export class Valuation {
     if (exchangeTimeUs > 0) this.#clockOffsetUs[instrument] = exchangeTimeUs - timeUs;
   }
 
+  /**
+   * The instrument has expired: nothing moves what it is worth any more.
+   *
+   * @param mark in its price unit; NaN = not known
+   * @param price of the underlying that it is settled at; NaN = not known
+   */
+  expire(instrument: number, mark: number, price: number): void {
+    this.expired[instrument] = 1;
+    this.finalMark[instrument] = mark;
+    if (price > 0) this.forward[instrument] = price;
+    if (Number.isNaN(this.volatility[instrument])) this.volatility[instrument] = 0;
+    this.#flatten(instrument);
+  }
+
   /** Notional of one lot in quote currency. */
   notionalPerLot(instrument: number, price: number): number {
     return this.face[instrument] + this.coins[instrument] * price;
@@ -124,6 +144,10 @@ export class Valuation {
   /** Values an instrument at the underlying's price; an option by its expiry's forward where the last ticker told one. */
   value(instrument: Instrument, price: number, timeUs: number): void {
     const id = instrument.id;
+    if (this.expired[id] === 1) {
+      this.#flatten(id);
+      return;
+    }
     if (instrument.kind !== "option") {
       this.forward[id] = price;
       const notional = this.notionalPerLot(id, price);
@@ -187,6 +211,17 @@ export class Valuation {
     }
     this.worstLong[id] = -lowest;
     this.worstShort[id] = highest;
+  }
+
+  #flatten(id: number): void {
+    this.known[id] = 1;
+    this.delta[id] = 0;
+    this.gamma[id] = 0;
+    this.vega[id] = 0;
+    this.theta[id] = 0;
+    this.scenarios.fill(0, id * SCENARIOS, (id + 1) * SCENARIOS);
+    this.worstLong[id] = 0;
+    this.worstShort[id] = 0;
   }
 
   #spotMove(scenario: number): number {

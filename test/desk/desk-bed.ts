@@ -1,6 +1,7 @@
 import { type DecidedQuote, decodeDecision } from "../../src/desk/decision.ts";
 import { Desk, type DeskOptions, type DeskPort } from "../../src/desk/desk.ts";
 import { noTimer } from "../../src/desk/latency.ts";
+import type { RiskDecision } from "../../src/desk/risk-decision.ts";
 import { MassQuoteEncoder } from "../../src/gateway/fix/mass-quote.ts";
 import type { DeskTap } from "../../src/gateway/tap.ts";
 import { DEFAULT_QUOTE_PARAMETERS, type QuoteParameters } from "../../src/quote/parameters.ts";
@@ -8,6 +9,7 @@ import type { SavedSides } from "../../src/quote/sides-store.ts";
 import type { RfqParameters } from "../../src/rfq/parameters.ts";
 import { NOT_TRIPPED } from "../../src/risk/kill-switch.ts";
 import { DEFAULT_RISK_LIMITS } from "../../src/risk/limits.ts";
+import type { OrderIntent } from "../../src/risk/order.ts";
 import { MemoryMarket } from "../../src/sim/memory-market.ts";
 import type { ScriptedEngine } from "./scripted-engine.ts";
 
@@ -26,6 +28,8 @@ export class DeskBed {
   readonly desk: Desk;
   readonly market = new MemoryMarket(3, START_US);
   readonly sent: SentQuote[] = [];
+  readonly orders: OrderIntent[] = [];
+  readonly decisions: RiskDecision[] = [];
   cancels = 0;
   flushes = 0;
   /** What became of quotes, in order. */
@@ -42,7 +46,7 @@ export class DeskBed {
    * @param conflate quotes are decided once for all frames of a step of the market
    * @param sides as the last run left them
    * @param rfq null: requests for quotes are not answered
-   * @param more the books as the last run left them, and whether the counterparty is asked what it holds
+   * @param more the books as the last run left them, whether the counterparty is asked what it holds, and what is hedged
    */
   constructor(
     engine: ScriptedEngine | null,
@@ -50,7 +54,7 @@ export class DeskBed {
     conflate = false,
     sides: SavedSides = {},
     rfq: RfqParameters | null = null,
-    more: Partial<Pick<DeskOptions, "opening" | "reconcile">> = {},
+    more: Partial<Pick<DeskOptions, "opening" | "reconcile" | "hedge">> = {},
   ) {
     const { market } = this;
     this.#conflate = conflate;
@@ -87,10 +91,10 @@ export class DeskBed {
         this.cancels += 1;
       },
       killChanged: () => {},
-      sendOrder: () => {},
+      sendOrder: ({ intent }) => this.orders.push(intent),
       cancelOrder: () => {},
       askOrder: () => {},
-      decidedRisk: () => {},
+      decidedRisk: (decision) => this.decisions.push(decision),
       predicted: () => {},
     };
     this.desk = new Desk({

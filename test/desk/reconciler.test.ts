@@ -32,7 +32,7 @@ class Bench {
 
   constructor(rule: MismatchRule | null) {
     const { instruments, gate, book } = this;
-    this.reconciler = new Reconciler({ instruments, gate, book, rule });
+    this.reconciler = new Reconciler({ instruments, gate, book, rule, explains: () => false });
     gate.onReference(0, 50_000, NOW_US);
   }
 
