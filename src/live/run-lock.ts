@@ -59,6 +59,18 @@ export function lockHolder(stateDir: string): number | null {
   return read(FileLock.note(join(stateDir, RUN_LOCK_FILE)))?.pid ?? null;
 }
 
+/** The process that has the state directory now; null when none is known to. Nothing is locked to find out. */
+export function runningHolder(stateDir: string): number | null {
+  const pid = lockHolder(stateDir);
+  if (pid === null) return null;
+  try {
+    process.kill(pid, 0);
+    return pid;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM" ? pid : null;
+  }
+}
+
 function read(text: string): z.infer<typeof note> | null {
   try {
     return note.safeParse(JSON.parse(text)).data ?? null;

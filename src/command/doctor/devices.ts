@@ -1,15 +1,17 @@
+import type { Config } from "../../config.ts";
 import { runIsolated } from "../../core/child.ts";
 import { loadNative } from "../../core/native.ts";
 import { DEFAULT_MODEL } from "../../inference/builtin.ts";
 import { shownUs } from "../../inference/engine-choice.ts";
 import { type DeviceProbe, isolatedProbe } from "../../inference/probe.ts";
+import { REGISTRY_PREFIX } from "../../learn/registry/open.ts";
 import type { EngineReport } from "../check-engine.ts";
 import { type Check, type Finding, findings } from "./check.ts";
 
 /** What the host offers, the native library, and the configured engine with the configured model, started and self-tested. */
 export const devices: Check = {
   area: "device",
-  async run({ config, env }) {
+  async run({ config, env, offline }) {
     const { ok } = findings("device");
     const probe = await isolatedProbe(env);
     const host = [
@@ -20,10 +22,22 @@ export const devices: Check = {
     return [
       ...host,
       await nativeLibrary(),
-      ...(await engine(config.device, config.model ?? DEFAULT_MODEL, env)),
+      ...(offline && isElsewhere(config)
+        ? [
+            findings("model").ok(
+              config.model ?? DEFAULT_MODEL,
+              "not fetched, nor the engine tried: --offline",
+            ),
+          ]
+        : await engine(config.device, config.model ?? DEFAULT_MODEL, env)),
     ];
   },
 };
+
+/** The model has to be fetched from another host. */
+function isElsewhere({ model, registry }: Config): boolean {
+  return model?.startsWith(REGISTRY_PREFIX) === true && registry?.address.startsWith("s3://") === true;
+}
 
 /** An adapter that is there must compute; none at all is no fault unless one was asked for. */
 export function gpu({ gpuAdapters, gpuCompute, gpuReason }: DeviceProbe, asked: string | null): Finding {
@@ -60,6 +74,9 @@ async function engine(
   const end = await runIsolated<EngineReport>("check-engine", env);
   if ("error" in end) {
     const { code, message } = end.error;
+    if (code.startsWith("registry-")) {
+      return [findings("model").fail(model, message, "check KEEL_REGISTRY; see keel model verify")];
+    }
     return code === "model-refused"
       ? [findings("model").fail(model, message, "check KEEL_MODEL")]
       : [findings("device").fail(device, message, "check KEEL_DEVICE")];

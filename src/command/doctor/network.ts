@@ -1,6 +1,10 @@
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
+import { z } from "zod";
 import type { HttpAccess, HttpConfig } from "../../config/http.ts";
+import type { Config } from "../../config.ts";
+import { runningHolder } from "../../live/run-lock.ts";
+import { RunningProcess } from "../running-process.ts";
 import { type Check, type CheckContext, type Finding, findings, within } from "./check.ts";
 
 /** The counterparty takes TCP connections. No logon is tried: it would move the session's sequence numbers. */
@@ -48,12 +52,12 @@ export const fix: Check = {
 /** Shorter tokens are told. */
 const TOKEN_LEAST = 16;
 
-/** The address of the HTTP side can be listened on. */
+/** The address of the HTTP side can be listened on, or is had by the keel that runs with this state folder. */
 export const http: Check = {
   area: "http",
   async run({ config }) {
     if (config.http === undefined) return [findings("http").ok("KEEL_HTTP", "off")];
-    return [...httpAddress(config.http), ...shortTokens(config.http)];
+    return [...(await httpAddress(config, config.http)), ...shortTokens(config.http)];
   },
 };
 
@@ -72,7 +76,10 @@ function shortTokens({ token, viewToken }: HttpAccess): Finding[] {
     );
 }
 
-function httpAddress({ hostname, port, unix, token, tls }: HttpConfig): Finding[] {
+async function httpAddress(
+  config: Config,
+  { hostname, port, unix, token, tls }: HttpConfig,
+): Promise<Finding[]> {
   const { ok, warn, fail } = findings("http");
   if (unix !== undefined) {
     const folder = dirname(unix);
@@ -86,17 +93,42 @@ function httpAddress({ hostname, port, unix, token, tls }: HttpConfig): Finding[
           ),
         ];
   }
+  let state = "free";
   try {
     Bun.listen({ hostname, port, socket: { data() {} } }).stop(true);
   } catch (error) {
-    return [fail(`${hostname}:${port}`, reason(error), "choose another port or stop what listens there")];
+    const isTaken = error instanceof Error && "code" in error && error.code === "EADDRINUSE";
+    const answer = isTaken ? await whoAnswers(config) : "another";
+    const pid = runningHolder(config.stateDir);
+    if (pid === null && answer === "keel") {
+      return [
+        warn(
+          `${hostname}:${port}`,
+          `taken by a keel, and none runs with ${config.stateDir}`,
+          "give that one's state folder by STATE_DIRECTORY or KEEL_STATE_DIR; for a second desk choose another port",
+        ),
+      ];
+    }
+    if (pid === null || answer === "another") {
+      return [fail(`${hostname}:${port}`, reason(error), "choose another port or stop what listens there")];
+    }
+    if (answer !== "keel") {
+      return [
+        warn(
+          `${hostname}:${port}`,
+          `taken; process ${pid} runs with ${config.stateDir}, and whether it is the one that has it is not known: ${answer.problem}`,
+          "see to it that KEEL_HTTP and its tokens are those of the running process",
+        ),
+      ];
+    }
+    state = `taken by the keel that runs with ${config.stateDir} (process ${pid})`;
   }
   const local = /^(127\.|localhost$|::1$)/.test(hostname);
   if (!local && token === undefined) {
     return [
       warn(
         `${hostname}:${port}`,
-        "free; reachable from other hosts and without a token",
+        `${state}; reachable from other hosts and without a token`,
         "set KEEL_HTTP_TOKEN_FILE or listen on 127.0.0.1",
       ),
     ];
@@ -105,12 +137,24 @@ function httpAddress({ hostname, port, unix, token, tls }: HttpConfig): Finding[
     return [
       warn(
         `${hostname}:${port}`,
-        "free; tokens cross the network in clear",
+        `${state}; tokens cross the network in clear`,
         "set KEEL_HTTP_TLS_CERT_FILE and KEEL_HTTP_TLS_KEY_FILE",
       ),
     ];
   }
-  return [ok(`${hostname}:${port}`, "free")];
+  return [ok(`${hostname}:${port}`, state)];
+}
+
+const aDesk = z.object({ engine: z.string(), model: z.string() });
+
+/** Who has the address of `KEEL_HTTP`; a problem where one that listens there does not tell. */
+async function whoAnswers(config: Config): Promise<"keel" | "another" | { readonly problem: string }> {
+  try {
+    const status = await new RunningProcess(undefined, config).ask("GET", "/status", "look");
+    return aDesk.safeParse(status).success ? "keel" : "another";
+  } catch (error) {
+    return { problem: reason(error) };
+  }
 }
 
 /** The server of external signals takes WebSocket connections. */

@@ -6,7 +6,7 @@ import { SignatureChecker, Signer } from "../../core/signature.ts";
 import { FolderStore } from "./folder-store.ts";
 import { Registry } from "./registry.ts";
 import { S3Store } from "./s3-store.ts";
-import { SeenHistories } from "./seen-history.ts";
+import { SEEN_FILE, SeenHistories } from "./seen-history.ts";
 import type { RegistryStore } from "./store.ts";
 
 /** Where a registry is and by which keys. */
@@ -40,7 +40,7 @@ export function openRegistry(
   const pem = settings.key?.reveal();
   return Registry.open({
     store: storeOf(settings),
-    memory: new SeenHistories(join(stateDir, "registries-seen.json")).of(identityOf(settings)),
+    memory: new SeenHistories(join(stateDir, SEEN_FILE)).of(identityOf(settings)),
     signer: pem === undefined ? null : new Signer(pem, "registry"),
     trusted: trusted(settings.trustFile, pem),
     nowMs,

@@ -5,6 +5,8 @@ import { fieldOf, refuseLater } from "../../core/file-version.ts";
 import { writeWhole } from "../../core/write-whole.ts";
 import { RegistryError } from "./entry.ts";
 
+/** Name of the file in the state directory. */
+export const SEEN_FILE = "registries-seen.json";
 export const SEEN_VERSION = 1;
 
 const seenEntry = z.strictObject({
