@@ -46,17 +46,20 @@ export function linkProblems(
   const ends = new Set(links.map(({ last }) => last));
   const begins = links.filter(({ previous }) => previous === NOTHING);
   const beginning = begins.length > 1 ? links[0] : begins[0];
+  const oldest = retired[0]?.entry;
   for (const link of links) {
     const { runId, file, previous, firstSegment } = link;
     if (previous === null) continue;
     const follows = gone.has(previous) || (firstSegment === 1 && ends.has(previous));
-    if (follows || (link === beginning && firstSegment === 1 && gone.size === 0)) continue;
+    // The chain's first file may be there and be written down, as while retention removes it, or a crash kept it from that.
+    const isFirst = oldest === undefined || (oldest.runId === runId && oldest.segment === 1);
+    if (follows || (link === beginning && firstSegment === 1 && isFirst)) continue;
     problems.push({ runId, ...headerOf(file), what: missingBefore(link), cutOff: false });
   }
   const newest = chainEnd(links);
   for (const link of openEnds(links)) {
-    if (link === newest) continue;
-    const { runId, file } = link;
+    const { runId, file, last } = link;
+    if (link === newest || gone.has(last)) continue;
     const what =
       "no later run follows this one: it was put in or changed, or the run after it was taken away";
     problems.push({ runId, ...headerOf(file), what, cutOff: false });
@@ -129,6 +132,7 @@ function missingBefore({ previous, firstSegment }: RunLink): string {
   return "what lay before this run is gone or changed, and not written down as retired";
 }
 
-function headerOf(file: string): JournalPlace {
+/** Where a file begins. */
+export function headerOf(file: string): JournalPlace {
   return { file, offset: 0, record: 0, sequence: null };
 }

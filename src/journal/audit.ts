@@ -1,7 +1,9 @@
 import { readFileSync } from "node:fs";
+import { basename } from "node:path";
 import type { SignatureChecker } from "../core/signature.ts";
 import {
   chainEnd,
+  headerOf,
   linkProblems,
   NOTHING,
   type RunLink,
@@ -9,10 +11,17 @@ import {
   unswornProblem,
 } from "./audit-chain.ts";
 import { fileDigest } from "./chain.ts";
-import { CRC_FROM, RECORD_BYTES, type SegmentHeader } from "./format.ts";
-import { type FoundCheckpoint, type JournalPlace, JournalReader, journalRuns, UNLINKED } from "./reader.ts";
+import { CRC_FROM, RECORD_BYTES, type SegmentHeader, segmentName } from "./format.ts";
+import {
+  type FoundCheckpoint,
+  type JournalPlace,
+  JournalReader,
+  type JournalRun,
+  journalRuns,
+  UNLINKED,
+} from "./reader.ts";
 import { RECORD } from "./record.ts";
-import { type RetiredLine, retiredSegments } from "./retention.ts";
+import { type RetiredLine, type RetiredSegment, retiredSegments } from "./retention.ts";
 import { linkOf } from "./staging.ts";
 
 /** Something that is not as it was written, and the first record that cannot be trusted for it. */
@@ -65,6 +74,9 @@ export interface Audit {
 
 /** No type of record is larger. */
 const TYPE_MAX = 255;
+const TAKEN = "the file was taken away while the run was read, and is not written down as retired";
+/** A run that loses files faster than they are read is given up. */
+const ATTEMPTS_MAX = 100;
 const UNSWORN_SEGMENT = "a further segment begins although no checkpoint swears to the records from here on";
 
 export interface AuditOptions {
@@ -86,12 +98,13 @@ export interface AuditOptions {
 export function auditJournal(directory: string, { checker, expected, unswornUsMax }: AuditOptions): Audit {
   const found = new Findings(checker);
   const { problems, links, digests } = found;
+  const runs = journalRuns(directory).flatMap((run) => auditLeft(directory, run, found) ?? []);
+  // Behind the runs: what was retired while they were read is written down by now.
   const retired = retiredSegments(directory);
   if (retired.problem !== null) {
     problems.push(folderProblem(directory, `retired segments: ${retired.problem}`));
   }
   checkRetired(directory, retired.lines, checker, problems);
-  const runs = journalRuns(directory).map(({ runId }) => auditRun(directory, runId, found));
   const newest = chainEnd(links);
   problems.push(...linkProblems(links, retired.lines));
   if (checker !== null) {
@@ -125,6 +138,41 @@ class Findings {
   constructor(checker: SignatureChecker | null) {
     this.checker = checker;
   }
+}
+
+/**
+ * Audits a run from which a running desk's retention may take the first files meanwhile: then it is begun anew at the first one that is
+ * left, and what was found before that stays found.
+ *
+ * @returns null when nothing of it is left
+ */
+function auditLeft(
+  directory: string,
+  { runId, files: listed }: JournalRun,
+  found: Findings,
+): RunAudit | null {
+  let files = listed;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return auditRun(directory, runId, found);
+    } catch (error) {
+      const left = journalRuns(directory).find((run) => run.runId === runId)?.files ?? [];
+      const gone = files.filter((file) => !left.includes(file));
+      if (gone.length === 0 || attempt === ATTEMPTS_MAX) throw error;
+      const retired = new Set(retiredSegments(directory).lines.map(({ entry }) => nameOf(entry)));
+      const taken = gone.find((file) => !retired.has(basename(file)));
+      if (taken !== undefined) {
+        found.problems.push({ runId, ...headerOf(taken), what: TAKEN, cutOff: false });
+        return null;
+      }
+      if (left.length === 0) return null;
+      files = left;
+    }
+  }
+}
+
+function nameOf({ runId, segment }: RetiredSegment): string {
+  return segmentName(runId, segment);
 }
 
 function auditRun(
