@@ -285,6 +285,8 @@ export class LiveFailover extends LeaderTap {
     const unfit = this.#unfit();
     this.#server?.beat();
     this.#client?.tell(unfit);
+    const gateway = this.live?.gateway;
+    if (gateway instanceof FixQuoteGateway) gateway.followOutgoing(this.#client?.outgoing ?? 1);
     this.follower.settleWaiting();
     this.#giveWay(unfit, nowNs);
   }

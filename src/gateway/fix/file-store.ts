@@ -105,6 +105,13 @@ export class FileStore implements SessionStore {
     this.#try(() => this.#rewrite());
   }
 
+  /** Lower numbers may have been used by another process of the session: this one goes on there, after a crash, too. Writes a record at most. */
+  advanceOutgoing(next: number): void {
+    if (next <= this.nextOutgoing) return;
+    this.nextOutgoing = next;
+    this.#try(() => this.flush());
+  }
+
   setNextIncoming(next: number): void {
     this.nextIncoming = next;
   }

@@ -16,7 +16,7 @@ export type SessionFollower = (word: SessionWord) => void;
 /**
  * The store of a session that two processes have in turn. What the leader has had of the counterparty is told to the passive one,
  * behind the fills in it: so the passive one's incoming number never runs ahead of its books, and what it has missed is resent to
- * it. Outgoing numbers are not told one by one; they are reserved with the lease.
+ * it. Outgoing numbers are not told one by one; they are reserved with the lease, and told as a number that the leader stays below.
  */
 export class FollowedStore implements SessionStore {
   readonly #store: FileStore;
@@ -90,6 +90,11 @@ export class FollowedStore implements SessionStore {
     this.#store.setNextIncoming(next);
     this.#told = next;
     this.#store.flush();
+  }
+
+  /** Numbers below `next` may be the leader's. */
+  followOutgoing(next: number): void {
+    this.#store.advanceOutgoing(next);
   }
 
   /** Outgoing numbers go on where they are: a gap is filled, a number used twice is not mended. */

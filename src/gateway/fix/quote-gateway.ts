@@ -190,6 +190,11 @@ export class FixQuoteGateway implements QuoteGateway, SessionApplication, Connec
     }
   }
 
+  /** Outgoing numbers below `next` may be the leader's: this one, and the process after it, goes on there. */
+  followOutgoing(next: number): void {
+    if (!this.#leading && this.session.state === "disconnected") this.#followed?.followOutgoing(next);
+  }
+
   /** The schedule, where there is one, has the session logged on now. */
   inHours(timeUs: number): boolean {
     return this.#options.schedule?.isOpen(timeUs) ?? true;

@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -108,6 +109,20 @@ describe("FileStore", () => {
     expect(found.nextIncoming).toBe(2_901);
     expect(found.skippedBytes).toBeGreaterThan(0);
     found.close();
+    store.close();
+  });
+
+  test("goes on behind numbers that another process of the session may have used, after a crash, too, and never back", () => {
+    const store = new FileStore(join(folder, "a"));
+    const begun = statSync(store.path).size;
+    for (let next = 20_000; next <= 20_100; next += 1) store.advanceOutgoing(next);
+    expect(statSync(store.path).size - begun).toBeLessThan(64);
+    store.advanceOutgoing(15);
+    expect(store.nextOutgoing).toBe(20_100);
+    const found = new FileStore(crashed(store));
+    expect(found.claimOutgoing()).toBeWithin(20_100, 20_100 + RESERVE_BLOCK + 1);
+    found.close();
+    expect(store.claimOutgoing()).toBe(20_100);
     store.close();
   });
 

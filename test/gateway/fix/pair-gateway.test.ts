@@ -30,11 +30,14 @@ test("connects to nobody before it leads, and takes no quote from the moment in 
   await Bun.sleep(50);
   gateway.onTimer(systemClock.wallUs());
   expect(peer.acceptor.accepted).toBe(0);
+  gateway.followOutgoing(40_000);
+  expect(gateway.session.store.nextOutgoing).toBe(40_000);
   fence.open(1, Number.POSITIVE_INFINITY, 1_000_000);
   gateway.lead({ outgoing: 900, startedUs: null }, systemClock.wallUs());
   for (const untilMs = performance.now() + 45_000; performance.now() < untilMs && !gateway.ready; )
     await Bun.sleep(5);
-  expect(gateway.session.store.nextOutgoing).toBeGreaterThan(900);
+  gateway.followOutgoing(80_000);
+  expect(gateway.session.store.nextOutgoing).toBeWithin(40_001, 40_100);
   const ended = gateway.follow("the other one leads", systemClock.wallUs());
   expect([gateway.ready, gateway.session.state]).toEqual([false, "logout-sent"]);
   await ended;
