@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { appendFileSync, existsSync, readFileSync, unlinkSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, truncateSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Signer } from "../core/signature.ts";
@@ -96,11 +96,24 @@ function digestOf(file: SegmentFile, next: SegmentFile | undefined): string {
   return Buffer.from(isNamed ? header.previousDigest : fileDigest(file.path)).toString("hex");
 }
 
+/** Writes all of the line or nothing: half of one, as a crash leaves it too, would make the file unreadable from there on. */
 function write(directory: string, retired: Omit<RetiredSegment, "previous">, signer: Signer | null): void {
   const path = join(directory, RETIRED_FILE);
-  const last = existsSync(path) ? readFileSync(path, "utf8").trimEnd().split("\n").at(-1) : undefined;
-  const text = JSON.stringify({ ...retired, previous: last === undefined ? "" : sha256(last) });
-  appendFileSync(path, `${text}\t${signer?.sign(statement(text)) ?? ""}\n`, { flush: true });
+  const text = existsSync(path) ? readFileSync(path, "utf8") : "";
+  const whole = text.slice(0, text.lastIndexOf("\n") + 1);
+  const bytes = Buffer.byteLength(whole);
+  if (whole !== text) truncateSync(path, bytes);
+  const last = whole.trimEnd().split("\n").at(-1) ?? "";
+  const before = parse(last.split("\t")[0] ?? "");
+  // Written down already, and then it could not be removed.
+  if (before?.runId === retired.runId && before.segment === retired.segment) return;
+  const line = JSON.stringify({ ...retired, previous: last === "" ? "" : sha256(last) });
+  try {
+    appendFileSync(path, `${line}\t${signer?.sign(statement(line)) ?? ""}\n`, { flush: true });
+  } catch (error) {
+    if (existsSync(path)) truncateSync(path, bytes);
+    throw error;
+  }
 }
 
 /** Reads what was retired; in words what is wrong with the first line that is not as it was written. */
