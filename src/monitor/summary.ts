@@ -3,7 +3,7 @@ import type { Percentiles, StageHistograms, StageName } from "../desk/latency.ts
 import { percentilesUs } from "../desk/latency.ts";
 import type { SignalCounters } from "../feed/signal.ts";
 import { FEED_STATE, FEED_STATE_NAMES } from "../market/event-batch.ts";
-import { SOURCES, type Source } from "../position/attribution.ts";
+import type { Source } from "../position/attribution.ts";
 import { REASON } from "../quote/quote-batch.ts";
 import { LIMITS } from "../risk/gate.ts";
 import type { LoadStageName } from "../risk/load-shedder.ts";
@@ -114,16 +114,12 @@ export function summarise(desk: Desk, timer: StageHistograms): RunSummary {
 }
 
 function booksSummary({ book, gate, hedger }: Desk): BooksSummary {
-  const sources = Object.fromEntries(SOURCES.map((source) => [source, 0])) as Record<Source, number>;
-  for (const { attribution } of book.view()) {
-    for (const source of SOURCES) sources[source] += attribution[source];
-  }
   return {
     state: gate.tradingState,
     held: book.held,
     profit: book.profit,
     dayProfit: book.dayProfit,
-    sources,
+    sources: book.sources(),
     cash: book.cash(),
     hedgesSent: hedger.counters.sent,
   };

@@ -25,6 +25,15 @@ export const ALERT_RULES: readonly AlertRule[] = [
       ...gauge("keel_risk_reconciled", "equal", 0),
     },
   ),
+  rule(
+    "KeelUnsettled",
+    "warning",
+    2 * MINUTE,
+    "A position has expired, and nothing says what it was settled at",
+    {
+      ...gauge("keel_position_unsettled", "above", 0),
+    },
+  ),
   rule("KeelOrderUnknown", "critical", 10, "What became of an order is not known", {
     ...gauge("keel_risk_orders", "above", 0),
     labels: { state: "unknown" },

@@ -114,10 +114,7 @@ export function riskSection({ desk }: DashboardSource): RiskSection {
 
 export function profitSection(source: DashboardSource): ProfitSection {
   const { book } = source.desk;
-  const sources = Object.fromEntries(SOURCES.map((name) => [name, 0]));
-  for (const { attribution } of book.view()) {
-    for (const name of SOURCES) sources[name] += attribution[name];
-  }
+  const sources = book.sources();
   for (const name of SOURCES) sources[name] = cents(sources[name]);
   return {
     ...{ profit: cents(book.profit), dayProfit: cents(book.dayProfit), sources, cash: book.cash() },
