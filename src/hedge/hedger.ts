@@ -3,6 +3,7 @@ import { ceilToGrid, floorToGrid } from "../quote/grid.ts";
 import type { Adjustment } from "../quote/policy.ts";
 import type { ApprovedOrder, RiskGate } from "../risk/gate.ts";
 import { ORDER_STATE } from "../risk/order.ts";
+import type { LimitName } from "../risk/refusal.ts";
 import { GREEK, GREEKS } from "../risk/valuation.ts";
 import type { HedgeInstrument, HedgeParameters } from "./parameters.ts";
 
@@ -25,6 +26,15 @@ export interface HedgerCounters {
   crossed: number;
   cancelled: number;
   refused: number;
+}
+
+/** A hedge that the gate did not let out. */
+export interface RefusedHedge {
+  readonly limit: LimitName;
+  readonly instrument: Instrument;
+  readonly side: 0 | 1;
+  readonly sizeLots: number;
+  readonly priceTicks: number;
 }
 
 /** What one underlying is hedged with, and how far that is. */
@@ -53,6 +63,8 @@ interface Hedge {
  */
 export class Hedger {
   readonly counters: HedgerCounters = { sent: 0, crossed: 0, cancelled: 0, refused: 0 };
+  /** The latest one; null before the first. */
+  lastRefused: RefusedHedge | null = null;
   readonly #options: HedgerOptions;
   readonly #hedges: Hedge[] = [];
 
@@ -167,6 +179,7 @@ export class Hedger {
     );
     if (typeof order === "string") {
       this.counters.refused += 1;
+      this.lastRefused = { limit: order, instrument, side, sizeLots: lots, priceTicks };
       hedge.pausedUntilUs = timeUs + REFUSED_PAUSE_US;
       return;
     }

@@ -1,13 +1,17 @@
 import type { Clock } from "../core/clock.ts";
+import { type DecimalStep, stepsToDecimal } from "../core/decimal.ts";
 import type { Logger } from "../core/log.ts";
 import type { Desk } from "../desk/desk.ts";
-import type { QuoteGateway } from "../gateway/gateway.ts";
+import { QUOTE_STATUS, type QuoteGateway } from "../gateway/gateway.ts";
 import type { DeskTap } from "../gateway/tap.ts";
 import { type GatewayEvent, RecordedGatewayEvents } from "../journal/gateway-event.ts";
 import { type JournalSink, RECORD } from "../journal/record.ts";
-import type { ReconciliationReport } from "../risk/reconciliation.ts";
+import { ORDER_STATE } from "../risk/order.ts";
+import type { PositionDifference, ReconciliationReport } from "../risk/reconciliation.ts";
 
 const RECONCILE_RETRY_MS = 1_000;
+/** A line of the log has room for so many. */
+const DIFFERENCES_TOLD = 100;
 
 export interface LiveCounterpartyOptions {
   readonly desk: Desk;
@@ -47,13 +51,30 @@ export class LiveCounterparty {
     return true;
   }
 
-  reconciled(report: ReconciliationReport, adopt: boolean): void {
+  /** @param source whose positions they are, where the counterparty was not asked */
+  reconciled(report: ReconciliationReport, adopt: boolean, source: "leader" | "file" | null = null): void {
     const { clock, desk, journal, log } = this.#options;
     const timeUs = clock.wallUs();
     journal.text(RECORD.reconciliation, 0, timeUs, JSON.stringify({ report, adopt }));
     const result = desk.onReconciliation(report, adopt, timeUs);
-    const level = result.differences.length === 0 && result.reconciled ? "info" : "warn";
-    log[level]("reconciled with the counterparty", { ...result });
+    const { differences, foreign, strangers, reconciled } = result;
+    const told = {
+      differences: differences.slice(0, DIFFERENCES_TOLD).map((difference) => this.#shown(difference)),
+      ...(differences.length > DIFFERENCES_TOLD ? { more: differences.length - DIFFERENCES_TOLD } : {}),
+      ...{ foreign: foreign.slice(0, DIFFERENCES_TOLD), strangers },
+    };
+    if (source === "file") log.info("opening positions are taken over", told);
+    else if (source === "leader") log.info("the leader's positions are taken over", told);
+    else if (!reconciled)
+      log.error("not reconciled: the counterparty holds other positions, and nothing is quoted", told);
+    else if (differences.length === 0) log.info("reconciled with the counterparty", told);
+    else log.warn("reconciled with the counterparty: its positions are taken over", told);
+  }
+
+  /** A difference in the instrument's units of size. */
+  #shown({ instrument, ownLots, venueLots }: PositionDifference): string {
+    const { venue, symbol, lot } = this.#options.desk.market.instruments.get(instrument);
+    return `${venue}:${symbol}: books ${sizeOf(ownLots, lot)}, counterparty ${sizeOf(venueLots, lot)}`;
   }
 
   #onEvent(event: GatewayEvent, timeUs: number): void {
@@ -68,6 +89,16 @@ export class LiveCounterparty {
       case "up":
         log.info("counterparty session is up");
         if (gateway.reconciliation !== undefined) void this.#reconcile(false);
+        break;
+      case "ack":
+        if (event.status === QUOTE_STATUS.rejected) {
+          log.warn("the counterparty rejected quotes", { reason: event.text, quoteId: event.quoteId });
+        }
+        break;
+      case "order":
+        if (event.state === ORDER_STATE.done && event.text !== "") {
+          log.info("an order is at its end", { reason: event.text, orderId: event.orderId });
+        }
         break;
       default:
         break;
@@ -95,4 +126,8 @@ export class LiveCounterparty {
       }
     }
   }
+}
+
+function sizeOf(lots: number, lot: DecimalStep): string {
+  return Number.isSafeInteger(lots) ? stepsToDecimal(lots, lot) : `${lots} lots`;
 }

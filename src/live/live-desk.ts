@@ -189,7 +189,7 @@ export class LiveDesk {
         : new OpeningPositions({
             ...{ positions, instruments: this.desk.market.instruments, log },
             adopt: (left) =>
-              this.#counterparty.reconciled({ positions: left, openOrders: [], quotes: [] }, true),
+              this.#counterparty.reconciled({ positions: left, openOrders: [], quotes: [] }, true, "file"),
             save: (taken) => this.#state.saveOpening(taken),
           });
     this.trading = new LiveTrading({
@@ -315,7 +315,7 @@ export class LiveDesk {
 
   /** Takes over what the leader holds, while this process stands by. */
   adoptLeader(positions: readonly VenuePosition[]): void {
-    this.#counterparty.reconciled({ positions, openOrders: [], quotes: [] }, true);
+    this.#counterparty.reconciled({ positions, openOrders: [], quotes: [] }, true, "leader");
   }
 
   /** Threads that keep feeds; null when they are kept on this one. */

@@ -7,6 +7,7 @@ import { RECORD } from "../journal/record.ts";
 import type { SidesCommand } from "../journal/replay.ts";
 import { SIDES, type SidesName } from "../quote/target.ts";
 import type { RiskLimits } from "../risk/limits.ts";
+import { HedgeRefusals } from "./hedge-refusals.ts";
 import type { LiveInputs } from "./live-inputs.ts";
 
 export interface LiveTradingOptions {
@@ -30,6 +31,7 @@ export class LiveTrading {
   limitReloads = 0;
   limitReloadFailures = 0;
   readonly #options: LiveTradingOptions;
+  readonly #hedgeRefusals: HedgeRefusals;
   #reducedForJournal = false;
   /** Records that were lost before the last reset: the desk may trade again in spite of them. */
   #lossesPassed = 0;
@@ -38,6 +40,7 @@ export class LiveTrading {
   constructor(options: LiveTradingOptions) {
     this.#options = options;
     this.#limits = options.config.risk;
+    this.#hedgeRefusals = new HedgeRefusals(options.desk.hedger, options.clock, options.log);
   }
 
   /** Cancels everything and quotes no more until {@link resetKill}. */
@@ -110,9 +113,13 @@ export class LiveTrading {
     this.#limits = limits;
   }
 
-  /** A desk that must not trade without a record reduces from the first one that is lost, after a reset from the next. */
+  /**
+   * Says which limit keeps hedges from going out. A desk that must not trade without a record reduces from the first one that is lost,
+   * after a reset from the next.
+   */
   onTimer(): void {
     const { config, desk, journalFailed, recordsLost } = this.#options;
+    this.#hedgeRefusals.onTimer();
     if (config.journal?.lost !== "reduce" || !(journalFailed() || recordsLost() > this.#lossesPassed)) return;
     if (this.#reducedForJournal && desk.gate.tradingState !== "active") return;
     this.#reducedForJournal = true;

@@ -107,6 +107,20 @@ test("beyond the band a hedge first rests at the best price of its own side", ()
   });
 });
 
+test("a hedge that the gate refuses is counted, and which one and why is known", () => {
+  const bench = new Bench();
+  bench.gate.setLimits({ ...DEFAULT_RISK_LIMITS, maxOrderNotional: 1 }, bench.timeUs);
+  bench.hold(400);
+  expect(bench.hedger.lastRefused).toBeNull();
+  bench.run(600);
+  expect(bench.sent).toEqual([]);
+  expect(bench.hedger.counters.refused).toBe(3);
+  expect(bench.hedger.lastRefused).toMatchObject({
+    ...{ limit: "orderNotional", side: 1, priceTicks: 100_010 },
+    instrument: { symbol: "BTC-PERPETUAL" },
+  });
+});
+
 test("when its patience is over it is taken back, and the next one crosses", () => {
   const bench = new Bench({ patienceMs: 500 });
   bench.hold(400);
