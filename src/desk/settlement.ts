@@ -87,8 +87,9 @@ export class Settlement {
 
   /** About every 10 ms, before positions are valued and hedged. */
   onTimer(timeUs: number): void {
-    const { instruments } = this.#options.market;
-    for (; this.#seen < instruments.size; this.#seen += 1) {
+    const { instruments, books } = this.#options.market;
+    // The table may hold instruments that have not been taken in yet.
+    for (; this.#seen < books.length; this.#seen += 1) {
       this.#nextUs = Math.min(this.#nextUs, expiryUs(instruments.get(this.#seen)));
     }
     if (timeUs >= this.#nextUs) this.#expire(timeUs);

@@ -123,3 +123,38 @@ test("an option without a volatility counts with more than it could have with on
   positions.set(blind.id, -4);
   expect(positions.netDeltaNotional(0)).toBe(4 * 0.1 * PRICE);
 });
+
+test("what has expired has no Greeks and loses nothing, whatever moves thereafter; its lots still count as notional", () => {
+  const { positions, options } = bed();
+  const { valuation } = positions;
+  const [call, put] = options;
+  if (call === undefined || put === undefined) throw new Error("the bed has options");
+  positions.set(call.id, 30);
+  positions.set(put.id, -20);
+  const sums = (): number[] => {
+    positions.refresh(0);
+    return [
+      ...positions.net.subarray(0, GREEKS),
+      ...positions.gross.subarray(0, GREEKS),
+      positions.totalWorstLoss,
+    ];
+  };
+  expect(sums().some((sum) => sum === 0)).toBe(false);
+  for (const { id } of [call, put]) {
+    valuation.expire(id, 0.2, PRICE);
+    positions.onValued(id);
+  }
+  const nothing = new Array<number>(2 * GREEKS + 1).fill(0);
+  expect(sums()).toEqual(nothing);
+  expect(positions.grossNotional()).toBeCloseTo(50 * 0.1 * PRICE, 6);
+  valuation.worstLong.fill(Number.NaN);
+  for (const option of [call, put]) {
+    valuation.onTicker(option.id, 0.9, 1.3 * PRICE, NOW_US, NOW_US);
+    valuation.value(option, 1.3 * PRICE, NOW_US);
+    positions.onDelta(option.id, 1);
+    positions.onValued(option.id);
+  }
+  positions.onPrice(0, 1.3 * PRICE);
+  expect(sums().map(Math.abs)).toEqual(nothing);
+  expect([valuation.finalMark[call.id], valuation.worstLong[call.id]]).toEqual([0.2, 0]);
+});
