@@ -50,6 +50,9 @@ export class ProfitSteps {
     const anchor = this.anchor(id);
     const now = this.look(instrument, timeUs);
     if (!(now.mark >= 0 && now.conversion > 0)) return;
+    // An option that expires before it was ever valued in this run has no volatility: none of its profit is the volatility's.
+    if (Number.isNaN(now.volatility))
+      now.volatility = Number.isNaN(anchor.volatility) ? 0 : anchor.volatility;
     const ledger = this.#ledger;
     const profit = (ledger.gross(id, now.mark) - ledger.fees[id]) * now.conversion;
     if (anchor.mark >= 0) {

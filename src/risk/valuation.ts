@@ -132,7 +132,6 @@ export class Valuation {
     this.expired[instrument] = 1;
     this.finalMark[instrument] = mark;
     if (price > 0) this.forward[instrument] = price;
-    if (Number.isNaN(this.volatility[instrument])) this.volatility[instrument] = 0;
     this.#flatten(instrument);
   }
 

@@ -325,6 +325,12 @@ test("a restart after the expiry: what is described still, and what never is aga
   soon.list(0.8, { symbol: call.symbol, strike: call.strike, expiryMs: START_MS - 10_000 });
   soon.run(100);
   expect(soon.told).toMatchObject([{ decided: "settled", lots: LOTS }]);
+  const sources = soon.desk.book.sources();
+  expect(sources.vega).toBe(opening.positions[key]?.attribution.vega ?? Number.NaN);
+  expect(Object.values(sources).reduce((sum, amount) => sum + amount, 0)).toBeCloseTo(
+    soon.desk.book.profit,
+    4,
+  );
 });
 
 test("books written after a settlement open without the position and with its profit", () => {
