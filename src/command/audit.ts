@@ -18,7 +18,17 @@ show takes --quote ID, or --instrument SYMBOL with --at TIME (ISO 8601 or µs si
 The result of verify holds \`ok\`, \`runs\`, \`retired\`, \`head\` and \`problems\`; exit code 1 when something is not as it was written.`,
   options: {
     journal: { type: "string", value: "DIR", description: "Folder of the journal; default KEEL_JOURNAL_DIR" },
-    key: { type: "string", value: "FILE", description: "verify: public key (PEM) of the signatures" },
+    key: {
+      type: "string",
+      value: "FILE",
+      multiple: true,
+      description: "verify: public keys (PEM), of one key or several, that signed",
+    },
+    "signed-from": {
+      type: "string",
+      value: "RUN",
+      description: "verify: the first run with a key; those before it may be unsigned",
+    },
     head: {
       type: "string",
       value: "DIGEST",

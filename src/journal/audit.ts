@@ -10,6 +10,7 @@ import {
   type Stretch,
   unswornProblem,
 } from "./audit-chain.ts";
+import { TrustedKeys } from "./audit-keys.ts";
 import { fileDigest } from "./chain.ts";
 import { CRC_FROM, RECORD_BYTES, type SegmentHeader, segmentName } from "./format.ts";
 import {
@@ -52,8 +53,10 @@ export interface RunAudit {
   readonly fromUs: number;
   readonly toUs: number;
   readonly checkpoints: number;
-  /** Checkpoints with a signature that the given key made. */
+  /** Checkpoints with a signature that one of the given keys made. */
   readonly signed: number;
+  /** The key that made them; null where none did. */
+  readonly key: string | null;
   /** Records behind the last good checkpoint: their CRCs hold, and nobody has sworn to them. */
   readonly unsworn: number;
   /** The largest bound on the host clock's error that was recorded, µs; null where none was. */
@@ -80,8 +83,10 @@ const ATTEMPTS_MAX = 100;
 const UNSWORN_SEGMENT = "a further segment begins although no checkpoint swears to the records from here on";
 
 export interface AuditOptions {
-  /** Null leaves signatures unchecked. */
-  readonly checker: SignatureChecker | null;
+  /** Keys whose signatures count, of each of which a run may be; null leaves signatures unchecked. */
+  readonly trusted: readonly SignatureChecker[] | null;
+  /** Run before which there was no key: those that sort before it may be unsigned. */
+  readonly signedFrom?: string | null;
   /** A digest that was told earlier, of a checkpoint or of a segment: it must be found. */
   readonly expected: string | null;
   /** With a key: longest time that records behind the last good checkpoint may span, µs; null as {@link unswornProblem} says. */
@@ -95,8 +100,12 @@ export interface AuditOptions {
  *
  * @throws BadInputError when the folder cannot be read
  */
-export function auditJournal(directory: string, { checker, expected, unswornUsMax }: AuditOptions): Audit {
-  const found = new Findings(checker);
+export function auditJournal(
+  directory: string,
+  { trusted, signedFrom, expected, unswornUsMax }: AuditOptions,
+): Audit {
+  const keys = new TrustedKeys(trusted, signedFrom ?? null);
+  const found = new Findings(keys);
   const { problems, links, digests } = found;
   const runs = journalRuns(directory).flatMap((run) => auditLeft(directory, run, found) ?? []);
   // Behind the runs: what was retired while they were read is written down by now.
@@ -104,10 +113,10 @@ export function auditJournal(directory: string, { checker, expected, unswornUsMa
   if (retired.problem !== null) {
     problems.push(folderProblem(directory, `retired segments: ${retired.problem}`));
   }
-  checkRetired(directory, retired.lines, checker, problems);
+  problems.push(...retiredProblems(directory, retired.lines, keys));
   const newest = chainEnd(links);
   problems.push(...linkProblems(links, retired.lines));
-  if (checker !== null) {
+  if (!keys.isUnchecked) {
     const unsworn = unswornProblem(links, unswornUsMax ?? null);
     if (unsworn !== null) problems.push(unsworn);
   }
@@ -129,14 +138,14 @@ export function auditJournal(directory: string, { checker, expected, unswornUsMa
 
 /** What is gathered while the runs are read. */
 class Findings {
-  readonly checker: SignatureChecker | null;
+  readonly keys: TrustedKeys;
   readonly problems: AuditProblem[] = [];
   readonly links: RunLink[] = [];
   /** Of good checkpoints and of segments. */
   readonly digests = new Set<string>();
 
-  constructor(checker: SignatureChecker | null) {
-    this.checker = checker;
+  constructor(keys: TrustedKeys) {
+    this.keys = keys;
   }
 }
 
@@ -175,17 +184,14 @@ function nameOf({ runId, segment }: RetiredSegment): string {
   return segmentName(runId, segment);
 }
 
-function auditRun(
-  directory: string,
-  runId: string,
-  { checker, problems, links, digests }: Findings,
-): RunAudit {
+function auditRun(directory: string, runId: string, { keys, problems, links, digests }: Findings): RunAudit {
   const reader = new JournalReader(directory, runId, true);
   const seen = { checkpoints: 0, signed: 0, sinceGood: 0, clockErrorUsMax: Number.NaN, clockUnknown: 0 };
   let [fromUs, toUs] = [Number.NaN, Number.NaN];
   let complete = false;
   let sinceAny = 0;
   let anchored = false;
+  let key: string | null = null;
   let [goodFromUs, goodToUs, betweenUsMax, missing] = [0, 0, 0, 0];
   // The first record that no good checkpoint swears to, and the last good checkpoint.
   let unsworn: JournalPlace | null = null;
@@ -202,7 +208,10 @@ function auditRun(
   reader.onCheckpoint = (checkpoint) => {
     const place = reader.position();
     const from = unsworn ?? place;
-    const wrong = checkpointProblem(checkpoint, place.offset, checker);
+    const it = `the checkpoint at byte ${place.offset}`;
+    const changed = checkpointProblem(checkpoint, it);
+    const isUnsigned = keys.mayLack(runId, checkpoint.signature) && checkpoint.body.key === null;
+    const wrong = changed ?? (isUnsigned ? null : keys.problemOf(checkpoint, it, key));
     seen.checkpoints += 1;
     sinceAny = 0;
     if (wrong !== null) {
@@ -211,6 +220,9 @@ function auditRun(
       told = from;
       return;
     }
+    digests.add(checkpoint.found);
+    // As it was when a later run swore to it, and no more.
+    if (isUnsigned && !keys.isUnchecked) return;
     // Where records are missing nothing could be written, however long that took.
     if (missing === reader.missing) betweenUsMax = Math.max(betweenUsMax, goodToUs - goodFromUs);
     missing = reader.missing;
@@ -218,8 +230,10 @@ function auditRun(
     seen.sinceGood = 0;
     good = place;
     unsworn = reader.behind();
-    digests.add(checkpoint.found);
-    if (checker !== null) seen.signed += 1;
+    if (!keys.isUnchecked) {
+      seen.signed += 1;
+      key = checkpoint.body.key;
+    }
     const { clock } = checkpoint.body;
     if (clock?.synchronised === true) seen.clockErrorUsMax = maximum(seen.clockErrorUsMax, clock.maxErrorUs);
     else seen.clockUnknown += 1;
@@ -241,7 +255,7 @@ function auditRun(
     const isSworn = complete && seen.sinceGood === 0;
     const cutOff = tail && !whole && !isSworn && !holdsRecord(file, offset + 1, bytes);
     // All that the last good checkpoint swears to is as it was. What follows is not, or, where nothing proves it, itself.
-    const isProved = checker !== null || seen.sinceGood > 0;
+    const isProved = !keys.isUnchecked || seen.sinceGood > 0;
     const place = reason === UNLINKED ? ((isProved ? null : good) ?? unsworn) : null;
     problems.push({ runId, ...(place ?? placeOf(damage)), what: reason, cutOff });
   }
@@ -269,6 +283,7 @@ function auditRun(
     ...{ fromUs, toUs },
     checkpoints: seen.checkpoints,
     signed: seen.signed,
+    key,
     unsworn: seen.sinceGood,
     clockErrorUsMax: Number.isNaN(seen.clockErrorUsMax) ? null : seen.clockErrorUsMax,
     clockUnknown: seen.clockUnknown,
@@ -293,35 +308,25 @@ function holdsRecord(file: string, from: number, to: number): boolean {
   return false;
 }
 
-/** In words what is wrong with the checkpoint at `offset`; null when nothing is. */
-function checkpointProblem(
-  { body, signed, signature, found, records, headAgrees }: FoundCheckpoint,
-  offset: number,
-  checker: SignatureChecker | null,
-): string | null {
-  const it = `the checkpoint at byte ${offset}`;
+/** In words what a checkpoint says and is not so, whoever signed it; null when nothing is. */
+function checkpointProblem({ body, found, records, headAgrees }: FoundCheckpoint, it: string): string | null {
   if (body.digest !== found) return `what lies from here to ${it} is not what that one swears to`;
   if (body.records !== records)
     return `${records} records of the file lie before ${it}, which swears to ${body.records}`;
-  if (!headAgrees) return `${it} has another time or sequence than it was written with`;
-  if (checker === null) return null;
-  if (body.key === null) return `${it} is not signed`;
-  if (body.key !== checker.keyId) return `${it} is signed by key ${body.key}, expected ${checker.keyId}`;
-  return checker.matches(signed, signature) ? null : `the signature of ${it} is none of the key`;
+  return headAgrees ? null : `${it} has another time or sequence than it was written with`;
 }
 
-function checkRetired(
+function retiredProblems(
   directory: string,
   lines: readonly RetiredLine[],
-  checker: SignatureChecker | null,
-  problems: AuditProblem[],
-): void {
-  if (checker === null) return;
-  for (const { entry, signed, signature } of lines) {
-    if (signature !== "" && checker.matches(signed, signature)) continue;
-    const what = `segment ${entry.segment} of run ${entry.runId} is written down as retired without the key's signature`;
-    problems.push(folderProblem(directory, what));
-  }
+  keys: TrustedKeys,
+): AuditProblem[] {
+  return lines
+    .filter((line) => !keys.hasSigned(line))
+    .map(({ entry: { segment, runId } }) => {
+      const what = `segment ${segment} of run ${runId} is written down as retired without the key's signature`;
+      return folderProblem(directory, what);
+    });
 }
 
 function folderProblem(file: string, what: string): AuditProblem {

@@ -26,7 +26,7 @@ test("a second process is refused a journal's folder by the number of the first,
   const next = await run(directory, RUNS[2]);
   next.text(RECORD.end, 0, 3, "{}");
   await next.close();
-  const { ok, runs, problems } = auditJournal(directory, { checker: null, expected: null });
+  const { ok, runs, problems } = auditJournal(directory, { trusted: null, expected: null });
   expect(problems).toEqual([]);
   expect([ok, runs.length]).toEqual([true, 2]);
 });

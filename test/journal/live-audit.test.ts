@@ -63,7 +63,7 @@ class Interrupted extends SignatureChecker {
 }
 
 function auditWhile(directory: string, at: number, then: () => void): Audit {
-  return auditJournal(directory, { checker: new Interrupted(at, then), expected: null });
+  return auditJournal(directory, { trusted: [new Interrupted(at, then)], expected: null });
 }
 
 /** Retires everything before the file. */
@@ -76,7 +76,9 @@ function retireBefore(directory: string, runId: string, segment: number): void {
 describe("while a journal is audited, retention may take", () => {
   test("the files that come next: the run is proved from the first one that is left", async () => {
     const directory = await twoRuns();
-    const { segments } = auditJournal(directory, { checker, expected: null }).runs[0] ?? { segments: 0 };
+    const { segments } = auditJournal(directory, { trusted: [checker], expected: null }).runs[0] ?? {
+      segments: 0,
+    };
     expect(segments).toBeGreaterThan(5);
     const { ok, problems, runs, retired } = auditWhile(directory, 2, () => {
       retireBefore(directory, RUNS[0], 5);
@@ -104,7 +106,9 @@ describe("while a journal is audited, retention may take", () => {
 
   test("the run that was read, and the beginning of the one that is read", async () => {
     const directory = await twoRuns();
-    const { segments } = auditJournal(directory, { checker, expected: null }).runs[0] ?? { segments: 0 };
+    const { segments } = auditJournal(directory, { trusted: [checker], expected: null }).runs[0] ?? {
+      segments: 0,
+    };
     const then = (): void => retireBefore(directory, RUNS[1], 5);
     const { ok, problems, runs } = auditWhile(directory, segments + 2, then);
     expect([ok, problems]).toEqual([true, []]);
@@ -133,7 +137,10 @@ test("a file that a crash kept from going after it was written down is no second
   retireBefore(directory, RUNS[0], 2);
   expect(readdirSync(directory)).not.toContain(first);
   copyFileSync(kept, join(directory, first));
-  expect(auditJournal(directory, { checker, expected: null })).toMatchObject({ ok: true, problems: [] });
+  expect(auditJournal(directory, { trusted: [checker], expected: null })).toMatchObject({
+    ok: true,
+    problems: [],
+  });
 });
 
 test("the journal of a running desk whose retention works is proved at any time", async () => {
@@ -145,12 +152,12 @@ test("the journal of a running desk whose retention works is proved at any time"
     });
     for (let round = 0; round < 40; round += 1) {
       for (let i = 0; i < 60; i += 1) writer.text(RECORD.feedFrame, 0, 1e15, "x".repeat(300 + i));
-      const { ok, problems } = auditJournal(directory, { checker, expected: null });
+      const { ok, problems } = auditJournal(directory, { trusted: [checker], expected: null });
       expect([ok, problems.filter(({ cutOff }) => !cutOff)]).toEqual([true, []]);
     }
     expect(await writer.close()).toMatchObject({ dropped: 0, failure: null });
   }
-  const { problems, retired } = auditJournal(directory, { checker, expected: null });
+  const { problems, retired } = auditJournal(directory, { trusted: [checker], expected: null });
   expect(problems).toEqual([]);
   expect(retired).toBeGreaterThan(20);
   expect(journalRuns(directory).map(({ runId }) => runId)).toEqual([RUNS[1]]);

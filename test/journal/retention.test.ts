@@ -52,7 +52,7 @@ const MIDDLE = "20260102T000000-00000001";
 const LATE = "20260103T000000-00000001";
 const NO_BOUND: Retention = { bytes: null, ageMs: null };
 
-const audit = (directory: string): Audit => auditJournal(directory, { checker, expected: null });
+const audit = (directory: string): Audit => auditJournal(directory, { trusted: [checker], expected: null });
 const runIds = (directory: string): string[] => journalRuns(directory).map(({ runId }) => runId);
 
 /** Three or four segments. */

@@ -51,7 +51,7 @@ interface RunOptions {
 }
 
 const audit = (directory: string, unswornUsMax: number | null = null): Audit =>
-  auditJournal(directory, { checker, expected: null, unswornUsMax });
+  auditJournal(directory, { trusted: [checker], expected: null, unswornUsMax });
 
 interface Kept {
   readonly type: number;
@@ -231,7 +231,7 @@ describe("nothing is wrong with", () => {
       return unsworn(records);
     });
     // Without a key it is as it was; a key proves nothing of what nobody signed.
-    expect(auditJournal(directory, { checker: null, expected: null })).toMatchObject({
+    expect(auditJournal(directory, { trusted: null, expected: null })).toMatchObject({
       ok: true,
       problems: [],
     });
