@@ -28,6 +28,8 @@ export class Node {
   readonly network: Namespace | null;
   readonly httpPort = freePort();
   readonly peerPort = freePort();
+  /** Where the pair's clients reach this one, if it has any. */
+  readonly acceptPort = freePort();
   readonly name: Name;
   log = "";
   readonly #pair: Pair;
@@ -110,11 +112,17 @@ export class Node {
         KEEL_PEER_TOKEN_FILE: join(folder, "peer-token"),
         KEEL_FAILOVER_UNFIT_MS: "2000",
         ...this.#clock?.environment,
+        ...(this.#pair.clients === "" ? {} : this.#accepts()),
         ...this.#environment,
       },
     });
     void this.#read(child.stderr);
     return child;
+  }
+
+  #accepts(): Record<string, string> {
+    const { clients } = this.#pair;
+    return { KEEL_FIX_ACCEPT: `${this.address}:${this.acceptPort}`, KEEL_FIX_ACCEPT_CLIENTS: clients };
   }
 
   /** Puts the process's wall clock, as a step of the host's would. */
@@ -170,6 +178,8 @@ export interface PairOptions {
   /** Each process has a network of its own; see {@link Namespace}. */
   readonly hasNetworks?: boolean;
   readonly service?: "redis" | "etcd";
+  /** CompIDs of FIX clients that both take; left out: none. */
+  readonly clients?: string;
 }
 
 /** Two keel processes, a lease's service, simulated venues and who takes their quotes, with a link for every way between them. */
@@ -178,6 +188,7 @@ export class Pair {
   readonly by: "fix" | "deribit";
   readonly putsClocks: boolean;
   readonly hasNetworks: boolean;
+  readonly clients: string;
   readonly redisClock: PutClock | null;
   /** Null where the lease is etcd's. */
   readonly redis: RedisServer | null;
@@ -196,6 +207,7 @@ export class Pair {
     this.by = by;
     this.putsClocks = putsClocks;
     this.hasNetworks = options.hasNetworks ?? false;
+    this.clients = options.clients ?? "";
     this.redisClock = putsClocks ? new PutClock(join(this.folder, "redis-clock")) : null;
     this.redis = service === "redis" ? new RedisServer(undefined, this.redisClock) : null;
     this.lease = this.redis ?? new EtcdServer();
