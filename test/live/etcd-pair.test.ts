@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { join } from "node:path";
 import { Rng } from "../../src/core/rng.ts";
 import { etcdMissing } from "../support/etcd-server.ts";
 import { skipUnlessNative } from "../support/native.ts";
@@ -24,6 +25,9 @@ test.skipIf(missing !== null || (await skipUnlessNative("a pair with the cpu eng
       const term = await leader.report();
       const passive = pair.other(leader.name);
       expect((await passive.report())?.since).toBe("an operator gave the lead to the other one");
+      const kept = Bun.file(join(pair.folder, passive.name, "lease-token.json"));
+      const isKept = async () => (await kept.json()).token === term?.token;
+      await pair.until("the passive one has kept the leader's token", isKept);
 
       const followed = async () => (await leader.report())?.followers.length === 1;
       expect(await passive.handOver()).toBe(0);
