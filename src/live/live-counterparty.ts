@@ -63,7 +63,8 @@ export class LiveCounterparty {
       ...(differences.length > DIFFERENCES_TOLD ? { more: differences.length - DIFFERENCES_TOLD } : {}),
       ...{ foreign: foreign.slice(0, DIFFERENCES_TOLD), strangers },
     };
-    if (source === "file") log.info("opening positions are taken over", told);
+    if (source === "file")
+      log.info("opening positions are taken over, foreign ones once a feed describes them", told);
     else if (source === "leader") log.info("the leader's positions are taken over", told);
     else if (!reconciled)
       log.error("not reconciled: the counterparty holds other positions, and nothing is quoted", told);

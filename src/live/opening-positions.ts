@@ -61,13 +61,13 @@ export class OpeningPositions {
       const key = keyOf(position);
       if (!taken.has(key)) this.#waiting.set(key, position);
     }
-    const told = { positions: this.#waiting.size, takenBefore: taken.size };
+    const told = { waiting: this.#waiting.size, takenBefore: taken.size };
     if (again !== null) {
       const since = new Date(again.timeUs / 1_000).toISOString();
       log.info("opening positions were taken over at an earlier start: the books count", { ...told, since });
     }
     if (this.#waiting.size === 0) return;
-    log.warn("opening positions replace what the books hold in their instruments", told);
+    if (again === null) log.warn("opening positions replace what the books hold in their instruments", told);
     adopt([...this.#waiting.values()]);
   }
 

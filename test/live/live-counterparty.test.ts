@@ -59,7 +59,7 @@ test("what a file or a leader says is not told as the counterparty's word", () =
   live.reconciled(held("1"), true, "file");
   live.reconciled(held("2"), true, "leader");
   expect(lines.map(({ message }) => message)).toEqual([
-    "opening positions are taken over",
+    "opening positions are taken over, foreign ones once a feed describes them",
     "the leader's positions are taken over",
   ]);
 });

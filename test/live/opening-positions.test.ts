@@ -118,7 +118,7 @@ test("a process that ends before a feed describes the instrument has taken nothi
   const { lots } = new Run(dir, given).described().buys(10);
   const again = new Run(dir, given).described();
   expect(again.lots).toBe(lots);
-  expect(again.logged.join()).toContain("positions=1 takenBefore=1");
+  expect(again.logged.join()).toContain("waiting=1 takenBefore=1");
 });
 
 test("positions first given at a handover leave those of the process before as they are, then and later", () => {
