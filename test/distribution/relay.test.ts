@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { Consumer, Producer, stringDeserializers, stringSerializers } from "@platformatic/kafka";
+import { KafkaFeedSource } from "../../src/distribution/feed/source.ts";
 import type { KafkaOptions } from "../../src/distribution/options.ts";
 import { FEED_STATE } from "../../src/market/event-batch.ts";
 import { KafkaBroker, kafkaMissing } from "../support/services.ts";
@@ -179,6 +180,55 @@ describe.skipIf(skipUnless(missing === null, missing ?? ""))(
       reader.close();
       await market.distributor.ended();
     }, 240_000);
+
+    test("a desk that is slower than the topic gets all of it in order, and its timers turn meanwhile", async () => {
+      const MESSAGES = 24_000;
+      const kafka = options();
+      const producer = new Producer({
+        clientId: "burst",
+        bootstrapBrokers: [broker],
+        serializers: stringSerializers,
+        autocreateTopics: true,
+        retries: 20,
+        retryDelay: 100,
+      });
+      clients.push(producer);
+      const send = (values: readonly number[]) =>
+        producer.send({
+          messages: values.map((value) => {
+            return { topic: kafka.feedTopic, partition: 0, key: "deribit:A", value: String(value) };
+          }),
+        });
+      const source = new KafkaFeedSource(kafka, new Map([[0, "deribit"]]));
+      clients.push({ close: async () => source.close() });
+      const numbers: number[] = [];
+      const waitedMs: number[] = [];
+      source.connect(0, {
+        onOpen: () => {},
+        onFrame: (_feed, text) => {
+          for (const endMs = performance.now() + 0.1; performance.now() < endMs; );
+          numbers.push(Number(text));
+        },
+        onClose: () => {},
+        onResponse: () => {},
+      });
+      while (numbers.length === 0) {
+        await send([-1]);
+        await Bun.sleep(50);
+      }
+      const timer = setInterval(() => waitedMs.push(source.waitedMs(performance.now() * 1e6)), 10);
+      for (let from = 0; from < MESSAGES; from += MESSAGES / 2) {
+        await send(Array.from({ length: MESSAGES / 2 }, (_, at) => from + at));
+      }
+      await until("all messages", () => numbers.at(-1) === MESSAGES - 1);
+      clearInterval(timer);
+      expect(numbers.filter((number) => number >= 0)).toEqual(
+        Array.from({ length: MESSAGES }, (_, number) => number),
+      );
+      expect(Math.max(...waitedMs)).toBeGreaterThan(100);
+      expect(waitedMs.length).toBeGreaterThan(20);
+      await until("nothing to wait", () => source.waitedMs(performance.now() * 1e6) === 0);
+    }, 180_000);
 
     /** Those that are begun while `act` runs. */
     async function threadsOf(room: string, act: (threads: Worker[]) => Promise<void>): Promise<void> {
