@@ -5,8 +5,12 @@ import { JUDGED } from "../../src/desk/turn.ts";
 import { DEFAULT_HEDGE_PARAMETERS } from "../../src/hedge/parameters.ts";
 import { EVENT, EventBatch, TICKER, TICKER_FIELDS } from "../../src/market/event-batch.ts";
 import type { Instrument, InstrumentSpec } from "../../src/market/instrument.ts";
+import { MetricRegistry } from "../../src/monitor/metrics.ts";
+import { positionReport } from "../../src/monitor/position-report.ts";
+import { registerRiskMetrics } from "../../src/monitor/risk-metrics.ts";
 import { ORDER_STATE } from "../../src/risk/order.ts";
 import type { ReconciliationReport } from "../../src/risk/reconciliation.ts";
+import { exposition } from "../support/exposition.ts";
 import { DeskBed } from "./desk-bed.ts";
 
 const START_MS = 1_700_000_000_000;
@@ -259,13 +263,19 @@ test("without a price that is trusted it stays at its last mark, without Greeks,
 test("what could not be priced leaves when the counterparty does not hold it any more, at its last mark", () => {
   const { bed, call } = unpriced();
   const profit = bed.desk.book.profit;
+  const metrics = new MetricRegistry();
+  registerRiskMetrics(metrics, bed.desk);
+  expect(exposition(metrics)).toContain("\nkeel_position_unsettled 1\n");
+  expect(positionReport(bed.desk).unsettled).toEqual([`deribit:${call.symbol}`]);
   expect(bed.reconcile(report(call, "10")).differences).toEqual([]);
   expect(bed.lots(call)).toEqual([LOTS, LOTS, 0]);
   expect(bed.reconcile([])).toMatchObject({ differences: [], reconciled: true });
   expect(bed.lots(call)).toEqual([0, 0, 0]);
   expect(bed.told.at(-1)).toMatchObject({ decided: "settled", by: "counterparty", lots: LOTS });
   expect(bed.desk.book.profit).toBeCloseTo(profit, 6);
-  expect(bed.desk.settlement.unsettled).toEqual([]);
+  expect(positionReport(bed.desk).unsettled).toEqual([]);
+  expect(exposition(metrics)).toContain("\nkeel_position_unsettled 0\n");
+  expect(exposition(metrics)).toContain("\nkeel_position_settlements_total 1\n");
 });
 
 test("around an expiry the desk and the counterparty do not settle at once: neither order of the two is a mismatch", () => {
