@@ -59,7 +59,9 @@ export class LiveCounterparty {
     const result = desk.onReconciliation(report, adopt, timeUs);
     const { differences, foreign, strangers, reconciled } = result;
     const told = {
-      differences: differences.slice(0, DIFFERENCES_TOLD).map((difference) => this.#shown(difference)),
+      differences: differences
+        .slice(0, DIFFERENCES_TOLD)
+        .map((one) => this.#shown(one, source ?? "counterparty")),
       ...(differences.length > DIFFERENCES_TOLD ? { more: differences.length - DIFFERENCES_TOLD } : {}),
       ...{ foreign: foreign.slice(0, DIFFERENCES_TOLD), strangers },
     };
@@ -73,9 +75,9 @@ export class LiveCounterparty {
   }
 
   /** A difference in the instrument's units of size. */
-  #shown({ instrument, ownLots, venueLots }: PositionDifference): string {
+  #shown({ instrument, ownLots, venueLots }: PositionDifference, source: string): string {
     const { venue, symbol, lot } = this.#options.desk.market.instruments.get(instrument);
-    return `${venue}:${symbol}: books ${sizeOf(ownLots, lot)}, counterparty ${sizeOf(venueLots, lot)}`;
+    return `${venue}:${symbol}: books ${sizeOf(ownLots, lot)}, ${source} ${sizeOf(venueLots, lot)}`;
   }
 
   #onEvent(event: GatewayEvent, timeUs: number): void {

@@ -62,6 +62,10 @@ test("what a file or a leader says is not told as the counterparty's word", () =
     "opening positions are taken over, foreign ones once a feed describes them",
     "the leader's positions are taken over",
   ]);
+  expect(lines.map(({ differences }) => differences)).toEqual([
+    ["binance-usdm:BTCUSDT: books 0.000, file 1.000"],
+    ["binance-usdm:BTCUSDT: books 1.000, leader 2.000"],
+  ]);
 });
 
 test("the counterparty's reasons for rejects are in the log, and acceptances are not", () => {
