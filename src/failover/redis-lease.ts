@@ -21,7 +21,7 @@ export interface RedisLeaseOptions {
  *
  * A server that is not the one that answered last, because it was restarted or a replica took its place, may have forgotten a lease
  * that somebody still holds: it grants none for as long as one lasts. Nor is one granted before its end because its key was removed. One
- * that the same process was granted is granted again: it has not had the answer, or leads no more. One that is owed to the holder before
+ * that the same process was granted last is granted again: it has not had the answer, or leads no more. One that is owed to the holder before
  * is granted to that one, too.
  */
 const ACQUIRE = `
@@ -35,7 +35,7 @@ if redis.call('GET', KEYS[4]) ~= server then
 end
 local held = redis.call('GET', KEYS[1])
 local last = redis.call('GET', KEYS[2])
-local own = last and held == last .. ':' .. ARGV[1] and redis.call('HGET', KEYS[3], 'by') == last .. ':' .. ARGV[7]
+local own = last and redis.call('HGET', KEYS[3], 'by') == last .. ':' .. ARGV[7] and (not held or held == last .. ':' .. ARGV[1])
 local owed = redis.call('HGET', KEYS[3], 'owed')
 local reclaims = last and not own and owed == ARGV[7] and redis.call('HGET', KEYS[3], 'parked') == last
   and (not held or string.sub(held, 1, #last + 1) == last .. ':')
@@ -43,7 +43,7 @@ if held and not own and not reclaims then return {0, held, redis.call('PTTL', KE
 local expired = redis.call('HGET', KEYS[3], 'released') ~= last
 local after = redis.call('HGET', KEYS[3], 'after')
 local owedAfter = redis.call('HGET', KEYS[3], 'owedAfter')
-if own then expired = after == 'expired' end
+if own then expired = expired and after == 'expired' end
 if reclaims then expired = owedAfter == 'expired' end
 local ends = redis.call('HGET', KEYS[3], 'ends')
 if last and not own and not reclaims and expired and ends and tonumber(ends) > now then

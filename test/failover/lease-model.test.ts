@@ -88,8 +88,8 @@ class Model {
 
   #acquire({ holder, ttlMs, numbers, block }: LeaseRequest): LeaseAnswer {
     const clockMs = Math.floor(this.#time);
-    // What the same process was granted it is granted again: it has not had the answer, or leads no more.
-    const own = this.#time < this.#untilMs && this.#holder === `${this.token}:${holder}`;
+    // What the same process was granted last it is granted again: it has not had the answer, or leads no more.
+    const own = this.#by === holder;
     const reclaims = !own && this.#parked === this.token && this.#owed === holder;
     if (this.#time < this.#untilMs && !own && !reclaims) {
       const remainingMs = Math.round(this.#untilMs - this.#time);
@@ -99,8 +99,8 @@ class Model {
     this.#holder = `${this.token}:${holder}`;
     this.#untilMs = this.#time + ttlMs;
     const before = { outgoing: this.outgoing, startedUs: null };
-    const fresh = reclaims ? this.#owedAfterExpired : !this.#released;
-    const expired = own ? this.#afterExpired : fresh;
+    const after = own ? this.#afterExpired : !reclaims || this.#owedAfterExpired;
+    const expired = after && !this.#released;
     if (!own) {
       this.#owed = expired ? this.#by : "";
       this.#owedAfterExpired = this.#afterExpired;

@@ -217,6 +217,20 @@ describe.skipIf(noRedis !== null)("Redis", () => {
     for (const service of [one, two, three]) service.close();
   });
 
+  test("one that ran out is its own holder's again at once: nobody else can count on it", async () => {
+    const service = open("again");
+    const short = { ...request("one"), ttlMs: 200 };
+    const { token } = await acquired(service, short);
+    expect(await service.renew(token, short)).toBe(true);
+    while ((await service.look()).holder !== null) await Bun.sleep(20);
+    expect(await service.acquire(long("one"))).toMatchObject({
+      granted: true,
+      expired: false,
+      token: token + 1,
+    });
+    service.close();
+  });
+
   test("one that came free too early twice does not go at once to a process that has not led", async () => {
     const [one, two, three] = [open("twice"), open("twice"), open("twice")];
     const short = { ...request("one"), ttlMs: 200 };
@@ -240,15 +254,16 @@ describe.skipIf(noRedis !== null)("Redis", () => {
   });
 
   test.skipIf(CLOCK_FIXED !== null)("answers carry its clock", async () => {
-    const service = open("clock");
+    const [service, other] = [open("clock"), open("clock")];
     const { clockMs } = await acquired(service, request("one"));
     expect(Math.abs((clockMs ?? 0) - Date.now())).toBeLessThan(5_000);
     clock?.put(3_600);
-    const later = await acquired(service, request("two"));
+    const later = await acquired(other, request("two"));
     expect(later).toMatchObject({ granted: true, expired: true });
     expect(Math.abs((later.clockMs ?? 0) - Date.now() - 3_600_000)).toBeLessThan(5_000);
     clock?.put(0);
     service.close();
+    other.close();
   });
 
   test("a server that does not answer is an error in time", async () => {
