@@ -17,6 +17,8 @@ import type { SessionNumbers } from "../gateway/gateway.ts";
 import { LeaderFollower } from "./failover-follower.ts";
 import { snapshotOf } from "./failover-snapshot.ts";
 import { TokenFile } from "./failover-token.ts";
+import { GivingWay } from "./giving-way.ts";
+import { inHours } from "./in-hours.ts";
 import { LeaderTap } from "./leader-tap.ts";
 import type { LiveDesk } from "./live-desk.ts";
 import { Takeover, type TakeoverStages } from "./takeover.ts";
@@ -76,8 +78,7 @@ export class LiveFailover extends LeaderTap {
   #unfit: () => readonly string[] = () => ["starting"];
   #interval: ReturnType<typeof setInterval> | undefined;
   #beatNs = 0;
-  /** Since when a leader could not quote, monotonic ns; NaN while it can. */
-  #unfitNs = Number.NaN;
+  readonly #givingWay: GivingWay;
   /** What this process is called in the coordination service. */
   #holder: string;
 
@@ -86,6 +87,7 @@ export class LiveFailover extends LeaderTap {
     this.#options = options;
     const { config, stateDir, clock, log } = options;
     this.#holder = config.lease.holder;
+    this.#givingWay = new GivingWay(config.unfitMs);
     this.#token = new TokenFile(stateDir, log);
     this.follower = new LeaderFollower(options, () => this.#leadership?.hurry());
     this.fence = new LeaseFence(clock.monotonicNs);
@@ -161,6 +163,7 @@ export class LiveFailover extends LeaderTap {
       onLead: (token, before) => {
         log.warn("this process leads", { term: token });
         this.takeover.begin(leadership.seenNs);
+        this.#givingWay.begin();
         this.#client?.leave();
         const floor = this.#client?.outgoing ?? 1;
         const outgoing = Math.max(before?.outgoing ?? 1, floor);
@@ -168,7 +171,6 @@ export class LiveFailover extends LeaderTap {
       },
       onFollow: (reason) => {
         log.warn("this process leads no more", { reason });
-        this.#unfitNs = Number.NaN;
         this.takeover.end();
         const ended = live.standBy(reason);
         this.#client?.follow();
@@ -293,17 +295,12 @@ export class LiveFailover extends LeaderTap {
 
   /** A leader that cannot quote, beside a passive one that could, is of no use. */
   #giveWay(unfit: readonly string[], nowNs: number): void {
-    const { unfitMs } = this.#options.config;
     const live = this.live;
-    if (this.#leadership?.role !== "leader" || live === null || unfitMs === 0) return;
-    if (unfit.length === 0 && live.gateway.ready) {
-      this.#unfitNs = Number.NaN;
-      return;
-    }
-    if (Number.isNaN(this.#unfitNs)) this.#unfitNs = nowNs;
-    if (nowNs - this.#unfitNs < unfitMs * 1e6 || this.#ready() === null) return;
-    this.#unfitNs = Number.NaN;
-    const why = unfit[0] ?? "the counterparty's session is down";
+    if (this.#leadership?.role !== "leader" || live === null) return;
+    const standing = { unfit, sessionUp: live.gateway.ready, inHours: inHours(live) };
+    const why = this.#givingWay.why(standing, nowNs);
+    if (why === null || this.#ready() === null) return;
+    this.#givingWay.gave();
     this.switch(`cannot quote: ${why}`, true).catch((error: unknown) => {
       this.#options.log.error("the lead cannot be given up", { error });
     });

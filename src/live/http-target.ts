@@ -13,8 +13,9 @@ import { reasonNames } from "../quote/quote-batch.ts";
 import { LOAD_STAGE } from "../risk/load-shedder.ts";
 import { dashboardSource } from "./dashboard-source.ts";
 import type { LiveFailover } from "./failover.ts";
+import { inHours } from "./in-hours.ts";
 import type { LiveDesk } from "./live-desk.ts";
-import { inHours, unansweredSeconds } from "./live-metrics.ts";
+import { unansweredSeconds } from "./live-metrics.ts";
 import { LiveOutcomes } from "./outcomes.ts";
 import { LiveWatch } from "./watch.ts";
 

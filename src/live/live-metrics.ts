@@ -17,6 +17,7 @@ import { registerDeskMetrics } from "../monitor/desk-metrics.ts";
 import type { DiskSpace } from "../monitor/disk-space.ts";
 import { LOOP_LAG, MetricRegistry } from "../monitor/metrics.ts";
 import { registerRiskMetrics } from "../monitor/risk-metrics.ts";
+import { inHours } from "./in-hours.ts";
 import type { LiveDesk } from "./live-desk.ts";
 import { registerLoadMetrics } from "./load/load-metrics.ts";
 import { registerModelMetrics } from "./model-metrics.ts";
@@ -69,11 +70,6 @@ export function liveMetrics(
 export function unansweredSeconds({ desk, clock }: Pick<LiveDesk, "desk" | "clock">): number {
   const sinceUs = desk.unansweredSinceUs;
   return Number.isNaN(sinceUs) ? 0 : (clock.wallUs() - sinceUs) / 1e6;
-}
-
-/** The counterparty's session is to be up, as far as its schedule goes. */
-export function inHours({ gateway, clock }: Pick<LiveDesk, "gateway" | "clock">): boolean {
-  return !(gateway instanceof FixQuoteGateway) || gateway.inHours(clock.wallUs());
 }
 
 function registerReloads(metrics: MetricRegistry, live: LiveDesk): void {
