@@ -57,9 +57,14 @@ export class Flood {
     }
   }
 
-  /** Batches that have been posted and not been delivered to this thread. */
+  /** Batches that have been posted so far. */
+  get posted(): number {
+    return Atomics.load(this.#posted, 0);
+  }
+
+  /** Of these, those that have not been delivered to this thread. */
   get waiting(): number {
-    return Atomics.load(this.#posted, 0) - this.#delivered;
+    return this.posted - this.#delivered;
   }
 
   /** The thread ends where it stands. */
