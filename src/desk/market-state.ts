@@ -72,6 +72,8 @@ export class MarketState {
   /** The venue's index as the instrument's last ticker told it, and when. */
   readonly #indexPrice: Float64Array;
   readonly #indexUs: Float64Array;
+  /** By feed: the venue's time of its last event less the desk's; NaN before the first that has one. */
+  readonly #venueOffsetUs: number[] = [];
   #hasBroken = false;
 
   constructor(options: MarketStateOptions) {
@@ -110,6 +112,15 @@ export class MarketState {
   /** The venue's index in an instrument's last ticker, quote currency; NaN where none came since a time. */
   indexPrice(instrument: number, sinceUs: number): number {
     return this.#indexUs[instrument] >= sinceUs ? this.#indexPrice[instrument] : Number.NaN;
+  }
+
+  /**
+   * The time by the clock of an instrument's venue, as its last event told it, and no later than the desk's own: a capture that is served
+   * lives in the time of its frames, and no single stamp from a venue is to have anything expire early. NaN before the first event.
+   */
+  venueTimeUs(instrument: number, timeUs: number): number {
+    const offsetUs = this.#venueOffsetUs[this.#trusted.feedOf(instrument)] ?? Number.NaN;
+    return timeUs + Math.min(offsetUs, 0);
   }
 
   /** The first line of the feed that described an instrument. */
@@ -209,6 +220,8 @@ export class MarketState {
     const instrument = this.instruments.get(id);
     const underlying = this.#underlyingOf[id];
     const book = this.books[id];
+    const exchangeUs = batch.exchangeTimeUs[row];
+    if (exchangeUs > 0) this.#venueOffsetUs[this.#trusted.feedOf(id)] = exchangeUs - timeUs;
     const moved = this.#trusted.move(batch, row);
     switch (kind) {
       case EVENT.bookSnapshot:

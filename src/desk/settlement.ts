@@ -15,6 +15,9 @@ const CLOCKS_APART_US = 10_000_000;
 /** For so long the venue may still report what has expired. */
 const VENUE_SETTLES_WITHIN_US = 3_600_000_000;
 
+/** What has expired by the desk's time and not yet by its venue's is looked at again after so long. */
+const LOOK_AGAIN_US = 1_000_000;
+
 /** What has become of an instrument. */
 const STATE = {
   trades: 0,
@@ -58,7 +61,7 @@ export interface SettlementOptions {
  * Books expiries. At the first timer tick at or after an instrument's expiry its Greeks end and nothing of it may be quoted; what is held
  * leaves the books at its intrinsic value (an option) or at the underlying's price (a future), by the venue's index as the instrument's
  * own ticker told it, else by the desk's price of the underlying, whichever is fresh within a minute. Without one the position stays at
- * its last mark, and is told. Time is the desk's; deterministic.
+ * its last mark, and is told. An expiry has come when the venue's clock says so and the desk's as well; deterministic.
  *
  * Venues settle at averages (Deribit: of the index over the last half hour) and charge for delivery; both are the counterparty's to say.
  */
@@ -117,7 +120,8 @@ export class Settlement {
   explains(instrument: Instrument, ownLots: number, venueLots: number, timeUs: number): boolean {
     const { id } = instrument;
     const state = this.#state[id];
-    const sinceUs = timeUs - expiryUs(instrument);
+    const venueUs = this.#options.market.venueTimeUs(id, timeUs);
+    const sinceUs = (Number.isNaN(venueUs) ? timeUs : venueUs) - expiryUs(instrument);
     if (state === STATE.settled) return ownLots === 0 && sinceUs < VENUE_SETTLES_WITHIN_US;
     if (venueLots !== 0 || sinceUs < -CLOCKS_APART_US) return false;
     this.#gone[id] = 1;
@@ -143,8 +147,8 @@ export class Settlement {
     for (const instrument of market.instruments.all()) {
       const { id } = instrument;
       if (this.#state[id] !== STATE.trades || market.underlyingOf(id) < 0) continue;
-      if (timeUs < expiryUs(instrument)) {
-        this.#nextUs = Math.min(this.#nextUs, expiryUs(instrument));
+      if (!(market.venueTimeUs(id, timeUs) >= expiryUs(instrument))) {
+        this.#nextUs = Math.min(this.#nextUs, Math.max(expiryUs(instrument), timeUs + LOOK_AGAIN_US));
         continue;
       }
       this.#state[id] = STATE.expired;

@@ -48,10 +48,10 @@ class ExpiryBed extends DeskBed {
   }
 
   /** The venue's word on an instrument. @param indexPrice NaN: not told */
-  ticker({ id }: Instrument, indexPrice = Number.NaN): void {
+  ticker({ id }: Instrument, indexPrice = Number.NaN, exchangeTimeUs = this.timeUs): void {
     const { batch } = this;
     batch.clear();
-    const row = batch.begin(EVENT.ticker, id, this.timeUs);
+    const row = batch.begin(EVENT.ticker, id, exchangeTimeUs);
     batch.values[row * TICKER_FIELDS + TICKER.markIv] = 0.6;
     batch.values[row * TICKER_FIELDS + TICKER.underlyingPrice] = this.price;
     batch.values[row * TICKER_FIELDS + TICKER.indexPrice] = indexPrice;
@@ -356,4 +356,24 @@ test("books written after a settlement open without the position and with its pr
   again.list(0.8, { symbol: call.symbol, strike: call.strike });
   again.runUntil(EXPIRY_MS + 100);
   expect([again.told, again.lots(call)]).toEqual([[], [0, 0, 0]]);
+});
+
+test("an expiry has come when the venue's clock says so, and no stamp of it brings one early", () => {
+  const bed = new ExpiryBed();
+  const call = bed.list(0.8);
+  bed.fill(call, 0);
+  const { market, settlement } = bed.desk;
+  const dayUs = 86_400e6;
+  bed.ticker(call, Number.NaN, bed.timeUs + dayUs);
+  expect(market.venueTimeUs(call.id, bed.timeUs)).toBe(bed.timeUs);
+  bed.desk.onTimer(bed.timeUs + 20_000);
+  expect(settlement.settled).toBe(0);
+  // A capture that is served: its frames are of another day.
+  bed.runUntil(EXPIRY_MS - 20);
+  bed.ticker(call, Number.NaN, bed.timeUs - dayUs);
+  expect(market.venueTimeUs(call.id, bed.timeUs)).toBe(bed.timeUs - dayUs);
+  bed.desk.onTimer(bed.timeUs + 40_000);
+  expect([settlement.settled, bed.lots(call)[0]]).toEqual([0, LOTS]);
+  bed.runUntil(EXPIRY_MS + 1_100);
+  expect([settlement.settled, bed.lots(call)[0]]).toEqual([1, 0]);
 });
