@@ -1,7 +1,6 @@
-import { afterAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { generateKeyPairSync } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { verify } from "../../src/command/audit/verify.ts";
 import type { Output } from "../../src/command/command.ts";
@@ -12,6 +11,7 @@ import { CRC_FROM, HEADER_BYTES, RECORD_BYTES, segmentName } from "../../src/jou
 import { RECORD } from "../../src/journal/record.ts";
 import type { Retention } from "../../src/journal/retention.ts";
 import { JournalWriter } from "../../src/journal/writer.ts";
+import { temporaryFolders } from "../support/temporary-folders.ts";
 
 interface Key {
   readonly signing: string;
@@ -32,15 +32,7 @@ function key(): Key {
 const old = key();
 const now = key();
 
-const root = mkdtempSync(join(tmpdir(), "keel-audit-keys-"));
-afterAll(() => rmSync(root, { recursive: true, force: true }));
-let folders = 0;
-function folder(): string {
-  folders += 1;
-  const path = join(root, String(folders));
-  mkdirSync(path);
-  return path;
-}
+const { root, folder } = temporaryFolders("keel-audit-keys-");
 
 const RUNS = ["20260101T000000-00000001", "20260102T000000-00000001", "20260103T000000-00000001"] as const;
 

@@ -1,11 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { beforeAll, describe, expect, test } from "bun:test";
 import { generateKeyPairSync } from "node:crypto";
 import {
   appendFileSync,
   copyFileSync,
   cpSync,
-  mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -13,7 +11,6 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { SignatureChecker } from "../../src/core/signature.ts";
@@ -23,6 +20,7 @@ import { JournalReader } from "../../src/journal/reader.ts";
 import { RECORD } from "../../src/journal/record.ts";
 import { RETIRED_FILE, type Retention } from "../../src/journal/retention.ts";
 import { JournalWriter } from "../../src/journal/writer.ts";
+import { temporaryFolders } from "../support/temporary-folders.ts";
 
 const keys = generateKeyPairSync("ed25519");
 const privateKey = keys.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
@@ -34,15 +32,7 @@ const stranger = generateKeyPairSync("ed25519")
   .privateKey.export({ type: "pkcs8", format: "pem" })
   .toString();
 
-const root = mkdtempSync(join(tmpdir(), "keel-audit-"));
-afterAll(() => rmSync(root, { recursive: true, force: true }));
-let folders = 0;
-function folder(): string {
-  folders += 1;
-  const path = join(root, String(folders));
-  mkdirSync(path);
-  return path;
-}
+const { folder } = temporaryFolders("keel-audit-");
 
 const RECORDS = 60;
 const RUN = "20260101T000000-00000001";

@@ -1,7 +1,6 @@
-import { afterAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { generateKeyPairSync } from "node:crypto";
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { SignatureChecker, Signer } from "../../src/core/signature.ts";
 import { type Audit, auditJournal } from "../../src/journal/audit.ts";
@@ -10,6 +9,7 @@ import { journalRuns } from "../../src/journal/reader.ts";
 import { RECORD } from "../../src/journal/record.ts";
 import { retire } from "../../src/journal/retention.ts";
 import { JournalWriter } from "../../src/journal/writer.ts";
+import { temporaryFolders } from "../support/temporary-folders.ts";
 
 const keys = generateKeyPairSync("ed25519");
 const signingKey = keys.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
@@ -17,15 +17,7 @@ const publicKey = keys.publicKey.export({ type: "spki", format: "pem" }).toStrin
 const signer = new Signer(signingKey, "journal");
 const checker = new SignatureChecker(publicKey, "journal");
 
-const root = mkdtempSync(join(tmpdir(), "keel-live-audit-"));
-afterAll(() => rmSync(root, { recursive: true, force: true }));
-let folders = 0;
-function folder(): string {
-  folders += 1;
-  const path = join(root, String(folders));
-  mkdirSync(path);
-  return path;
-}
+const { root, folder } = temporaryFolders("keel-live-audit-");
 
 const RUNS = ["20260101T000000-00000001", "20260102T000000-00000001"] as const;
 

@@ -5,7 +5,6 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmdirSync,
@@ -13,7 +12,6 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { kernelClockErrorUs } from "../../src/core/kernel-clock.ts";
 import { Logger } from "../../src/core/log.ts";
@@ -27,6 +25,7 @@ import { RETIRED_FILE, type Retention, retire } from "../../src/journal/retentio
 import { STAGING } from "../../src/journal/staging.ts";
 import { JournalWriter } from "../../src/journal/writer.ts";
 import { openJournal } from "../../src/live/prepare.ts";
+import { temporaryFolders } from "../support/temporary-folders.ts";
 
 const keys = generateKeyPairSync("ed25519");
 const signingKey = keys.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
@@ -37,15 +36,7 @@ const checker = new SignatureChecker(
 );
 const log = new Logger({ level: "error", format: "json", sink: () => {} });
 
-const root = mkdtempSync(join(tmpdir(), "keel-retention-"));
-afterAll(() => rmSync(root, { recursive: true, force: true }));
-let folders = 0;
-function folder(): string {
-  folders += 1;
-  const path = join(root, String(folders));
-  mkdirSync(path);
-  return path;
-}
+const { root, folder } = temporaryFolders("keel-retention-");
 
 const EARLY = "20260101T000000-00000001";
 const MIDDLE = "20260102T000000-00000001";
