@@ -17,6 +17,7 @@ import { runIdAt, segmentName } from "../../src/journal/format.ts";
 import { JournalReader, journalRuns } from "../../src/journal/reader.ts";
 import { type JournalRecord, RECORD, type RecordType } from "../../src/journal/record.ts";
 import { JournalError, type JournalOptions, JournalWriter } from "../../src/journal/writer.ts";
+import { canMount, smallDisk } from "../support/small-disk.ts";
 
 const root = mkdtempSync(join(tmpdir(), "keel-journal-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -281,19 +282,9 @@ describe("damage", () => {
   });
 });
 
-const isRoot = process.getuid?.() === 0;
-if (!isRoot) console.warn("skipped: a disk of its own, to be filled, needs root");
-
-describe.skipIf(!isRoot)("a full disk", () => {
+describe.skipIf(!canMount)("a full disk", () => {
   const disk = join(root, "disk");
-  beforeAll(() => {
-    mkdirSync(disk);
-    const { exitCode, stderr } = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=256k", "none", disk]);
-    if (exitCode !== 0) throw new Error(stderr.toString());
-  });
-  afterAll(() => {
-    Bun.spawnSync(["umount", "-l", disk]);
-  });
+  smallDisk(disk, 256);
 
   test("holds up the journal, which loses nothing that its ring holds and goes on once there is room", async () => {
     const ballast = join(disk, "ballast");

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { generateKeyPairSync } from "node:crypto";
 import {
   appendFileSync,
@@ -25,6 +25,7 @@ import { RETIRED_FILE, type Retention, retire } from "../../src/journal/retentio
 import { STAGING } from "../../src/journal/staging.ts";
 import { JournalWriter } from "../../src/journal/writer.ts";
 import { openJournal } from "../../src/live/prepare.ts";
+import { canMount, smallDisk } from "../support/small-disk.ts";
 import { temporaryFolders } from "../support/temporary-folders.ts";
 
 const keys = generateKeyPairSync("ed25519");
@@ -241,19 +242,9 @@ describe("what is written down as retired", () => {
   });
 });
 
-const isRoot = process.getuid?.() === 0;
-if (!isRoot) console.warn("skipped: a disk of its own, to be filled, needs root");
-
-describe.skipIf(!isRoot)("a full disk", () => {
+describe.skipIf(!canMount)("a full disk", () => {
   const disk = join(root, "disk");
-  beforeAll(() => {
-    mkdirSync(disk);
-    const { exitCode, stderr } = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=512k", "none", disk]);
-    if (exitCode !== 0) throw new Error(stderr.toString());
-  });
-  afterAll(() => {
-    Bun.spawnSync(["umount", "-l", disk]);
-  });
+  smallDisk(disk, 512);
 
   test("leaves no half of a line of what was retired", async () => {
     const directory = join(disk, "journal");
