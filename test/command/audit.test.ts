@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +7,7 @@ import type { QuoteEvidence } from "../../src/command/audit/show.ts";
 import { EXIT } from "../../src/core/errors.ts";
 import { FEATURES } from "../../src/feature/schema.ts";
 import { RISK_LIMITS } from "../../src/risk/limits.ts";
+import { signingKeys } from "../support/signing-keys.ts";
 
 const MAIN = join(import.meta.dir, "../../src/main.ts");
 const root = mkdtempSync(join(tmpdir(), "keel-audit-verb-"));
@@ -32,9 +32,9 @@ async function keel(args: readonly string[], env: Record<string, string> = {}) {
 }
 
 beforeAll(async () => {
-  const keys = generateKeyPairSync("ed25519");
-  writeFileSync(privateKey, keys.privateKey.export({ type: "pkcs8", format: "pem" }));
-  writeFileSync(publicKey, keys.publicKey.export({ type: "spki", format: "pem" }));
+  const keys = signingKeys();
+  writeFileSync(privateKey, keys.signingKey);
+  writeFileSync(publicKey, keys.publicKey);
   const env = {
     KEEL_JOURNAL_DIR: journal,
     KEEL_JOURNAL_KEY_FILE: privateKey,

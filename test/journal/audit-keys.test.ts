@@ -1,36 +1,20 @@
 import { expect, test } from "bun:test";
-import { generateKeyPairSync } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { verify } from "../../src/command/audit/verify.ts";
 import type { Output } from "../../src/command/command.ts";
-import { SignatureChecker, Signer } from "../../src/core/signature.ts";
+import { Signer } from "../../src/core/signature.ts";
 import { type Audit, auditJournal } from "../../src/journal/audit.ts";
 import { CHECKPOINT, encodeCheckpoint } from "../../src/journal/checkpoint.ts";
 import { CRC_FROM, HEADER_BYTES, RECORD_BYTES, segmentName } from "../../src/journal/format.ts";
 import { RECORD } from "../../src/journal/record.ts";
 import type { Retention } from "../../src/journal/retention.ts";
 import { JournalWriter } from "../../src/journal/writer.ts";
+import { type SigningKeys, signingKeys } from "../support/signing-keys.ts";
 import { temporaryFolders } from "../support/temporary-folders.ts";
 
-interface Key {
-  readonly signing: string;
-  readonly pem: string;
-  readonly checker: SignatureChecker;
-}
-
-function key(): Key {
-  const keys = generateKeyPairSync("ed25519");
-  const pem = keys.publicKey.export({ type: "spki", format: "pem" }).toString();
-  return {
-    signing: keys.privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
-    pem,
-    checker: new SignatureChecker(pem, "journal"),
-  };
-}
-
-const old = key();
-const now = key();
+const old = signingKeys();
+const now = signingKeys();
 
 const { root, folder } = temporaryFolders("keel-audit-keys-");
 
@@ -49,7 +33,7 @@ async function writeRun(directory: string, runId: string, options: RunOptions): 
   expect(await writer.close()).toMatchObject({ dropped: 0, failure: null });
 }
 
-function audit(directory: string, keys: readonly Key[], signedFrom: string | null = null): Audit {
+function audit(directory: string, keys: readonly SigningKeys[], signedFrom: string | null = null): Audit {
   const trusted = keys.map(({ checker }) => checker);
   return auditJournal(directory, { trusted, signedFrom, expected: null });
 }
@@ -58,8 +42,11 @@ function audit(directory: string, keys: readonly Key[], signedFrom: string | nul
 async function changed(): Promise<string> {
   const directory = folder();
   const retention = { bytes: 9_000, ageMs: null };
-  await writeRun(directory, RUNS[0], { signingKey: old.signing, retention });
-  await writeRun(directory, RUNS[1], { signingKey: now.signing, retention: { bytes: 16_000, ageMs: null } });
+  await writeRun(directory, RUNS[0], { signingKey: old.signingKey, retention });
+  await writeRun(directory, RUNS[1], {
+    signingKey: now.signingKey,
+    retention: { bytes: 16_000, ageMs: null },
+  });
   return directory;
 }
 
@@ -91,12 +78,12 @@ test("one key does not vouch for what the other one signed", async () => {
       problems.some(({ what }) => what.endsWith("written down as retired without the key's signature")),
     ).toBe(true);
   }
-  expect(audit(directory, [key()]).ok).toBeFalse();
+  expect(audit(directory, [signingKeys()]).ok).toBeFalse();
 });
 
 test("a run has one key: who has the other one cannot go on with it", async () => {
   const directory = folder();
-  await writeRun(directory, RUNS[0], { signingKey: now.signing, segmentBytes: 1e6 });
+  await writeRun(directory, RUNS[0], { signingKey: now.signingKey, segmentBytes: 1e6 });
   const path = join(directory, segmentName(RUNS[0], 1));
   const whole = readFileSync(path);
   const records: { at: number; type: number }[] = [];
@@ -110,7 +97,7 @@ test("a run has one key: who has the other one cannot go on with it", async () =
   const head = Buffer.from(whole.subarray(last.at, last.at + RECORD_BYTES));
   const digest = new Bun.CryptoHasher("sha256").update(whole).digest("hex");
   const content = { digest, records: 41, timeUs: head.readDoubleLE(24), clock: null };
-  const payload = Buffer.from(encodeCheckpoint(RUNS[0], 1, content, new Signer(old.signing, "journal")));
+  const payload = Buffer.from(encodeCheckpoint(RUNS[0], 1, content, new Signer(old.signingKey, "journal")));
   head.writeUInt32LE(payload.length, 0);
   const record = Buffer.concat([head, payload]);
   record.writeUInt32LE(Bun.hash.crc32(record.subarray(CRC_FROM)), 4);
@@ -125,7 +112,7 @@ test("runs from before there was a key are taken where the first one with a key 
   const retention = { bytes: 9_000, ageMs: null };
   await writeRun(directory, RUNS[0], { signingKey: null, retention });
   await writeRun(directory, RUNS[1], { signingKey: null });
-  await writeRun(directory, RUNS[2], { signingKey: now.signing });
+  await writeRun(directory, RUNS[2], { signingKey: now.signingKey });
   const strict = audit(directory, [now]).problems.map(({ what }) => what);
   expect(strict.filter((what) => what.endsWith("is not signed"))).toHaveLength(2);
   expect(strict.at(-1)).toEndWith("is written down as retired without the key's signature");
@@ -157,9 +144,9 @@ test("unsigned runs alone are not proved by saying that there was no key yet", a
 test("the verb takes a file with several keys, and several files", async () => {
   const directory = await changed();
   const paths = { old: join(root, "old.pem"), now: join(root, "now.pem"), both: join(root, "both.pem") };
-  writeFileSync(paths.old, old.pem);
-  writeFileSync(paths.now, now.pem);
-  writeFileSync(paths.both, `# The key of 2025\n${old.pem}\n${now.pem}`);
+  writeFileSync(paths.old, old.publicKey);
+  writeFileSync(paths.now, now.publicKey);
+  writeFileSync(paths.both, `# The key of 2025\n${old.publicKey}\n${now.publicKey}`);
   const lines: string[] = [];
   const out: Output = {
     ...{ json: false, columns: 0, rows: 0 },

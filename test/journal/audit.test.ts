@@ -1,5 +1,4 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { generateKeyPairSync } from "node:crypto";
 import {
   appendFileSync,
   copyFileSync,
@@ -13,24 +12,17 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
-import { SignatureChecker } from "../../src/core/signature.ts";
 import { type Audit, auditJournal } from "../../src/journal/audit.ts";
 import { CRC_FROM, HEADER_BYTES, RECORD_BYTES, segmentName } from "../../src/journal/format.ts";
 import { JournalReader } from "../../src/journal/reader.ts";
 import { RECORD } from "../../src/journal/record.ts";
 import { RETIRED_FILE, type Retention } from "../../src/journal/retention.ts";
 import { JournalWriter } from "../../src/journal/writer.ts";
+import { signingKeys } from "../support/signing-keys.ts";
 import { temporaryFolders } from "../support/temporary-folders.ts";
 
-const keys = generateKeyPairSync("ed25519");
-const privateKey = keys.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-const checker = new SignatureChecker(
-  keys.publicKey.export({ type: "spki", format: "pem" }).toString(),
-  "journal",
-);
-const stranger = generateKeyPairSync("ed25519")
-  .privateKey.export({ type: "pkcs8", format: "pem" })
-  .toString();
+const { signingKey: privateKey, checker } = signingKeys();
+const { signingKey: stranger } = signingKeys();
 
 const { folder } = temporaryFolders("keel-audit-");
 

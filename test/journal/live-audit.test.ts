@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import { generateKeyPairSync } from "node:crypto";
 import { copyFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { SignatureChecker, Signer } from "../../src/core/signature.ts";
@@ -9,13 +8,11 @@ import { journalRuns } from "../../src/journal/reader.ts";
 import { RECORD } from "../../src/journal/record.ts";
 import { retire } from "../../src/journal/retention.ts";
 import { JournalWriter } from "../../src/journal/writer.ts";
+import { signingKeys } from "../support/signing-keys.ts";
 import { temporaryFolders } from "../support/temporary-folders.ts";
 
-const keys = generateKeyPairSync("ed25519");
-const signingKey = keys.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-const publicKey = keys.publicKey.export({ type: "spki", format: "pem" }).toString();
+const { signingKey, publicKey, checker } = signingKeys();
 const signer = new Signer(signingKey, "journal");
-const checker = new SignatureChecker(publicKey, "journal");
 
 const { root, folder } = temporaryFolders("keel-live-audit-");
 

@@ -1,24 +1,20 @@
 /** Any byte or record of a signed journal changed, dropped, inserted or put elsewhere is found, and the place of it is told. */
 import { afterAll, describe, expect, test } from "bun:test";
-import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { SignatureChecker } from "../../src/core/signature.ts";
 import { type Audit, auditJournal } from "../../src/journal/audit.ts";
 import { CHECKPOINT } from "../../src/journal/checkpoint.ts";
 import { CRC_FROM, HEADER_BYTES, RECORD_BYTES, readU64 } from "../../src/journal/format.ts";
 import { RECORD } from "../../src/journal/record.ts";
 import { JournalWriter } from "../../src/journal/writer.ts";
+import { signingKeys } from "../support/signing-keys.ts";
 
 const root = mkdtempSync(join(tmpdir(), "keel-mutation-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 const RUN = "20260101T000000.000000Z-1";
-const pem = { type: "pkcs8", format: "pem" } as const;
-const keys = generateKeyPairSync("ed25519");
-const publicKey = keys.publicKey.export({ type: "spki", format: "pem" }).toString();
-const checker = new SignatureChecker(publicKey, "journal");
+const { signingKey, checker } = signingKeys();
 
 /** A record, or the header of a file. */
 interface Placed {
@@ -55,7 +51,6 @@ interface Written {
 /** A run of several segments with several checkpoints in each of them. */
 async function written(name: string, segmentBytes: number): Promise<Written> {
   const directory = join(root, name);
-  const signingKey = keys.privateKey.export(pem).toString();
   const writer = await JournalWriter.open({
     ...{ directory, runId: RUN, segmentBytes, checkpointMs: 1, signingKey },
   });

@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import { generateKeyPairSync } from "node:crypto";
 import {
   appendFileSync,
   copyFileSync,
@@ -16,7 +15,7 @@ import { join } from "node:path";
 import { kernelClockErrorUs } from "../../src/core/kernel-clock.ts";
 import { Logger } from "../../src/core/log.ts";
 import { Secret } from "../../src/core/secret.ts";
-import { SignatureChecker, Signer } from "../../src/core/signature.ts";
+import { Signer } from "../../src/core/signature.ts";
 import { type Audit, auditJournal } from "../../src/journal/audit.ts";
 import { segmentName } from "../../src/journal/format.ts";
 import { journalRuns } from "../../src/journal/reader.ts";
@@ -25,16 +24,12 @@ import { RETIRED_FILE, type Retention, retire } from "../../src/journal/retentio
 import { STAGING } from "../../src/journal/staging.ts";
 import { JournalWriter } from "../../src/journal/writer.ts";
 import { openJournal } from "../../src/live/prepare.ts";
+import { signingKeys } from "../support/signing-keys.ts";
 import { canMount, smallDisk } from "../support/small-disk.ts";
 import { temporaryFolders } from "../support/temporary-folders.ts";
 
-const keys = generateKeyPairSync("ed25519");
-const signingKey = keys.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+const { signingKey, checker } = signingKeys();
 const signer = new Signer(signingKey, "journal");
-const checker = new SignatureChecker(
-  keys.publicKey.export({ type: "spki", format: "pem" }).toString(),
-  "journal",
-);
 const log = new Logger({ level: "error", format: "json", sink: () => {} });
 
 const { root, folder } = temporaryFolders("keel-retention-");

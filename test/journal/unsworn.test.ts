@@ -1,21 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { generateKeyPairSync } from "node:crypto";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { SignatureChecker } from "../../src/core/signature.ts";
 import { type Audit, auditJournal } from "../../src/journal/audit.ts";
 import { CHECKPOINT } from "../../src/journal/checkpoint.ts";
 import { CRC_FROM, HEADER_BYTES, RECORD_BYTES, segmentName } from "../../src/journal/format.ts";
 import { RECORD } from "../../src/journal/record.ts";
 import { JournalWriter } from "../../src/journal/writer.ts";
+import { signingKeys } from "../support/signing-keys.ts";
 
-const keys = generateKeyPairSync("ed25519");
-const signingKey = keys.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-const checker = new SignatureChecker(
-  keys.publicKey.export({ type: "spki", format: "pem" }).toString(),
-  "journal",
-);
+const { signingKey, checker } = signingKeys();
 
 const root = mkdtempSync(join(tmpdir(), "keel-unsworn-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
