@@ -146,6 +146,8 @@ export interface Config {
   /** `KEEL_POSITIONS_FILE`; undefined where there is none. */
   readonly openingPositions: readonly VenuePosition[] | undefined;
   readonly positionMismatch: MismatchRule;
+  /** How often positions are held against the counterparty's during a session; 0 = never. */
+  readonly positionCheckMs: number;
   /** `KEEL_HEDGE_…`; null when nothing is hedged. */
   readonly hedge: HedgeSettings | null;
   /** `KEEL_REGISTRY…`; undefined where there is none. */
@@ -337,6 +339,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     risk,
     openingPositions,
     positionMismatch: values.KEEL_POSITION_MISMATCH,
+    positionCheckMs: values.KEEL_POSITION_CHECK_SECONDS * 1_000,
     hedge:
       hedging === undefined
         ? null

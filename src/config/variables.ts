@@ -154,6 +154,12 @@ const NAMED = {
     "adopt",
     "What is done when a counterparty that can be asked holds other positions than the desk's books: take them over, or quote nothing until an operator has them taken over",
   ),
+  KEEL_POSITION_CHECK_SECONDS: variable(
+    integerIn(0, 3_600),
+    "30",
+    "How often a counterparty that can be asked is asked for its positions during a session; what differs for good has quotes pulled, and KEEL_POSITION_MISMATCH decides; 0 = never",
+    "s",
+  ),
   KEEL_HEDGE_INSTRUMENTS: variable(
     hedgeList,
     null,

@@ -87,7 +87,10 @@ export function assemble(options: DeskOptions, counters: DeskCounters): DeskPart
   });
   const reconciler = new Reconciler({
     ...{ instruments, gate, book, rule: options.reconcile ?? null },
-    explains: (...difference) => settlement.explains(...difference),
+    expiry: {
+      explains: (...difference) => settlement.explains(...difference),
+      passes: (...difference) => settlement.passes(...difference),
+    },
   });
   const admit = (instrument: Instrument, underlying: number, timeUs: number): void => {
     sides.onInstrument(instrument.id, instrument.symbol);

@@ -41,7 +41,8 @@ export class CounterpartySession {
 
   onSessionUp(timeUs: number): void {
     const { publisher, quoter, orders, reconciler } = this.#parts;
-    reconciler.onSessionUp();
+    // Positions that were told outside of a session, by configuration or a leader, are not the counterparty's word.
+    reconciler.doubt();
     publisher.sessionUp = true;
     quoter.onSessionUp();
     orders.onSessionUp(timeUs);
@@ -53,7 +54,7 @@ export class CounterpartySession {
     publisher.onSessionDown();
     quoter.onSessionDown(timeUs);
     gate.onSessionDown();
-    reconciler.onSessionDown();
+    reconciler.doubt();
   }
 
   onQuoteAck(quoteId: number, status: number, timeUs: number): void {
@@ -125,6 +126,14 @@ export class CounterpartySession {
     for (const instrument of market.instruments.all()) {
       if (instrument.base === base) quoter.answers.onFrozen(instrument.id, untilUs, timeUs);
     }
+    publisher.requoteAll(timeUs);
+  }
+
+  /** The counterparty holds other positions than the books: everything is cancelled, and nothing leaves before {@link onReconciliation}. */
+  doubt(timeUs: number): void {
+    const { publisher, reconciler, trading } = this.#parts;
+    reconciler.doubt();
+    trading.cancelAll(timeUs);
     publisher.requoteAll(timeUs);
   }
 

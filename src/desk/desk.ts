@@ -29,6 +29,7 @@ import { LOAD_STAGE } from "../risk/load-shedder.ts";
 import type { OrderState } from "../risk/order.ts";
 import type {
   MismatchRule,
+  PositionDifference,
   ReconciliationReport,
   ReconciliationResult,
   VenuePosition,
@@ -334,6 +335,16 @@ export class Desk implements GatewayEvents {
   /** What the counterparty holds; see {@link CounterpartySession.onReconciliation}. */
   onReconciliation(report: ReconciliationReport, adopt: boolean, timeUs: number): ReconciliationResult {
     return this.#session.onReconciliation(report, adopt, timeUs);
+  }
+
+  /** Where positions at the counterparty are others than the desk's; changes nothing, see {@link Reconciler.compare}. */
+  comparePositions(positions: readonly VenuePosition[], timeUs: number): PositionDifference[] {
+    return this.#reconciler.compare(positions, timeUs);
+  }
+
+  /** The counterparty holds other positions than the books; see {@link CounterpartySession.doubt}. */
+  doubtPositions(timeUs: number): void {
+    this.#session.doubt(timeUs);
   }
 
   /** From now on nothing is quoted in a session before {@link onReconciliation}. To be called before anything else. */

@@ -10,6 +10,7 @@ import type {
   ReconciliationResult,
   VenuePosition,
 } from "../risk/reconciliation.ts";
+import type { Settlement } from "./settlement.ts";
 
 export interface ReconcilerOptions {
   readonly instruments: InstrumentTable;
@@ -17,8 +18,19 @@ export interface ReconcilerOptions {
   readonly book: Book;
   /** Null: the counterparty cannot be asked; the desk's own books are what counts. */
   readonly rule: MismatchRule | null;
-  /** Whether expiry explains that the counterparty holds something else, see `Settlement.explains`. */
-  readonly explains: (instrument: Instrument, ownLots: number, venueLots: number, timeUs: number) => boolean;
+  /** Whether expiry explains that the counterparty holds something else, see `Settlement`. */
+  readonly expiry: Pick<Settlement, "explains" | "passes">;
+}
+
+interface Known {
+  readonly lots: number;
+  readonly price: number | null;
+}
+
+interface Difference {
+  readonly instrument: Instrument;
+  readonly ownLots: number;
+  readonly venueLots: number;
 }
 
 /**
@@ -43,12 +55,8 @@ export class Reconciler {
     this.#options.gate.reconciled = false;
   }
 
-  /** Positions that were told outside of a session, by configuration or a leader, are not the counterparty's word. */
-  onSessionUp(): void {
-    if (this.#rule !== null) this.#options.gate.reconciled = false;
-  }
-
-  onSessionDown(): void {
+  /** What is held is not known to be what the counterparty holds: its session has begun or ended, or it says otherwise. */
+  doubt(): void {
     if (this.#rule !== null) this.#options.gate.reconciled = false;
   }
 
@@ -69,36 +77,33 @@ export class Reconciler {
     this.#options.gate.positions.set(instrument.id, lots);
   }
 
+  /** Where positions at the counterparty are others than the desk's, but for what goes by itself around an expiry. Changes nothing. */
+  compare(positions: readonly VenuePosition[], timeUs: number): PositionDifference[] {
+    const { expiry } = this.#options;
+    return this.#differences(this.#sorted(positions).known)
+      .filter(({ instrument, ownLots, venueLots }) => !expiry.passes(instrument, ownLots, venueLots, timeUs))
+      .map(named);
+  }
+
   apply(report: ReconciliationReport, adopt: boolean, timeUs: number): ReconciliationResult {
-    const { instruments, gate, book, explains } = this.#options;
+    const { gate, book, expiry } = this.#options;
     const rule = this.#rule;
-    const differences: PositionDifference[] = [];
-    const foreign: string[] = [];
-    const venueLots = new Map<number, { lots: number; price: number | null }>();
+    const { known, unknown } = this.#sorted(report.positions);
     this.#waiting.clear();
-    for (const position of report.positions) {
-      const instrument = instruments.find(position.venue, position.symbol);
-      const lots =
-        instrument === undefined ? Number.NaN : (position.lots ?? lotsOf(position.size, instrument));
-      if (instrument !== undefined && !Number.isNaN(lots)) {
-        venueLots.set(instrument.id, { lots, price: position.averagePrice });
-        continue;
-      }
-      const told = position.lots === undefined ? position.size : `${position.lots} lots`;
-      foreign.push(`${position.venue}:${position.symbol} ${told}`);
-      this.#waiting.set(`${position.venue}:${position.symbol}`, position);
-    }
-    for (const instrument of instruments.all()) {
-      const ownLots = gate.positionLots(instrument.id);
-      // Opening positions of a counterparty that cannot be asked name what they replace and nothing else.
-      const venue = venueLots.get(instrument.id)?.lots ?? (rule === null ? ownLots : 0);
-      if (venue === ownLots || explains(instrument, ownLots, venue, timeUs)) continue;
-      differences.push({ instrument: instrument.id, ownLots, venueLots: venue });
-    }
+    const foreign = unknown.map((position) => {
+      const name = `${position.venue}:${position.symbol}`;
+      this.#waiting.set(name, position);
+      return `${name} ${position.lots === undefined ? position.size : `${position.lots} lots`}`;
+    });
+    const differences = this.#differences(known)
+      .filter(
+        ({ instrument, ownLots, venueLots }) => !expiry.explains(instrument, ownLots, venueLots, timeUs),
+      )
+      .map(named);
     const agreed = differences.length === 0 || rule !== "refuse" || adopt;
     if (agreed) {
       for (const { instrument, venueLots: lots } of differences) {
-        book.adopt(instrument, lots, venueLots.get(instrument)?.price ?? null, timeUs);
+        book.adopt(instrument, lots, known.get(instrument)?.price ?? null, timeUs);
         gate.positions.set(instrument, lots);
       }
     }
@@ -107,6 +112,35 @@ export class Reconciler {
     gate.reconciled = agreed;
     this.last = { differences, foreign, strangers, reconciled: agreed };
     return this.last;
+  }
+
+  /** Positions of known instruments by id, and those that cannot be told in lots. */
+  #sorted(positions: readonly VenuePosition[]): {
+    readonly known: ReadonlyMap<number, Known>;
+    readonly unknown: readonly VenuePosition[];
+  } {
+    const known = new Map<number, Known>();
+    const unknown: VenuePosition[] = [];
+    for (const position of positions) {
+      const instrument = this.#options.instruments.find(position.venue, position.symbol);
+      const lots =
+        instrument === undefined ? Number.NaN : (position.lots ?? lotsOf(position.size, instrument));
+      if (instrument === undefined || Number.isNaN(lots)) unknown.push(position);
+      else known.set(instrument.id, { lots, price: position.averagePrice });
+    }
+    return { known, unknown };
+  }
+
+  #differences(known: ReadonlyMap<number, Known>): Difference[] {
+    const { instruments, gate } = this.#options;
+    const differences: Difference[] = [];
+    for (const instrument of instruments.all()) {
+      const ownLots = gate.positionLots(instrument.id);
+      // Opening positions of a counterparty that cannot be asked name what they replace and nothing else.
+      const venueLots = known.get(instrument.id)?.lots ?? (this.#rule === null ? ownLots : 0);
+      if (venueLots !== ownLots) differences.push({ instrument, ownLots, venueLots });
+    }
+    return differences;
   }
 
   /** What the books opened with in instruments that are not described yet and that the counterparty does not name, it does not hold. */
@@ -138,6 +172,10 @@ export class Reconciler {
     }
     return strangers;
   }
+}
+
+function named({ instrument, ownLots, venueLots }: Difference): PositionDifference {
+  return { instrument: instrument.id, ownLots, venueLots };
 }
 
 /** Signed lots of a size in the instrument's units; NaN when it is not a multiple of the lot. */

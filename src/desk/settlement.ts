@@ -118,15 +118,19 @@ export class Settlement {
    * @returns false when expiry does not explain it
    */
   explains(instrument: Instrument, ownLots: number, venueLots: number, timeUs: number): boolean {
+    if (!this.#isByExpiry(instrument, ownLots, venueLots, timeUs)) return false;
     const { id } = instrument;
     const state = this.#state[id];
-    const venueUs = this.#options.market.venueTimeUs(id, timeUs);
-    const sinceUs = (Number.isNaN(venueUs) ? timeUs : venueUs) - expiryUs(instrument);
-    if (state === STATE.settled) return ownLots === 0 && sinceUs < VENUE_SETTLES_WITHIN_US;
-    if (venueLots !== 0 || sinceUs < -CLOCKS_APART_US) return false;
+    if (state === STATE.settled) return true;
     this.#gone[id] = 1;
     if (state === STATE.unsettled) this.#takeOut(id, timeUs);
     return true;
+  }
+
+  /** Whether a difference that {@link explains} explains goes by itself, so that nothing is to be done about it. Changes nothing. */
+  passes(instrument: Instrument, ownLots: number, venueLots: number, timeUs: number): boolean {
+    const isTakenOut = this.#state[instrument.id] === STATE.unsettled;
+    return !isTakenOut && this.#isByExpiry(instrument, ownLots, venueLots, timeUs);
   }
 
   /** Instruments that have expired and are held still, for want of a price or of the counterparty's word: `venue:symbol`. Allocates. */
@@ -138,6 +142,14 @@ export class Settlement {
       .filter((id) => this.#state[id] !== STATE.trades)
       .map((id) => market.instruments.get(id))
       .map(({ venue, symbol }) => `${venue}:${symbol}`);
+  }
+
+  #isByExpiry(instrument: Instrument, ownLots: number, venueLots: number, timeUs: number): boolean {
+    const { id } = instrument;
+    const venueUs = this.#options.market.venueTimeUs(id, timeUs);
+    const sinceUs = (Number.isNaN(venueUs) ? timeUs : venueUs) - expiryUs(instrument);
+    if (this.#state[id] === STATE.settled) return ownLots === 0 && sinceUs < VENUE_SETTLES_WITHIN_US;
+    return venueLots === 0 && sinceUs >= -CLOCKS_APART_US;
   }
 
   #expire(timeUs: number): void {

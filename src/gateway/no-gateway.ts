@@ -2,7 +2,7 @@ import type { QuoteGateway } from "./gateway.ts";
 
 /** Of a process that is not to speak to anybody yet: there is no session, and nothing is taken. */
 export class NoGateway implements QuoteGateway {
-  readonly ready = false;
+  readonly ready: boolean = false;
 
   start(): void {}
 

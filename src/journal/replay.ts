@@ -203,7 +203,7 @@ export async function replay(
 }
 
 /** What an operator tells a desk. */
-export type ControlCommand = "kill" | "reduce" | "reset" | "shutdown" | "lead" | "standBy";
+export type ControlCommand = "kill" | "reduce" | "reset" | "shutdown" | "lead" | "standBy" | "doubt";
 
 /** An operator says which sides are quoted, of one instrument or with −1 of every one; a control record too. */
 export interface SidesCommand {
@@ -374,6 +374,7 @@ function apply(record: JournalRecord, desk: Desk, port: ReplayPort): boolean {
       else if (command === "reset") desk.resetKill(timeUs);
       else if (command === "lead") desk.lead();
       else if (command === "standBy") desk.standBy(reason, timeUs);
+      else if (command === "doubt") desk.doubtPositions(timeUs);
       else desk.shutdown(timeUs);
       return true;
     }

@@ -49,6 +49,7 @@ import { loadWatchOf } from "./load/live-load.ts";
 import type { LoadWatch } from "./load/load-watch.ts";
 import { ModelDirector } from "./model-director.ts";
 import { OpeningPositions } from "./opening-positions.ts";
+import type { PositionCheckCounters } from "./position-check.ts";
 import { openJournal, type PreparedEngine, prepareEngine } from "./prepare.ts";
 import type { ConfiguredModel } from "./registry-model.ts";
 import { StateDirectory } from "./state-directory.ts";
@@ -181,6 +182,7 @@ export class LiveDesk {
     this.#standsBy = this.#isPair;
     this.#counterparty = new LiveCounterparty({
       ...{ desk: this.desk, gateway: () => this.gateway, taps: this.taps, journal: this.#sink, clock, log },
+      ...{ inputs: this.#inputs, positionCheckMs: config.positionCheckMs, standsBy: () => this.#standsBy },
     });
     const { openingPositions: positions } = config;
     this.#opening =
@@ -318,6 +320,11 @@ export class LiveDesk {
     this.#counterparty.reconciled({ positions, openOrders: [], quotes: [] }, true, "leader");
   }
 
+  /** What came of asking the counterparty for positions during sessions; all 0 where it cannot be asked. */
+  get positionChecks(): Readonly<PositionCheckCounters> {
+    return this.#counterparty.checks;
+  }
+
   /** Threads that keep feeds; null when they are kept on this one. */
   get shards(): LiveShards | null {
     return this.#feeds.shards;
@@ -431,6 +438,7 @@ export class LiveDesk {
     const timeUs = this.#inputs.take(RECORD.timer, 0, "");
     this.desk.onTimer(timeUs);
     this.gateway.onTimer(timeUs);
+    this.#counterparty.onTimer(nowNs);
     for (const tap of this.taps) tap.onTimer(timeUs);
     this.#feeds.onTimer();
     this.#books?.onTimer(timeUs);

@@ -90,7 +90,7 @@ function registerReloads(metrics: MetricRegistry, live: LiveDesk): void {
 /** What there is to tell of the counterparty's session. */
 export function registerGateway(
   metrics: MetricRegistry,
-  live: Pick<LiveDesk, "gateway" | "standsBy" | "desk" | "clock">,
+  live: Pick<LiveDesk, "gateway" | "standsBy" | "desk" | "clock" | "positionChecks">,
 ): void {
   metrics.add({
     name: "keel_gateway_session_up",
@@ -105,6 +105,21 @@ export function registerGateway(
     "gauge",
     "For how long sent quotes have waited for an answer of the counterparty.",
     () => unansweredSeconds(live),
+  );
+  metrics.add({
+    name: "keel_position_checks_total",
+    type: "counter",
+    help: "Times that positions were held against the counterparty's during a session.",
+    collect: (emit) => {
+      const { agreed, differed, unanswered } = live.positionChecks;
+      for (const [result, count] of Object.entries({ agreed, differed, unanswered })) emit(count, { result });
+    },
+  });
+  metrics.single(
+    "keel_position_mismatches_total",
+    "counter",
+    "Times that the counterparty held other positions than the books for good, and quotes were pulled.",
+    () => live.positionChecks.confirmed,
   );
 }
 

@@ -29,10 +29,13 @@ class Bench {
     opening: null,
   });
   readonly reconciler: Reconciler;
+  /** Every difference goes by itself. */
+  expiring = false;
 
   constructor(rule: MismatchRule | null) {
     const { instruments, gate, book } = this;
-    this.reconciler = new Reconciler({ instruments, gate, book, rule, explains: () => false });
+    const expiry = { explains: () => false, passes: () => this.expiring };
+    this.reconciler = new Reconciler({ instruments, gate, book, rule, expiry });
     gate.onReference(0, 50_000, NOW_US);
   }
 
@@ -65,8 +68,29 @@ test("nothing leaves before the counterparty has told what it holds, in every se
   expect(bench.order(id)).toBe("unreconciled");
   expect(bench.reconciler.apply(EMPTY, false, NOW_US).reconciled).toBe(true);
   expect(bench.order(id)).not.toBeString();
-  bench.reconciler.onSessionDown();
+  bench.reconciler.doubt();
   expect(bench.gate.reconciled).toBe(false);
+});
+
+test("a comparison finds what differs, and changes nothing", () => {
+  for (const rule of ["adopt", "refuse"] as const) {
+    const bench = new Bench(rule);
+    const { id } = bench.list();
+    const other = bench.list("ETH-PERPETUAL").id;
+    bench.reconciler.apply(EMPTY, false, NOW_US);
+    bench.gate.positions.set(other, 3);
+    const { positions } = bench.told("-2500");
+    const unknown = bench.told("10", "NEVER-LISTED").positions;
+    const differences = bench.reconciler.compare([...positions, ...unknown], NOW_US);
+    expect(differences).toEqual([
+      { instrument: id, ownLots: 0, venueLots: -250 },
+      { instrument: other, ownLots: 3, venueLots: 0 },
+    ]);
+    expect([bench.gate.positionLots(id), bench.gate.positionLots(other)]).toEqual([0, 3]);
+    expect([bench.gate.reconciled, bench.reconciler.waiting]).toEqual([true, []]);
+    bench.expiring = true;
+    expect(bench.reconciler.compare(positions, NOW_US)).toEqual([]);
+  }
 });
 
 test("a position that differs is taken over, and makes neither profit nor loss", () => {

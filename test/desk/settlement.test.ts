@@ -85,6 +85,10 @@ class ExpiryBed extends DeskBed {
     return this.desk.onReconciliation({ positions, openOrders: [], quotes: [] }, false, this.timeUs);
   }
 
+  compare(positions: ReconciliationReport["positions"]): ReturnType<typeof this.desk.comparePositions> {
+    return this.desk.comparePositions(positions, this.timeUs);
+  }
+
   get delta(): number {
     return this.desk.gate.positions.netDeltaNotional(0);
   }
@@ -268,6 +272,9 @@ test("what could not be priced leaves when the counterparty does not hold it any
   expect(exposition(metrics)).toContain("\nkeel_position_unsettled 1\n");
   expect(positionReport(bed.desk).unsettled).toEqual([`deribit:${call.symbol}`]);
   expect(bed.reconcile(report(call, "10")).differences).toEqual([]);
+  expect(bed.compare(report(call, "10"))).toEqual([]);
+  // It is for a reconciliation to take out.
+  expect(bed.compare([])).toEqual([{ instrument: call.id, ownLots: LOTS, venueLots: 0 }]);
   expect(bed.lots(call)).toEqual([LOTS, LOTS, 0]);
   expect(bed.reconcile([])).toMatchObject({ differences: [], reconciled: true });
   expect(bed.lots(call)).toEqual([0, 0, 0]);
@@ -287,11 +294,13 @@ test("around an expiry the desk and the counterparty do not settle at once: neit
     bed.fill(call, 0);
     // The counterparty's clock is ahead.
     bed.runUntil(EXPIRY_MS - 100);
+    expect(bed.compare([])).toEqual([]);
     expect(bed.reconcile([])).toMatchObject({ differences: [], reconciled: true });
     expect(bed.lots(call)[0]).toBe(LOTS);
     bed.runUntil(EXPIRY_MS + 100);
     expect(bed.told).toMatchObject([{ decided: "settled", by: "underlying", lots: LOTS }]);
     // Or it settles minutes later.
+    expect(bed.compare(report(call, "10"))).toEqual([]);
     expect(bed.reconcile(report(call, "10"))).toMatchObject({ differences: [], reconciled: true });
     expect(bed.lots(call)).toEqual([0, 0, 0]);
     expect(bed.reconcile([])).toMatchObject({ differences: [], reconciled: true });
@@ -303,6 +312,8 @@ test("long before an expiry a position that the counterparty lacks is a mismatch
   bed.reconcile([]);
   const call = bed.list(0.8, { expiryMs: START_MS + 60_000 });
   bed.fill(call, 0);
+  expect(bed.compare([])).toEqual([{ instrument: call.id, ownLots: LOTS, venueLots: 0 }]);
+  expect(bed.desk.gate.reconciled).toBe(true);
   expect(bed.reconcile([])).toMatchObject({
     differences: [{ ownLots: LOTS, venueLots: 0 }],
     reconciled: false,

@@ -1,12 +1,13 @@
 import { expect, test } from "bun:test";
 import { Logger } from "../../src/core/log.ts";
-import { QUOTE_STATUS } from "../../src/gateway/gateway.ts";
+import { QUOTE_STATUS, type QuoteGateway } from "../../src/gateway/gateway.ts";
 import { NoGateway } from "../../src/gateway/no-gateway.ts";
 import { HedgeRefusals } from "../../src/live/hedge-refusals.ts";
 import { LiveCounterparty } from "../../src/live/live-counterparty.ts";
+import { LiveInputs } from "../../src/live/live-inputs.ts";
 import { InstrumentTable } from "../../src/market/instrument.ts";
 import { ORDER_STATE } from "../../src/risk/order.ts";
-import type { MismatchRule } from "../../src/risk/reconciliation.ts";
+import type { MismatchRule, VenuePosition } from "../../src/risk/reconciliation.ts";
 import { DeskBed } from "../desk/desk-bed.ts";
 import { PERPETUAL } from "../support/perpetuals.ts";
 
@@ -18,15 +19,16 @@ function logger(lines: Line[], wallUs = () => 1_700_000_000e6): Logger {
 }
 
 /** A desk that holds nothing in its one perpetual, BTCUSDT. */
-function counterparty(rule: MismatchRule) {
+function counterparty(rule: MismatchRule, gateway: QuoteGateway = new NoGateway()) {
   const desks = new DeskBed(null, {}, false, {}, null, { reconcile: rule });
   desks.run(200);
   const lines: Line[] = [];
   const { desk } = desks;
+  const journal = { dropped: 0, text: () => {}, bytes: () => {} };
+  const clock = { wallUs: () => desks.timeUs, monotonicNs: () => 0 };
   const live = new LiveCounterparty({
-    ...{ desk, gateway: () => new NoGateway(), taps: [], log: logger(lines) },
-    journal: { dropped: 0, text: () => {}, bytes: () => {} },
-    clock: { wallUs: () => desks.timeUs, monotonicNs: () => 0 },
+    ...{ desk, gateway: () => gateway, taps: [], log: logger(lines), journal, clock },
+    ...{ inputs: new LiveInputs(clock, journal), standsBy: () => false, positionCheckMs: 0 },
   });
   return { live, lines, desk };
 }
@@ -66,6 +68,37 @@ test("what a file or a leader says is not told as the counterparty's word", () =
     ["binance-usdm:BTCUSDT: books 0.000, file 1.000"],
     ["binance-usdm:BTCUSDT: books 1.000, leader 2.000"],
   ]);
+});
+
+/** Can be asked for positions, each time with what it says then. */
+class Asked extends NoGateway {
+  override readonly ready = true;
+  asked = 0;
+  readonly reconciliation = {
+    positions: async () => {
+      this.asked += 1;
+      return this.says(this.asked);
+    },
+    openOrders: async () => [],
+    quotes: async () => [],
+  };
+
+  constructor(readonly says: (asked: number) => readonly VenuePosition[]) {
+    super();
+  }
+}
+
+test("an answer that a fill has overtaken is not taken over: the counterparty is asked again", async () => {
+  const gateway = new Asked((asked) => {
+    // Of before the fill that comes while the answer is on its way.
+    if (asked === 1) live.events.onExecution("A", 0, 0, 600_000, 250, 1_700_000_001e6);
+    return asked === 1 ? [] : held("0.25").positions;
+  });
+  const { live, desk, lines } = counterparty("adopt", gateway);
+  live.events.onSessionUp(1_700_000_000.5e6);
+  await Bun.sleep(10);
+  expect([gateway.asked, desk.gate.positionLots(0), desk.gate.reconciled]).toEqual([2, 250, true]);
+  expect(lines.at(-1)).toMatchObject({ message: "reconciled with the counterparty", differences: [] });
 });
 
 test("the counterparty's reasons for rejects are in the log, and acceptances are not", () => {

@@ -48,7 +48,8 @@ class Run {
     const book = new Book({ capacity: 2, gate, rates: DEFAULT_FEE_RATES, model: "m@1", opening });
     book.onChange = () => {};
     this.#book = book;
-    this.#reconciler = new Reconciler({ instruments, gate, book, rule: null, explains: () => false });
+    const expiry = { explains: () => false, passes: () => false };
+    this.#reconciler = new Reconciler({ instruments, gate, book, rule: null, expiry });
     this.#opening = new OpeningPositions({
       ...{ positions, instruments, log },
       adopt: (left) => this.#reconciler.apply({ positions: left, openOrders: [], quotes: [] }, true, NOW_US),

@@ -16,7 +16,8 @@ function told(time: string, schedule: string | null, standsBy = false): string |
     schedule: schedule === null ? null : new Schedule(parseSchedule(schedule)),
   });
   const metrics = new MetricRegistry();
-  registerGateway(metrics, { gateway, standsBy, desk, clock });
+  const positionChecks = { agreed: 0, differed: 0, unanswered: 0, confirmed: 0 };
+  registerGateway(metrics, { gateway, standsBy, desk, clock, positionChecks });
   const text = new TextDecoder().decode(metrics.expose());
   return /^keel_gateway_session_up (.*)$/m.exec(text)?.[1];
 }

@@ -26,6 +26,15 @@ export const ALERT_RULES: readonly AlertRule[] = [
     },
   ),
   rule(
+    "KeelPositionsDiffer",
+    "warning",
+    0,
+    "The counterparty held other positions than the books during a session",
+    {
+      ...increase("keel_position_mismatches_total", 0, 15 * MINUTE),
+    },
+  ),
+  rule(
     "KeelUnsettled",
     "warning",
     2 * MINUTE,
