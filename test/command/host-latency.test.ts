@@ -31,17 +31,22 @@ test("a list of processors is read as the kernel writes it", () => {
 
 describe("a pinned loop", () => {
   test.each([
-    ["2-3", "2-3", 2, "ok"],
-    ["2-3", "", 2, "warn"],
-    ["", "", 2, "warn"],
-    ["", "", null, "ok"],
-    ["2-3", "2-3", null, "warn"],
-  ] as const)("isolated %p, without tick %p, on %p: %s", (isolated, tickless, cpu, status) => {
-    expect(isolation(isolated, tickless, cpu, ALLOWED).status).toBe(status);
-  });
+    ["2-3", "2-3", 2, null, "ok"],
+    ["2-3", "2-3", 2, 20, "ok"],
+    ["2-3", "", 2, null, "warn"],
+    ["", "", 2, null, "warn"],
+    ["", "", null, null, "ok"],
+    ["", "", null, 20, "warn"],
+    ["2-3", "2-3", null, null, "warn"],
+  ] as const)(
+    "isolated %p, without tick %p, on %p at priority %p: %s",
+    (isolated, tickless, cpu, priority, status) => {
+      expect(isolation(isolated, tickless, { cpu, priority }, ALLOWED).status).toBe(status);
+    },
+  );
 
   test("on a processor that is not there is a failure, as it is of the start", () => {
-    expect(isolation("", "", 63, ALLOWED)).toMatchObject({
+    expect(isolation("", "", { cpu: 63, priority: null }, ALLOWED)).toMatchObject({
       status: "fail",
       detail: "KEEL_LOOP_CPU: found 63, expected one of the processors that keel may use: 0, 1, 2, 3",
     });
@@ -52,7 +57,9 @@ describe("a pinned loop", () => {
   });
 
   test("is told how to boot", () => {
-    expect(isolation("", "", 3, ALLOWED).advice).toBe("boot with isolcpus=3 nohz_full=3 rcu_nocbs=3");
+    expect(isolation("", "", { cpu: 3, priority: null }, ALLOWED).advice).toBe(
+      "boot with isolcpus=3 nohz_full=3 rcu_nocbs=3",
+    );
   });
 });
 

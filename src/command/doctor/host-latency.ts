@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import type { LoopPlacement } from "../../core/placed-loop.ts";
 import { allowedCpus } from "../../core/threads.ts";
 import { type Check, type Finding, findings } from "./check.ts";
 import { type NicSettings, readNic } from "./nic.ts";
@@ -17,7 +18,7 @@ export const hostLatency: Check = {
       isolation(
         text(`${CPU}/isolated`),
         text(`${CPU}/nohz_full`),
-        config.placement.cpu,
+        config.placement,
         allowedCpus(process.pid),
       ),
       hugePages(
@@ -56,16 +57,23 @@ function text(path: string): string {
 /**
  * @param isolated processors that the scheduler leaves alone (`isolcpus=`), as a list such as `2-3`
  * @param tickless those without a periodic tick (`nohz_full=`)
- * @param loopCpu the loop's; null when none is chosen
+ * @param placement the loop's processor and real-time priority; null when none is chosen
  * @param allowed processors that this process may use
  */
 export function isolation(
   isolated: string,
   tickless: string,
-  loopCpu: number | null,
+  { cpu: loopCpu, priority }: Pick<LoopPlacement, "cpu" | "priority">,
   allowed: readonly number[],
 ): Finding {
   const kept = cpuList(isolated);
+  if (loopCpu === null && priority !== null) {
+    return warn(
+      "loop",
+      "real-time (KEEL_LOOP_PRIORITY) and not pinned: it can keep a thread of its own that it waits for from running",
+      "set KEEL_LOOP_CPU",
+    );
+  }
   if (loopCpu === null) {
     return kept.length === 0
       ? ok("loop", "not pinned (KEEL_LOOP_CPU), no processor is isolated")
