@@ -11,6 +11,7 @@ import { COUNTERPARTY_FILE, CounterpartyStore } from "../../src/rfq/counterparty
 import { SIMULATED_KEY } from "../../src/sim/deribit-venue.ts";
 import { Simulation } from "../../src/sim/simulation.ts";
 import { until } from "../gateway/deribit/deribit-bed.ts";
+import { deribitEnvironment } from "./deribit-environment.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "keel-block-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -29,23 +30,12 @@ test("block RFQs at Deribit become trades, positions and profit that are the ven
   });
   simulation.start();
   const config = loadConfig({
-    KEEL_FEEDS: "binance-usdm:BTCUSDT,deribit:BTC-PERPETUAL,deribit:options:BTC",
-    KEEL_URL_BINANCE_USDM: simulation.binance.server.url,
-    KEEL_URL_DERIBIT: simulation.deribit.server.url,
-    KEEL_GATEWAY: "deribit",
-    KEEL_DERIBIT_URL: `${simulation.deribit.server.url}/ws/api/v2`,
-    KEEL_DERIBIT_CLIENT_ID: SIMULATED_KEY.id,
-    KEEL_DERIBIT_CLIENT_SECRET_FILE: secretFile,
+    ...deribitEnvironment(simulation, secretFile),
     KEEL_DERIBIT_BLOCK_RFQ: "on",
-    KEEL_DERIBIT_MMP_QUANTITY: "400",
-    KEEL_DERIBIT_MMP_DELTA: "300",
     KEEL_RFQ_QUOTE_LIFE_MS: "2000",
     KEEL_RFQ_LAST_LOOK_TOLERANCE: "2",
     KEEL_STATE_DIR: join(folder, "state"),
     KEEL_JOURNAL_DIR: journal,
-    KEEL_WARM_UP_MS: "0",
-    // A host that is short of processor time is no fault of what is tested.
-    KEEL_SHED: "off",
     KEEL_HTTP: "127.0.0.1:0",
   });
   mkdirSync(join(folder, "state"));

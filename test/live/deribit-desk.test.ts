@@ -10,6 +10,7 @@ import { Session } from "../../src/live/session.ts";
 import { SIMULATED_KEY } from "../../src/sim/deribit-venue.ts";
 import { Simulation } from "../../src/sim/simulation.ts";
 import { until } from "../gateway/deribit/deribit-bed.ts";
+import { deribitEnvironment } from "./deribit-environment.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "keel-deribit-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -29,21 +30,10 @@ test("a desk quotes options by Deribit's API and its positions are the venue's o
   simulation.start();
   const lines: string[] = [];
   const config = loadConfig({
-    KEEL_FEEDS: "binance-usdm:BTCUSDT,deribit:BTC-PERPETUAL,deribit:options:BTC",
-    KEEL_URL_BINANCE_USDM: simulation.binance.server.url,
-    KEEL_URL_DERIBIT: simulation.deribit.server.url,
-    KEEL_GATEWAY: "deribit",
-    KEEL_DERIBIT_URL: `${simulation.deribit.server.url}/ws/api/v2`,
-    KEEL_DERIBIT_CLIENT_ID: SIMULATED_KEY.id,
-    KEEL_DERIBIT_CLIENT_SECRET_FILE: secretFile,
+    ...deribitEnvironment(simulation, secretFile),
     KEEL_DERIBIT_FEED_LOGIN: "on",
-    KEEL_DERIBIT_MMP_QUANTITY: "400",
-    KEEL_DERIBIT_MMP_DELTA: "300",
     KEEL_STATE_DIR: join(folder, "state"),
     KEEL_JOURNAL_DIR: journal,
-    KEEL_WARM_UP_MS: "0",
-    // A host that is short of processor time is no fault of what is tested.
-    KEEL_SHED: "off",
   });
   const log = new Logger({ format: "json", level: "debug", sink: (line) => lines.push(line) });
   const session = await Session.start({ config, log, clock: systemClock });

@@ -7,6 +7,7 @@ import type { SimAccount } from "../../src/sim/deribit-trading/account.ts";
 import { SIMULATED_KEY } from "../../src/sim/deribit-venue.ts";
 import { Simulation } from "../../src/sim/simulation.ts";
 import { until } from "../gateway/deribit/deribit-bed.ts";
+import { deribitEnvironment } from "./deribit-environment.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 const folder = mkdtempSync(join(tmpdir(), "keel-operator-"));
@@ -118,22 +119,11 @@ describe("an operator's hand on a process", () => {
     writeFileSync(secret, SIMULATED_KEY.secret);
     writeFileSync(limits, JSON.stringify(WIDE));
     environment = {
-      KEEL_FEEDS: "binance-usdm:BTCUSDT,deribit:BTC-PERPETUAL,deribit:options:BTC",
-      KEEL_URL_BINANCE_USDM: simulation.binance.server.url,
-      KEEL_URL_DERIBIT: simulation.deribit.server.url,
-      KEEL_GATEWAY: "deribit",
-      KEEL_DERIBIT_URL: `${simulation.deribit.server.url}/ws/api/v2`,
-      KEEL_DERIBIT_CLIENT_ID: SIMULATED_KEY.id,
-      KEEL_DERIBIT_CLIENT_SECRET_FILE: secret,
-      KEEL_DERIBIT_MMP_QUANTITY: "400",
-      KEEL_DERIBIT_MMP_DELTA: "300",
+      ...deribitEnvironment(simulation, secret),
       KEEL_RISK_FILE: limits,
       KEEL_STATE_DIR: join(folder, "state"),
       KEEL_JOURNAL_DIR: journal,
       KEEL_HTTP: "127.0.0.1:0",
-      KEEL_WARM_UP_MS: "0",
-      // A host that is short of processor time is no fault of what is tested.
-      KEEL_SHED: "off",
     };
     desk = new Process(environment);
     await ready();

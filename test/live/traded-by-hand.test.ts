@@ -11,6 +11,7 @@ import { SIMULATED_KEY } from "../../src/sim/deribit-venue.ts";
 import { Simulation } from "../../src/sim/simulation.ts";
 import { until } from "../gateway/deribit/deribit-bed.ts";
 import { temporaryFolders } from "../support/temporary-folders.ts";
+import { deribitEnvironment } from "./deribit-environment.ts";
 
 const { folder } = temporaryFolders("keel-by-hand-");
 const SAID = "the counterparty holds other positions than the books";
@@ -41,22 +42,11 @@ async function quoting(rule: MismatchRule): Promise<Running> {
   const journal = join(root, "journal");
   const lines: Readonly<Record<string, unknown>>[] = [];
   const config = loadConfig({
-    KEEL_FEEDS: "binance-usdm:BTCUSDT,deribit:BTC-PERPETUAL,deribit:options:BTC",
-    KEEL_URL_BINANCE_USDM: simulation.binance.server.url,
-    KEEL_URL_DERIBIT: simulation.deribit.server.url,
-    KEEL_GATEWAY: "deribit",
-    KEEL_DERIBIT_URL: `${simulation.deribit.server.url}/ws/api/v2`,
-    KEEL_DERIBIT_CLIENT_ID: SIMULATED_KEY.id,
-    KEEL_DERIBIT_CLIENT_SECRET_FILE: secret,
-    KEEL_DERIBIT_MMP_QUANTITY: "400",
-    KEEL_DERIBIT_MMP_DELTA: "300",
+    ...deribitEnvironment(simulation, secret),
     KEEL_POSITION_CHECK_SECONDS: "1",
     KEEL_POSITION_MISMATCH: rule,
     KEEL_STATE_DIR: join(root, "state"),
     KEEL_JOURNAL_DIR: journal,
-    KEEL_WARM_UP_MS: "0",
-    // A host that is short of processor time is no fault of what is tested.
-    KEEL_SHED: "off",
   });
   const log = new Logger({ format: "json", level: "info", sink: (line) => lines.push(JSON.parse(line)) });
   const session = await Session.start({ config, log, clock: systemClock });
