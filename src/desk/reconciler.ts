@@ -27,12 +27,6 @@ interface Known {
   readonly price: number | null;
 }
 
-interface Difference {
-  readonly instrument: Instrument;
-  readonly ownLots: number;
-  readonly venueLots: number;
-}
-
 /**
  * Holds the desk's positions and orders against what the counterparty says it holds. Until that has been done in a session the
  * gate lets nothing through.
@@ -79,14 +73,11 @@ export class Reconciler {
 
   /** Where positions at the counterparty are others than the desk's, but for what goes by itself around an expiry. Changes nothing. */
   compare(positions: readonly VenuePosition[], timeUs: number): PositionDifference[] {
-    const { expiry } = this.#options;
-    return this.#differences(this.#sorted(positions).known)
-      .filter(({ instrument, ownLots, venueLots }) => !expiry.passes(instrument, ownLots, venueLots, timeUs))
-      .map(named);
+    return this.#differences(this.#sorted(positions).known, "passes", timeUs);
   }
 
   apply(report: ReconciliationReport, adopt: boolean, timeUs: number): ReconciliationResult {
-    const { gate, book, expiry } = this.#options;
+    const { gate, book } = this.#options;
     const rule = this.#rule;
     const { known, unknown } = this.#sorted(report.positions);
     this.#waiting.clear();
@@ -95,11 +86,7 @@ export class Reconciler {
       this.#waiting.set(name, position);
       return `${name} ${position.lots === undefined ? position.size : `${position.lots} lots`}`;
     });
-    const differences = this.#differences(known)
-      .filter(
-        ({ instrument, ownLots, venueLots }) => !expiry.explains(instrument, ownLots, venueLots, timeUs),
-      )
-      .map(named);
+    const differences = this.#differences(known, "explains", timeUs);
     const agreed = differences.length === 0 || rule !== "refuse" || adopt;
     if (agreed) {
       for (const { instrument, venueLots: lots } of differences) {
@@ -131,14 +118,20 @@ export class Reconciler {
     return { known, unknown };
   }
 
-  #differences(known: ReadonlyMap<number, Known>): Difference[] {
-    const { instruments, gate } = this.#options;
-    const differences: Difference[] = [];
+  /** @param by which word of {@link Settlement} has a difference left out */
+  #differences(
+    known: ReadonlyMap<number, Known>,
+    by: "explains" | "passes",
+    timeUs: number,
+  ): PositionDifference[] {
+    const { instruments, gate, expiry } = this.#options;
+    const differences: PositionDifference[] = [];
     for (const instrument of instruments.all()) {
       const ownLots = gate.positionLots(instrument.id);
       // Opening positions of a counterparty that cannot be asked name what they replace and nothing else.
       const venueLots = known.get(instrument.id)?.lots ?? (this.#rule === null ? ownLots : 0);
-      if (venueLots !== ownLots) differences.push({ instrument, ownLots, venueLots });
+      if (venueLots === ownLots || expiry[by](instrument, ownLots, venueLots, timeUs)) continue;
+      differences.push({ instrument: instrument.id, ownLots, venueLots });
     }
     return differences;
   }
@@ -172,10 +165,6 @@ export class Reconciler {
     }
     return strangers;
   }
-}
-
-function named({ instrument, ownLots, venueLots }: Difference): PositionDifference {
-  return { instrument: instrument.id, ownLots, venueLots };
 }
 
 /** Signed lots of a size in the instrument's units; NaN when it is not a multiple of the lot. */
